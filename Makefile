@@ -1,0 +1,38 @@
+# Everything a person runs. Each target makes the environment it needs first.
+.PHONY: help demo test lint bench docs catalog clean env-demo env-dev
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+help:            ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 18
+
+env-demo:
+	@tools/environment.sh examples
+
+env-dev:
+	@tools/environment.sh dev,examples
+
+demo: env-demo   ## plan, launch, train, lose a machine, recover, bill: rehearsed here, no cloud touched
+	@$(BIN)/tradewind demo
+
+test: lint       ## every check and every test
+	@$(BIN)/python -m pytest
+
+lint: env-dev    ## ruff, mypy --strict, the import law
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: env-dev   ## the claims, measured here: rates, latencies, memory
+	@$(BIN)/python benchmarks/run.py
+
+docs: env-dev    ## regenerate the generated pages of docs/
+	@$(BIN)/python tools/generate_docs.py
+
+catalog: env-dev ## rebuild the shipped catalog snapshot from data/facts, reproducibly
+	@$(BIN)/python -m tradewind.catalog.build data/facts tradewind/catalog/data
+
+clean:           ## remove the environment and everything generated
+	rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache benchmarks/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,52 @@
+#!/bin/sh
+# Makes .venv with the named extras: tools/environment.sh examples | tools/environment.sh dev,examples
+# uv when it is installed, else venv and pip. A stamp beside the interpreter records what was installed, so a second call is instant.
+set -eu
+cd "$(dirname "$0")/.."
+extras=$1
+say() { printf '==> %s\n' "$*"; }
+
+python=${PYTHON:-}
+if [ -z "$python" ]; then
+  for candidate in python3 python3.13 python3.12 python3.11; do
+    if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+      python=$candidate
+      break
+    fi
+  done
+fi
+if [ -z "$python" ]; then
+  echo "tradewind needs Python 3.11 or newer; none was found. On Debian 12: apt-get install python3" >&2
+  exit 1
+fi
+
+stamp=.venv/tradewind-environment
+wanted="$extras $(cksum <pyproject.toml) $("$python" --version) $PWD"
+if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+  exit 0
+fi
+
+if command -v uv >/dev/null 2>&1; then
+  say "making .venv with uv"
+  [ -x .venv/bin/python ] || uv venv --quiet --python "$python" .venv
+  say "installing tradewind[$extras]"
+  uv pip install --python .venv/bin/python -e ".[$extras]"
+else
+  if [ ! -x .venv/bin/pip ] && ! "$python" -c 'import ensurepip' >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+      say "installing Debian's python3-venv (ensurepip is missing)"
+      apt-get update -qq
+      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv
+    else
+      echo "Python's venv module is missing. Run this line, then try again:  sudo apt-get install python3-venv" >&2
+      exit 1
+    fi
+  fi
+  say "making .venv with $("$python" --version) and pip"
+  [ -x .venv/bin/pip ] || "$python" -m venv .venv
+  say "installing tradewind[$extras] (a minute or two the first time)"
+  .venv/bin/python -m pip install --disable-pip-version-check --progress-bar on -e ".[$extras]" |
+    grep -v -e 'already satisfied' || true
+fi
+.venv/bin/python -c 'import tradewind, msgspec, click' || { echo "the environment is not complete; see the lines above" >&2; exit 1; }
+printf '%s' "$wanted" >"$stamp"
