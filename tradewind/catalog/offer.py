@@ -1,0 +1,37 @@
+"""An offer: one thing the world sells, where, and for how much."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Basis = Literal["exact", "list", "derived"]
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """One instance type in one zone (or region: `zone` "") of one cloud.
+
+    Prices are USD/hour for the whole machine, Linux, no commitment; None means unknown or not sold that way. `memory_gib` and
+    `accelerator_memory_gib` (per device) are GiB; None means unknown. `spot_risk_per_h` is expected interruptions/hour, None when no source
+    says. `basis` tells how the on-demand price was made, `spot_basis` how the spot price; `date` is the day the figure is from (YYYY-MM-DD).
+    """
+
+    cloud: str
+    region: str
+    zone: str
+    instance_type: str
+    arch: str
+    vcpus: float | None
+    memory_gib: float | None
+    accelerator: str
+    accelerator_count: float
+    accelerator_memory_gib: float | None
+    price_ondemand_usd_h: float | None
+    price_spot_usd_h: float | None
+    basis: Basis = "list"
+    spot_basis: Basis = "list"
+    date: str = ""
+    restricted: bool = False
+    burstable: bool = False
+    spot_risk_per_h: float | None = None

@@ -1,0 +1,84 @@
+"""What a person asks for: a task and the resources it needs, as frozen typed values.
+
+A value of these types that exists is valid; `tradewind.spec.load` makes them from YAML and names file, line and field when it refuses.
+Spellings are SkyPilot's where it has one.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Arch = Literal["x86_64", "arm64", "any"]
+RunOn = Literal["all", "head"]
+
+
+class Quantity(msgspec.Struct, frozen=True):
+    """An amount asked for: exactly `value`, or at least `value` when `at_least` ("4+"). vCPUs, or GiB for memory.
+
+    `per_vcpu` marks SkyPilot's "4x" for memory: `value` GiB for each vCPU of the machine.
+    """
+
+    value: float
+    at_least: bool = False
+    per_vcpu: bool = False
+
+
+class AcceleratorRequest(msgspec.Struct, frozen=True):
+    """Accelerators on each node: the canonical or typed name ("A100", "A100-80GB") and the exact count (a fraction shares one device)."""
+
+    name: str
+    count: float = 1
+
+
+class Infra(msgspec.Struct, frozen=True):
+    """Where: cloud, region and zone; None means any. `infra: aws/us-east-1/use1-az1`, `*` in any place."""
+
+    cloud: str | None = None
+    region: str | None = None
+    zone: str | None = None
+
+
+class Resources(msgspec.Struct, frozen=True):
+    """What each node needs. A dimension that is None is not limited (defaults are the optimizer's business, and printed).
+
+    `accelerators` holds alternatives (any one of them does); empty means none asked. `arch` None means the default x86_64 unless a type or
+    accelerator is named. `max_hourly_cost` is USD/hour per node. `burstable` True admits shared-core types.
+    """
+
+    infra: Infra = Infra()
+    cpus: Quantity | None = None
+    memory: Quantity | None = None
+    accelerators: tuple[AcceleratorRequest, ...] = ()
+    instance_type: str | None = None
+    use_spot: bool = False
+    arch: Arch | None = None
+    burstable: bool = False
+    max_hourly_cost: float | None = None
+
+
+class FileMount(msgspec.Struct, frozen=True):
+    """A local file or directory `source` (absolute) that appears at `target` on every node."""
+
+    target: str
+    source: str
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One unit of work: `num_nodes` equal nodes, each matching one of `resources` (the alternatives of any_of; at least one entry).
+
+    `setup` and `run` are shell, started on every node (`run_on` "all") or on the head only. `workdir` is an absolute local directory or None.
+    `source` is the file the task was read from, for messages.
+    """
+
+    name: str | None = None
+    workdir: str | None = None
+    num_nodes: int = 1
+    resources: tuple[Resources, ...] = (Resources(),)
+    envs: dict[str, str] = {}
+    setup: str | None = None
+    run: str | None = None
+    run_on: RunOn = "all"
+    file_mounts: tuple[FileMount, ...] = ()
+    source: str | None = None
