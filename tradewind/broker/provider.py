@@ -1,0 +1,136 @@
+"""The one seam to every cloud: a narrow async protocol. Each cloud's folder implements it; capabilities beyond it are types of their own.
+
+Nothing here decides. A provider carries out one call, says what the cloud answered, and translates the cloud's error into a `Blocked`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from tradewind.catalog.offer import Offer
+
+InstanceState = Literal["PENDING", "RUNNING", "STOPPED", "TERMINATED"]
+Scope = Literal["zone", "region", "cloud", "type"]
+Kind = Literal["capacity", "quota", "price", "permission", "image", "request", "throttle", "transient", "fatal"]
+
+
+class LaunchRequest(msgspec.Struct, frozen=True):
+    """One instance to buy. `tags` go on every resource from its creation; `max_hourly_usd` bounds the spot price (USD/hour)."""
+
+    instance_id: str  # ours, chosen before the call
+    cluster: str
+    rank: int
+    offer: Offer
+    use_spot: bool
+    max_hourly_usd: float
+    tags: Mapping[str, str]
+    lease_until_unix: float
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """An instance as its cloud describes it now. `provider_id` is the cloud's name for it, `address` where its peers reach it."""
+
+    instance_id: str
+    provider_id: str
+    state: InstanceState
+    address: str
+    tags: Mapping[str, str]
+    reason: str = ""  # why it ended, when the cloud says ("spot reclaim", "killed")
+
+
+class Blocked(msgspec.Struct, frozen=True):
+    """A refusal, classified: what it covers, why in one sentence, and the Unix second until which trying again is useless."""
+
+    kind: Kind
+    scope: Scope
+    why: str
+    until_unix: float
+
+
+class ProviderError(Exception):
+    """A call to a cloud failed. `classify` of the same provider turns it into a `Blocked`."""
+
+    def __init__(self, cloud: str, code: str, message: str) -> None:
+        super().__init__(cloud, code, message)
+        self.cloud, self.code, self.message = cloud, code, message
+
+    def __str__(self) -> str:
+        return f"{self.cloud} refused: {self.message} ({self.code})"
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """A command that ran on an instance: its exit code (negative: the signal) and output."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Transport(Protocol):
+    """A connection to one instance: SSH on clouds, direct on this machine. Closing it ends nothing that was started detached."""
+
+    async def run(self, argv: Sequence[str], *, env: Mapping[str, str] = {}, timeout_s: float = 60) -> RunResult:
+        """Run a command on the instance to its end."""
+
+    async def start(self, argv: Sequence[str], *, env: Mapping[str, str] = {}, log: str) -> None:
+        """Start a command that outlives this connection, its output appended to the file `log` on the instance."""
+
+    async def put(self, source: str, target: str) -> None:
+        """Make `target` on the instance equal the local file or directory `source`; only what differs is copied.
+
+        `target` is relative to the instance's home unless absolute.
+        """
+
+    async def open(self, socket_path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to a unix socket on the instance."""
+
+    @property
+    def home(self) -> str:
+        """The instance's home directory."""
+
+    @property
+    def python(self) -> str:
+        """An interpreter on the instance that can import tradewind ("" until bootstrap has made one)."""
+
+    async def close(self) -> None:
+        """Drop the connection."""
+
+
+class Provider(Protocol):
+    """A cloud. Methods raise `ProviderError`; every one may be called again with the same arguments without doing more than once."""
+
+    name: str
+
+    async def check(self) -> str:
+        """Say in one sentence what works; raise ProviderError when nothing would."""
+
+    async def launch(self, request: LaunchRequest, token: str) -> Instance:
+        """Buy one instance; a second call with the same token returns the first one's instance."""
+
+    async def describe(self, tags: Mapping[str, str]) -> list[Instance]:
+        """Every instance that carries all of `tags`, ended ones that the cloud still lists included."""
+
+    async def stop(self, provider_id: str) -> None:
+        """Stop without deleting (not every provider can)."""
+
+    async def start(self, provider_id: str) -> None:
+        """Start what was stopped."""
+
+    async def terminate(self, provider_id: str) -> None:
+        """End the instance and remove all it had; done already is fine."""
+
+    async def connect(self, instance: Instance) -> Transport:
+        """A transport to a running instance."""
+
+    async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
+        """Let the world reach these ports."""
+
+    async def lease(self, provider_id: str, until_unix: float) -> None:
+        """Move the cloud's own outer cap on the instance's life, where it has one."""
+
+    def classify(self, error: ProviderError) -> Blocked:
+        """What the error covers, and for how long."""
