@@ -1,0 +1,45 @@
+"""`tradewind plan FILE`: in this process, no daemon."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tradewind.cli import exits, options, terminal
+from tradewind.cli.output import print_json
+
+
+@click.command()
+@options.task_file
+@click.option(
+    "--hours", type=click.FloatRange(min=0, min_open=True), default=None, help="How long the job runs; 1 if not given."
+)
+@click.option("--explain", is_flag=True, help="Also every candidate in the order that failover would try them.")
+@options.catalog
+@options.as_json
+def plan(file: str, hours: float | None, catalog: str | None, *, explain: bool, as_json: bool) -> int:
+    """Show where a task would run cheapest over the whole catalog, what that beats and why. Buys nothing.
+
+    Exit code 3 when nothing satisfies the request.
+    """
+    from tradewind.broker.planner import plan_task
+    from tradewind.catalog import open_catalog
+    from tradewind.cli import planpage
+    from tradewind.spec import load_task
+
+    task = load_task(file)
+    with open_catalog(catalog) as offers:
+        result = plan_task(task, offers) if hours is None else plan_task(task, offers, hours=hours)
+    if as_json:
+        print_json(result)
+    else:
+        colour = terminal.colourful()
+        print(planpage.page(result, limit=terminal.width(), colour=colour))
+        if explain and result.feasible:
+            print(planpage.ranking(result, limit=terminal.width(), colour=colour))
+    if not result.feasible:
+        if as_json:
+            print("tradewind: " + " ".join(result.why_infeasible), file=sys.stderr)
+        return exits.NO_PLAN
+    return exits.OK

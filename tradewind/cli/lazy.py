@@ -1,0 +1,50 @@
+"""A click group whose commands are named in a table and imported when they run; help needs no import."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping
+
+import click
+
+
+class LazyGroup(click.Group):
+    """`table` maps a command's name to ("module:attribute", its one-line help)."""
+
+    def __init__(self, *args: object, table: Mapping[str, tuple[str, str]], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed on as they came
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the table's order, which is the order of a first day's use."""
+        del ctx
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command; None when the table has no such name."""
+        del ctx
+        entry = self.table.get(cmd_name)
+        if entry is None:
+            return None
+        module, attribute = entry[0].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, but an unknown name is answered with the nearest known one."""
+        name = args[0]
+        if not name.startswith("-") and name not in self.table:
+            near = difflib.get_close_matches(name, self.table, n=1, cutoff=0.5)
+            advice = f"did you mean `{near[0]}`?" if near else f"see `{ctx.command_path} --help`."
+            raise click.UsageError(f"there is no command `{name}`; {advice}", ctx=None)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table alone."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])

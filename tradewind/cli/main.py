@@ -1,0 +1,95 @@
+"""`tradewind` and `tw`: the table of commands, and the edge where every error becomes one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from tradewind import __version__
+from tradewind.cli import exits
+from tradewind.cli.errors import exit_code_of, sentence_of
+from tradewind.cli.lazy import LazyGroup
+
+_COMMANDS = "tradewind.cli.commands"
+
+TABLE: dict[str, tuple[str, str]] = {
+    "plan": (f"{_COMMANDS}.plan:plan", "Where a task would run cheapest, and why; buys nothing."),
+    "launch": (f"{_COMMANDS}.launch:launch", "Start a task on a new or existing cluster."),
+    "exec": (f"{_COMMANDS}.exec_:exec_", "Run a task on a cluster that is up, without its setup."),
+    "status": (f"{_COMMANDS}.status:status", "The clusters, and what each waits for."),
+    "logs": (f"{_COMMANDS}.logs:logs", "The output of a cluster's job."),
+    "cancel": (f"{_COMMANDS}.cancel:cancel", "End a cluster's jobs; the cluster stays."),
+    "down": (f"{_COMMANDS}.down:down", "End clusters and all they cost."),
+    "jobs": (f"{_COMMANDS}.jobs:jobs", "Managed jobs: they survive preemption."),
+    "events": (f"{_COMMANDS}.events:events", "The timeline of a cluster or managed job."),
+    "validate": (f"{_COMMANDS}.validate:validate", "Check task files; print their normal form with --json."),
+    "offers": (f"{_COMMANDS}.offers:offers", "What the clouds sell, cheapest first."),
+    "catalog": (f"{_COMMANDS}.catalog:catalog", "The catalog itself: what is in it, what is set aside."),
+    "demo": (f"{_COMMANDS}.demo:demo", "The whole life of a job, rehearsed on this machine."),
+    "api": (f"{_COMMANDS}.api:api", "The daemon: start, stop, status."),
+}
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"tradewind {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    table=TABLE,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 no plan, 4 unreachable, 130 Ctrl-C (docs/cli.md).",
+)
+@click.option("--debug", is_flag=True, help="Show tracebacks. Also TRADEWIND_DEBUG=1.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version."
+)
+def root(*, debug: bool) -> None:
+    """The cheapest machine that fits, a cluster on it, and nothing left behind."""
+    if debug:
+        os.environ["TRADEWIND_DEBUG"] = "1"
+
+
+def _complain(message: str) -> None:
+    print(f"tradewind: {message}", file=sys.stderr)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code. Prints one sentence on stderr for any error; a traceback only with --debug."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows ? instead of failing
+    try:
+        code = root.main(arguments, prog_name="tradewind", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        _complain(error.format_message())
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left (`| head`); what follows at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return exits.OK
+    except Exception as error:  # the edge: whatever it is, a person gets a sentence
+        known = exit_code_of(error)
+        if os.environ.get("TRADEWIND_DEBUG"):
+            raise
+        if known is None:
+            _complain(
+                f"this is a defect in tradewind: {type(error).__name__}: {error}; `tradewind --debug ...` shows where."
+            )
+            return exits.INTERNAL
+        _complain(sentence_of(error))
+        return known
+    return code if isinstance(code, int) else exits.OK
+
+
+def main() -> None:
+    """The entry point of `tradewind` and `tw`."""
+    sys.exit(run())

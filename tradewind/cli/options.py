@@ -1,0 +1,23 @@
+"""Options that several commands share, so that they are spelled and explained once."""
+
+from __future__ import annotations
+
+import click
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout and nothing else there.")
+catalog = click.option(
+    "--catalog",
+    metavar="PATH",
+    help="Plan over this CSV (also .gz) of offers instead of the shipped snapshot.",
+)
+yes = click.option("-y", "--yes", is_flag=True, help="Do not ask before anything is bought.")
+detach = click.option("-d", "--detach", is_flag=True, help="Return once it is accepted; do not follow its output.")
+rehearse = click.option(
+    "--rehearse",
+    is_flag=True,
+    help="Plan over the whole catalog, but use processes on this machine as instances; buys nothing.",
+)
+task_file = click.argument("file", type=click.Path(), metavar="FILE")
+follow = click.option(
+    "-f/-F", "--follow/--no-follow", default=True, help="Go on until the job ends (the default), or not."
+)
