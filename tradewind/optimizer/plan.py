@@ -25,7 +25,10 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 class RankedCandidate(msgspec.Struct, frozen=True):
-    """A place a task could go, in the order failover tries them, with the reason it is not the choice ("" for the choice itself)."""
+    """A place a task could go, in the order failover tries them, with the reason it is not the choice ("" for the choice itself).
+
+    `hourly_usd` is USD/hour for all the task's nodes, so that it compares with a placement's.
+    """
 
     task: str
     cloud: str
@@ -36,10 +39,15 @@ class RankedCandidate(msgspec.Struct, frozen=True):
     hourly_usd: float
     reason: str
     offer: Offer
+    alternative: int = 0
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """The proof of optimality: USD objective and lower bound, relative gap, the solver's name and its wall seconds."""
+    """The proof of optimality: USD objective and lower bound, relative gap, the solver's name and its wall seconds.
+
+    `bound` is what no plan can go below; `gap` is (objective - bound) / objective, 0 when the plan is proven cheapest. `columns` and `rows`
+    are the size of the integer program after pruning. `seconds` is 0 when the caller passed no clock.
+    """
 
     objective: float
     bound: float
@@ -50,8 +58,22 @@ class Certificate(msgspec.Struct, frozen=True):
     rows: int
 
 
+class Conflict(msgspec.Struct, frozen=True):
+    """One limit of the smallest set that cannot hold together, and what lifting it alone would make the cheapest plan cost.
+
+    `hourly_usd` and `total_usd` are None when the others still leave no plan.
+    """
+
+    limit: str
+    hourly_usd: float | None
+    total_usd: float | None
+
+
 class Plan(msgspec.Struct, frozen=True):
-    """A decision over the whole problem. When `feasible` is False `placements` is empty and `why_infeasible` says what to change."""
+    """A decision over the whole problem. When `feasible` is False `placements` is empty and `why_infeasible` says what to change.
+
+    `references` are offers that were compared but may not be bought, each with its reason.
+    """
 
     feasible: bool
     hourly_usd: float
@@ -62,3 +84,5 @@ class Plan(msgspec.Struct, frozen=True):
     offers_considered: int
     defaults_applied: tuple[str, ...] = ()
     why_infeasible: tuple[str, ...] = ()
+    references: tuple[RankedCandidate, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()

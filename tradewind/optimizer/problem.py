@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import msgspec
 
 from tradewind.catalog.offer import Offer
 
 
+def _fits(pattern: str, name: str) -> bool:
+    if pattern in {"", "*"} or pattern == name:
+        return True
+    return ("*" in pattern or "?" in pattern) and fnmatchcase(name, pattern)
+
+
 class Place(msgspec.Struct, frozen=True, order=True):
-    """A pattern over places and types; "" matches anything. Used for blocks and limits."""
+    """A pattern over places and types; "" and "*" match anything, `*` within a name any part of it. Used for blocks, quotas and limits.
+
+    A pattern with a zone does not match a regional offer (zone ""): the region's other zones may still serve it.
+    """
 
     cloud: str = ""
     region: str = ""
     zone: str = ""
     instance_type: str = ""
     use_spot: bool | None = None
+
+    def matches(self, offer: Offer, *, use_spot: bool) -> bool:
+        """Whether buying `offer` in the market `use_spot` falls under this pattern."""
+        return (
+            (self.use_spot is None or self.use_spot == use_spot)
+            and _fits(self.cloud, offer.cloud)
+            and _fits(self.region, offer.region)
+            and _fits(self.zone, offer.zone)
+            and _fits(self.instance_type, offer.instance_type)
+        )
+
+    def __str__(self) -> str:
+        """`cloud/region/zone/type`, `*` for anything, and the market when one is named."""
+        names = "/".join(name or "*" for name in (self.cloud, self.region, self.zone, self.instance_type))
+        return names + {None: "", True: " (spot)", False: " (on demand)"}[self.use_spot]
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -26,13 +52,25 @@ class Candidate(msgspec.Struct, frozen=True):
     alternative: int = 0  # which entry of any_of it serves
 
 
+class Reference(msgspec.Struct, frozen=True):
+    """An offer that is shown beside the choice and never chosen, with the reason it may not be ("on demand; spot was asked for")."""
+
+    candidate: Candidate
+    why: str
+
+
 class Request(msgspec.Struct, frozen=True):
-    """One task's need: `num_nodes` equal nodes on one offer, chosen from `candidates`."""
+    """One task's need: `num_nodes` equal nodes on one offer, chosen from `candidates`; `hours` is how long it runs.
+
+    `why_no_candidates` is what the maker of the problem knows about an empty list ("no offer has 7 A100; counts sold: 1, 2, 4, 8").
+    """
 
     task: str
     candidates: tuple[Candidate, ...]
     num_nodes: int = 1
     hours: float = 1.0
+    references: tuple[Reference, ...] = ()
+    why_no_candidates: tuple[str, ...] = ()
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -52,8 +90,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Everything a decision rests on; the same problem gives the same plan, whatever the order of its rows."""
+    """Everything a decision rests on; the same problem gives the same plan, whatever the order of its rows.
+
+    `offers_considered` is how many catalog rows the candidates stand for (a query may have dropped dominated ones already);
+    None means the candidates are all there were. `time_limit_s` bounds the solver, in seconds.
+    """
 
     requests: tuple[Request, ...]
     limits: Limits = Limits()
     time_limit_s: float = 60.0
+    offers_considered: int | None = None
+    defaults_applied: tuple[str, ...] = ()

@@ -1,0 +1,77 @@
+"""The plan is the one that trying every choice finds: never dearer, never missing, ties included."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.optimizer.problems import brute_force, chosen, placed, problems
+from tradewind.optimizer import Plan, optimize
+from tradewind.optimizer.limits import keeps_limits
+from tradewind.optimizer.solvers import HighsArrays, PulpSolver
+
+SLOW = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@SLOW
+@given(problems())
+def test_plan_is_the_brute_force_optimum(problem):
+    plan = optimize(problem)
+    truth = brute_force(problem)
+    assert plan.feasible == (truth is not None)
+    if truth is None:
+        assert plan.why_infeasible
+        assert not plan.placements
+        return
+    assert placed(plan) == chosen(problem, truth)
+    assert plan.certificate.gap == 0
+    assert plan.certificate.bound == plan.certificate.objective == plan.total_usd
+
+
+@settings(SLOW, max_examples=60)
+@given(problems(), st.randoms(use_true_random=False))
+def test_row_order_does_not_matter(problem, rng: random.Random):
+    def shuffled(items):
+        return tuple(rng.sample(items, len(items)))
+
+    other = msgspec.structs.replace(
+        problem,
+        requests=shuffled([msgspec.structs.replace(r, candidates=shuffled(r.candidates)) for r in problem.requests]),
+        limits=msgspec.structs.replace(
+            problem.limits, blocks=shuffled(problem.limits.blocks), quotas=shuffled(problem.limits.quotas)
+        ),
+    )
+    assert msgspec.json.encode(optimize(other)) == msgspec.json.encode(optimize(problem))
+
+
+@settings(SLOW, max_examples=25)
+@given(problems(max_requests=3))
+def test_every_solver_gives_the_same_plan(problem):
+    plans = [optimize(problem, solvers=[s]) for s in (HighsArrays(), PulpSolver("HiGHS"), PulpSolver("CBC"))]
+    assert placed(plans[0]) == placed(plans[1]) == placed(plans[2])
+    assert plans[0].total_usd == plans[1].total_usd == plans[2].total_usd
+    assert plans[0].feasible == plans[1].feasible == plans[2].feasible
+
+
+@settings(SLOW, max_examples=100)
+@given(problems())
+def test_every_fallback_is_a_usable_candidate_of_its_task(problem):
+    plan = optimize(problem)
+    requests = {r.task: r for r in problem.requests}
+    for line in plan.candidates:
+        request = requests[line.task]
+        match = [c for c in request.candidates if c.offer == line.offer and c.use_spot == line.use_spot]
+        assert match
+        alone = msgspec.structs.replace(problem.limits, max_hourly_usd=None, max_total_usd=None)
+        assert keeps_limits(alone, [request], match[:1])
+    assert [line.task for line in plan.candidates if not line.reason] == [p.task for p in plan.placements]
+
+
+@settings(SLOW, max_examples=50)
+@given(problems(max_requests=2))
+def test_plans_survive_the_wire(problem):
+    plan = optimize(problem)
+    assert msgspec.json.decode(msgspec.json.encode(plan), type=Plan) == plan

@@ -1,0 +1,61 @@
+"""What is shown beside the choice and may not be bought: the other market, clouds left out, and what a limit ruled out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tradewind.optimizer.limits import hourly_nano
+from tradewind.optimizer.money import is_price, usd
+from tradewind.optimizer.order import sorted_candidates
+from tradewind.optimizer.plan import RankedCandidate
+from tradewind.optimizer.problem import Candidate, Problem, Request
+from tradewind.optimizer.prune import Pool
+from tradewind.optimizer.rank import as_ranked
+
+
+def compared(problem: Problem, alive: Pool, choice: Sequence[Candidate]) -> tuple[RankedCandidate, ...]:
+    """For each task its references, then per cloud the cheapest offer that a limit ruled out, where it is cheaper than the choice or
+    the cloud has no other. `choice` is empty when there is no plan.
+    """
+    lines: list[RankedCandidate] = []
+    for i, request in enumerate(problem.requests):
+        chosen = choice[i] if choice else None
+        lines += (
+            as_ranked(request, ref.candidate, _with_difference(request, chosen, ref.candidate, ref.why))
+            for ref in request.references
+        )
+        lines += _ruled_out(request, chosen, alive, i)
+    return tuple(lines)
+
+
+def _ruled_out(request: Request, chosen: Candidate | None, alive: Pool, i: int) -> list[RankedCandidate]:
+    serving = {c.offer.cloud for c in alive.left[i]}
+    why = {
+        id(c): refusal.why
+        for refusal in alive.refused
+        if refusal.task == request.task
+        for c in refusal.candidates
+        if is_price(c.hourly_usd)
+    }
+    seen: set[str] = set()
+    lines = []
+    for candidate in sorted_candidates(c for c in request.candidates if id(c) in why):
+        cloud = candidate.offer.cloud
+        cheaper = chosen is not None and hourly_nano(request, candidate) < hourly_nano(request, chosen)
+        if cloud in seen or (cloud in serving and not cheaper):
+            continue
+        seen.add(cloud)
+        lines.append(as_ranked(request, candidate, _with_difference(request, chosen, candidate, why[id(candidate)])))
+    return lines
+
+
+def _with_difference(request: Request, chosen: Candidate | None, candidate: Candidate, why: str) -> str:
+    if chosen is None or not is_price(candidate.hourly_usd):
+        return why
+    ours, theirs = hourly_nano(request, chosen), hourly_nano(request, candidate)
+    if theirs == ours:
+        return f"{why}; the same price"
+    if theirs < ours:
+        return f"{why}; {usd(ours - theirs):.4g} USD/h cheaper ({theirs / ours - 1:+.0%})"
+    factor = f"{theirs / ours:.1f}x" if theirs >= 2 * ours else f"{theirs / ours - 1:+.0%}"
+    return f"{why}; {usd(theirs - ours):.4g} USD/h dearer ({factor})"

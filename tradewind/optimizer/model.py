@@ -1,0 +1,87 @@
+"""The integer program of a problem: one 0/1 column for each request and place, one row for each thing that couples them.
+
+    minimise    sum of total_usd(r, c) x[r, c]
+    such that   sum over c of x[r, c] = 1                                  each request gets one candidate
+                sum of nodes(r) x[r, c] over matching (r, c) <= limit      each quota
+                sum of hourly_usd(r, c) x[r, c] <= max_hourly_usd          and likewise for the total
+
+Costs are scaled so that the cheapest conceivable plan costs 1000 and caps so that they read "<= 1": HiGHS compares with absolute tolerances
+near 1e-9, so prices of a cent and of a thousand dollars are told apart equally well. Rows that can't bind are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from tradewind.optimizer.limits import hourly_nano, quota_use, total_nano
+from tradewind.optimizer.money import nano_usd
+from tradewind.optimizer.problem import Candidate, Problem, Request
+from tradewind.optimizer.prune import Pool
+from tradewind.optimizer.solvers import IntegerProgram, Row
+
+SCALED_FLOOR = 1000.0
+
+
+class Model(msgspec.Struct, frozen=True):
+    """The program with what its columns mean: `columns[j]` is (request index, candidate), `costs_nano[j]` its exact cost."""
+
+    program: IntegerProgram
+    columns: tuple[tuple[int, Candidate], ...]
+    costs_nano: tuple[int, ...]
+    scale: float  # scaled units per nano-dollar
+
+
+def build_model(problem: Problem, pool: Pool) -> Model:
+    """The program over the candidates left in the pool; every request must have at least one."""
+    columns = tuple((i, c) for i, row in enumerate(pool.left) for c in row)
+    requests = problem.requests
+    costs = tuple(total_nano(requests[i], c) for i, c in columns)
+    first = 0
+    rows: list[Row] = []
+    floor = 0
+    for row in pool.left:
+        span = range(first, first + len(row))
+        rows.append(Row(tuple(span), (1.0,) * len(row), 1.0, 1.0))
+        floor += min(costs[j] for j in span)
+        first += len(row)
+    rows += _quota_rows(problem, columns)
+    limits = problem.limits
+    if limits.max_hourly_usd is not None:
+        rows += _cap_rows(requests, columns, hourly_nano, nano_usd(limits.max_hourly_usd))
+    if limits.max_total_usd is not None:
+        rows += _cap_rows(requests, columns, total_nano, nano_usd(limits.max_total_usd))
+    scale = SCALED_FLOOR / max(floor, 1)
+    return Model(IntegerProgram(tuple(c * scale for c in costs), tuple(rows)), columns, costs, scale)
+
+
+def _quota_rows(problem: Problem, columns: tuple[tuple[int, Candidate], ...]) -> list[Row]:
+    if not problem.limits.quotas:
+        return []
+    uses = [quota_use(problem.limits, problem.requests[i], c) for i, c in columns]
+    rows = []
+    for k, quota in enumerate(problem.limits.quotas):
+        counted = [j for j, use in enumerate(uses) if use[k]]
+        most: dict[int, int] = {}
+        for j in counted:
+            most[columns[j][0]] = max(most.get(columns[j][0], 0), uses[j][k])
+        if sum(most.values()) > quota.limit:
+            rows.append(Row(tuple(counted), tuple(float(uses[j][k]) for j in counted), upper=float(quota.limit)))
+    return rows
+
+
+def _cap_rows(
+    requests: tuple[Request, ...],
+    columns: tuple[tuple[int, Candidate], ...],
+    cost: Callable[[Request, Candidate], int],
+    cap: int,
+) -> list[Row]:
+    nano = [cost(requests[i], c) for i, c in columns]
+    dearest: dict[int, int] = {}
+    for (i, _), each in zip(columns, nano, strict=True):
+        dearest[i] = max(dearest.get(i, 0), each)
+    if sum(dearest.values()) <= cap:
+        return []
+    unit = max(cap, 1)
+    return [Row(tuple(range(len(columns))), tuple(each / unit for each in nano), upper=cap / unit)]

@@ -1,0 +1,10 @@
+"""Exact pruning: what can be in no optimal plan is dropped before the solver sees it.
+
+Each pass is one file and one function of the signature (Problem, Pool) -> Pool; `PASSES` is their order.
+"""
+
+from tradewind.optimizer.prune.dominance import keep_undominated
+from tradewind.optimizer.prune.pool import Pool, Refusal
+from tradewind.optimizer.prune.run import PASSES, prune, usable
+
+__all__ = ["PASSES", "Pool", "Refusal", "keep_undominated", "prune", "usable"]

@@ -1,0 +1,27 @@
+"""The passes in their order: what can't be paid or bought first, the comparison of rivals last."""
+
+from __future__ import annotations
+
+from tradewind.optimizer.problem import Problem
+from tradewind.optimizer.prune.blocks import drop_blocked
+from tradewind.optimizer.prune.caps import drop_over_cap
+from tradewind.optimizer.prune.dominance import keep_undominated
+from tradewind.optimizer.prune.pool import Pass, Pool, full_pool
+from tradewind.optimizer.prune.prices import drop_unpriced
+from tradewind.optimizer.prune.quotas import drop_over_quota
+
+LIMIT_PASSES: tuple[Pass, ...] = (drop_unpriced, drop_blocked, drop_over_quota, drop_over_cap)
+PASSES: tuple[Pass, ...] = (*LIMIT_PASSES, keep_undominated)
+
+
+def usable(problem: Problem) -> Pool:
+    """The candidates that some limit does not rule out by itself; rivals are not compared yet."""
+    pool = full_pool(problem)
+    for each in LIMIT_PASSES:
+        pool = each(problem, pool)
+    return pool
+
+
+def prune(problem: Problem) -> Pool:
+    """The candidates that an optimal plan may hold; the cheapest plan over them is the cheapest plan over all."""
+    return keep_undominated(problem, usable(problem))

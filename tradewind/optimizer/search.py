@@ -1,0 +1,136 @@
+"""Finds the cheapest choice and settles ties, with exact arithmetic around a solver that works in floats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tradewind.optimizer.errors import SolverFailed
+from tradewind.optimizer.limits import keeps_limits
+from tradewind.optimizer.model import Model, build_model
+from tradewind.optimizer.money import usd
+from tradewind.optimizer.order import risk_micro_per_h
+from tradewind.optimizer.problem import Candidate, Problem
+from tradewind.optimizer.prune import Pool
+from tradewind.optimizer.solvers import IntegerProgram, Row, Solution, Solver, solve_with_fallback
+
+# A relative gap below this counts as 0: it is the rounding of the solver's own sums.
+PROVEN_GAP = 1e-9
+# Up to so many requests ties are settled request by request, which makes the plan unique; beyond, by the sum of ranks in one solve.
+SETTLED_ONE_BY_ONE = 12
+# How often a solution that breaks a limit by less than the solver's tolerance is cut off before we give up on the solver.
+CUTS = 50
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The search's answer: the candidate of each request in the problem's order, and the proof. `choice` is empty when there is none.
+
+    `proven_infeasible` tells "there is no plan" from "none was found in the time".
+    """
+
+    choice: tuple[Candidate, ...]
+    objective_usd: float
+    bound_usd: float
+    solver: str
+    columns: int
+    rows: int
+    proven_infeasible: bool = False
+
+
+def search(problem: Problem, pool: Pool, solvers: Sequence[Solver]) -> Found:
+    """The cheapest choice over the pool within every limit; ties by lower risk, then by the content order of each request in turn."""
+    if not all(pool.left):
+        return Found((), 0.0, 0.0, "pruning", 0, 0, proven_infeasible=True)
+    if not problem.requests:
+        return Found((), 0.0, 0.0, "pruning", 0, 0)
+    model = build_model(problem, pool)
+    size = (len(model.columns), len(model.program.rows))
+    first = _solve_exact(problem, model, model.program, solvers, problem.time_limit_s)
+    if not first.chosen:
+        return Found((), 0.0, 0.0, first.solver, *size, proven_infeasible=first.status == "infeasible")
+    chosen = first.chosen
+    if first.status == "optimal":
+        chosen = _settle_ties(problem, model, chosen, solvers)
+    objective = sum(model.costs_nano[j] for j in chosen)
+    bound = first.bound / model.scale
+    if bound >= objective * (1 - PROVEN_GAP):
+        bound = objective
+    choice = tuple(model.columns[j][1] for j in chosen)
+    return Found(choice, usd(objective), max(usd(round(bound)), 0.0) if bound > 0 else 0.0, first.solver, *size)
+
+
+def _solve_exact(
+    problem: Problem, model: Model, program: IntegerProgram, solvers: Sequence[Solver], time_limit_s: float
+) -> Solution:
+    """A solution that keeps every limit in exact arithmetic: one that leans on the solver's tolerance is cut off and solved again."""
+    for _ in range(CUTS):
+        solution = solve_with_fallback(program, solvers, time_limit_s)
+        if not solution.chosen or keeps_limits(problem.limits, problem.requests, _choice(problem, model, solution)):
+            return solution
+        count = len(solution.chosen)
+        program = program.with_row(Row(solution.chosen, (1.0,) * count, upper=count - 1.0))
+    raise SolverFailed(solution.solver, f"{CUTS} solutions in a row broke a limit by less than its tolerance")
+
+
+def _choice(problem: Problem, model: Model, solution: Solution) -> list[Candidate]:
+    owners = [model.columns[j][0] for j in solution.chosen]
+    if owners != list(range(len(problem.requests))):
+        raise SolverFailed(solution.solver, "its solution does not give each request one candidate")
+    return [model.columns[j][1] for j in solution.chosen]
+
+
+def _settle_ties(problem: Problem, model: Model, chosen: tuple[int, ...], solvers: Sequence[Solver]) -> tuple[int, ...]:
+    """Among the plans of the same cost the one of least risk, then with the earliest candidate of each request in turn.
+
+    Columns stand in the content order, so when every request has its first column there is nothing to settle.
+    """
+    ranks = _ranks(model)
+    if not any(ranks[j] for j in chosen):
+        return chosen
+    program = model.program.with_row(_at_most(model.program.costs, chosen))
+    risks = tuple(float(risk_micro_per_h(c) * problem.requests[i].num_nodes) for i, c in model.columns)
+    limit_s = problem.time_limit_s / 4
+    best = _better(problem, model, chosen, solvers, program.with_costs(risks), risks, limit_s)
+    program = program.with_row(_at_most(risks, best))
+    if len(problem.requests) > SETTLED_ONE_BY_ONE:
+        return _better(problem, model, best, solvers, program.with_costs(ranks), ranks, limit_s)
+    for i in range(len(problem.requests)):
+        mine = tuple(rank if model.columns[j][0] == i else 0.0 for j, rank in enumerate(ranks))
+        if mine[best[i]]:
+            best = _better(problem, model, best, solvers, program.with_costs(mine), mine, limit_s)
+        program = program.with_row(Row((best[i],), (1.0,), 1.0, 1.0))
+    return best
+
+
+def _ranks(model: Model) -> tuple[float, ...]:
+    ranks: list[float] = []
+    seen: dict[int, int] = {}
+    for i, _ in model.columns:
+        ranks.append(float(seen.get(i, 0)))
+        seen[i] = seen.get(i, 0) + 1
+    return tuple(ranks)
+
+
+def _at_most(weights: tuple[float, ...], chosen: tuple[int, ...]) -> Row:
+    """The row "no more than the chosen columns weigh", scaled to 1, with room for the rounding of the sum only."""
+    total = sum(weights[j] for j in chosen)
+    unit = total if total > 0 else 1.0
+    counted = tuple(j for j, w in enumerate(weights) if w)
+    return Row(counted, tuple(weights[j] / unit for j in counted), upper=(total / unit) * (1 + 1e-12))
+
+
+def _better(
+    problem: Problem,
+    model: Model,
+    best: tuple[int, ...],
+    solvers: Sequence[Solver],
+    program: IntegerProgram,
+    weights: tuple[float, ...],
+    limit_s: float,
+) -> tuple[int, ...]:
+    """What the solver found under the tie's objective, if it is exactly as cheap and truly better; else what we had."""
+    solution = _solve_exact(problem, model, program, solvers, limit_s)
+    found = solution.chosen
+    as_cheap = bool(found) and sum(model.costs_nano[j] for j in found) <= sum(model.costs_nano[j] for j in best)
+    return found if as_cheap and sum(weights[j] for j in found) < sum(weights[j] for j in best) else best

@@ -1,0 +1,93 @@
+"""HiGHS by arrays: the whole program in one call, 20 times quicker to hand over than as modelling objects."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Literal
+
+from tradewind.optimizer.errors import SolverFailed
+from tradewind.optimizer.solvers.program import IntegerProgram, Solution
+
+# One thread and a fixed seed: the same program gives the same answer. Gaps 0: stop at proven optimality only. The feasibility tolerances are
+# the tightest that HiGHS takes without losing its footing on rows scaled to 1; what still slips through is caught by exact arithmetic.
+OPTIONS: dict[str, bool | int | float] = {
+    "output_flag": False,
+    "threads": 1,
+    "random_seed": 0,
+    "mip_rel_gap": 0.0,
+    "mip_abs_gap": 0.0,
+    "mip_feasibility_tolerance": 1e-9,
+    "primal_feasibility_tolerance": 1e-9,
+}
+
+
+def load_highspy() -> Any:
+    """The highspy module; raises SolverFailed when it is not installed or its library does not load."""
+    try:
+        import highspy
+    except (ImportError, OSError) as err:
+        raise SolverFailed("HiGHS", f"highspy does not load ({err}); reinstall tradewind") from err
+    return highspy
+
+
+class HighsArrays:
+    """HiGHS through highspy's array interface."""
+
+    name: ClassVar[str] = "HiGHS"
+
+    def solve(self, program: IntegerProgram, time_limit_s: float) -> Solution:
+        """The program's best solution; raises SolverFailed when HiGHS reports an error of its own."""
+        highspy = load_highspy()
+        model = highspy.Highs()
+        for option, value in OPTIONS.items():
+            model.setOptionValue(option, value)
+        model.setOptionValue("time_limit", float(time_limit_s))
+        columns, rows = len(program.costs), program.rows
+        start = [0]
+        index: list[int] = []
+        coefficients: list[float] = []
+        for row in rows:
+            index.extend(row.columns)
+            coefficients.extend(row.values)
+            start.append(len(index))
+        model.passModel(
+            columns,
+            len(rows),
+            len(index),
+            int(highspy.MatrixFormat.kRowwise),
+            int(highspy.ObjSense.kMinimize),
+            0.0,
+            list(program.costs),
+            [0.0] * columns,
+            [1.0] * columns,
+            [row.lower for row in rows],
+            [row.upper for row in rows],
+            start,
+            index,
+            coefficients,
+            [1] * columns,
+        )
+        model.run()
+        return read_solution(highspy, model, self.name)
+
+
+def read_solution(highspy: Any, model: Any, name: str) -> Solution:
+    """What HiGHS found, as a Solution; raises SolverFailed for a status that is no answer."""
+    status = model.getModelStatus()
+    known = highspy.HighsModelStatus
+    info = model.getInfo()
+    if status == known.kInfeasible:
+        return Solution("infeasible", (), math.inf, name)
+    outcome: Literal["optimal", "feasible", "unknown"]
+    if status == known.kOptimal:
+        outcome = "optimal"
+    elif status in {known.kTimeLimit, known.kIterationLimit, known.kInterrupt, known.kSolutionLimit}:
+        outcome = (
+            "feasible"
+            if info.primal_solution_status == int(highspy.SolutionStatus.kSolutionStatusFeasible)
+            else "unknown"
+        )
+    else:
+        raise SolverFailed(name, f"it stopped with status {model.modelStatusToString(status)}")
+    chosen = () if outcome == "unknown" else tuple(j for j, x in enumerate(model.getSolution().col_value) if x > 0.5)
+    return Solution(outcome, chosen, float(info.mip_dual_bound), name)

@@ -1,0 +1,58 @@
+"""A 0/1 program as plain values, and what a solver answers."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Protocol
+
+import msgspec
+
+
+class Row(msgspec.Struct, frozen=True):
+    """lower <= sum(values[i] * x[columns[i]]) <= upper; either side may be infinite."""
+
+    columns: tuple[int, ...]
+    values: tuple[float, ...]
+    lower: float = -math.inf
+    upper: float = math.inf
+
+
+class IntegerProgram(msgspec.Struct, frozen=True):
+    """Minimise sum(costs[j] * x[j]) over x in {0, 1} under the rows."""
+
+    costs: tuple[float, ...]
+    rows: tuple[Row, ...]
+
+    def with_row(self, row: Row) -> IntegerProgram:
+        """The same program with one row more."""
+        return IntegerProgram(self.costs, (*self.rows, row))
+
+    def with_costs(self, costs: tuple[float, ...]) -> IntegerProgram:
+        """The same rows under another objective."""
+        return IntegerProgram(costs, self.rows)
+
+
+class Solution(msgspec.Struct, frozen=True):
+    """A solver's answer. `chosen` are the columns at 1; `bound` is what no solution goes below, in the program's units.
+
+    "optimal": proven within the bound; "feasible": the time ran out with a solution in hand; "infeasible": proven that none exists;
+    "unknown": the time ran out with none.
+    """
+
+    status: Literal["optimal", "feasible", "infeasible", "unknown"]
+    chosen: tuple[int, ...]
+    bound: float
+    solver: str
+
+
+class Solver(Protocol):
+    """Anything that solves an IntegerProgram; raises SolverFailed when it can't run or crashes."""
+
+    @property
+    def name(self) -> str:
+        """How the certificate calls it."""
+        ...
+
+    def solve(self, program: IntegerProgram, time_limit_s: float) -> Solution:
+        """The program's best solution within the time, with the bound that was proven."""
+        ...
