@@ -53,7 +53,7 @@ def _patches_backward(d_patches: np.ndarray, shape: tuple[int, ...]) -> np.ndarr
     """The gradient with respect to `_patches`' input: each neighbourhood's share added back to its pixel."""
     n, height, width, channels = shape
     d = d_patches.reshape(n, height, width, 3, 3, channels)
-    padded = np.zeros((n, height + 2, width + 2, channels), np.float32)
+    padded = np.zeros((n, height + 2, width + 2, channels), d.dtype)
     for row in range(3):
         for column in range(3):
             padded[:, row : row + height, column : column + width] += d[:, :, :, row, column]
@@ -94,7 +94,7 @@ def loss_and_gradients(params: Arrays, images: np.ndarray, labels: np.ndarray) -
     d = (d @ params["out_w"].T) * (seen["a3"] > 0)
     gradients |= {"dense_w": seen["flat"].T @ d, "dense_b": d.sum(0)}
     d = (d @ params["dense_w"].T).reshape(n, 4, 4, -1)
-    d = np.repeat(np.repeat(d, 2, axis=1), 2, axis=2).reshape(n * 64, -1) * np.float32(0.25)
+    d = np.repeat(np.repeat(d, 2, axis=1), 2, axis=2).reshape(n * 64, -1) * 0.25
     d *= seen["a2"] > 0
     gradients |= {"conv2_w": seen["p2"].T @ d, "conv2_b": d.sum(0)}
     d = _patches_backward(d @ params["conv2_w"].T, (n, 8, 8, CHANNELS[0])).reshape(n * 64, -1)

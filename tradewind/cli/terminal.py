@@ -84,13 +84,13 @@ def table(
 
 
 def usd(amount: float | None) -> str:
-    """Dollars with the digits that matter: four decimals under a dollar, else two to four; "-" when unknown."""
+    """Dollars with the digits that matter: two to four decimals, two from a thousand on; "-" when unknown."""
     if amount is None:
         return "-"
     if abs(amount) >= 1000:
         return f"{amount:,.2f}"
-    text = f"{amount:.4f}"
-    return text.removesuffix("00")
+    whole, _, decimals = f"{amount:.4f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def count(value: float | None) -> str:
@@ -99,7 +99,7 @@ def count(value: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """ "4.2 s", "3 min 05 s", "2 h 10 min", "3 d 4 h"."""
+    """As people say it: 4.2 s, 3 min 05 s, 2 h 10 min, 3 d 4 h."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

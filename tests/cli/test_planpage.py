@@ -1,0 +1,70 @@
+"""The plan's page, from plan values made here."""
+
+from __future__ import annotations
+
+from tradewind.catalog.offer import Offer
+from tradewind.cli import planpage
+from tradewind.optimizer.plan import Certificate, Placement, Plan, RankedCandidate
+
+
+def offer(cloud: str, region: str, zone: str, name: str, spot: float | None, on_demand: float | None = 0.1) -> Offer:
+    return Offer(
+        cloud=cloud, region=region, zone=zone, instance_type=name, arch="x86_64", vcpus=2, memory_gib=8, accelerator="",
+        accelerator_count=0, accelerator_memory_gib=None, price_ondemand_usd_h=on_demand, price_spot_usd_h=spot,
+        basis="list", spot_basis="derived", date="2026-08-03", spot_risk_per_h=0.01,
+    )  # fmt: skip
+
+
+def candidate(o: Offer, reason: str) -> RankedCandidate:
+    assert o.price_spot_usd_h is not None
+    return RankedCandidate("digits", o.cloud, o.region, o.zone, o.instance_type, True, 2 * o.price_spot_usd_h, reason, o)
+
+
+GCP = offer("gcp", "us-west4", "us-west4-a", "n2d-standard-2", 0.0125)
+AWS = offer("aws", "us-east-1", "use1-az1", "m6a.large", 0.02)
+AZURE = offer("azure", "eastus", "", "Standard_D2as_v5", 0.0225)
+PROOF = Certificate(objective=0.025, bound=0.025, gap=0.0, seconds=0.012, solver="HiGHS", columns=120, rows=1)
+
+
+def plan() -> Plan:
+    return Plan(
+        feasible=True, hourly_usd=0.025, total_usd=0.025,
+        placements=(Placement("digits", "gcp", "us-west4", "us-west4-a", "n2d-standard-2", True, 2, 0.025, 0.025, 1.0, GCP),),
+        candidates=(
+            candidate(GCP, ""), candidate(offer("gcp", "us-west1", "us-west1-b", "n2d-standard-2", 0.013), "dearer"),
+            candidate(AWS, "0.015 USD/h dearer (+60%)"), candidate(AZURE, "0.02 USD/h dearer (+80%)"),
+        ),
+        certificate=PROOF, offers_considered=105015, defaults_applied=("x86_64: no arch was named",),
+    )  # fmt: skip
+
+
+def test_the_page_says_what_where_price_basis_and_proof() -> None:
+    text = planpage.page(plan())
+    for part in (
+        "n2d-standard-2 at gcp/us-west4/us-west4-a, 2 nodes, spot",
+        "0.025 USD/h (0.0125 a node)",
+        "derived price of 2026-08-03",
+        "on demand here: 0.20 USD/h, 8.0 times the spot price",
+        "105,015 offers considered; proven cheapest",
+        "gap 0",
+        "Assumed: x86_64: no arch was named.",
+    ):
+        assert part.replace(" ", "") in text.replace("\n", "").replace(" ", ""), part
+
+
+def test_each_cloud_appears_once_with_its_best_and_why_it_lost() -> None:
+    best = planpage.best_of_each_cloud(plan(), "digits")
+    assert [(c.cloud, c.region) for c in best] == [("gcp", "us-west4"), ("aws", "us-east-1"), ("azure", "eastus")]
+    text = planpage.page(plan(), limit=None)
+    assert "us-east-1/use1-az1" in text
+    assert "0.02 USD/h dearer (+80%)" in text
+
+
+def test_the_page_fits_80_columns() -> None:
+    assert max(map(len, planpage.page(plan(), limit=80).split("\n"))) <= 80
+
+
+def test_no_plan_says_why() -> None:
+    none = Plan(False, 0.0, 0.0, (), (), PROOF, 0, why_infeasible=("no offer has 7 A100; counts sold: 1, 2, 4, 8, 16.",))
+    text = planpage.page(none)
+    assert text.startswith("No plan.\n  no offer has 7 A100")
