@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import product
 
 from hypothesis import strategies as st
@@ -42,46 +43,70 @@ def candidate(price=1.0, *, use_spot=False, alternative=0, **where) -> Candidate
     return Candidate(offer(ondemand=price, spot=price, **where), use_spot, price, alternative)
 
 
-candidates = st.builds(
-    candidate,
-    price=st.sampled_from(PRICES),
-    use_spot=st.booleans(),
-    alternative=st.integers(0, 1),
-    cloud=st.sampled_from(CLOUDS),
-    region=st.sampled_from(REGIONS),
-    zone=st.sampled_from(ZONES),
-    instance_type=st.sampled_from(TYPES),
-    spot_risk_per_h=st.sampled_from([None, 1e-4, 3e-4]),
-)
-places = st.builds(
-    Place,
-    cloud=st.sampled_from(["", *CLOUDS]),
-    region=st.sampled_from(["", "*", *REGIONS]),
-    zone=st.sampled_from(["", "z1"]),
-    instance_type=st.sampled_from(["", "", "small", "l*"]),
-    use_spot=st.sampled_from([None, True, False]),
-)
+def random_candidate(rng: random.Random) -> Candidate:
+    return candidate(
+        rng.choice(PRICES),
+        use_spot=rng.random() < 0.5,
+        alternative=rng.randint(0, 1),
+        cloud=rng.choice(CLOUDS),
+        region=rng.choice(REGIONS),
+        zone=rng.choice(ZONES),
+        instance_type=rng.choice(TYPES),
+        spot_risk_per_h=rng.choice([None, 1e-4, 3e-4]),
+    )
 
 
-@st.composite
-def problems(draw, max_requests=4, max_candidates=6) -> Problem:
-    count = draw(st.integers(1, max_requests))
+def random_place(rng: random.Random) -> Place:
+    return Place(
+        cloud=rng.choice(["", "", *CLOUDS]),
+        region=rng.choice(["", "*", *REGIONS]),
+        zone=rng.choice(["", "", "", "z1"]),
+        instance_type=rng.choice(["", "", "small", "l*"]),
+        use_spot=rng.choice([None, None, True, False]),
+    )
+
+
+def random_problem(seed: int, max_requests=5, max_candidates=5) -> Problem:
+    """A problem whose limits bind more often than not: a cap is what some choice costs, to the cent or just under."""
+    rng = random.Random(seed)
     requests = tuple(
         Request(
             f"task-{i}",
-            tuple(draw(st.lists(candidates, min_size=1, max_size=max_candidates))),
-            num_nodes=draw(st.integers(1, 3)),
-            hours=draw(st.sampled_from([0.5, 1.0, 10.0])),
+            tuple(random_candidate(rng) for _ in range(rng.randint(1, max_candidates))),
+            num_nodes=rng.randint(1, 3),
+            hours=rng.choice([0.5, 1.0, 10.0]),
         )
-        for i in range(count)
+        for i in range(rng.randint(1, max_requests))
     )
+    some = [rng.choice(r.candidates) for r in requests]
+    hourly = sum(c.hourly_usd * r.num_nodes for r, c in zip(requests, some, strict=True))
+    total = sum(c.hourly_usd * r.num_nodes * r.hours for r, c in zip(requests, some, strict=True))
     limits = Limits(
-        max_hourly_usd=draw(st.none() | st.sampled_from([0.02, 0.3, 0.6, 1.2, 3.0, 30.0])),
-        max_total_usd=draw(st.none() | st.sampled_from([0.3, 2.0, 15.0, 300.0])),
-        blocks=tuple(draw(st.lists(places, max_size=1))),
-        quotas=tuple(draw(st.lists(st.builds(Quota, place=places, limit=st.integers(0, 5)), max_size=3))),
+        max_hourly_usd=rng.choice([None, None, hourly, hourly * 0.999]),
+        max_total_usd=rng.choice([None, None, total, total * 0.5]),
+        blocks=(random_place(rng),) if rng.random() < 0.2 else (),
+        quotas=tuple(_random_quota(rng, requests) for _ in range(rng.choice([0, 1, 2, 3, 4]))),
     )
     return Problem(requests, limits)
+
+
+def _random_quota(rng: random.Random, requests: tuple[Request, ...]) -> Quota:
+    """Mostly on what a request would take if it were alone, with room for some of the requests and not for all."""
+    if rng.random() < 0.3:
+        return Quota(random_place(rng), rng.randint(0, 5))
+    wanted = min(rng.choice(requests).candidates, key=lambda c: c.hourly_usd)
+    place = Place(
+        cloud=wanted.offer.cloud,
+        region=rng.choice(["", wanted.offer.region]),
+        use_spot=rng.choice([None, wanted.use_spot]),
+    )
+    nodes = [r.num_nodes for r in requests]
+    return Quota(place, rng.randint(max(nodes) - 1, max(sum(nodes) - 1, *nodes, 1)))
+
+
+def problems(**sizes) -> st.SearchStrategy[Problem]:
+    """Problems by seed: evenly spread, where drawing each field apart would nearly never make two limits bind at once."""
+    return st.integers(0, 2**32).map(lambda seed: random_problem(seed, **sizes))
 
 
 def brute_force(problem: Problem) -> tuple[Candidate, ...] | None:

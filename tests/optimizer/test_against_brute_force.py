@@ -8,12 +8,13 @@ import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.optimizer.problems import brute_force, chosen, placed, problems
+from tests.optimizer.problems import brute_force, chosen, placed, problems, random_problem
 from tradewind.optimizer import Plan, optimize
 from tradewind.optimizer.limits import keeps_limits
+from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.solvers import HighsArrays, PulpSolver
 
-SLOW = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @SLOW
@@ -29,6 +30,19 @@ def test_plan_is_the_brute_force_optimum(problem):
     assert placed(plan) == chosen(problem, truth)
     assert plan.certificate.gap == 0
     assert plan.certificate.bound == plan.certificate.objective == plan.total_usd
+
+
+def test_the_problems_are_hard_enough():
+    """The generator would prove nothing if the cheapest of each request nearly always fitted."""
+    binding = infeasible = 0
+    for seed in range(300):
+        problem = random_problem(seed)
+        truth = brute_force(problem)
+        infeasible += truth is None
+        cheapest = [sorted_candidates(r.candidates)[0] for r in problem.requests]
+        binding += truth is not None and any(a.hourly_usd != b.hourly_usd for a, b in zip(truth, cheapest, strict=True))
+    assert binding >= 30
+    assert 30 <= infeasible <= 180
 
 
 @settings(SLOW, max_examples=60)
@@ -47,8 +61,8 @@ def test_row_order_does_not_matter(problem, rng: random.Random):
     assert msgspec.json.encode(optimize(other)) == msgspec.json.encode(optimize(problem))
 
 
-@settings(SLOW, max_examples=25)
-@given(problems(max_requests=3))
+@settings(SLOW, max_examples=40)
+@given(problems(max_requests=4))
 def test_every_solver_gives_the_same_plan(problem):
     plans = [optimize(problem, solvers=[s]) for s in (HighsArrays(), PulpSolver("HiGHS"), PulpSolver("CBC"))]
     assert placed(plans[0]) == placed(plans[1]) == placed(plans[2])

@@ -1,0 +1,222 @@
+"""What a plan says: the choice, the fallbacks in order, the comparison, the proof."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.optimizer.problems import candidate, offer
+from tradewind.optimizer import (
+    Candidate,
+    InvalidProblem,
+    Limits,
+    Place,
+    Problem,
+    Quota,
+    Reference,
+    Request,
+    SolverFailed,
+    optimize,
+    overview,
+)
+from tradewind.optimizer.rank import MOST_PER_TASK
+from tradewind.optimizer.solvers import HighsArrays, Solution
+
+
+def one(*candidates, **request) -> Problem:
+    return Problem((Request("train", candidates, **request),))
+
+
+def test_cheapest_first_then_every_place_with_its_reason():
+    plan = optimize(
+        one(
+            candidate(0.4, cloud="gcp", region="r2", use_spot=True),
+            candidate(0.2, use_spot=True),
+            candidate(0.25, use_spot=True, instance_type="medium"),  # the same place as the choice: no fallback
+            candidate(0.236, use_spot=True, zone="z2"),
+            candidate(0.62, cloud="lambda", region="r3"),
+            num_nodes=2,
+            hours=3,
+        )
+    )
+    assert plan.feasible
+    assert plan.hourly_usd == 0.4
+    assert plan.total_usd == 1.2
+    assert [(c.cloud, c.zone, c.hourly_usd, c.reason) for c in plan.candidates] == [
+        ("aws", "z1", 0.4, ""),
+        ("aws", "z2", 0.472, "0.072 USD/h dearer (+18%)"),
+        ("gcp", "z1", 0.8, "0.4 USD/h dearer (2.0x)"),
+        ("lambda", "z1", 1.24, "on demand costs 3.1x (0.84 USD/h dearer)"),
+    ]
+    certificate = plan.certificate
+    assert (certificate.objective, certificate.bound, certificate.gap) == (1.2, 1.2, 0.0)
+    assert certificate.solver == "HiGHS"
+    assert (certificate.columns, certificate.rows) == (4, 1)
+    assert plan.offers_considered == 5
+
+
+def test_ties_go_to_lower_risk_then_to_names():
+    plan = optimize(
+        one(
+            candidate(1.0, use_spot=True, region="r1", spot_risk_per_h=3e-4),
+            candidate(1.0, use_spot=True, region="r3", spot_risk_per_h=1e-4),
+            candidate(1.0, use_spot=True, region="r2", spot_risk_per_h=1e-4),
+        )
+    )
+    assert [(c.region, c.reason) for c in plan.candidates] == [
+        ("r2", ""),
+        ("r3", "the same price and risk; the choice comes first by name"),
+        ("r1", "the same price, with a higher risk of interruption"),
+    ]
+
+
+def test_fallbacks_are_capped_but_hold_the_best_of_every_cloud():
+    many = [candidate(1 + i / 100, region=f"r{i:03}") for i in range(80)]
+    plan = optimize(one(*many, candidate(9.0, cloud="gcp"), candidate(8.0, cloud="gcp", zone="z2")))
+    assert len(plan.candidates) == MOST_PER_TASK + 1
+    assert [c.hourly_usd for c in plan.candidates] == sorted(c.hourly_usd for c in plan.candidates)
+    assert (plan.candidates[-1].cloud, plan.candidates[-1].hourly_usd) == ("gcp", 8.0)
+
+
+def test_a_lost_zone_is_planned_around_and_a_regional_offer_survives_a_zone_block():
+    zonal, regional = candidate(0.1, zone="z1"), candidate(0.2, zone="")
+    problem = one(zonal, regional)
+    block = Place("aws", "r1", "z1")
+    plan = optimize(Problem(problem.requests, Limits(blocks=(block,))))
+    assert plan.placements[0].zone == ""
+    assert [r.reason for r in plan.references] == ["it is blocked; 0.1 USD/h cheaper (-50%)"]
+
+
+def test_quota_moves_the_request_that_loses_least():
+    def request(name, other):
+        return Request(name, (candidate(1.0), candidate(other, cloud="gcp")), num_nodes=2)
+
+    quota = Quota(Place(cloud="aws"), 3)
+    plan = optimize(Problem((request("a", 1.5), request("b", 1.2)), Limits(quotas=(quota,))))
+    assert [(p.task, p.cloud) for p in plan.placements] == [("a", "aws"), ("b", "gcp")]
+    cheaper = next(c for c in plan.candidates if c.task == "b" and c.cloud == "aws")
+    assert "break a limit" in cheaper.reason
+
+
+def test_a_cap_is_exact_to_the_cent():
+    requests = (Request("a", (candidate(0.1),)), Request("b", (candidate(0.2),)))
+    assert 0.1 + 0.2 > 0.3  # as floats
+    assert optimize(Problem(requests, Limits(max_hourly_usd=0.3))).feasible
+    assert not optimize(Problem(requests, Limits(max_hourly_usd=0.2999))).feasible
+
+
+def test_page_shows_each_clouds_best_and_spot_against_on_demand():
+    machine = offer(ondemand=0.5, spot=0.1)
+    ondemand = Candidate(offer(cloud="gcp", ondemand=0.3), use_spot=False, hourly_usd=0.3)
+    elsewhere = Candidate(offer(cloud="lambda", ondemand=0.05), use_spot=False, hourly_usd=0.05)
+    plan = optimize(
+        one(
+            Candidate(machine, use_spot=True, hourly_usd=0.1),
+            references=(Reference(ondemand, "on demand"), Reference(elsewhere, "no credentials for lambda here")),
+        )
+    )
+    page = overview(plan).tasks[0]
+    assert page.chosen == plan.placements[0]
+    assert [(c.cloud, c.reason) for c in page.clouds] == [
+        ("aws", ""),
+        ("lambda", "no credentials for lambda here; 0.05 USD/h cheaper (-50%)"),
+        ("gcp", "on demand; 0.2 USD/h dearer (3.0x)"),
+    ]
+    assert (page.spot_usd_h, page.ondemand_usd_h, page.same_machine_ondemand_usd_h) == (0.1, 0.05, 0.5)
+
+
+class TestNoPlan:
+    def test_names_the_cap_and_the_nearest(self):
+        plan = optimize(Problem(one(candidate(0.5), candidate(0.4)).requests, Limits(max_hourly_usd=0.1)))
+        assert not plan.feasible
+        assert plan.placements == plan.candidates == ()
+        assert "none of its 2 candidates can be bought: 2 because it is over the price cap" in plan.why_infeasible[0]
+        assert "at 0.4 USD/h" in plan.why_infeasible[0]
+        assert plan.conflicts[0].limit == "max_hourly_usd 0.1"
+        assert plan.conflicts[0].hourly_usd == 0.4
+
+    def test_finds_the_smallest_conflict_and_prices_each_way_out(self):
+        requests = (
+            Request("a", (candidate(1.0), candidate(5.0, cloud="gcp"))),
+            Request("b", (candidate(1.0), candidate(4.0, cloud="gcp"))),
+        )
+        limits = Limits(max_hourly_usd=4.5, quotas=(Quota(Place(cloud="aws"), 1), Quota(Place(cloud="lambda"), 9)))
+        plan = optimize(Problem(requests, limits))
+        assert not plan.feasible
+        assert {(c.limit, c.hourly_usd) for c in plan.conflicts} == {
+            ("max_hourly_usd 4.5", 5.0),
+            ("the quota of 1 nodes at aws/*/*/*", 2.0),
+        }
+
+    def test_repeats_what_the_maker_knows(self):
+        plan = optimize(one(why_no_candidates=("no offer has 7 A100; counts sold: 1, 2, 4, 8, 16",)))
+        assert plan.why_infeasible == ("no offer has 7 A100; counts sold: 1, 2, 4, 8, 16",)
+
+    def test_bad_prices_are_no_candidates(self):
+        plan = optimize(one(*(candidate(p) for p in (0.0, -1.0, float("nan"), float("inf")))))
+        assert not plan.feasible
+        assert "its price is missing, zero or no number" in plan.why_infeasible[0]
+
+
+class Broken:
+    name = "Broken"
+
+    def solve(self, program, time_limit_s):
+        raise SolverFailed(self.name, "it crashed")
+
+
+class OutOfTime:
+    name = "Hasty"
+
+    def __init__(self, chosen=()):
+        self.chosen = chosen
+
+    def solve(self, program, time_limit_s):
+        return Solution("feasible" if self.chosen else "unknown", self.chosen, 0.9 * 1000, self.name)
+
+
+class TestSolvers:
+    def test_a_crash_is_answered_by_the_next_and_said(self):
+        plan = optimize(one(candidate(1.0)), solvers=[Broken(), HighsArrays()])
+        assert plan.feasible
+        assert plan.certificate.solver == "HiGHS (after Broken failed)"
+
+    def test_all_failing_is_an_error(self):
+        with pytest.raises(SolverFailed, match="it crashed"):
+            optimize(one(candidate(1.0)), solvers=[Broken()])
+
+    def test_out_of_time_gives_the_proven_gap(self):
+        plan = optimize(one(candidate(1.0)), solvers=[OutOfTime((0,))])
+        assert plan.feasible
+        assert plan.certificate.gap == pytest.approx(0.1)
+
+    def test_out_of_time_with_nothing_is_not_called_infeasible(self):
+        plan = optimize(one(candidate(1.0)), solvers=[OutOfTime()])
+        assert not plan.feasible
+        assert "allow the solver more time" in plan.why_infeasible[0]
+
+
+class TestInvalid:
+    @pytest.mark.parametrize(
+        "problem",
+        [
+            one(candidate(), num_nodes=0),
+            one(candidate(), hours=float("nan")),
+            one(candidate(), hours=0.0),
+            Problem((Request("a", ()), Request("a", ()))),
+            Problem((), Limits(max_hourly_usd=float("nan"))),
+        ],
+    )
+    def test_is_refused(self, problem):
+        with pytest.raises(InvalidProblem):
+            optimize(problem)
+
+    def test_nothing_asked_costs_nothing(self):
+        plan = optimize(Problem(()))
+        assert plan.feasible
+        assert plan.hourly_usd == 0
+
+
+def test_a_hundred_thousand_offers_of_one_type():
+    plan = optimize(one(*(candidate(1 + (i * 7919 % 100_000) / 1e5, region=f"r{i % 40}") for i in range(100_000))))
+    assert plan.hourly_usd == 1.0
+    assert plan.certificate.columns <= 40
