@@ -1,6 +1,6 @@
 """What a person asks for: a task and the resources it needs, as frozen typed values.
 
-A value of these types that exists is valid; `tradewind.spec.load` makes them from YAML and names file, line and field when it refuses.
+A value of these types that exists is valid; `tradewind.spec.load_task` makes them from YAML and names file, line and field when it refuses.
 Spellings are SkyPilot's where it has one.
 """
 

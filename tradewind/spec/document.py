@@ -1,0 +1,260 @@
+"""YAML text as a tree whose every node knows its line: the safe subset of YAML 1.1 that task files use.
+
+Built from PyYAML's event stream without recursion, so that depth, size and aliases are bounded before anything grows: libyaml's own
+time is quadratic in nesting depth, and aliases multiply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import yaml
+
+from tradewind.spec.errors import SpecError
+
+MAX_BYTES = 1_000_000  # a task file is a page of text; SkyPilot's largest examples are under 20 kB
+MAX_DEPTH = 32
+MAX_NODES = 50_000  # after aliases are expanded
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is twenty times faster where the wheel has it
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+_SAFE_TAGS = frozenset(
+    f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp", "merge", "value")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a node stands: the file as given (or a flag), line and column from 1 (0: no line)."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def error(self, field: str, message: str, suggestion: str = "") -> SpecError:
+        """The refusal of `field` at this place, to raise."""
+        return SpecError(self.file, self.line, self.column, field, message, suggestion)
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A single value: what YAML reads (`value`) and what the person wrote (`text`)."""
+
+    value: object
+    text: str
+    mark: Mark
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    items: tuple[Node, ...]
+    mark: Mark
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Keys in the order written, as the person wrote them; `key_marks` holds where each stands."""
+
+    entries: dict[str, Node]
+    key_marks: dict[str, Mark]
+    mark: Mark
+    size: int = 1
+
+
+Node = Scalar | Sequence | Mapping
+
+
+class _Frame:
+    """A collection under construction."""
+
+    __slots__ = ("anchor", "children", "is_mapping", "mark", "path")
+
+    def __init__(self, mark: Mark, anchor: str | None, *, is_mapping: bool, path: str) -> None:
+        self.mark = mark
+        self.anchor = anchor
+        self.is_mapping = is_mapping
+        self.path = path
+        self.children: list[Node] = []
+
+
+def read_document(text: str, file: str) -> Mapping:
+    """The one mapping that `text` holds; `file` names it in messages.
+
+    Raises SpecError for text that is no YAML, is empty, holds several documents, duplicate keys, tags that would run code, or more than
+    MAX_DEPTH levels or MAX_NODES nodes.
+    """
+    whole = Mark(file)
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise whole.error(
+            "", f"the file is larger than {MAX_BYTES // 1000} kB; a task file holds no data: name files instead"
+        )
+    loader = None
+    try:
+        loader = _LOADER(text)
+        root = _Builder(loader, file).build()
+    except yaml.YAMLError as error:
+        _raise_yaml_error(error, text, file)
+    finally:
+        if loader is not None:
+            loader.dispose()
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        raise whole.error("", "the file is empty; a task needs at least a `run:` line")
+    if not isinstance(root, Mapping):
+        raise root.mark.error("", "a task file is a mapping of fields, such as `run: echo hello`")
+    return root
+
+
+class _Builder:
+    def __init__(self, loader: Any, file: str) -> None:
+        self._loader = loader
+        self._file = file
+        self._anchors: dict[str, Node] = {}
+        self._nodes = 0
+
+    def build(self) -> Node | None:
+        stack: list[_Frame] = []
+        root: Node | None = None
+        documents = 0
+        while self._loader.check_event():
+            event = self._loader.get_event()
+            mark = Mark(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
+            node: Node
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise mark.error(
+                        "",
+                        "several documents in one file (chains and job groups) are not there yet; keep one task a file",
+                    )
+                continue
+            if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+                self._open(event, mark, stack)
+                continue
+            if isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+                frame = stack.pop()
+                node = self._mapping(frame) if frame.is_mapping else self._sequence(frame)
+                anchor = frame.anchor
+            elif isinstance(event, yaml.ScalarEvent):
+                node, anchor = self._scalar(event, mark), event.anchor
+            elif isinstance(event, yaml.AliasEvent):
+                node, anchor = self._alias(str(event.anchor), mark), None
+            else:
+                continue
+            if anchor is not None:
+                self._anchors[anchor] = node
+            if stack:
+                stack[-1].children.append(node)
+            else:
+                root = node
+        return root
+
+    def _count(self, size: int, mark: Mark) -> None:
+        self._nodes += size
+        if self._nodes > MAX_NODES:
+            raise mark.error("", f"the file holds more than {MAX_NODES} values once its aliases are expanded")
+
+    def _open(self, event: Any, mark: Mark, stack: list[_Frame]) -> None:
+        if len(stack) >= MAX_DEPTH:
+            raise mark.error("", f"values are nested more than {MAX_DEPTH} deep")
+        if event.tag is not None and event.tag not in {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "!"}:
+            raise mark.error("", f"the tag {event.tag} is not allowed in a task file")
+        self._count(1, mark)
+        is_mapping = isinstance(event, yaml.MappingStartEvent)
+        stack.append(_Frame(mark, event.anchor, is_mapping=is_mapping, path=""))
+
+    def _alias(self, anchor: str, mark: Mark) -> Node:
+        node = self._anchors.get(anchor)
+        if node is None:
+            raise mark.error("", f"the alias *{anchor} has no finished &{anchor} before it")
+        self._count(node.size, mark)
+        return node
+
+    def _scalar(self, event: Any, mark: Mark) -> Scalar:
+        self._count(1, mark)
+        tag = event.tag
+        if tag is None or tag == "!":
+            tag = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)
+        if tag not in _SAFE_TAGS:
+            raise mark.error("", f"the tag {tag} is not allowed in a task file")
+        if tag in {_MERGE_TAG, "tag:yaml.org,2002:value"}:
+            return Scalar(event.value, event.value, mark)
+        try:
+            value = self._loader.construct_object(yaml.ScalarNode(tag, event.value))
+        except (ValueError, OverflowError, KeyError) as error:
+            raise mark.error(
+                "", f"{_shorten(event.value)!r} cannot be read as a {tag.rpartition(':')[2]}; quote it"
+            ) from error
+        return Scalar(value, event.value, mark)
+
+    def _sequence(self, frame: _Frame) -> Sequence:
+        return Sequence(tuple(frame.children), frame.mark, 1 + sum(child.size for child in frame.children))
+
+    def _mapping(self, frame: _Frame) -> Mapping:
+        entries: dict[str, Node] = {}
+        marks: dict[str, Mark] = {}
+        merged: list[Mapping] = []
+        pairs = zip(frame.children[::2], frame.children[1::2], strict=True)
+        for key, value in pairs:
+            if not isinstance(key, Scalar):
+                raise key.mark.error("", "a field's name must be text")
+            if key.text == "<<" and key.value == "<<":
+                merged.extend(_merge_sources(value))
+                continue
+            if not isinstance(key.value, str) and key.value is not None:
+                kind = type(key.value).__name__
+                raise key.mark.error(key.text, f"YAML reads this name as a {kind}, not as text; quote it: '{key.text}'")
+            if key.value is None:
+                raise key.mark.error("", "a field without a name")
+            if key.value in entries:
+                raise key.mark.error(key.value, f"given twice (first on line {marks[key.value].line}); keep one")
+            entries[key.value] = value
+            marks[key.value] = key.mark
+        for source in merged:  # keys written here win, then earlier sources, as YAML's merge type says
+            for name, value in source.entries.items():
+                if name not in entries:
+                    entries[name] = value
+                    marks[name] = source.key_marks[name]
+        return Mapping(entries, marks, frame.mark, 1 + sum(child.size + 1 for child in entries.values()))
+
+
+def _merge_sources(value: Node) -> list[Mapping]:
+    candidates = value.items if isinstance(value, Sequence) else (value,)
+    sources: list[Mapping] = []
+    for candidate in candidates:
+        if not isinstance(candidate, Mapping):
+            raise candidate.mark.error("<<", "merges mappings only")
+        sources.append(candidate)
+    return sources
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _raise_yaml_error(error: yaml.YAMLError, text: str, file: str) -> NoReturn:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        position = getattr(error, "position", None)
+        if isinstance(position, int):
+            before = text[:position]
+            character = getattr(error, "character", "")
+            shown = (
+                f"U+{ord(character):04X}"
+                if isinstance(character, str) and len(character) == 1
+                else "a control character"
+            )
+            here = Mark(file, before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
+            raise here.error(
+                "", f"the character {shown} is not allowed in YAML; remove it or write it as an escape"
+            ) from error
+        raise Mark(file).error("", f"not YAML: {error}") from error
+    here = Mark(file, mark.line + 1, mark.column + 1)
+    lines = text.splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())] or line[mark.column : mark.column + 1] == "\t":
+        raise here.error("", "a tab is used for indentation; YAML wants spaces") from error
+    problem = getattr(error, "problem", None) or "it cannot be read"
+    raise here.error("", f"not YAML: {problem}") from error

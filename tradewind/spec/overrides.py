@@ -1,0 +1,100 @@
+"""What flags change in a task file: a flag wins over the file, "none" clears the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingOf
+
+import msgspec
+
+from tradewind.spec.document import Mapping, Mark, Node, Scalar, Sequence
+
+_TASK_FLAGS = {"name": "--name", "workdir": "--workdir", "num_nodes": "--num-nodes", "run": "the command"}
+_RESOURCE_FLAGS = {
+    "infra": "--infra",
+    "cpus": "--cpus",
+    "memory": "--memory",
+    "accelerators": "--gpus",
+    "instance_type": "--instance-type",
+    "use_spot": "--use-spot",
+    "max_hourly_cost": "--max-hourly-cost",
+    "arch": "--arch",
+}
+# A flag replaces every spelling of the same thing.
+_REPLACES = {"infra": ("infra", "cloud", "region", "zone"), "accelerators": ("accelerators", "gpus")}
+
+
+class Overrides(msgspec.Struct, frozen=True):
+    """Values from flags; None leaves the file's. Texts are read as the file's values are ("4+", "A100:8", "aws/us-east-1").
+
+    `run` is a command given in place of a file's. `envs` are added to the file's and win over them.
+    """
+
+    name: str | None = None
+    workdir: str | None = None
+    num_nodes: int | None = None
+    run: str | None = None
+    infra: str | None = None
+    cpus: str | None = None
+    memory: str | None = None
+    accelerators: str | None = None
+    instance_type: str | None = None
+    use_spot: bool | None = None
+    max_hourly_cost: float | None = None
+    arch: str | None = None
+    envs: dict[str, str] = {}
+
+
+def apply_overrides(document: Mapping, overrides: Overrides) -> Mapping:
+    """The document as if its author had written the flags' values; errors in them name the flag."""
+    task = _put(document, {field: _scalar(getattr(overrides, field), flag) for field, flag in _TASK_FLAGS.items()})
+    envs = {name: Scalar(value, value, Mark(f"--env {name}")) for name, value in overrides.envs.items()}
+    if envs:
+        task = _put(task, {"envs": _put(_mapping_at(task, "envs"), envs)})
+    changes = {field: _scalar(getattr(overrides, field), flag) for field, flag in _RESOURCE_FLAGS.items()}
+    if any(node is not None for node in changes.values()):
+        resources = _put(_mapping_at(task, "resources"), changes)
+        entries = resources.entries.get("any_of")
+        if isinstance(entries, Sequence):  # a flag holds for every alternative
+            kept = tuple(_drop(item, changes) for item in entries.items)
+            resources = _put(resources, {"any_of": Sequence(kept, entries.mark)})
+        task = _put(task, {"resources": resources})
+    return task
+
+
+def _scalar(value: object, flag: str) -> Scalar | None:
+    if value is None:
+        return None
+    text = str(value)
+    cleared = isinstance(value, str) and text.lower() == "none" and flag != "the command"
+    return Scalar(None if cleared else value, text, Mark(flag))
+
+
+def _mapping_at(document: Mapping, field: str) -> Mapping:
+    found = document.entries.get(field)
+    if isinstance(found, Mapping):
+        return found
+    if found is None or (isinstance(found, Scalar) and found.value is None):
+        return Mapping({}, {}, document.mark)
+    raise found.mark.error(field, "must be a mapping of names to values")
+
+
+def _put(document: Mapping, changes: MappingOf[str, Node | None]) -> Mapping:
+    entries, marks = dict(document.entries), dict(document.key_marks)
+    for field, node in changes.items():
+        if node is None:
+            continue
+        for spelling in _REPLACES.get(field, (field,)):
+            entries.pop(spelling, None)
+        entries[field] = node
+        marks[field] = node.mark
+    return Mapping(entries, marks, document.mark, document.size)
+
+
+def _drop(item: Node, changes: dict[str, Scalar | None]) -> Node:
+    if not isinstance(item, Mapping):
+        return item
+    gone = {
+        spelling for field, node in changes.items() if node is not None for spelling in _REPLACES.get(field, (field,))
+    }
+    kept = {name: node for name, node in item.entries.items() if name not in gone}
+    return Mapping(kept, item.key_marks, item.mark, item.size)
