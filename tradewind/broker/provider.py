@@ -80,9 +80,10 @@ class Transport(Protocol):
         """Start a command that outlives this connection, its output appended to the file `log` on the instance."""
 
     async def put(self, source: str, target: str) -> None:
-        """Make `target` on the instance equal the local file or directory `source`; only what differs is copied.
+        """Make the local file or directory `source` stand at `target` on the instance; only what differs is copied.
 
-        `target` is relative to the instance's home unless absolute.
+        `target` is relative to the instance's home unless absolute. What an earlier put placed there and the source has lost is removed; what
+        jobs made there stays.
         """
 
     async def open(self, socket_path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -134,3 +135,17 @@ class Provider(Protocol):
 
     def classify(self, error: ProviderError) -> Blocked:
         """What the error covers, and for how long."""
+
+
+class Watching(Protocol):
+    """A provider that hears of an instance's end at once, without polling."""
+
+    async def watch(self, instance: Instance) -> str:
+        """Return, as soon as the instance has ended, why it did."""
+
+
+class Rehearsing(Protocol):
+    """A provider whose spot market is played: instances are taken when the caller says so."""
+
+    async def reclaim_at(self, provider_id: str, at_unix: float) -> None:
+        """Take the instance, without notice, at that second (Unix time)."""

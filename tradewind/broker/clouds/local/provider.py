@@ -1,0 +1,303 @@
+"""Local processes as instances: what `infra: local` and every rehearsal launch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import stat
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from tradewind.broker.clouds.local import errors
+from tradewind.broker.clouds.local.containment import MARK, Containment, best_containment, contained, end_processes
+from tradewind.broker.clouds.local.directory import InstanceDirectory, Intent, instance_ids, remove_leftovers
+from tradewind.broker.clouds.local.errors import refusal
+from tradewind.broker.clouds.local.host_client import ask_host, connect_unix
+from tradewind.broker.clouds.local.market import REASON
+from tradewind.broker.clouds.local.transport import LocalTransport
+from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError
+
+# What an instance inherits from here. Everything else, credentials above all, stays outside.
+_INHERITED = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "LD_LIBRARY_PATH",
+)
+_HOST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "host.py")
+_START_DEADLINE_S = 10.0
+# The host ends itself this long after the lease: the agent, which also keeps the lease, has had time for a last checkpoint.
+_OUTER_CAP_MARGIN_S = 60.0
+
+
+class LocalProvider:
+    """Implements `Provider`, `Watching` and `Rehearsing` with directories below `instances_dir` and processes of this machine.
+
+    One daemon at a time uses a directory. Instances outlive it: a new provider on the same directory finds and controls them.
+    """
+
+    name = errors.CLOUD
+
+    def __init__(self, instances_dir: str, *, containment: Containment | None = None) -> None:
+        self._root = os.path.abspath(instances_dir)
+        self._containment = containment
+        self._launching = asyncio.Lock()
+        self._children: dict[str, int] = {}  # hosts started by this process, for reaping
+
+    async def check(self) -> str:
+        """Say how instances are held together here. Raises ProviderError where this machine cannot carry any."""
+        if not sys.platform.startswith("linux"):
+            raise refusal("unsupported", f"local instances need Linux, and this is {sys.platform}")
+        self._make_root()
+        how = {
+            "pid-namespace": "in PID namespaces",
+            "user-namespace": "in PID namespaces of a user namespace",
+            "plain": "as plain processes (no PID namespaces here: what clears its environment may outlive its instance)",
+        }[await self._way()]
+        return f"local: instances are processes of this machine, {how}, in {self._root}"
+
+    async def launch(self, request: LaunchRequest, token: str) -> Instance:
+        """Start one instance; a second call with the same token returns the first one's instance, running or ended."""
+        way = await self._way()
+        async with self._launching:
+            self._make_root()
+            directory = self._directory_of_token(token) or InstanceDirectory(self._root, request.instance_id)
+            intent = directory.read_intent()
+            if intent is not None and intent.token != token:
+                raise refusal(
+                    "bad-request", f"instance {request.instance_id} exists and was launched with another token"
+                )
+            if intent is None or not directory.has_started():
+                await asyncio.to_thread(self._start, directory, way, request, token, intent)
+        await self._until_started(directory)
+        return self._describe(directory)
+
+    async def describe(self, tags: Mapping[str, str]) -> list[Instance]:
+        """Every instance that carries all of `tags`; an ended one is listed until it is terminated."""
+        self._reap()
+        found = []
+        for instance_id in instance_ids(self._root):
+            directory = InstanceDirectory(self._root, instance_id)
+            intent = directory.read_intent()
+            if intent is not None and tags.items() <= intent.request.tags.items():
+                found.append(self._describe(directory, intent))
+        return found
+
+    async def stop(self, provider_id: str) -> None:
+        """Never possible: raises ProviderError "unsupported"."""
+        raise refusal(
+            "unsupported", f"instance {provider_id} cannot be stopped: local instances run or end; terminate it"
+        )
+
+    async def start(self, provider_id: str) -> None:
+        """Never possible: raises ProviderError "unsupported"."""
+        raise refusal("unsupported", f"instance {provider_id} cannot be started again: local instances run or end")
+
+    async def terminate(self, provider_id: str) -> None:
+        """End every process of the instance and remove its directory; done already is fine."""
+        directory = InstanceDirectory(self._root, provider_id)
+        gone = await asyncio.to_thread(end_processes, directory, provider_id)
+        self._reap()
+        if not gone:
+            raise refusal(
+                "time-out", f"instance {provider_id} still has processes after SIGKILL; try again, or end them by hand"
+            )
+        await asyncio.to_thread(directory.remove)
+        await asyncio.to_thread(remove_leftovers, self._root)
+
+    async def connect(self, instance: Instance) -> LocalTransport:
+        """A transport to a running instance. Raises ProviderError "ended" where nothing lives."""
+        directory = InstanceDirectory(self._root, instance.provider_id)
+        if directory.lock_is_free():
+            raise refusal("ended", f"instance {instance.instance_id} does not run: {directory.why_ended()}")
+        return LocalTransport(directory)
+
+    async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
+        """Nothing to do: loopback addresses are reached from this machine as they are."""
+
+    async def lease(self, provider_id: str, until_unix: float) -> None:
+        """Move the second at which the host ends itself, agent or no agent, to a minute after the lease."""
+        directory = InstanceDirectory(self._root, provider_id)
+        await ask_host(directory, {"op": "cap", "until_unix": until_unix + _OUTER_CAP_MARGIN_S})
+
+    def classify(self, error: ProviderError) -> Blocked:
+        """What the error covers, and for how long."""
+        return errors.classify(error, time.time())
+
+    async def watch(self, instance: Instance) -> str:
+        """Return, as soon as the instance has ended, why it did. All its processes are gone then."""
+        directory = InstanceDirectory(self._root, instance.provider_id)
+        while True:
+            with contextlib.suppress(OSError):
+                reader, writer = await connect_unix(directory.host_socket)
+                try:
+                    writer.write(b'{"op": "watch"}\n')
+                    while await reader.read(4096):
+                        pass
+                finally:
+                    writer.close()
+            if await self._is_free_soon(directory):
+                break
+        await asyncio.to_thread(end_processes, directory, instance.provider_id)
+        self._reap()
+        return directory.why_ended()
+
+    async def reclaim_at(self, provider_id: str, at_unix: float) -> None:
+        """Have the instance die without a word at that second. Its own host keeps the appointment, so no daemon is needed for it."""
+        directory = InstanceDirectory(self._root, provider_id)
+        await ask_host(directory, {"op": "reclaim", "at_unix": at_unix, "reason": REASON})
+
+    async def _way(self) -> Containment:
+        way = self._containment or await asyncio.to_thread(best_containment)
+        self._containment = way
+        return way
+
+    def _make_root(self) -> None:
+        os.makedirs(self._root, mode=0o700, exist_ok=True)
+        state = os.stat(self._root)
+        if state.st_uid != os.geteuid():
+            raise refusal("bad-request", f"{self._root} belongs to another user; use a directory of your own")
+        if stat.S_IMODE(state.st_mode) & 0o077:
+            os.chmod(self._root, 0o700)
+
+    def _directory_of_token(self, token: str) -> InstanceDirectory | None:
+        for instance_id in instance_ids(self._root):
+            directory = InstanceDirectory(self._root, instance_id)
+            intent = directory.read_intent()
+            if intent is not None and intent.token == token:
+                return directory
+        return None
+
+    def _start(
+        self, directory: InstanceDirectory, way: Containment, request: LaunchRequest, token: str, intent: Intent | None
+    ) -> None:
+        """Lock, intent, host, in this order; whatever kills this process in between leaves garbage or an instance, never half of one."""
+        directory.create()
+        lock = directory.try_lock()
+        if lock is None:
+            return  # a host of an earlier launch with this token is just coming up
+        try:
+            if intent is None:
+                intent = Intent(token=token, address=self._free_address(request.instance_id), request=request)
+                directory.write_intent(intent)
+            cap = request.lease_until_unix + _OUTER_CAP_MARGIN_S if request.lease_until_unix > 0 else 0
+            argv = contained(way, [sys.executable, "-I", "-S", "-B", _HOST, directory.path, repr(cap)])
+            environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+            environment |= {"HOME": directory.home, MARK: directory.instance_id}
+            log = os.open(directory.host_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                self._children[directory.instance_id] = os.posix_spawn(
+                    argv[0],
+                    argv,
+                    environment,
+                    file_actions=[
+                        (os.POSIX_SPAWN_DUP2, null, 0),
+                        (os.POSIX_SPAWN_DUP2, log, 1),
+                        (os.POSIX_SPAWN_DUP2, log, 2),
+                        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable_fds()),
+                        (os.POSIX_SPAWN_DUP2, lock, 3),
+                    ],
+                    setsid=True,
+                    setsigmask=[],
+                )
+            finally:
+                os.close(log)
+                os.close(null)
+        except OSError as error:
+            raise refusal("start-failed", f"instance {directory.instance_id} could not be started: {error}") from error
+        finally:
+            os.close(lock)
+
+    async def _until_started(self, directory: InstanceDirectory) -> None:
+        deadline = time.monotonic() + _START_DEADLINE_S
+        while not directory.has_started():
+            await asyncio.sleep(0.002)
+            if directory.lock_is_free() and not directory.has_started():
+                said = _tail(directory.host_log)
+                raise refusal(
+                    "start-failed",
+                    f"instance {directory.instance_id} ended while it started: {said or 'it said nothing'}",
+                )
+            if time.monotonic() > deadline:
+                raise refusal(
+                    "time-out", f"instance {directory.instance_id} did not come up within {_START_DEADLINE_S:g} s"
+                )
+
+    def _describe(self, directory: InstanceDirectory, intent: Intent | None = None) -> Instance:
+        intent = intent or directory.read_intent()
+        if intent is None:
+            raise refusal("no-such-instance", f"there is no instance {directory.instance_id} in {self._root}")
+        lives = not directory.lock_is_free()
+        return Instance(
+            instance_id=intent.request.instance_id,
+            provider_id=directory.instance_id,
+            state=("RUNNING" if directory.has_started() else "PENDING") if lives else "TERMINATED",
+            address=intent.address,
+            tags=intent.request.tags,
+            reason="" if lives else directory.why_ended(),
+        )
+
+    async def _is_free_soon(self, directory: InstanceDirectory) -> bool:
+        """Whether the lock comes free within a moment: a dying instance's does, a starting one's does not."""
+        for _ in range(10):
+            if directory.lock_is_free():
+                return True
+            await asyncio.sleep(0.005)
+        return False
+
+    def _free_address(self, instance_id: str) -> str:
+        """An address of this machine's loopback network that no instance here has; the same one for the same id if it is free."""
+        taken = set()
+        for other in instance_ids(self._root):
+            intent = InstanceDirectory(self._root, other).read_intent()
+            if intent is not None:
+                taken.add(intent.address)
+        attempt = 0
+        while True:
+            digest = hashlib.sha256(f"{self._root}/{instance_id}/{attempt}".encode()).digest()
+            # 127.0.*.* is left to the machine's own services, x.x.x.0 and x.x.x.255 to those who think them special
+            address = f"127.{1 + digest[0] % 254}.{digest[1]}.{1 + digest[2] % 254}"
+            if address not in taken:
+                return address
+            attempt += 1
+
+    def _reap(self) -> None:
+        """Collect hosts of ours that have ended, so that none stays a zombie."""
+        for instance_id, pid in list(self._children.items()):
+            try:
+                done = os.waitpid(pid, os.WNOHANG)[0] == pid
+            except ChildProcessError:
+                done = True
+            if done:
+                del self._children[instance_id]
+
+
+def _inheritable_fds() -> list[int]:
+    """What this process got from its parent and would hand on: an instance must not hold a terminal's or a pipe's end open."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                found.append(int(name))
+        except OSError:
+            pass  # the listing's own descriptor
+    return found
+
+
+def _tail(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()[-500:].strip()
+    except OSError:
+        return ""
