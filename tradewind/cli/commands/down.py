@@ -1,0 +1,45 @@
+"""`tradewind down NAME...`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from tradewind.cli import exits, options
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="CLUSTER...")
+@click.option("-a", "--all", "everything", is_flag=True, help="Every cluster.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def down(names: tuple[str, ...], *, everything: bool, yes: bool) -> int:
+    """End clusters: their jobs, instances and disks. Returns when nothing of them is left."""
+    from tradewind.cli import daemon
+    from tradewind.cli.confirm import confirm
+    from tradewind.cli.errors import CliError
+    from tradewind.cli.jobs import cluster_path
+
+    if not names and not everything:
+        raise click.UsageError("name the clusters, or --all.")
+    with daemon.reach(start=True) as api:
+        up = [c["name"] for c in api.get("/v1/clusters") if c["state"] != "TERMINATED"]
+        if everything:
+            names = tuple(up)
+        for name in names:
+            if name not in up:
+                raise daemon.no_cluster(name)
+        if not names:
+            print("No cluster is up.")
+            return exits.OK
+        confirm(f"End {', '.join(names)} and everything on {'it' if len(names) == 1 else 'them'}?", yes=yes)
+        failed = False
+        for name in names:
+            try:
+                api.post(f"{cluster_path(name)}/down")
+            except CliError as error:
+                failed = True
+                print(f"tradewind: {error}", file=sys.stderr)
+            else:
+                print(f"{name}: down; nothing of it is left.")
+    return exits.FAILED if failed else exits.OK

@@ -1,0 +1,29 @@
+"""`tradewind exec CLUSTER FILE`."""
+
+from __future__ import annotations
+
+import click
+
+from tradewind.cli import exits, options
+
+
+@click.command(name="exec")
+@click.argument("cluster")
+@options.task_file
+@options.detach
+def exec_(cluster: str, file: str, *, detach: bool) -> int:
+    """Run a task's `run` on a cluster that is up, without its setup, and follow the output."""
+    from tradewind.cli import daemon, jobs
+    from tradewind.cli.follow import copy_logs, detaching
+    from tradewind.cli.purchase import read_task
+
+    _, task = read_task(file)
+    with daemon.reach(start=True) as api:
+        job_id = int(api.post(f"{jobs.cluster_path(cluster)}/exec", {"task": task})["job_id"])
+        back = f"tradewind logs {cluster} {job_id}"
+        if detach:
+            print(f"{cluster}: accepted as job {job_id}; follow it with `{back}`.")
+            return exits.OK
+        with detaching(back):
+            copy_logs(api, jobs.log_path(cluster, job_id, follow=True))
+        return jobs.verdict(api, cluster, job_id)

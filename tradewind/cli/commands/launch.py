@@ -1,0 +1,39 @@
+"""`tradewind launch FILE`."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from tradewind.cli import exits, options
+
+
+@click.command()
+@options.task_file
+@click.option("-c", "--cluster", metavar="NAME", help="Its name; an existing one that is up runs the task as a further job.")
+@options.rehearse
+@options.yes
+@options.detach
+@options.catalog
+def launch(file: str, cluster: str | None, catalog: str | None, *, rehearse: bool, yes: bool, detach: bool) -> int:
+    """Plan a task, ask, get the machines, run setup and run there, and follow the output. The cluster stays up: `tradewind down`."""
+    from tradewind.cli import daemon, jobs
+    from tradewind.cli.follow import copy_logs, detaching, stages
+    from tradewind.cli.purchase import accept
+
+    with daemon.reach(start=True) as api:
+        accepted = accept(api, file, rehearse=rehearse, catalog=catalog, yes=yes)
+        body = dict(accepted.body)
+        if cluster is not None:
+            body["cluster"] = cluster
+        began = time.time()
+        launched = api.post("/v1/launch", body)
+        name, job_id = launched["cluster"], int(launched["job_id"])
+        back = f"tradewind logs {name} {job_id}"
+        if detach:
+            print(f"{name}: accepted as job {job_id}; follow it with `{back}`.")
+            return exits.OK
+        with detaching(back), stages(api, f"cluster/{name}", began):
+            copy_logs(api, jobs.log_path(name, job_id, follow=True))
+        return jobs.verdict(api, name, job_id)

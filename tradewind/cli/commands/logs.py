@@ -1,0 +1,24 @@
+"""`tradewind logs CLUSTER [JOB]`."""
+
+from __future__ import annotations
+
+import click
+
+from tradewind.cli import exits, options
+
+
+@click.command()
+@click.argument("cluster")
+@click.argument("job", type=int, required=False)
+@options.follow
+@click.option("--rank", type=click.IntRange(min=0), help="One node's output, bytes as they came; all nodes' lines when not given.")
+def logs(cluster: str, job: int | None, rank: int | None, *, follow: bool) -> int:
+    """The output of a cluster's job, the newest one if none is named. Ctrl-C leaves it running."""
+    from tradewind.cli import daemon, jobs
+    from tradewind.cli.follow import copy_logs, detaching
+
+    with daemon.reach(start=True) as api:
+        job_id = jobs.newest(api, cluster) if job is None else job
+        with detaching(f"tradewind logs {cluster} {job_id}"):
+            copy_logs(api, jobs.log_path(cluster, job_id, follow=follow, rank=rank))
+        return jobs.verdict(api, cluster, job_id) if follow else exits.OK

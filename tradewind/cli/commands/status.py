@@ -1,0 +1,34 @@
+"""`tradewind status`."""
+
+from __future__ import annotations
+
+import click
+
+from tradewind.cli import exits, options
+from tradewind.cli.output import print_json
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[CLUSTER...]")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also clusters and jobs that have ended.")
+@options.as_json
+def status(names: tuple[str, ...], *, everything: bool, as_json: bool) -> int:
+    """The clusters and unfinished managed jobs, their cost, and what each waits for."""
+    from tradewind.cli import daemon, rows
+
+    with daemon.reach(start=False) as api:
+        clusters = [c for c in api.get("/v1/clusters") if everything or c["state"] != "TERMINATED"]
+        jobs = [j for j in api.get("/v1/jobs") if everything or j["state"] not in rows.ENDED]
+    if names:
+        clusters = [c for c in clusters if c["name"] in names]
+        jobs = []
+        missing = sorted(set(names) - {c["name"] for c in clusters})
+        if missing:
+            raise daemon.no_cluster(missing[0])
+    if as_json:
+        print_json({"clusters": clusters, "jobs": jobs})
+        return exits.OK
+    print(rows.clusters_table(clusters) if clusters else "No cluster is up.")
+    if jobs:
+        print("\nManaged jobs\n" + rows.jobs_table(jobs))
+    return exits.OK

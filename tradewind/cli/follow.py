@@ -1,0 +1,76 @@
+"""Following what the daemon tells: a job's output on stdout, the stages of its life on stderr, until it has ended or Ctrl-C detaches."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tradewind.cli import exits, terminal, timeline
+from tradewind.cli.errors import CliError
+
+if TYPE_CHECKING:
+    from tradewind.cli.daemon import Api
+
+
+@contextmanager
+def detaching(back: str) -> Iterator[None]:
+    """Turn Ctrl-C into a detachment: what was launched goes on, and `back` is the line that comes back to it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        raise CliError(f"detached; it goes on running. Come back with `{back}`.", exits.INTERRUPTED) from None
+
+
+def copy_logs(api: Api, path: str) -> None:
+    """Copy a log stream to stdout until it ends; bytes as they came."""
+    sys.stdout.flush()
+    out = sys.stdout.buffer
+    for chunk in api.stream(path):
+        out.write(chunk)
+        out.flush()
+
+
+def events(api: Api, subject: str, *, after: int = 0, follow: bool = False) -> Iterator[dict[str, Any]]:
+    """The subject's event rows, oldest first; with `follow` also those to come, until the subject has ended."""
+    from urllib.parse import quote
+
+    path = f"/v1/events?subject={quote(subject, safe='')}&after={after}"
+    if not follow:
+        yield from api.get(path)
+        return
+    rest = b""
+    for chunk in api.stream(path + "&follow=1"):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from (json.loads(line) for line in lines if line.strip())
+
+
+@contextmanager
+def stages(api: Api, subject: str, since_unix: float, *, shown: bool = True) -> Iterator[None]:
+    """While the block runs, print each stage of the subject's life on stderr as it happens."""
+    if not shown:
+        yield
+        return
+    side = api.again()
+    colour = terminal.colourful(sys.stderr)
+
+    def show() -> None:
+        try:
+            for event in events(side, subject, follow=True):
+                sys.stdout.flush()
+                print(timeline.line(event, since_unix, colour=colour), file=sys.stderr, flush=True)
+        except (CliError, OSError, ValueError):
+            return  # the main connection will say what is wrong
+
+    watcher = threading.Thread(target=show, name="stages", daemon=True)
+    watcher.start()
+    try:
+        yield
+        watcher.join(timeout=5)  # the last stages of a job that has ended are on their way
+    finally:
+        side.close()
+        watcher.join(timeout=5)

@@ -1,0 +1,59 @@
+"""Managed jobs through the API: find, submit, follow to the end, what they have cost."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tradewind.cli import exits, jobs, terminal
+from tradewind.cli.errors import CliError
+from tradewind.cli.follow import copy_logs, detaching, stages
+
+if TYPE_CHECKING:
+    from tradewind.cli.daemon import Api
+    from tradewind.cli.purchase import Accepted
+
+
+def find(api: Api, wanted: str) -> dict[str, Any]:
+    """The managed job of this number, or the newest of this name.
+
+    Raises:
+        CliError: there is none.
+    """
+    rows = [row for row in api.get("/v1/jobs") if wanted in {str(row["id"]), row["name"]}]
+    if not rows:
+        raise CliError(f"there is no managed job {wanted}; `tradewind jobs queue --all` lists them.", exits.FAILED)
+    return dict(max(rows, key=lambda row: int(row["id"])))
+
+
+def market(seed: int, time_scale: float, reclaims: int) -> dict[str, Any]:
+    """How a rehearsal takes instances away."""
+    return {"seed": seed, "time_scale": time_scale, "max_reclaims": reclaims}
+
+
+def submit(api: Api, accepted: Accepted, *, name: str | None = None, market: dict[str, Any] | None = None) -> int:
+    """Hand an accepted plan's task over as a managed job; its number. A repeated request (a lost answer) is one job."""
+    body = {**accepted.body, "client_key": uuid.uuid4().hex}
+    if name is not None:
+        body["name"] = name
+    if market is not None:
+        body["market"] = market
+    return int(api.post("/v1/jobs", body)["job_id"])
+
+
+def log_path(job_id: int, *, follow: bool) -> str:
+    """The resource that streams its output over all attempts."""
+    return f"/v1/jobs/{job_id}/logs?follow={int(follow)}"
+
+
+def follow(api: Api, job_id: int, *, since_unix: float, shown: bool = True) -> int:
+    """Output on stdout and, if `shown`, stages on stderr until it has ended; the exit code of its end."""
+    with detaching(f"tradewind jobs logs {job_id}"), stages(api, f"job/{job_id}", since_unix, shown=shown):
+        copy_logs(api, log_path(job_id, follow=True))
+    return jobs.said(api.get(f"/v1/jobs/{job_id}"), f"managed job {job_id}")
+
+
+def spent(bill: Mapping[str, Any]) -> str:
+    """What it has cost so far, in one line."""
+    return f"spent so far: {terminal.usd(float(bill.get('spent_usd', 0.0)))} USD"

@@ -1,0 +1,69 @@
+"""From a task file to an accepted plan: what `launch` and `jobs launch` do before anything is bought."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tradewind.cli import exits, planpage, terminal
+from tradewind.cli.confirm import confirm
+from tradewind.cli.errors import CliError
+
+if TYPE_CHECKING:
+    from tradewind.cli.daemon import Api
+    from tradewind.optimizer.plan import Plan
+    from tradewind.spec.task import Task
+
+
+class Accepted(NamedTuple):
+    """A plan that a person has seen and agreed to, and the request that carries it to the daemon."""
+
+    plan: Plan
+    body: dict[str, Any]
+
+
+def read_task(file: str) -> tuple[Task, dict[str, Any]]:
+    """The task of a file, and its form on the wire."""
+    from tradewind.spec import load_task, task_to_dict
+
+    task = load_task(file)
+    return task, task_to_dict(task)
+
+
+def planned(api: Api, body: dict[str, Any]) -> Plan:
+    """The daemon's plan: over what it may buy from here, without the places it has seen refuse.
+
+    Raises:
+        CliError: nothing satisfies the request.
+    """
+    import msgspec
+
+    from tradewind.optimizer.plan import Plan
+
+    plan = msgspec.convert(api.post("/v1/plan", body), Plan)
+    if not plan.feasible:
+        raise CliError(" ".join(plan.why_infeasible) or "nothing in the catalog satisfies the request.", exits.NO_PLAN)
+    return plan
+
+
+def accept(api: Api, file: str, *, rehearse: bool, catalog: str | None, yes: bool, show: bool = True) -> Accepted:
+    """Plan a task file, show the plan on stderr, ask, and return what was agreed to.
+
+    Raises:
+        CliError: no plan, or not confirmed.
+    """
+    _, task = read_task(file)
+    body: dict[str, Any] = {"task": task, "rehearse": rehearse}
+    if catalog is not None:
+        import os
+
+        body["catalog"] = os.path.abspath(catalog)
+    plan = planned(api, body)
+    if show:
+        limit = terminal.shutil.get_terminal_size((80, 24)).columns if sys.stderr.isatty() else None
+        print(planpage.page(plan, limit=limit, colour=terminal.colourful(sys.stderr)), file=sys.stderr)
+    if rehearse:
+        print("Rehearsal: processes on this machine stand in for the instances; nothing is bought.", file=sys.stderr)
+    elif plan.hourly_usd > 0:
+        confirm(f"Buy {planpage.headline(plan)}?", yes=yes)
+    return Accepted(plan, {**body, "accepted_hourly_usd": plan.hourly_usd})

@@ -1,0 +1,75 @@
+"""The daemon's rows (clusters, jobs, managed jobs, as JSON) as tables. Pure but for the clock that ages are counted from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tradewind.cli import terminal
+from tradewind.cli.terminal import Column
+
+Row = Mapping[str, Any]
+
+ENDED = frozenset({"SUCCEEDED", "FAILED", "FAILED_SETUP", "FAILED_PRECHECKS", "FAILED_NO_RESOURCE", "CANCELLED", "LOST"})
+SUCCEEDED = "SUCCEEDED"
+
+
+def age(row: Row, now_unix: float) -> str:
+    """How long it has lived, or lived."""
+    end = row.get("ended_unix") or now_unix
+    return terminal.duration(max(0.0, float(end) - float(row["created_unix"])))
+
+
+def _waiting(rows: Sequence[Row], name: str) -> list[str]:
+    lines = []
+    for row in rows:
+        said = row.get("waiting_for") or (row.get("why") if str(row["state"]).startswith("FAILED") else "")
+        if said:
+            lines.append(terminal.wrapped(f"{row[name]}: {said}", indent=2, limit=terminal.width()))
+    return lines
+
+
+def clusters_table(rows: Sequence[Row], now_unix: float | None = None) -> str:
+    """Clusters, newest last, with what each waits for below."""
+    now = time.time() if now_unix is None else now_unix
+    columns = [
+        Column("NAME", shrink=True),
+        Column("STATE"),
+        Column("NODES", "right"),
+        Column("PLACE", shrink=True),
+        Column("TYPE", shrink=True),
+        Column("USD/H", "right"),
+        Column("AGE", "right"),
+    ]
+    cells = [
+        [
+            str(row["name"]),
+            str(row["state"]),
+            str(row.get("num_nodes") or "-"),
+            str(row.get("place") or "-") + (" (rehearsed)" if row.get("rehearse") else ""),
+            str(row.get("instance_type") or "-") + (" spot" if row.get("use_spot") else ""),
+            terminal.usd(float(row["hourly_usd"])) if row.get("hourly_usd") is not None else "-",
+            age(row, now),
+        ]
+        for row in rows
+    ]
+    text = terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful())
+    return "\n".join([text, *_waiting(rows, "name")])
+
+
+def jobs_table(rows: Sequence[Row], now_unix: float | None = None) -> str:
+    """Jobs or managed jobs, with what each waits for below."""
+    now = time.time() if now_unix is None else now_unix
+    managed = any("recoveries" in row for row in rows)
+    columns = [Column("ID", "right"), Column("NAME", shrink=True), Column("STATE")]
+    columns += [Column("RECOVERIES", "right"), Column("CLUSTER", shrink=True)] if managed else []
+    columns += [Column("AGE", "right")]
+    cells = []
+    for row in rows:
+        cell = [str(row["id"]), str(row.get("name") or "-"), str(row["state"])]
+        if managed:
+            cell += [str(row.get("recoveries", 0)), str(row.get("cluster") or "-")]
+        cells.append([*cell, age(row, now)])
+    text = terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful())
+    return "\n".join([text, *_waiting(rows, "id")])

@@ -1,0 +1,53 @@
+"""Event rows as a person reads them: one line a fact, with the seconds since the first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tradewind.cli.terminal import styled, usd
+
+Event = Mapping[str, Any]  # a row of GET /v1/events, as JSON
+
+_STYLE = {
+    "preempted": "yellow",
+    "instance lost": "yellow",
+    "recovering": "yellow",
+    "recovered": "green",
+    "succeeded": "green",
+    "up": "green",
+}
+
+
+def sentence(event: Event) -> str:
+    """What the fact's data say beside its kind: where, at what price, why."""
+    data = event.get("data") or {}
+    parts = []
+    if data.get("place"):
+        parts.append(str(data["place"]))
+    if data.get("instance_type") and str(data["instance_type"]) not in "".join(parts):
+        parts.append(str(data["instance_type"]))
+    if data.get("hourly_usd"):
+        parts.append(f"{usd(float(data['hourly_usd']))} USD/h")
+    if data.get("why"):
+        parts.append(str(data["why"]))
+    if data.get("left"):
+        parts.append(f"leaving {data['left']}")
+    return "; ".join(parts)
+
+
+def line(event: Event, since_unix: float, *, colour: bool = False) -> str:
+    """`   4.2 s  recovering    gcp/us-west1-b; 0.026 USD/h`."""
+    kind = str(event["kind"])
+    word = f"{kind:<13}"
+    style = "red" if kind.startswith("failed") else _STYLE.get(kind)
+    shown = styled(word, style, colour=colour) if style else word
+    return f"{float(event['unix']) - since_unix:7.1f} s  {shown} {sentence(event)}".rstrip()
+
+
+def timeline(events: Sequence[Event], *, colour: bool = False) -> str:
+    """Every event on its line, seconds counted from the first."""
+    if not events:
+        return ""
+    first = float(events[0]["unix"])
+    return "\n".join(line(event, first, colour=colour) for event in events)
