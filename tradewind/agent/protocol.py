@@ -10,6 +10,7 @@ Every order is idempotent by the ids it carries (job_id + phase, cluster + incar
 
 from __future__ import annotations
 
+import posixpath
 import struct
 from typing import Literal
 
@@ -21,6 +22,15 @@ HEADER = struct.Struct("<I")
 
 Phase = Literal["setup", "run"]
 JobState = Literal["RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "LOST"]
+
+
+
+def agent_socket_path(home: str) -> str:
+    """Where the agent of an instance with that home directory listens.
+
+    It may be longer than the 108 bytes that unix(7) allows; both sides then reach it through its directory's descriptor.
+    """
+    return posixpath.join(home, ".tradewind", "agent", "agent.sock")
 
 
 # -- orders ---------------------------------------------------------------------------------------------------------------------------
@@ -93,11 +103,22 @@ class ListJobs(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReadLog(msgspec.Struct, frozen=True, tag=True):
-    """Stream a job's log from byte `offset` as `LogChunk` items; with `follow` until the job has ended and all is read. Then `Done`."""
+    """Stream a job's log from byte `offset` as `LogChunk` items, then `LogEnd`.
+
+    With `follow` that comes once the job has ended and all is read, or after `max_bytes`, whichever is first: the reader asks again from the next
+    offset when it has dealt with those, so that neither side ever holds more.
+    """
 
     job_id: str
     offset: int = 0
     follow: bool = False
+    max_bytes: int = 1 << 20
+
+
+class StopStream(msgspec.Struct, frozen=True, tag=True):
+    """End the `Subscribe` or `ReadLog` of that call id on this connection. Answered by `Done`; the stopped call gets no reply."""
+
+    call_id: int
 
 
 class Subscribe(msgspec.Struct, frozen=True, tag=True):
@@ -132,6 +153,7 @@ Order = (
     | CancelJob
     | ListJobs
     | ReadLog
+    | StopStream
     | Subscribe
     | SyncCheckpoints
     | RenewLease
@@ -190,6 +212,13 @@ class LogChunk(msgspec.Struct, frozen=True, tag=True):
     data: bytes
 
 
+class LogEnd(msgspec.Struct, frozen=True, tag=True):
+    """Sent up to byte `offset`; `ended` says that the job is over and nothing more will come."""
+
+    offset: int
+    ended: bool
+
+
 class Done(msgspec.Struct, frozen=True, tag=True):
     """The order has been carried out."""
 
@@ -201,7 +230,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     kind: Literal["version", "request", "state", "internal"] = "request"
 
 
-Answer = Welcome | RuntimeHead | RuntimeNode | Jobs | LogChunk | Done | Refused
+Answer = Welcome | RuntimeHead | RuntimeNode | Jobs | LogEnd | Done | Refused
 
 # -- events: past facts, numbered from 1, kept by the agent until its instance ends ----------------------------------------------------
 

@@ -158,7 +158,9 @@ class LocalProvider:
         await ask_host(directory, {"op": "reclaim", "at_unix": at_unix, "reason": REASON})
 
     async def _way(self) -> Containment:
-        way = self._containment or await asyncio.to_thread(best_containment)
+        if self._containment is not None:
+            return self._containment
+        way = await asyncio.to_thread(best_containment)
         self._containment = way
         return way
 
