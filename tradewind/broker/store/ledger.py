@@ -1,0 +1,440 @@
+"""Transitions inside one transaction: a machine takes a step, its row and its event row change together, and what concerns another
+subject is told to that one at once. What is left for the shell comes out as orders, to be carried out after the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from tradewind.broker.lifecycle import cluster as cm
+from tradewind.broker.lifecycle import cluster_job as jm
+from tradewind.broker.lifecycle import managed_job as mm
+from tradewind.broker.lifecycle.machine import Event, Instruction
+from tradewind.broker.store import rows
+from tradewind.broker.store.records import AttemptRow, ClusterRow, InstanceRow, JobRow, ManagedJobRow, Options
+from tradewind.broker.store.spend import ENDED, LAUNCHED
+from tradewind.optimizer.plan import RankedCandidate
+from tradewind.spec.task import Task
+
+
+class Order(msgspec.Struct, frozen=True):
+    """An instruction for the shell about one cluster (`job_id` None), one of its jobs, or a managed job (`cluster_id` None)."""
+
+    instruction: Instruction
+    cluster_id: int | None = None
+    job_id: int | None = None
+    managed_job_id: int | None = None
+
+
+WAITING = {
+    "PLANNED": "its turn to be launched",
+    "PROVISIONING": "the cloud to give its instances",
+    "BOOTSTRAPPING": "agents, files and runtime to stand on every node",
+    "TERMINATING": "its instances to end",
+    "PENDING": "the queue to admit it",
+    "STARTING": "its cluster to come up",
+    "RECOVERING": "a new place for its cluster",
+    "CANCELLING": "its processes and instances to end",
+}
+
+
+def place_of(candidate: RankedCandidate) -> str:
+    """`cloud/region/zone type (spot)` as timelines show it."""
+    names = "/".join(part for part in (candidate.cloud, candidate.region, candidate.zone) if part)
+    return f"{names} {candidate.instance_type}{' (spot)' if candidate.use_spot else ''}"
+
+
+def _data(event: Event, before: str, after: str) -> dict[str, Any]:
+    built: dict[str, Any] = msgspec.to_builtins(event)
+    built.pop("type", None)
+    built.pop("cause", None)
+    if before != after:
+        built |= {"from": before, "to": after}
+    return built
+
+
+class Ledger:
+    """One transaction's view: apply events, collect orders. Raises IllegalMove before anything is written for the refused event."""
+
+    def __init__(self, connection: Connection, now: float) -> None:
+        self.connection = connection
+        self.now = now
+        self.orders: list[Order] = []
+
+    # -- clusters ---------------------------------------------------------------------------------------------------------------------
+
+    def create_cluster(
+        self,
+        *,
+        name: str,
+        task: Task,
+        candidates: tuple[RankedCandidate, ...],
+        options: Options,
+        cause: str,
+        managed_job_id: int | None = None,
+    ) -> int:
+        """The id of a new cluster, already on its way."""
+        cluster_id = rows.insert_cluster(
+            self.connection,
+            name=name,
+            state="PLANNED",
+            managed_job_id=managed_job_id,
+            rehearse=int(options.rehearse),
+            task=task,
+            candidates=candidates,
+            options=options,
+            created_unix=self.now,
+        )
+        if managed_job_id is None:
+            self.record_planned(f"cluster/{name}", candidates[0], cause, cluster_id=cluster_id)
+        self.cluster_event(cluster_id, cm.LaunchRequested(cause=cause))
+        return cluster_id
+
+    def record_planned(
+        self,
+        subject: str,
+        choice: RankedCandidate,
+        cause: str,
+        *,
+        cluster_id: int | None = None,
+        managed_job_id: int | None = None,
+    ) -> None:
+        """Add the fact that a plan was made and what it chose."""
+        self.record(
+            subject,
+            "planned",
+            cause,
+            {"place": place_of(choice), "hourly_usd": choice.hourly_usd},
+            cluster_id=cluster_id,
+            managed_job_id=managed_job_id,
+        )
+
+    def cluster_event(self, cluster_id: int, event: Event) -> None:
+        """Apply an event to a cluster and carry its consequences to jobs and owner."""
+        row = self._cluster(cluster_id)
+        before = row.machine()
+        after, instructions = cm.on_event(before, event)
+        changes: dict[str, Any] = {
+            "state": after.state,
+            "tries": after.tries,
+            "incarnation": after.incarnation,
+            "bootstrap_failures": after.bootstrap_failures,
+        }
+        if after.state != before.state:
+            changes["waiting_for"] = WAITING.get(after.state, "")
+            if after.state in {"FAILED", "PREEMPTED"}:
+                changes["why"] = getattr(event, "why", "")
+            elif after.state in {"UP", "PROVISIONING"}:
+                changes["why"] = ""
+            if after.state == "TERMINATED":
+                changes["ended_unix"] = self.now
+        rows.update_cluster(self.connection, cluster_id, **changes)
+        self.record(
+            row.subject,
+            cm.word(before, event, after),
+            event.cause,
+            _data(event, before.state, after.state),
+            cluster_id=cluster_id,
+            managed_job_id=row.managed_job_id,
+        )
+        for instruction in instructions:
+            self._follow_cluster(row, instruction)
+        if after.state == "TERMINATED":
+            self._cluster_gone(row, event.cause)
+
+    def _follow_cluster(self, row: ClusterRow, instruction: Instruction) -> None:
+        cause = instruction.cause
+        owner = row.managed_job_id
+        match instruction:
+            case cm.LoseJobs():
+                for job in rows.jobs_of(self.connection, row.id, unfinished_only=True):
+                    self.job_event(row.id, job.id, jm.GangLost(cause=cause, kind=instruction.kind, why=instruction.why))
+            case cm.CancelJobs():
+                for job in rows.jobs_of(self.connection, row.id, unfinished_only=True):
+                    self.job_event(row.id, job.id, jm.CancelRequested(cause=cause))
+            case cm.TellOwnerUp() if owner is not None:
+                self.managed_event(owner, mm.ClusterUp(cause=cause))
+            case cm.TellOwnerLost() if owner is not None:
+                self.managed_event(owner, mm.AttemptLost(cause=cause, kind=instruction.kind, why=instruction.why))
+            case cm.TellOwnerNoPlace() if owner is not None:
+                self.managed_event(owner, mm.NoPlace(cause=cause, why=instruction.why))
+            case _:
+                self.orders.append(Order(instruction=instruction, cluster_id=row.id))
+
+    def _cluster_gone(self, row: ClusterRow, cause: str) -> None:
+        for job in rows.jobs_of(self.connection, row.id, unfinished_only=True):
+            self.job_event(row.id, job.id, jm.CancelDone(cause=cause))
+        if row.managed_job_id is not None:
+            self.managed_event(row.managed_job_id, mm.ClusterGone(cause=cause))
+
+    def _cluster(self, cluster_id: int) -> ClusterRow:
+        row = rows.cluster(self.connection, cluster_id)
+        if row is None:
+            raise LookupError(f"there is no cluster {cluster_id}")
+        return row
+
+    # -- instances --------------------------------------------------------------------------------------------------------------------
+
+    def instance_launched(self, row: InstanceRow, *, provider_id: str, address: str, cause: str) -> None:
+        """Record that an intent came true; from here on it costs. Told twice it is recorded once."""
+        known = rows.instance(self.connection, row.id)
+        if known is None or known.state in {"RUNNING", "ENDED"}:
+            return
+        state = "RUNNING" if known.state == "INTENT" else known.state
+        rows.update_instance(
+            self.connection, row.id, state=state, provider_id=provider_id, address=address, launched_unix=self.now
+        )
+        if known.launched_unix is None:
+            self._instance_fact(row, LAUNCHED, cause, {"provider_id": provider_id, "address": address})
+
+    def instance_ended(self, row: InstanceRow, *, reason: str, cause: str) -> None:
+        """Record that an instance is gone; told twice it is recorded once."""
+        known = rows.instance(self.connection, row.id)
+        if known is None or known.state == "ENDED":
+            return
+        rows.update_instance(self.connection, row.id, state="ENDED", ended_unix=self.now, reason=reason)
+        self._instance_fact(row, ENDED, cause, {"reason": reason})
+
+    def _instance_fact(self, row: InstanceRow, kind: str, cause: str, extra: Mapping[str, Any]) -> None:
+        cluster = self._cluster(row.cluster_id)
+        offer = row.offer
+        place = "/".join(part for part in (offer.cloud, offer.region, offer.zone) if part)
+        market = " (spot)" if row.use_spot else ""
+        self.record(
+            f"instance/{row.id}",
+            kind,
+            cause,
+            {
+                "instance_id": row.id,
+                "rank": row.rank,
+                "place": f"{place} {offer.instance_type}{market}",
+                "price_usd_h": row.price_usd_h,
+                **extra,
+            },
+            cluster_id=row.cluster_id,
+            managed_job_id=cluster.managed_job_id,
+        )
+
+    # -- jobs on clusters -------------------------------------------------------------------------------------------------------------
+
+    def create_job(
+        self,
+        cluster: ClusterRow,
+        task: Task,
+        *,
+        cause: str,
+        with_setup: bool = True,
+        checkpoint_uri: str = "",
+        managed_job_id: int | None = None,
+        attempt: int = 0,
+    ) -> int:
+        """The id of a new job that waits on the cluster."""
+        nodes = cluster.task.num_nodes
+        machine = jm.ClusterJob(
+            setup_ranks=nodes if with_setup and task.setup else 0,
+            run_ranks=(1 if task.run_on == "head" else nodes) if task.run else 0,
+        )
+        job_id = rows.next_job_id(self.connection, cluster.id)
+        rows.insert_job(
+            self.connection,
+            JobRow(
+                cluster_id=cluster.id,
+                id=job_id,
+                name=task.name or "",
+                state="PENDING",
+                machine=machine,
+                task=task,
+                checkpoint_uri=checkpoint_uri,
+                managed_job_id=managed_job_id,
+                attempt=attempt,
+                created_unix=self.now,
+                started_unix=None,
+                ended_unix=None,
+                why="",
+            ),
+        )
+        self.record(
+            f"{cluster.subject}/job/{job_id}",
+            "submitted",
+            cause,
+            {"name": task.name or ""},
+            cluster_id=cluster.id,
+            managed_job_id=managed_job_id,
+        )
+        return job_id
+
+    def job_event(self, cluster_id: int, job_id: int, event: Event) -> None:
+        """Apply an event to a job and carry its consequences to its owner and the cluster's queue."""
+        row = rows.job(self.connection, cluster_id, job_id)
+        if row is None:
+            raise LookupError(f"there is no job {job_id} on cluster {cluster_id}")
+        before = row.machine
+        after, instructions = jm.on_event(before, event)
+        if after == before and not instructions:
+            return
+        changes: dict[str, Any] = {"state": after.state, "machine": after, "why": after.why}
+        if before.state == "PENDING" and after.state not in jm.FINAL:
+            changes["started_unix"] = self.now
+        if after.state in jm.FINAL and before.state not in jm.FINAL:
+            changes["ended_unix"] = self.now
+        rows.update_job(self.connection, cluster_id, job_id, **changes)
+        cluster = self._cluster(cluster_id)
+        self.record(
+            f"{cluster.subject}/job/{job_id}",
+            jm.word(before, event, after),
+            event.cause,
+            _data(event, before.state, after.state),
+            cluster_id=cluster_id,
+            managed_job_id=row.managed_job_id,
+        )
+        for instruction in instructions:
+            self._follow_job(row, instruction)
+
+    def _follow_job(self, row: JobRow, instruction: Instruction) -> None:
+        cause = instruction.cause
+        owner = row.managed_job_id
+        match instruction:
+            case jm.TellOwnerRunning():
+                if owner is not None:
+                    self.managed_event(owner, mm.RunStarted(cause=cause))
+            case jm.TellOwnerEnded():
+                if owner is not None:
+                    self._tell_owner_ended(owner, instruction)
+            case jm.StartNext():
+                self.orders.append(Order(instruction=cm.StartNextJob(cause=cause), cluster_id=row.cluster_id))
+            case _:
+                self.orders.append(Order(instruction=instruction, cluster_id=row.cluster_id, job_id=row.id))
+
+    def _tell_owner_ended(self, owner: int, told: jm.TellOwnerEnded) -> None:
+        match told.state:
+            case "SUCCEEDED" | "FAILED" | "FAILED_SETUP":
+                ended = mm.AttemptEnded(cause=told.cause, result=told.state, why=told.why, exit_code=told.exit_code)
+                self.managed_event(owner, ended)
+            case "CANCELLED":
+                job = self._managed(owner)
+                if job.state not in mm.FINAL and job.state != "CANCELLING":
+                    self.managed_event(owner, mm.CancelRequested(cause=told.cause))
+            case _:
+                pass  # a loss is told by the cluster, which knows what became of the machines
+
+    # -- managed jobs -----------------------------------------------------------------------------------------------------------------
+
+    def managed_event(self, job_id: int, event: Event) -> None:
+        """Apply an event to a managed job and carry its consequences to its cluster."""
+        row = self._managed(job_id)
+        before = row.machine()
+        after, instructions = mm.on_event(before, event)
+        changes: dict[str, Any] = {
+            "state": after.state,
+            "attempt": after.attempt,
+            "recoveries": after.recoveries,
+            "why": after.why,
+        }
+        if after.state != before.state:
+            changes["waiting_for"] = WAITING.get(after.state, "")
+        if after.state == "RUNNING" and row.started_unix is None:
+            changes["started_unix"] = self.now
+        if after.state in mm.FINAL and before.state not in mm.FINAL:
+            changes["ended_unix"] = self.now
+        rows.update_managed_job(self.connection, job_id, **changes)
+        if after != before or instructions or not isinstance(event, mm.ClusterGone | mm.RunStarted):
+            self.record(
+                row.subject,
+                mm.word(before, event, after),
+                event.cause,
+                _data(event, before.state, after.state) | {"attempt": after.attempt},
+                cluster_id=row.cluster_id,
+                managed_job_id=job_id,
+            )
+        if isinstance(event, mm.AttemptLost | mm.AttemptEnded) or after.state == "CANCELLING":
+            end = mm.word(before, event, after)
+            why = getattr(event, "why", "")
+            rows.close_attempt(self.connection, job_id, after.attempt, now=self.now, end=end, why=why)
+        for instruction in instructions:
+            self._follow_managed(job_id, instruction)
+
+    def _follow_managed(self, job_id: int, instruction: Instruction) -> None:
+        row = self._managed(job_id)
+        match instruction:
+            case mm.LaunchCluster():
+                cluster_id = self.create_cluster(
+                    name=f"{row.name}-{row.id}",
+                    task=row.task,
+                    candidates=row.plan.candidates,
+                    options=row.options,
+                    cause=instruction.cause,
+                    managed_job_id=row.id,
+                )
+                rows.update_managed_job(self.connection, row.id, cluster_id=cluster_id)
+            case mm.StartAttempt():
+                self._start_attempt(row, instruction)
+            case mm.EndCluster():
+                cluster = None if row.cluster_id is None else rows.cluster(self.connection, row.cluster_id)
+                if cluster is None or cluster.state == "TERMINATED":
+                    self.managed_event(row.id, mm.ClusterGone(cause=instruction.cause))
+                elif cluster.state != "TERMINATING":
+                    self.cluster_event(cluster.id, cm.DownRequested(cause=instruction.cause))
+            case _:
+                self.orders.append(Order(instruction=instruction, managed_job_id=row.id))
+
+    def _start_attempt(self, row: ManagedJobRow, instruction: mm.StartAttempt) -> None:
+        assert row.cluster_id is not None, "an attempt starts on a cluster that is up"
+        cluster = self._cluster(row.cluster_id)
+        job_id = self.create_job(
+            cluster,
+            row.task,
+            cause=instruction.cause,
+            checkpoint_uri=row.checkpoint_uri,
+            managed_job_id=row.id,
+            attempt=instruction.attempt,
+        )
+        choice = cluster.candidates[cluster.candidate or 0]
+        rows.insert_attempt(
+            self.connection,
+            AttemptRow(
+                managed_job_id=row.id,
+                number=instruction.attempt,
+                cluster_id=cluster.id,
+                job_id=job_id,
+                place=place_of(choice),
+                hourly_usd=cluster.hourly_usd,
+                started_unix=self.now,
+                ended_unix=None,
+                end="",
+                why="",
+            ),
+        )
+
+    def _managed(self, job_id: int) -> ManagedJobRow:
+        row = rows.managed_job(self.connection, job_id)
+        if row is None:
+            raise LookupError(f"there is no managed job {job_id}")
+        return row
+
+    # -- facts ------------------------------------------------------------------------------------------------------------------------
+
+    def record(
+        self,
+        subject: str,
+        kind: str,
+        cause: str,
+        data: Mapping[str, Any],
+        *,
+        cluster_id: int | None = None,
+        managed_job_id: int | None = None,
+    ) -> None:
+        """Add a fact to the event table."""
+        rows.insert_event(
+            self.connection,
+            subject=subject,
+            unix=self.now,
+            kind=kind,
+            cause=cause,
+            data=data,
+            cluster_id=cluster_id,
+            managed_job_id=managed_job_id,
+        )

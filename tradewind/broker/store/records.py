@@ -1,0 +1,236 @@
+"""The rows as values: what a query returns, typed and frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from tradewind.broker.lifecycle.cluster import Cluster, ClusterState
+from tradewind.broker.lifecycle.cluster_job import ClusterJob, JobState
+from tradewind.broker.lifecycle.managed_job import ManagedJob, ManagedJobState
+from tradewind.catalog.offer import Offer
+from tradewind.optimizer.plan import Plan, RankedCandidate
+from tradewind.spec.task import Task
+
+InstanceRowState = Literal["INTENT", "RUNNING", "ENDING", "ENDED"]
+
+
+class Market(msgspec.Struct, frozen=True):
+    """How a rehearsal takes instances away: drawn from recorded holds by `seed`, `time_scale` recorded seconds a second."""
+
+    seed: int
+    time_scale: float = 1.0
+    max_reclaims: int = 1
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What a submission asked for besides its task. `catalog` is a user's catalog file, "" for the shipped one; `hours` the assumed length."""
+
+    rehearse: bool = False
+    catalog: str = ""
+    accepted_hourly_usd: float = 0.0
+    hours: float = 1.0
+    market: Market | None = None
+
+
+class ClusterRow(msgspec.Struct, frozen=True):
+    """A cluster. `candidates` is what failover tries in order; `candidate` the index of the one in use."""
+
+    id: int
+    name: str
+    state: ClusterState
+    tries: int
+    incarnation: int
+    bootstrap_failures: int
+    managed_job_id: int | None
+    task: Task
+    candidates: tuple[RankedCandidate, ...]
+    candidate: int | None
+    options: Options
+    hourly_usd: str
+    created_unix: float
+    ended_unix: float | None
+    why: str
+    waiting_for: str
+
+    @property
+    def subject(self) -> str:
+        """Its name in the event table."""
+        return f"cluster/{self.name}"
+
+    @property
+    def place(self) -> RankedCandidate:
+        """Where it is, or would go first."""
+        return self.candidates[self.candidate or 0]
+
+    @property
+    def key(self) -> str:
+        """Unique among the clusters of this data directory: what tags and agents are told."""
+        return f"{self.name}-c{self.id}"
+
+    def machine(self) -> Cluster:
+        """The value its state machine works on."""
+        return Cluster(
+            state=self.state,
+            managed=self.managed_job_id is not None,
+            tries=self.tries,
+            incarnation=self.incarnation,
+            bootstrap_failures=self.bootstrap_failures,
+        )
+
+
+class InstanceRow(msgspec.Struct, frozen=True):
+    """An instance: an intent first, then what its cloud made of it. `price_usd_h` is exact decimal text, frozen at launch."""
+
+    id: str
+    cluster_id: int
+    rank: int
+    tries: int
+    token: str
+    tags: dict[str, str]
+    provider: str
+    provider_id: str
+    address: str
+    offer: Offer
+    use_spot: bool
+    price_usd_h: str
+    state: InstanceRowState
+    lease_until_unix: float
+    agent_seq: int
+    created_unix: float
+    launched_unix: float | None
+    ended_unix: float | None
+    reason: str
+
+
+class JobRow(msgspec.Struct, frozen=True):
+    """A job on a cluster; `key` names it to agents and in paths."""
+
+    cluster_id: int
+    id: int
+    name: str
+    state: JobState
+    machine: ClusterJob
+    task: Task
+    checkpoint_uri: str
+    managed_job_id: int | None
+    attempt: int
+    created_unix: float
+    started_unix: float | None
+    ended_unix: float | None
+    why: str
+
+    @property
+    def key(self) -> str:
+        """Unique in this data directory, and a safe file name."""
+        return f"{self.cluster_id}-{self.id}"
+
+
+class ManagedJobRow(msgspec.Struct, frozen=True):
+    """A managed job; `plan` is the newest one."""
+
+    id: int
+    name: str
+    state: ManagedJobState
+    attempt: int
+    recoveries: int
+    cluster_id: int | None
+    strategy: str
+    task: Task
+    plan: Plan
+    options: Options
+    client_key: str | None
+    checkpoint_uri: str
+    created_unix: float
+    started_unix: float | None
+    ended_unix: float | None
+    why: str
+    waiting_for: str
+
+    @property
+    def subject(self) -> str:
+        """Its name in the event table."""
+        return f"job/{self.id}"
+
+    def machine(self) -> ManagedJob:
+        """The value its state machine works on."""
+        return ManagedJob(state=self.state, attempt=self.attempt, recoveries=self.recoveries, why=self.why)
+
+
+class AttemptRow(msgspec.Struct, frozen=True):
+    """One life of a managed job between recoveries: where, at what price, and how it ended."""
+
+    managed_job_id: int
+    number: int
+    cluster_id: int
+    job_id: int
+    place: str
+    hourly_usd: str
+    started_unix: float
+    ended_unix: float | None
+    end: str
+    why: str
+
+
+class EventRow(msgspec.Struct, frozen=True):
+    """A fact that happened to a subject: what a timeline shows."""
+
+    seq: int
+    subject: str
+    cluster_id: int | None
+    managed_job_id: int | None
+    unix: float
+    kind: str
+    cause: str
+    data: dict[str, Any]
+
+
+class BlockRow(msgspec.Struct, frozen=True):
+    """A place that refused or lost instances, and until when trying it again is useless."""
+
+    rehearse: bool
+    cloud: str
+    region: str
+    zone: str
+    instance_type: str
+    use_spot: bool | None
+    kind: str
+    why: str
+    created_unix: float
+    until_unix: float
+
+
+_JSON_COLUMNS: Mapping[str, Any] = {
+    "task": Task,
+    "candidates": tuple[RankedCandidate, ...],
+    "options": Options,
+    "tags": dict[str, str],
+    "offer": Offer,
+    "machine": ClusterJob,
+    "plan": Plan,
+    "data": dict[str, Any],
+}
+_decoders = {name: msgspec.json.Decoder(kind) for name, kind in _JSON_COLUMNS.items()}
+_FLAGS = frozenset({"use_spot", "rehearse"})
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+def as_json(value: Any) -> str:
+    """A value as a JSON column holds it."""
+    return msgspec.json.encode(value).decode()
+
+
+def row_as(kind: type[R], mapping: Mapping[str, Any]) -> R:
+    """A row of the database as the record type `kind`."""
+    fields: dict[str, Any] = {}
+    for name in kind.__struct_fields__:
+        value = mapping[name]
+        if name in _decoders and isinstance(value, str):
+            value = _decoders[name].decode(value)
+        elif name in _FLAGS and value is not None:
+            value = bool(value)
+        fields[name] = value
+    return kind(**fields)

@@ -1,0 +1,291 @@
+"""Queries and single-row writes, one function each, over an open connection. Whoever calls decides what is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Select, func, insert, or_, select, update
+
+from tradewind.broker.lifecycle import cluster as cluster_machine
+from tradewind.broker.lifecycle import cluster_job as job_machine
+from tradewind.broker.lifecycle import managed_job as managed_machine
+from tradewind.broker.store import schema
+from tradewind.broker.store.records import (
+    AttemptRow,
+    BlockRow,
+    ClusterRow,
+    EventRow,
+    InstanceRow,
+    JobRow,
+    ManagedJobRow,
+    as_json,
+    row_as,
+)
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+def _all(connection: Connection, kind: type[R], query: Select[Any]) -> list[R]:
+    return [row_as(kind, dict(row)) for row in connection.execute(query).mappings()]
+
+
+def _one(connection: Connection, kind: type[R], query: Select[Any]) -> R | None:
+    row = connection.execute(query).mappings().first()
+    return None if row is None else row_as(kind, dict(row))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Column values as the driver takes them: structured ones as JSON text."""
+    simple = (str, int, float, type(None))
+    return {name: value if isinstance(value, simple) else as_json(value) for name, value in values.items()}
+
+
+def _new_id(key: Any) -> int:
+    return int(key[0])
+
+
+# -- clusters -------------------------------------------------------------------------------------------------------------------------
+
+
+def cluster(connection: Connection, cluster_id: int) -> ClusterRow | None:
+    """The cluster with this id."""
+    return _one(connection, ClusterRow, select(schema.clusters).where(schema.clusters.c.id == cluster_id))
+
+
+def cluster_named(connection: Connection, name: str) -> ClusterRow | None:
+    """The newest cluster that bears this name."""
+    query = select(schema.clusters).where(schema.clusters.c.name == name).order_by(schema.clusters.c.id.desc()).limit(1)
+    return _one(connection, ClusterRow, query)
+
+
+def clusters(connection: Connection, *, live_only: bool = True) -> list[ClusterRow]:
+    """Clusters by id; `live_only` leaves out those of which nothing is left."""
+    query = select(schema.clusters).order_by(schema.clusters.c.id)
+    if live_only:
+        query = query.where(schema.clusters.c.state.not_in(cluster_machine.FINAL))
+    return _all(connection, ClusterRow, query)
+
+
+def insert_cluster(connection: Connection, **values: Any) -> int:
+    """The id of the new cluster."""
+    result = connection.execute(insert(schema.clusters).values(**_plain(values)))
+    return _new_id(result.inserted_primary_key)
+
+
+def update_cluster(connection: Connection, cluster_id: int, **values: Any) -> None:
+    """Set these columns of the cluster."""
+    connection.execute(update(schema.clusters).where(schema.clusters.c.id == cluster_id).values(**_plain(values)))
+
+
+# -- instances ------------------------------------------------------------------------------------------------------------------------
+
+
+def instance(connection: Connection, instance_id: str) -> InstanceRow | None:
+    """The instance with this id."""
+    return _one(connection, InstanceRow, select(schema.instances).where(schema.instances.c.id == instance_id))
+
+
+def instances_of(
+    connection: Connection, cluster_id: int, *, tries: int | None = None, live_only: bool = True
+) -> list[InstanceRow]:
+    """A cluster's instances by try and rank; `live_only` leaves out the ended ones."""
+    table = schema.instances
+    query = select(table).where(table.c.cluster_id == cluster_id).order_by(table.c.tries, table.c.rank)
+    if tries is not None:
+        query = query.where(table.c.tries == tries)
+    if live_only:
+        query = query.where(table.c.state != "ENDED")
+    return _all(connection, InstanceRow, query)
+
+
+def live_instances(connection: Connection) -> list[InstanceRow]:
+    """Every instance of any cluster that has not ended."""
+    return _all(connection, InstanceRow, select(schema.instances).where(schema.instances.c.state != "ENDED"))
+
+
+def insert_instance(connection: Connection, row: InstanceRow) -> None:
+    """Write an intent."""
+    connection.execute(insert(schema.instances).values(**_plain(_fields(row))))
+
+
+def update_instance(connection: Connection, instance_id: str, **values: Any) -> None:
+    """Set these columns of the instance."""
+    connection.execute(update(schema.instances).where(schema.instances.c.id == instance_id).values(**_plain(values)))
+
+
+def _fields(row: msgspec.Struct) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__struct_fields__}
+
+
+# -- jobs -----------------------------------------------------------------------------------------------------------------------------
+
+
+def job(connection: Connection, cluster_id: int, job_id: int) -> JobRow | None:
+    """One job of a cluster."""
+    table = schema.jobs
+    return _one(connection, JobRow, select(table).where(table.c.cluster_id == cluster_id, table.c.id == job_id))
+
+
+def jobs_of(connection: Connection, cluster_id: int, *, unfinished_only: bool = False) -> list[JobRow]:
+    """A cluster's jobs, oldest first."""
+    table = schema.jobs
+    query = select(table).where(table.c.cluster_id == cluster_id).order_by(table.c.id)
+    if unfinished_only:
+        query = query.where(table.c.state.not_in(job_machine.FINAL))
+    return _all(connection, JobRow, query)
+
+
+def jobs_of_managed(connection: Connection, managed_job_id: int) -> list[JobRow]:
+    """The runs of a managed job, oldest attempt first."""
+    table = schema.jobs
+    return _all(
+        connection, JobRow, select(table).where(table.c.managed_job_id == managed_job_id).order_by(table.c.attempt)
+    )
+
+
+def next_job_id(connection: Connection, cluster_id: int) -> int:
+    """One more than the newest job of the cluster."""
+    newest = connection.execute(
+        select(func.max(schema.jobs.c.id)).where(schema.jobs.c.cluster_id == cluster_id)
+    ).scalar_one()
+    return int(newest or 0) + 1
+
+
+def insert_job(connection: Connection, row: JobRow) -> None:
+    """Add a job."""
+    connection.execute(insert(schema.jobs).values(**_plain(_fields(row))))
+
+
+def update_job(connection: Connection, cluster_id: int, job_id: int, **values: Any) -> None:
+    """Set these columns of the job."""
+    table = schema.jobs
+    connection.execute(
+        update(table).where(table.c.cluster_id == cluster_id, table.c.id == job_id).values(**_plain(values))
+    )
+
+
+# -- managed jobs ---------------------------------------------------------------------------------------------------------------------
+
+
+def managed_job(connection: Connection, job_id: int) -> ManagedJobRow | None:
+    """One managed job."""
+    return _one(connection, ManagedJobRow, select(schema.managed_jobs).where(schema.managed_jobs.c.id == job_id))
+
+
+def managed_job_with_key(connection: Connection, client_key: str) -> ManagedJobRow | None:
+    """The managed job that was submitted under this client key."""
+    table = schema.managed_jobs
+    return _one(connection, ManagedJobRow, select(table).where(table.c.client_key == client_key))
+
+
+def managed_jobs(connection: Connection, *, unfinished_only: bool = False) -> list[ManagedJobRow]:
+    """Managed jobs by id."""
+    query = select(schema.managed_jobs).order_by(schema.managed_jobs.c.id)
+    if unfinished_only:
+        query = query.where(schema.managed_jobs.c.state.not_in(managed_machine.FINAL))
+    return _all(connection, ManagedJobRow, query)
+
+
+def insert_managed_job(connection: Connection, **values: Any) -> int:
+    """The id of the new managed job."""
+    result = connection.execute(insert(schema.managed_jobs).values(**_plain(values)))
+    return _new_id(result.inserted_primary_key)
+
+
+def update_managed_job(connection: Connection, job_id: int, **values: Any) -> None:
+    """Set these columns of the managed job."""
+    connection.execute(update(schema.managed_jobs).where(schema.managed_jobs.c.id == job_id).values(**_plain(values)))
+
+
+def attempts_of(connection: Connection, managed_job_id: int) -> list[AttemptRow]:
+    """The attempts of a managed job in order."""
+    table = schema.attempts
+    query = select(table).where(table.c.managed_job_id == managed_job_id).order_by(table.c.number)
+    return _all(connection, AttemptRow, query)
+
+
+def insert_attempt(connection: Connection, row: AttemptRow) -> None:
+    """Add an attempt."""
+    connection.execute(insert(schema.attempts).values(**_plain(_fields(row))))
+
+
+def close_attempt(connection: Connection, managed_job_id: int, number: int, *, now: float, end: str, why: str) -> None:
+    """Say how an attempt ended; one that has ended already keeps its first end."""
+    table = schema.attempts
+    connection.execute(
+        update(table)
+        .where(table.c.managed_job_id == managed_job_id, table.c.number == number, table.c.ended_unix.is_(None))
+        .values(ended_unix=now, end=end, why=why)
+    )
+
+
+# -- events and blocks ----------------------------------------------------------------------------------------------------------------
+
+
+def insert_event(
+    connection: Connection,
+    *,
+    subject: str,
+    unix: float,
+    kind: str,
+    cause: str,
+    data: Mapping[str, Any],
+    cluster_id: int | None = None,
+    managed_job_id: int | None = None,
+) -> None:
+    """Add a fact."""
+    connection.execute(
+        insert(schema.events).values(
+            subject=subject,
+            unix=unix,
+            kind=kind,
+            cause=cause,
+            data=as_json(data),
+            cluster_id=cluster_id,
+            managed_job_id=managed_job_id,
+        )
+    )
+
+
+def events(
+    connection: Connection,
+    *,
+    subject: str | None = None,
+    cluster_id: int | None = None,
+    managed_job_id: int | None = None,
+    after: int = 0,
+    kinds: Iterable[str] = (),
+    limit: int = 10_000,
+) -> list[EventRow]:
+    """Facts with seq > `after` in order: those of the subject, of the cluster or of the managed job (any that is given)."""
+    table = schema.events
+    query = select(table).where(table.c.seq > after).order_by(table.c.seq).limit(limit)
+    about = [
+        column == value
+        for column, value in (
+            (table.c.subject, subject),
+            (table.c.cluster_id, cluster_id),
+            (table.c.managed_job_id, managed_job_id),
+        )
+        if value is not None
+    ]
+    if about:
+        query = query.where(or_(*about))
+    wanted: Sequence[str] = tuple(kinds)
+    if wanted:
+        query = query.where(table.c.kind.in_(wanted))
+    return _all(connection, EventRow, query)
+
+
+def insert_block(connection: Connection, row: BlockRow) -> None:
+    """Remember a place that is not worth trying."""
+    connection.execute(insert(schema.blocks).values(**_plain(_fields(row))))
+
+
+def blocks(connection: Connection, *, now: float, rehearse: bool) -> list[BlockRow]:
+    """Blocks still in force at `now`, of the rehearsed world or the real one."""
+    table = schema.blocks
+    query = select(table).where(table.c.until_unix > now, table.c.rehearse == int(rehearse)).order_by(table.c.id)
+    return _all(connection, BlockRow, query)
