@@ -19,6 +19,9 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise CliError("nobody is here to confirm this (stdin is no terminal); nothing was done. Pass -y to go ahead.", exits.BAD_INPUT)
+        raise CliError(
+            "nobody is here to confirm this (stdin is no terminal); nothing was done. Pass -y to go ahead.",
+            exits.BAD_INPUT,
+        )
     if not click.confirm(question, default=False, err=True):
         raise CliError("not confirmed; nothing was done.", exits.FAILED)

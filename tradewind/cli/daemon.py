@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-from tradewind.broker.server.client import DaemonClient
-from tradewind.cli import exits
-from tradewind.cli.errors import CliError
 
 
 def data_dir() -> str:

@@ -1,4 +1,4 @@
-"""From a task file to an accepted plan: what `launch` and `jobs launch` do before anything is bought."""
+"""From a task to an accepted plan: what `launch` and `jobs launch` do before anything is bought."""
 
 from __future__ import annotations
 
@@ -22,14 +22,6 @@ class Accepted(NamedTuple):
     body: dict[str, Any]
 
 
-def read_task(file: str) -> tuple[Task, dict[str, Any]]:
-    """The task of a file, and its form on the wire."""
-    from tradewind.spec import load_task, task_to_dict
-
-    task = load_task(file)
-    return task, task_to_dict(task)
-
-
 def planned(api: Api, body: dict[str, Any]) -> Plan:
     """The daemon's plan: over what it may buy from here, without the places it has seen refuse.
 
@@ -46,14 +38,15 @@ def planned(api: Api, body: dict[str, Any]) -> Plan:
     return plan
 
 
-def accept(api: Api, file: str, *, rehearse: bool, catalog: str | None, yes: bool, show: bool = True) -> Accepted:
-    """Plan a task file, show the plan on stderr, ask, and return what was agreed to.
+def accept(api: Api, task: Task, *, rehearse: bool, catalog: str | None, yes: bool, show: bool = True) -> Accepted:
+    """Plan a task, show the plan on stderr, ask, and return what was agreed to.
 
     Raises:
         CliError: no plan, or not confirmed.
     """
-    _, task = read_task(file)
-    body: dict[str, Any] = {"task": task, "rehearse": rehearse}
+    from tradewind.spec import task_to_dict
+
+    body: dict[str, Any] = {"task": task_to_dict(task), "rehearse": rehearse}
     if catalog is not None:
         import os
 

@@ -11,7 +11,9 @@ from tradewind.cli.terminal import Column
 
 Row = Mapping[str, Any]
 
-ENDED = frozenset({"SUCCEEDED", "FAILED", "FAILED_SETUP", "FAILED_PRECHECKS", "FAILED_NO_RESOURCE", "CANCELLED", "LOST"})
+ENDED = frozenset(
+    {"SUCCEEDED", "FAILED", "FAILED_SETUP", "FAILED_PRECHECKS", "FAILED_NO_RESOURCE", "CANCELLED", "LOST"}
+)
 SUCCEEDED = "SUCCEEDED"
 
 

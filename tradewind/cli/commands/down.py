@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from tradewind.cli import exits, options
+from tradewind.cli import exits
 
 
 @click.command()

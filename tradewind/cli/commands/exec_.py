@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from tradewind.cli import exits, options
+from tradewind.cli.overrides import read, task_flags
 
 
 @click.command(name="exec")
 @click.argument("cluster")
 @options.task_file
+@task_flags
 @options.detach
-def exec_(cluster: str, file: str, *, detach: bool) -> int:
+def exec_(cluster: str, file: str, flags: dict[str, Any], *, detach: bool) -> int:
     """Run a task's `run` on a cluster that is up, without its setup, and follow the output."""
     from tradewind.cli import daemon, jobs
     from tradewind.cli.follow import copy_logs, detaching
-    from tradewind.cli.purchase import read_task
+    from tradewind.spec import task_to_dict
 
-    _, task = read_task(file)
+    task = task_to_dict(read(file, flags))
     with daemon.reach(start=True) as api:
         job_id = int(api.post(f"{jobs.cluster_path(cluster)}/exec", {"task": task})["job_id"])
         back = f"tradewind logs {cluster} {job_id}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import click
 
 from tradewind.cli import exits, options
 from tradewind.cli.output import print_json
+from tradewind.cli.overrides import read, task_flags
 
 
 @click.group()
@@ -18,17 +20,26 @@ def jobs() -> None:
 @jobs.command()
 @options.task_file
 @click.option("-n", "--name", help="Its name; the task's if not given.")
+@task_flags
 @options.rehearse
-@click.option("--seed", type=int, help="Rehearsal: take an instance at a moment that this seed draws from recorded spot traces.")
+@click.option(
+    "--seed", type=int, help="Rehearsal: take an instance at a moment that this seed draws from recorded spot traces."
+)
 @click.option("--time-scale", type=click.FloatRange(min=0, min_open=True), default=600.0, show_default=True,
               help="Rehearsal: recorded seconds that pass in one of ours.")  # fmt: skip
-@click.option("--reclaims", type=click.IntRange(min=0), default=1, show_default=True, help="Rehearsal: how many instances to take at most.")
+@click.option(
+    "--reclaims",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Rehearsal: how many instances to take at most.",
+)
 @options.yes
 @options.detach
 @options.catalog
 def launch(
     file: str, name: str | None, catalog: str | None, seed: int | None, time_scale: float, reclaims: int,
-    *, rehearse: bool, yes: bool, detach: bool,
+    flags: dict[str, Any],    *, rehearse: bool, yes: bool, detach: bool,
 ) -> int:  # fmt: skip
     """Plan a task, ask, and run it to its end: after a preemption it plans again and goes on from its last checkpoint."""
     from tradewind.cli import daemon, managed
@@ -36,8 +47,9 @@ def launch(
 
     if seed is not None and not rehearse:
         raise click.UsageError("--seed says when a rehearsal loses an instance; it needs --rehearse.")
+    task = read(file, flags)
     with daemon.reach(start=True) as api:
-        accepted = accept(api, file, rehearse=rehearse, catalog=catalog, yes=yes)
+        accepted = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes)
         market = None if seed is None else managed.market(seed, time_scale, reclaims)
         began = time.time()
         job_id = managed.submit(api, accepted, name=name, market=market)
@@ -109,5 +121,7 @@ def cancel(job: str, *, yes: bool) -> int:
         row = managed.find(api, job)
         confirm(f"Cancel managed job {row['id']} ({row['name']})?", yes=yes)
         api.post(f"/v1/jobs/{row['id']}/cancel")
-        print(f"managed job {row['id']}: cancelling; `tradewind jobs status {row['id']}` says when its cluster is gone.")
+        print(
+            f"managed job {row['id']}: cancelling; `tradewind jobs status {row['id']}` says when its cluster is gone."
+        )
     return exits.OK

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import click
 
 from tradewind.cli import exits, options
+from tradewind.cli.overrides import read, task_flags
 
 
 @click.command()
 @options.task_file
-@click.option("-c", "--cluster", metavar="NAME", help="Its name; an existing one that is up runs the task as a further job.")
+@click.option(
+    "-c", "--cluster", metavar="NAME", help="Its name; an existing one that is up runs the task as a further job."
+)
+@task_flags
 @options.rehearse
 @options.yes
 @options.detach
 @options.catalog
-def launch(file: str, cluster: str | None, catalog: str | None, *, rehearse: bool, yes: bool, detach: bool) -> int:
+def launch(
+    file: str,
+    cluster: str | None,
+    catalog: str | None,
+    flags: dict[str, Any],
+    *,
+    rehearse: bool,
+    yes: bool,
+    detach: bool,
+) -> int:
     """Plan a task, ask, get the machines, run setup and run there, and follow the output. The cluster stays up: `tradewind down`."""
     from tradewind.cli import daemon, jobs
     from tradewind.cli.follow import copy_logs, detaching, stages
     from tradewind.cli.purchase import accept
 
+    task = read(file, flags)
     with daemon.reach(start=True) as api:
-        accepted = accept(api, file, rehearse=rehearse, catalog=catalog, yes=yes)
+        accepted = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes)
         body = dict(accepted.body)
         if cluster is not None:
             body["cluster"] = cluster

@@ -11,7 +11,9 @@ from tradewind.cli import exits, options
 @click.argument("cluster")
 @click.argument("job", type=int, required=False)
 @options.follow
-@click.option("--rank", type=click.IntRange(min=0), help="One node's output, bytes as they came; all nodes' lines when not given.")
+@click.option(
+    "--rank", type=click.IntRange(min=0), help="One node's output, bytes as they came; all nodes' lines when not given."
+)
 def logs(cluster: str, job: int | None, rank: int | None, *, follow: bool) -> int:
     """The output of a cluster's job, the newest one if none is named. Ctrl-C leaves it running."""
     from tradewind.cli import daemon, jobs

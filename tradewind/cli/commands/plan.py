@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
 from tradewind.cli import exits, options, terminal
 from tradewind.cli.output import print_json
+from tradewind.cli.overrides import read, task_flags
 
 
 @click.command()
@@ -16,9 +18,12 @@ from tradewind.cli.output import print_json
     "--hours", type=click.FloatRange(min=0, min_open=True), default=None, help="How long the job runs; 1 if not given."
 )
 @click.option("--explain", is_flag=True, help="Also every candidate in the order that failover would try them.")
+@task_flags
 @options.catalog
 @options.as_json
-def plan(file: str, hours: float | None, catalog: str | None, *, explain: bool, as_json: bool) -> int:
+def plan(
+    file: str, hours: float | None, catalog: str | None, flags: dict[str, Any], *, explain: bool, as_json: bool
+) -> int:
     """Show where a task would run cheapest over the whole catalog, what that beats and why. Buys nothing.
 
     Exit code 3 when nothing satisfies the request.
@@ -26,9 +31,8 @@ def plan(file: str, hours: float | None, catalog: str | None, *, explain: bool, 
     from tradewind.broker.planner import plan_task
     from tradewind.catalog import open_catalog
     from tradewind.cli import planpage
-    from tradewind.spec import load_task
 
-    task = load_task(file)
+    task = read(file, flags)
     with open_catalog(catalog) as offers:
         result = plan_task(task, offers) if hours is None else plan_task(task, offers, hours=hours)
     if as_json:

@@ -16,7 +16,7 @@ from tradewind.cli.output import print_json
 @options.as_json
 def validate(files: tuple[str, ...], *, as_json: bool) -> int:
     """Check task files; every bad one gets its sentence, and the exit code is 2 if there was any."""
-    from tradewind.spec import load_task, task_to_dict
+    from tradewind.spec import load_task, normal_form
 
     code = exits.OK
     forms = []
@@ -31,7 +31,7 @@ def validate(files: tuple[str, ...], *, as_json: bool) -> int:
             if not as_json:
                 print(f"tradewind: {sentence_of(error)}", file=sys.stderr)
         else:
-            forms.append({"file": file, "valid": True, "task": task_to_dict(task)})
+            forms.append({"file": file, "valid": True, "task": normal_form(task)})
             if not as_json:
                 print(f"{file}: ok")
     if as_json:
