@@ -29,7 +29,9 @@ Ctrl-C while following detaches: what was launched goes on running, and the line
 """
 
 
-def _commands(command: click.Command, path: str, parent: click.Context | None) -> Iterator[tuple[str, click.Command, click.Context]]:
+def _commands(
+    command: click.Command, path: str, parent: click.Context | None
+) -> Iterator[tuple[str, click.Command, click.Context]]:
     context = click.Context(command, info_name=path.rpartition(" ")[2], parent=parent)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
@@ -52,7 +54,9 @@ def cli_page() -> str:
     for path, command, context in _commands(root, "tradewind", None):
         usage = " ".join([path, *command.collect_usage_pieces(context)])
         lines += ["", f"### `{path}`", "", "```", usage, "```", "", (command.help or "").strip()]
-        rows = [r for p in command.get_params(context) if isinstance(p, click.Option) and (r := p.get_help_record(context))]
+        rows = [
+            r for p in command.get_params(context) if isinstance(p, click.Option) and (r := p.get_help_record(context))
+        ]
         rows = [r for r in rows if "--help" not in r[0]]
         if rows:
             lines += ["", "| option | |", "|---|---|"]

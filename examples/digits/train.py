@@ -1,7 +1,7 @@
 """Data-parallel training on the handwritten digits: gradient tasks on every node, one parameter server, synchronous updates.
 
-Runs alone on this machine (`python examples/digits/train.py`), on a rehearsed cluster and on a real one, unchanged. It checkpoints every two
-seconds and goes on from the last checkpoint; the same seed gives the same network, interrupted or not.
+Runs alone on this machine (`python examples/digits/train.py`), on a rehearsed cluster and on a real one, unchanged. As a job it checkpoints every
+two seconds and goes on from the last one; the same seed gives the same network, interrupted or not.
 """
 
 from __future__ import annotations
@@ -81,7 +81,14 @@ class ParameterServer:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1200)
-    steps = parser.parse_args().steps
+    parser.add_argument(
+        "--checkpoints", metavar="DIR", help="where to keep them when no agent says where; none are kept if not given"
+    )
+    options = parser.parse_args()
+    steps = options.steps
+    if options.checkpoints:
+        os.environ["TRADEWIND_CHECKPOINT_DIR"] = options.checkpoints
+    keeps = "TRADEWIND_CHECKPOINT_DIR" in os.environ
 
     runtime.init()
     nodes = [node["NodeID"] for node in runtime.nodes() if node["Alive"]]
@@ -92,7 +99,7 @@ def main() -> None:
     train_images, train_labels = runtime.put(images[:cut]), runtime.put(labels[:cut])
     test_images, test_labels = images[cut:], labels[cut:]
 
-    saved = checkpoint.latest()
+    saved = checkpoint.latest() if keeps else None
     start, state = saved or (0, None)
     if saved:
         print(f"resumed from the checkpoint at step {start}", flush=True)
@@ -112,7 +119,7 @@ def main() -> None:
         loss, hits, where = runtime.get(server.update.remote(step, *shards))
         worked.update(where)
         done, now = step + 1, time.monotonic()
-        if done == steps or now - last_saved >= CHECKPOINT_EVERY_S:
+        if keeps and (done == steps or now - last_saved >= CHECKPOINT_EVERY_S):
             checkpoint.save(done, runtime.get(server.state.remote()))
             last_saved = now
         if done == steps or done == start + 1 or now - last_shown >= 1:
