@@ -19,7 +19,12 @@ Kind = Literal["capacity", "quota", "price", "permission", "image", "request", "
 
 
 class LaunchRequest(msgspec.Struct, frozen=True):
-    """One instance to buy. `tags` go on every resource from its creation; `max_hourly_usd` bounds the spot price (USD/hour)."""
+    """One instance to buy. `tags` go on every resource from its creation; `max_hourly_usd` bounds the spot price (USD/hour).
+
+    `ssh_public_key` (one OpenSSH line) lets `ssh_user` in with sudo and no password; `user_data` is the cloud-init document that the instance
+    runs at its first boot (it carries the host key that is pinned afterwards). `ssh_cidrs` are the networks that may reach port 22.
+    `disk_gib` 0 means the provider's default for the image.
+    """
 
     instance_id: str  # ours, chosen before the call
     cluster: str
@@ -29,10 +34,18 @@ class LaunchRequest(msgspec.Struct, frozen=True):
     max_hourly_usd: float
     tags: Mapping[str, str]
     lease_until_unix: float
+    ssh_public_key: str = ""
+    ssh_user: str = "tradewind"
+    user_data: str = ""
+    ssh_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
+    disk_gib: int = 0
 
 
 class Instance(msgspec.Struct, frozen=True):
-    """An instance as its cloud describes it now. `provider_id` is the cloud's name for it, `address` where its peers reach it."""
+    """An instance as its cloud describes it now. `provider_id` is the cloud's name for it, `address` where its peers reach it.
+
+    `public_address` is where we reach it when that is another address; `zone` is where a regional offer came to stand.
+    """
 
     instance_id: str
     provider_id: str
@@ -40,6 +53,8 @@ class Instance(msgspec.Struct, frozen=True):
     address: str
     tags: Mapping[str, str]
     reason: str = ""  # why it ended, when the cloud says ("spot reclaim", "killed")
+    public_address: str = ""
+    zone: str = ""
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -149,3 +164,34 @@ class Rehearsing(Protocol):
 
     async def reclaim_at(self, provider_id: str, at_unix: float) -> None:
         """Take the instance, without notice, at that second (Unix time)."""
+
+
+class Zoned(Protocol):
+    """A provider that can say which zones of a regional offer it would try, so that a gang is kept in one."""
+
+    async def zones(self, offer: Offer) -> list[str]:
+        """The zones of the offer's region that sell its type to this account, in the order in which to try them; [] if it has no zones."""
+
+
+class Limited(Protocol):
+    """A provider that knows its account's quotas before anything is bought."""
+
+    async def headroom(self, offers: Sequence[Offer], *, use_spot: bool) -> list[int | None]:
+        """How many instances of each offer the account's quotas still allow in that market; None where no quota is known to apply."""
+
+
+class HostKeyed(Protocol):
+    """A provider that reads an instance's SSH host keys over the cloud's own API, for images that take none at first boot."""
+
+    async def host_keys(self, provider_id: str) -> list[str]:
+        """The instance's host keys as OpenSSH public key lines; [] while it has not published them."""
+
+
+class Sweeping(Protocol):
+    """A provider whose launches leave more than instances: what they made besides is found by tag and removed on its own."""
+
+    async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
+        """The cloud's names of every resource besides instances that carries all of `tags`."""
+
+    async def sweep(self, tags: Mapping[str, str]) -> list[str]:
+        """Remove every resource that carries all of `tags` and serves no instance; returns the cloud's names of those removed."""
