@@ -1,0 +1,104 @@
+"""What some providers can do beyond `Provider`, one type each. Who can what is asked with isinstance, never listed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from tradewind.broker.provider import Instance
+from tradewind.catalog.offer import Offer
+from tradewind.optimizer.problem import Quota
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing a check looked at: whether it works, the permission that is missing by the cloud's name, and the command that mends it."""
+
+    what: str
+    ok: bool
+    why: str = ""
+    permission: str = ""
+    mend: str = ""
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """Something a cloud holds for a cluster: the cloud's word for its kind, and its id (the region or zone included where needed)."""
+
+    kind: str
+    provider_id: str
+    tags: Mapping[str, str]
+
+
+class NoticeSource(msgspec.Struct, frozen=True):
+    """How an instance asks its own metadata service whether it is about to be taken: what to fetch, and the parser that reads the answer.
+
+    With `token_url`, a PUT there with `token_request_headers` gives a token that goes into header `token_header` of every request.
+    `parser` names the pure function (status, body, now in Unix seconds) -> seconds left or None.
+    """
+
+    urls: tuple[str, ...]
+    headers: Mapping[str, str]
+    parser: str
+    interval_s: float
+    token_url: str = ""
+    token_request_headers: Mapping[str, str] = {}
+    token_header: str = ""
+
+
+@runtime_checkable
+class Zoned(Protocol):
+    """A cloud whose regional offers can be resolved to zones before a launch, so that a gang stands in one."""
+
+    async def zones(self, offer: Offer) -> tuple[str, ...]:
+        """The zones of the offer's region that sell its type, in a stable order."""
+
+
+@runtime_checkable
+class Regional(Protocol):
+    """A cloud that is asked region by region; naming the regions saves a call to each of the others."""
+
+    async def describe_in(self, regions: Sequence[str], tags: Mapping[str, str]) -> list[Instance]:
+        """As `describe`, in these regions only."""
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A cloud that can say which permission is missing."""
+
+    async def report(self) -> tuple[Finding, ...]:
+        """Everything that was looked at, good or bad; raises nothing."""
+
+
+@runtime_checkable
+class Quotas(Protocol):
+    """A cloud that tells its quotas by amount."""
+
+    async def quotas(self, wanted: Sequence[tuple[Offer, bool]]) -> tuple[Quota, ...]:
+        """Limits on what these offers (each with its market: spot or not) may still buy; an offer whose quota is not known has none."""
+
+
+@runtime_checkable
+class Leftovers(Protocol):
+    """A cloud where a cluster has more than instances: groups, rules, disks, addresses."""
+
+    async def leftovers(self, tags: Mapping[str, str]) -> list[Resource]:
+        """Every resource besides instances that carries all of `tags`."""
+
+    async def remove_leftovers(self, tags: Mapping[str, str]) -> None:
+        """None of them is left, but for those that an instance still uses."""
+
+
+@runtime_checkable
+class Console(Protocol):
+    """A cloud that keeps what an instance prints while it boots."""
+
+    async def console(self, provider_id: str) -> str:
+        """The last of it (at most 64 KiB); "" while there is none."""
+
+
+@runtime_checkable
+class Noticing(Protocol):
+    """A cloud that warns an instance before taking it."""
+
+    notice_source: NoticeSource
