@@ -1,4 +1,7 @@
-"""What some providers can do beyond `Provider`, one type each. Who can what is asked with isinstance, never listed by hand."""
+"""What some providers can say beyond `Provider`: why they would not work, how a reclaim is announced, what an instance printed while booting.
+
+The capabilities that a launch itself needs (zones, quotas, leftovers) stand beside `Provider`. Who can what is asked with isinstance.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from tradewind.broker.provider import Instance
-from tradewind.catalog.offer import Offer
-from tradewind.optimizer.problem import Quota
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -20,14 +21,6 @@ class Finding(msgspec.Struct, frozen=True):
     why: str = ""
     permission: str = ""
     mend: str = ""
-
-
-class Resource(msgspec.Struct, frozen=True):
-    """Something a cloud holds for a cluster: the cloud's word for its kind, and its id (the region or zone included where needed)."""
-
-    kind: str
-    provider_id: str
-    tags: Mapping[str, str]
 
 
 class NoticeSource(msgspec.Struct, frozen=True):
@@ -47,14 +40,6 @@ class NoticeSource(msgspec.Struct, frozen=True):
 
 
 @runtime_checkable
-class Zoned(Protocol):
-    """A cloud whose regional offers can be resolved to zones before a launch, so that a gang stands in one."""
-
-    async def zones(self, offer: Offer) -> tuple[str, ...]:
-        """The zones of the offer's region that sell its type, in a stable order."""
-
-
-@runtime_checkable
 class Regional(Protocol):
     """A cloud that is asked region by region; naming the regions saves a call to each of the others."""
 
@@ -68,25 +53,6 @@ class Checking(Protocol):
 
     async def report(self) -> tuple[Finding, ...]:
         """Everything that was looked at, good or bad; raises nothing."""
-
-
-@runtime_checkable
-class Quotas(Protocol):
-    """A cloud that tells its quotas by amount."""
-
-    async def quotas(self, wanted: Sequence[tuple[Offer, bool]]) -> tuple[Quota, ...]:
-        """Limits on what these offers (each with its market: spot or not) may still buy; an offer whose quota is not known has none."""
-
-
-@runtime_checkable
-class Leftovers(Protocol):
-    """A cloud where a cluster has more than instances: groups, rules, disks, addresses."""
-
-    async def leftovers(self, tags: Mapping[str, str]) -> list[Resource]:
-        """Every resource besides instances that carries all of `tags`."""
-
-    async def remove_leftovers(self, tags: Mapping[str, str]) -> None:
-        """None of them is left, but for those that an instance still uses."""
 
 
 @runtime_checkable

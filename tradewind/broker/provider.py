@@ -55,8 +55,6 @@ class Instance(msgspec.Struct, frozen=True):
     reason: str = ""  # why it ended, when the cloud says ("spot reclaim", "killed")
     public_address: str = ""
     zone: str = ""
-    public_address: str = ""
-    zone: str = ""
 
 
 class Blocked(msgspec.Struct, frozen=True):
