@@ -6,12 +6,10 @@ import argparse
 import pathlib
 import sys
 
+from docs_cli import cli_page
+from docs_yaml import yaml_page
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tools.docs_cli import cli_page
-from tools.docs_yaml import yaml_page
-
 PAGES = {"docs/cli.md": cli_page, "docs/yaml.md": yaml_page}
 
 

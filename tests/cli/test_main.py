@@ -10,7 +10,22 @@ import pytest
 from tradewind.cli import exits, main
 from tradewind.cli.errors import CliError
 
-HEAVY = {"rich", "yaml", "sqlalchemy", "numpy", "pulp", "highspy", "grpc", "asyncssh", "httpx", "starlette", "uvicorn", "msgspec", "asyncio", "ssl"}
+HEAVY = {
+    "rich",
+    "yaml",
+    "sqlalchemy",
+    "numpy",
+    "pulp",
+    "highspy",
+    "grpc",
+    "asyncssh",
+    "httpx",
+    "starlette",
+    "uvicorn",
+    "msgspec",
+    "asyncio",
+    "ssl",
+}
 
 
 def test_every_command_of_the_table_exists_and_says_the_same_of_itself() -> None:
@@ -44,7 +59,11 @@ def test_a_wrong_option_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> N
         (CliError("no cluster is called x.", exits.FAILED), exits.FAILED, "no cluster is called x."),
         (KeyboardInterrupt(), exits.INTERRUPTED, ""),
         (ZeroDivisionError("division by zero"), exits.INTERNAL, "this is a defect in tradewind: ZeroDivisionError"),
-        (FileNotFoundError(2, "No such file or directory", "a.yaml"), exits.BAD_INPUT, "a.yaml: no such file or directory"),
+        (
+            FileNotFoundError(2, "No such file or directory", "a.yaml"),
+            exits.BAD_INPUT,
+            "a.yaml: no such file or directory",
+        ),
     ],
 )
 def test_errors_become_a_sentence_and_a_code(

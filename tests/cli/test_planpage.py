@@ -17,7 +17,9 @@ def offer(cloud: str, region: str, zone: str, name: str, spot: float | None, on_
 
 def candidate(o: Offer, reason: str) -> RankedCandidate:
     assert o.price_spot_usd_h is not None
-    return RankedCandidate("digits", o.cloud, o.region, o.zone, o.instance_type, True, 2 * o.price_spot_usd_h, reason, o)
+    return RankedCandidate(
+        "digits", o.cloud, o.region, o.zone, o.instance_type, True, 2 * o.price_spot_usd_h, reason, o
+    )
 
 
 GCP = offer("gcp", "us-west4", "us-west4-a", "n2d-standard-2", 0.0125)
@@ -65,6 +67,8 @@ def test_the_page_fits_80_columns() -> None:
 
 
 def test_no_plan_says_why() -> None:
-    none = Plan(False, 0.0, 0.0, (), (), PROOF, 0, why_infeasible=("no offer has 7 A100; counts sold: 1, 2, 4, 8, 16.",))
+    none = Plan(
+        False, 0.0, 0.0, (), (), PROOF, 0, why_infeasible=("no offer has 7 A100; counts sold: 1, 2, 4, 8, 16.",)
+    )
     text = planpage.page(none)
     assert text.startswith("No plan.\n  no offer has 7 A100")

@@ -34,7 +34,15 @@ def test_a_right_aligned_column_lines_up() -> None:
 
 @pytest.mark.parametrize(
     ("amount", "text"),
-    [(None, "-"), (0.0, "0.00"), (0.0066, "0.0066"), (0.01, "0.01"), (1.5, "1.50"), (32.7726, "32.7726"), (12345.678, "12,345.68")],
+    [
+        (None, "-"),
+        (0.0, "0.00"),
+        (0.0066, "0.0066"),
+        (0.01, "0.01"),
+        (1.5, "1.50"),
+        (32.7726, "32.7726"),
+        (12345.678, "12,345.68"),
+    ],
 )
 def test_money_keeps_the_digits_that_matter(amount: float | None, text: str) -> None:
     assert terminal.usd(amount) == text
@@ -42,7 +50,14 @@ def test_money_keeps_the_digits_that_matter(amount: float | None, text: str) -> 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.0 s"), (59.94, "59.9 s"), (59.99, "1 min 00 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"), (273600, "3 d 4 h")],
+    [
+        (0.04, "0.0 s"),
+        (59.94, "59.9 s"),
+        (59.99, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7800, "2 h 10 min"),
+        (273600, "3 d 4 h"),
+    ],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert terminal.duration(seconds) == text
