@@ -8,9 +8,11 @@ from itertools import product
 from hypothesis import strategies as st
 
 from tradewind.catalog.offer import Offer
-from tradewind.optimizer.limits import keeps_limits, total_nano
+from tradewind.optimizer.cost import risk_micro_per_h, total_nano
+from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.money import is_price
-from tradewind.optimizer.order import risk_micro_per_h, sorted_candidates
+from tradewind.optimizer.order import sorted_candidates
+from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.problem import Candidate, Limits, Place, Problem, Quota, Request
 
 CLOUDS = ("aws", "gcp", "lambda")
@@ -19,6 +21,8 @@ ZONES = ("", "z1", "z2")
 TYPES = ("small", "medium", "large")
 # Few distinct prices, so that ties and caps that bind exactly are common; 0.1 + 0.2 against 0.3 among them.
 PRICES = (0.0132, 0.1, 0.2, 0.3, 0.30000001, 1.0, 24.15)
+
+RECOVERY = Recovery(checkpoint_interval_h=2.0, checkpoint_h=0.1, restart_h=0.2, downtime_h=0.1)
 
 
 def offer(cloud="aws", region="r1", zone="z1", instance_type="small", ondemand=1.0, spot=0.3, **more) -> Offer:
@@ -52,7 +56,7 @@ def random_candidate(rng: random.Random) -> Candidate:
         region=rng.choice(REGIONS),
         zone=rng.choice(ZONES),
         instance_type=rng.choice(TYPES),
-        spot_risk_per_h=rng.choice([None, 1e-4, 3e-4]),
+        spot_risk_per_h=rng.choice([None, 1e-4, 3e-4, 0.5]),
     )
 
 
@@ -75,6 +79,8 @@ def random_problem(seed: int, max_requests=5, max_candidates=5) -> Problem:
             tuple(random_candidate(rng) for _ in range(rng.randint(1, max_candidates))),
             num_nodes=rng.randint(1, 3),
             hours=rng.choice([0.5, 1.0, 10.0]),
+            recovery=rng.choice([None, None, RECOVERY]),
+            deadline_h=rng.choice([None, None, None, 13.0]),
         )
         for i in range(rng.randint(1, max_requests))
     )
@@ -112,7 +118,7 @@ def problems(**sizes) -> st.SearchStrategy[Problem]:
 def brute_force(problem: Problem) -> tuple[Candidate, ...] | None:
     """The best choice of all choices, by cost, then risk, then the content order of each request; None when no choice keeps the limits."""
     requests = sorted(problem.requests, key=lambda r: r.task)
-    rows = [sorted_candidates(c for c in r.candidates if is_price(c.hourly_usd)) for r in requests]
+    rows = [sorted_candidates(r, (c for c in r.candidates if is_price(c.hourly_usd))) for r in requests]
     best = None
     for ranks in product(*(range(len(row)) for row in rows)):
         choice = tuple(row[k] for row, k in zip(rows, ranks, strict=True))

@@ -18,6 +18,7 @@ from tradewind.optimizer import (
     optimize,
     overview,
 )
+from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.rank import MOST_PER_TASK
 from tradewind.optimizer.solvers import HighsArrays, Solution
 
@@ -220,3 +221,35 @@ def test_a_hundred_thousand_offers_of_one_type():
     plan = optimize(one(*(candidate(1 + (i * 7919 % 100_000) / 1e5, region=f"r{i % 40}") for i in range(100_000))))
     assert plan.hourly_usd == 1.0
     assert plan.certificate.columns <= 40
+
+
+class TestRecovery:
+    recovery = Recovery(checkpoint_interval_h=1.0, checkpoint_h=0.05, restart_h=0.1, downtime_h=0.2)
+
+    def test_on_demand_beats_spot_that_is_taken_too_often(self):
+        often = candidate(0.5, use_spot=True, spot_risk_per_h=2.0)
+        steady = candidate(0.9, cloud="gcp")
+        plain = optimize(one(often, steady, hours=10))
+        counted = optimize(one(often, steady, hours=10, recovery=self.recovery))
+        assert plain.placements[0].use_spot
+        assert not counted.placements[0].use_spot
+        assert counted.total_usd == pytest.approx(0.9 * (0.1 + 10 + 9 * 0.05))
+        assert counted.candidates[1].reason.endswith("USD more is expected (2.3x)")
+
+    def test_the_bill_is_the_expected_one_and_says_what_it_rests_on(self):
+        plan = optimize(one(candidate(0.5, use_spot=True, spot_risk_per_h=0.1), hours=10, recovery=self.recovery))
+        run = plan.placements[0].expected
+        assert run.interruptions > 0
+        assert plan.total_usd == pytest.approx(0.5 * run.billed_h)
+        assert run.wall_h == pytest.approx(run.billed_h + 0.2 * run.interruptions)
+
+    def test_a_deadline_rules_out_what_is_expected_to_be_late(self):
+        slow = candidate(0.1, use_spot=True, spot_risk_per_h=0.5)
+        sure = candidate(0.9, cloud="gcp")
+        plan = optimize(one(slow, sure, hours=10, recovery=self.recovery, deadline_h=11))
+        assert plan.placements[0].cloud == "gcp"
+        assert "not expected to end by the deadline" in plan.references[0].reason
+
+    def test_endless_is_never_chosen(self):
+        plan = optimize(one(candidate(0.1, use_spot=True, spot_risk_per_h=1e6), hours=10, recovery=self.recovery))
+        assert not plan.feasible

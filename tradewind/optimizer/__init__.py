@@ -13,15 +13,21 @@ if TYPE_CHECKING:
     from tradewind.optimizer.errors import InvalidProblem, OptimizerError, SolverFailed
     from tradewind.optimizer.page import Overview, TaskOverview, overview
     from tradewind.optimizer.plan import Certificate, Conflict, Placement, Plan, RankedCandidate
+    from tradewind.optimizer.preemption import ExpectedRun, Recovery
     from tradewind.optimizer.problem import Candidate, Limits, Place, Problem, Quota, Reference, Request
+    from tradewind.optimizer.sensitivity import CostParts, Explanation, LimitPrice, Margin, explain
 
 _HOMES = {
     "Candidate": "problem",
     "Certificate": "plan",
-    "TaskOverview": "page",
     "Conflict": "plan",
+    "CostParts": "sensitivity",
+    "ExpectedRun": "preemption",
+    "Explanation": "sensitivity",
     "InvalidProblem": "errors",
+    "LimitPrice": "sensitivity",
     "Limits": "problem",
+    "Margin": "sensitivity",
     "OptimizerError": "errors",
     "Overview": "page",
     "Place": "problem",
@@ -30,9 +36,12 @@ _HOMES = {
     "Problem": "problem",
     "Quota": "problem",
     "RankedCandidate": "plan",
+    "Recovery": "preemption",
     "Reference": "problem",
     "Request": "problem",
     "SolverFailed": "errors",
+    "TaskOverview": "page",
+    "explain": "sensitivity",
     "optimize": "decide",
     "overview": "page",
 }
@@ -41,8 +50,13 @@ __all__ = [
     "Candidate",
     "Certificate",
     "Conflict",
+    "CostParts",
+    "ExpectedRun",
+    "Explanation",
     "InvalidProblem",
+    "LimitPrice",
     "Limits",
+    "Margin",
     "OptimizerError",
     "Overview",
     "Place",
@@ -51,10 +65,12 @@ __all__ = [
     "Problem",
     "Quota",
     "RankedCandidate",
+    "Recovery",
     "Reference",
     "Request",
     "SolverFailed",
     "TaskOverview",
+    "explain",
     "optimize",
     "overview",
 ]

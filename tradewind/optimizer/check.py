@@ -24,6 +24,8 @@ def canonical(problem: Problem) -> Problem:
             raise InvalidProblem(f"{request.task}: num_nodes is {request.num_nodes}; it must be at least 1")
         if not (math.isfinite(request.hours) and request.hours > 0):
             raise InvalidProblem(f"{request.task}: hours is {request.hours}; it must be a number above 0")
+        if request.deadline_h is not None and not request.deadline_h > 0:
+            raise InvalidProblem(f"{request.task}: the deadline is {request.deadline_h} h; it must be above 0")
     limits = problem.limits
     for name, cap in (("max_hourly_usd", limits.max_hourly_usd), ("max_total_usd", limits.max_total_usd)):
         if cap is not None and not math.isfinite(cap):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tradewind.optimizer.limits import hourly_nano
-from tradewind.optimizer.money import is_price, usd
+from tradewind.optimizer.cost import total_nano
+from tradewind.optimizer.money import is_price
 from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.plan import RankedCandidate
 from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.prune import Pool
-from tradewind.optimizer.rank import as_ranked
+from tradewind.optimizer.rank import as_ranked, difference
 
 
 def compared(problem: Problem, alive: Pool, choice: Sequence[Candidate]) -> tuple[RankedCandidate, ...]:
@@ -39,9 +39,9 @@ def _ruled_out(request: Request, chosen: Candidate | None, alive: Pool, i: int) 
     }
     seen: set[str] = set()
     lines = []
-    for candidate in sorted_candidates(c for c in request.candidates if id(c) in why):
+    for candidate in sorted_candidates(request, (c for c in request.candidates if id(c) in why)):
         cloud = candidate.offer.cloud
-        cheaper = chosen is not None and hourly_nano(request, candidate) < hourly_nano(request, chosen)
+        cheaper = chosen is not None and total_nano(request, candidate) < total_nano(request, chosen)
         if cloud in seen or (cloud in serving and not cheaper):
             continue
         seen.add(cloud)
@@ -52,10 +52,4 @@ def _ruled_out(request: Request, chosen: Candidate | None, alive: Pool, i: int) 
 def _with_difference(request: Request, chosen: Candidate | None, candidate: Candidate, why: str) -> str:
     if chosen is None or not is_price(candidate.hourly_usd):
         return why
-    ours, theirs = hourly_nano(request, chosen), hourly_nano(request, candidate)
-    if theirs == ours:
-        return f"{why}; the same price"
-    if theirs < ours:
-        return f"{why}; {usd(ours - theirs):.4g} USD/h cheaper ({theirs / ours - 1:+.0%})"
-    factor = f"{theirs / ours:.1f}x" if theirs >= 2 * ours else f"{theirs / ours - 1:+.0%}"
-    return f"{why}; {usd(theirs - ours):.4g} USD/h dearer ({factor})"
+    return f"{why}; {difference(request, chosen, candidate)}"

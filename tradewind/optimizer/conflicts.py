@@ -7,7 +7,7 @@ from itertools import combinations
 
 import msgspec
 
-from tradewind.optimizer.limits import hourly_nano
+from tradewind.optimizer.cost import hourly_nano
 from tradewind.optimizer.money import usd
 from tradewind.optimizer.plan import Conflict
 from tradewind.optimizer.problem import Limits, Place, Problem, Quota
@@ -25,7 +25,7 @@ Limit = tuple[str, float] | Place | Quota
 
 def find_conflicts(problem: Problem, solvers: Sequence[Solver]) -> tuple[Conflict, ...]:
     """The limits in conflict, each with the cost of the cheapest plan once it alone is lifted. Empty when no limit is to blame."""
-    limits = _as_list(problem.limits)
+    limits = as_list(problem.limits)
     if not all(r.candidates for r in problem.requests) or not _feasible(problem, (), solvers):
         return ()
     guilty = _smallest(problem, limits, solvers)
@@ -71,11 +71,12 @@ def _feasible(problem: Problem, limits: Sequence[Limit], solvers: Sequence[Solve
 
 
 def _solve(problem: Problem, limits: Sequence[Limit], solvers: Sequence[Solver]) -> Found:
-    eased = msgspec.structs.replace(problem, limits=_as_limits(limits))
+    eased = msgspec.structs.replace(problem, limits=as_limits(limits))
     return search(eased, prune(eased), solvers)
 
 
-def _as_list(limits: Limits) -> list[Limit]:
+def as_list(limits: Limits) -> list[Limit]:
+    """Each limit by itself."""
     caps: list[Limit] = []
     if limits.max_hourly_usd is not None:
         caps.append(("max_hourly_usd", limits.max_hourly_usd))
@@ -84,7 +85,8 @@ def _as_list(limits: Limits) -> list[Limit]:
     return [*caps, *limits.quotas, *limits.blocks]
 
 
-def _as_limits(limits: Sequence[Limit]) -> Limits:
+def as_limits(limits: Sequence[Limit]) -> Limits:
+    """The limits put together again."""
     caps = {limit[0]: limit[1] for limit in limits if isinstance(limit, tuple)}
     return Limits(
         max_hourly_usd=caps.get("max_hourly_usd"),

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from tradewind.optimizer.check import canonical
 from tradewind.optimizer.compare import compared
 from tradewind.optimizer.conflicts import find_conflicts
+from tradewind.optimizer.cost import expected, hourly_nano, total_nano
 from tradewind.optimizer.infeasible import why_infeasible
-from tradewind.optimizer.limits import hourly_nano, total_nano
 from tradewind.optimizer.money import usd
 from tradewind.optimizer.plan import Certificate, Placement, Plan
 from tradewind.optimizer.problem import Candidate, Problem, Request
@@ -92,6 +92,7 @@ def _placement(request: Request, candidate: Candidate) -> Placement:
         hours=request.hours,
         offer=offer,
         alternative=candidate.alternative,
+        expected=expected(request, candidate),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tradewind.optimizer.limits import hourly_nano
+from tradewind.optimizer.cost import hourly_nano
 from tradewind.optimizer.money import is_price, usd
 from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.plan import Conflict
@@ -34,7 +34,7 @@ def _all_ruled_out(request: Request, alive: Pool) -> str:
     parts = [f"{len(r.candidates)} because {r.why}" for r in alive.refused if r.task == request.task]
     total = len(request.candidates)
     sentence = f"{request.task}: none of its {total} candidates can be bought: {', '.join(parts)}"
-    payable = sorted_candidates(c for c in request.candidates if is_price(c.hourly_usd))
+    payable = sorted_candidates(request, (c for c in request.candidates if is_price(c.hourly_usd)))
     if not payable:
         return sentence
     nearest = payable[0]

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from tradewind.optimizer.cost import hourly_nano, total_nano, wall_h
 from tradewind.optimizer.money import nano_usd
 from tradewind.optimizer.problem import Candidate, Limits, Request
-
-
-def hourly_nano(request: Request, candidate: Candidate) -> int:
-    """Nano-dollars an hour for all the request's nodes."""
-    return nano_usd(candidate.hourly_usd) * request.num_nodes
-
-
-def total_nano(request: Request, candidate: Candidate) -> int:
-    """Nano-dollars for all the request's nodes over its hours."""
-    return round(hourly_nano(request, candidate) * request.hours)
 
 
 def quota_use(limits: Limits, request: Request, candidate: Candidate) -> tuple[int, ...]:
@@ -31,8 +23,20 @@ def is_blocked(limits: Limits, candidate: Candidate) -> bool:
     return any(block.matches(candidate.offer, use_spot=candidate.use_spot) for block in limits.blocks)
 
 
+def is_late(request: Request, candidate: Candidate) -> bool:
+    """Whether the request is expected to end on the candidate after its deadline, or never."""
+    wall = wall_h(request, candidate)
+    return not math.isfinite(wall) or (request.deadline_h is not None and wall > request.deadline_h)
+
+
+def coupled_use(limits: Limits, request: Request, candidate: Candidate) -> tuple[int, ...]:
+    """What the candidate takes of everything that requests share and that its cost alone does not order: quotas, and the hourly cap."""
+    quotas = quota_use(limits, request, candidate)
+    return quotas if limits.max_hourly_usd is None else (*quotas, hourly_nano(request, candidate))
+
+
 def keeps_limits(limits: Limits, requests: Sequence[Request], choice: Sequence[Candidate]) -> bool:
-    """Whether the choice, one candidate a request, exceeds no cap and no quota and uses no blocked place."""
+    """Whether the choice, one candidate a request, exceeds no cap and no quota uses no blocked place and is never late."""
     pairs = list(zip(requests, choice, strict=True))
     if limits.max_hourly_usd is not None and sum(hourly_nano(r, c) for r, c in pairs) > nano_usd(limits.max_hourly_usd):
         return False
@@ -41,4 +45,4 @@ def keeps_limits(limits: Limits, requests: Sequence[Request], choice: Sequence[C
     uses = [quota_use(limits, r, c) for r, c in pairs]
     if any(sum(use[i] for use in uses) > quota.limit for i, quota in enumerate(limits.quotas)):
         return False
-    return not any(is_blocked(limits, c) for c in choice)
+    return not any(is_blocked(limits, c) or is_late(r, c) for r, c in pairs)

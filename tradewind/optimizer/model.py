@@ -15,7 +15,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from tradewind.optimizer.limits import hourly_nano, quota_use, total_nano
+from tradewind.optimizer.cost import hourly_nano, total_nano
+from tradewind.optimizer.limits import quota_use
 from tradewind.optimizer.money import nano_usd
 from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.prune import Pool

@@ -10,29 +10,17 @@ from itertools import groupby
 
 import msgspec
 
-from tradewind.optimizer.money import nano_usd
-from tradewind.optimizer.problem import Candidate
-
-# A spot offer of which no source says how often it is interrupted is ordered as if it stood in the worst band of the Spot Advisor
-# (over 20 % a month, taken as 22.5 %): -ln(1 - 0.225) / 730 h = 3.5e-4 interruptions/hour.
-UNKNOWN_RISK_PER_H = 3.5e-4
+from tradewind.optimizer.cost import risk_micro_per_h, total_nano
+from tradewind.optimizer.problem import Candidate, Request
 
 Key = tuple[int, int, str, str, str, str, bool, int]
 
 
-def risk_micro_per_h(candidate: Candidate) -> int:
-    """Expected interruptions per million hours of one node; 0 on demand."""
-    if not candidate.use_spot:
-        return 0
-    risk = candidate.offer.spot_risk_per_h
-    return round((UNKNOWN_RISK_PER_H if risk is None else risk) * 1_000_000)
-
-
-def candidate_key(candidate: Candidate) -> Key:
+def candidate_key(request: Request, candidate: Candidate) -> Key:
     """Cheaper, then lower risk, then cloud, region, zone, type, on demand first, earlier alternative."""
     offer = candidate.offer
     return (
-        nano_usd(candidate.hourly_usd),
+        total_nano(request, candidate),
         risk_micro_per_h(candidate),
         offer.cloud,
         offer.region,
@@ -43,11 +31,15 @@ def candidate_key(candidate: Candidate) -> Key:
     )
 
 
-def sorted_candidates(candidates: Iterable[Candidate]) -> list[Candidate]:
+def sorted_candidates(request: Request, candidates: Iterable[Candidate]) -> list[Candidate]:
     """The candidates in the total order; rows that agree in every named part are told apart by their whole content."""
-    ranked = sorted(candidates, key=candidate_key)
+    keyed = sorted(((candidate_key(request, c), c) for c in candidates), key=_key)
     settled: list[Candidate] = []
-    for _, run in groupby(ranked, key=candidate_key):
-        same = list(run)
+    for _, run in groupby(keyed, key=_key):
+        same = [c for _, c in run]
         settled += same if len(same) == 1 else sorted(same, key=lambda c: repr(msgspec.structs.astuple(c.offer)))
     return settled
+
+
+def _key(pair: tuple[Key, Candidate]) -> Key:
+    return pair[0]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from tradewind.catalog.offer import Offer
+from tradewind.optimizer.preemption import ExpectedRun
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """A request on an offer. `hourly_usd` covers all its nodes; `total_usd` is hourly_usd times the request's hours."""
+    """A request on an offer. `hourly_usd` covers all its nodes; `total_usd` is hourly_usd times the hours that are billed.
+
+    Those are the request's hours, or `expected.billed_h` when the request says how it recovers from interruptions.
+    """
 
     task: str
     cloud: str
@@ -22,6 +26,7 @@ class Placement(msgspec.Struct, frozen=True):
     hours: float
     offer: Offer
     alternative: int = 0
+    expected: ExpectedRun | None = None
 
 
 class RankedCandidate(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from tradewind.catalog.offer import Offer
+from tradewind.optimizer.preemption import Recovery
 
 
 def _fits(pattern: str, name: str) -> bool:
@@ -60,7 +61,10 @@ class Reference(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One task's need: `num_nodes` equal nodes on one offer, chosen from `candidates`; `hours` is how long it runs.
+    """One task's need: `num_nodes` equal nodes on one offer, chosen from `candidates`; `hours` is how long its work takes.
+
+    With `recovery` a candidate's cost is the expected one: start, checkpoints, and work done again after interruptions are paid for; without,
+    it is price times hours. `deadline_h` is the hours from launch within which it is expected to end (the plain hours without `recovery`).
 
     `why_no_candidates` is what the maker of the problem knows about an empty list ("no offer has 7 A100; counts sold: 1, 2, 4, 8").
     """
@@ -69,6 +73,8 @@ class Request(msgspec.Struct, frozen=True):
     candidates: tuple[Candidate, ...]
     num_nodes: int = 1
     hours: float = 1.0
+    recovery: Recovery | None = None
+    deadline_h: float | None = None
     references: tuple[Reference, ...] = ()
     why_no_candidates: tuple[str, ...] = ()
 

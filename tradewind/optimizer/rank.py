@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tradewind.optimizer.limits import hourly_nano
+from tradewind.optimizer.cost import hourly_nano, risk_micro_per_h, total_nano
 from tradewind.optimizer.money import is_price, usd
-from tradewind.optimizer.order import candidate_key, risk_micro_per_h, sorted_candidates
+from tradewind.optimizer.order import candidate_key, sorted_candidates
 from tradewind.optimizer.plan import RankedCandidate
 from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.prune import Pool
@@ -19,14 +19,14 @@ def ranked_candidates(problem: Problem, pool: Pool, choice: tuple[Candidate, ...
     """For each task the choice, then its other places, cheapest first: one candidate a place, the best of every cloud always among them."""
     ranked: list[RankedCandidate] = []
     for request, row, chosen in zip(problem.requests, pool.left, choice, strict=True):
-        ranked += (_ranked(request, chosen, c) for c in _in_order(row, chosen))
+        ranked += (_ranked(request, chosen, c) for c in _in_order(request, row, chosen))
     return tuple(ranked)
 
 
-def _in_order(row: Iterable[Candidate], chosen: Candidate) -> list[Candidate]:
+def _in_order(request: Request, row: Iterable[Candidate], chosen: Candidate) -> list[Candidate]:
     places = {(chosen.offer.cloud, chosen.offer.region, chosen.offer.zone)}
     others: list[Candidate] = []
-    for candidate in sorted_candidates(row):
+    for candidate in sorted_candidates(request, row):
         offer = candidate.offer
         place = (offer.cloud, offer.region, offer.zone)
         if place not in places:
@@ -66,23 +66,35 @@ def as_ranked(request: Request, candidate: Candidate, reason: str) -> RankedCand
 
 def why_not(request: Request, chosen: Candidate, candidate: Candidate) -> str:
     """Why the choice stands before the candidate, in one sentence."""
-    ours, theirs = hourly_nano(request, chosen), hourly_nano(request, candidate)
+    ours, theirs = total_nano(request, chosen), total_nano(request, candidate)
     if theirs < ours:
-        return f"{usd(ours - theirs):.4g} USD/h cheaper, but it would break a limit that the whole plan keeps"
+        return f"{difference(request, chosen, candidate)}, but it would break a limit that the whole plan keeps"
     if theirs > ours:
-        return _dearer(ours, theirs, candidate, chosen)
+        dearer = difference(request, chosen, candidate)
+        if chosen.use_spot and not candidate.use_spot and request.recovery is None:
+            return f"on demand costs {theirs / ours:.1f}x ({dearer.partition(' (')[0]})"
+        return f"on demand; {dearer}" if chosen.use_spot and not candidate.use_spot else dearer
     if risk_micro_per_h(candidate) > risk_micro_per_h(chosen):
         return "the same price, with a higher risk of interruption"
-    if candidate_key(candidate) < candidate_key(chosen):
+    if candidate_key(request, candidate) < candidate_key(request, chosen):
         return "the same price; the choice leaves room under the plan's limits"
     return "the same price and risk; the choice comes first by name"
 
 
-def _dearer(ours: int, theirs: int, candidate: Candidate, chosen: Candidate) -> str:
-    more = theirs / ours - 1
-    amount = f"{usd(theirs - ours):.4g} USD/h dearer"
-    if chosen.use_spot and not candidate.use_spot:
-        return f"on demand costs {theirs / ours:.1f}x ({amount})"
-    if more >= 1:
-        return f"{amount} ({theirs / ours:.1f}x)"
-    return f"{amount} (+{more:.0%})" if more >= 0.005 else f"{amount} (+{more:.2%})"
+def difference(request: Request, chosen: Candidate, candidate: Candidate) -> str:
+    """How much dearer or cheaper the candidate is: USD/h, or expected USD over the job when the request says how it recovers."""
+    ours, theirs = total_nano(request, chosen), total_nano(request, candidate)
+    amount, unit = abs(theirs - ours), "USD more is expected" if theirs > ours else "USD less is expected"
+    if request.recovery is None:
+        amount = abs(hourly_nano(request, candidate) - hourly_nano(request, chosen))
+        unit = "USD/h dearer" if theirs > ours else "USD/h cheaper"
+    if theirs == ours:
+        return "the same price"
+    share = theirs / ours - 1
+    if share >= 1:
+        return f"{usd(amount):.4g} {unit} ({theirs / ours:.1f}x)"
+    return (
+        f"{usd(amount):.4g} {unit} ({share:+.0%})"
+        if abs(share) >= 0.005
+        else f"{usd(amount):.4g} {unit} ({share:+.2%})"
+    )

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tradewind.optimizer.cost import risk_micro_per_h
 from tradewind.optimizer.errors import SolverFailed
 from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.model import Model, build_model
 from tradewind.optimizer.money import usd
-from tradewind.optimizer.order import risk_micro_per_h
 from tradewind.optimizer.problem import Candidate, Problem
 from tradewind.optimizer.prune import Pool
 from tradewind.optimizer.solvers import IntegerProgram, Row, Solution, Solver, solve_with_fallback

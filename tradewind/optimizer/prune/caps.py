@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tradewind.optimizer.limits import hourly_nano, total_nano
+from tradewind.optimizer.cost import hourly_nano, total_nano
 from tradewind.optimizer.money import nano_usd
 from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.prune.pool import Pool

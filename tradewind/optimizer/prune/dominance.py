@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tradewind.optimizer.limits import quota_use
+from tradewind.optimizer.limits import coupled_use
 from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.prune.pool import Pool
@@ -13,7 +13,7 @@ Column = tuple[Candidate, tuple[int, ...]]
 def keep_undominated(problem: Problem, pool: Pool) -> Pool:
     """Per request and place (cloud, region, zone) only candidates stay that no other beats; what is beaten is not "refused".
 
-    A beats B when it comes no later in the total order (so is no dearer) and uses no more of any quota. Exact: in any plan with B, A can
+    A beats B when it comes no later in the total order (so is no dearer) and uses no more of any quota or of the hourly cap. Exact: in any plan with B, A can
     take its place without breaking a cap or a quota, at no higher cost and no worse a tie.
     """
     rows = [tuple(_undominated(problem, r, row)) for r, row in zip(problem.requests, pool.left, strict=True)]
@@ -23,9 +23,9 @@ def keep_undominated(problem: Problem, pool: Pool) -> Pool:
 def _undominated(problem: Problem, request: Request, row: tuple[Candidate, ...]) -> list[Candidate]:
     best_at: dict[tuple[str, str, str], list[tuple[int, ...]]] = {}
     kept: list[Candidate] = []
-    for candidate in sorted_candidates(row):
+    for candidate in sorted_candidates(request, row):
         offer = candidate.offer
-        use = quota_use(problem.limits, request, candidate)
+        use = coupled_use(problem.limits, request, candidate)
         better = best_at.setdefault((offer.cloud, offer.region, offer.zone), [])
         if not any(all(a <= b for a, b in zip(other, use, strict=True)) for other in better):
             better.append(use)

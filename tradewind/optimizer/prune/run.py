@@ -5,12 +5,13 @@ from __future__ import annotations
 from tradewind.optimizer.problem import Problem
 from tradewind.optimizer.prune.blocks import drop_blocked
 from tradewind.optimizer.prune.caps import drop_over_cap
+from tradewind.optimizer.prune.deadlines import drop_late
 from tradewind.optimizer.prune.dominance import keep_undominated
 from tradewind.optimizer.prune.pool import Pass, Pool, full_pool
 from tradewind.optimizer.prune.prices import drop_unpriced
 from tradewind.optimizer.prune.quotas import drop_over_quota
 
-LIMIT_PASSES: tuple[Pass, ...] = (drop_unpriced, drop_blocked, drop_over_quota, drop_over_cap)
+LIMIT_PASSES: tuple[Pass, ...] = (drop_unpriced, drop_blocked, drop_late, drop_over_quota, drop_over_cap)
 PASSES: tuple[Pass, ...] = (*LIMIT_PASSES, keep_undominated)
 
 

@@ -1,0 +1,133 @@
+"""How firm a plan is: the price rise each placement survives, and what each limit costs. For the long form of the plan page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tradewind.optimizer.check import canonical
+from tradewind.optimizer.conflicts import as_limits, as_list, describe
+from tradewind.optimizer.cost import hourly_nano, total_nano
+from tradewind.optimizer.money import nano_usd, usd
+from tradewind.optimizer.plan import Plan, RankedCandidate
+from tradewind.optimizer.problem import Candidate, Problem
+from tradewind.optimizer.prune import Pool, keep_undominated, prune, usable
+from tradewind.optimizer.rank import as_ranked, difference
+from tradewind.optimizer.search import search
+from tradewind.optimizer.solvers import DEFAULT_SOLVERS, Solver
+
+
+class CostParts(msgspec.Struct, frozen=True):
+    """What one placement's total is made of, in USD: the work itself, and what start, checkpoints and lost work add in expectation."""
+
+    task: str
+    work_usd: float
+    overhead_usd: float
+
+
+class Margin(msgspec.Struct, frozen=True):
+    """How much the offer of a placement may rise in price before another plan is cheaper.
+
+    `rise` is a fraction of its price (0.14: up to 14 % dearer it stays the choice), None when nothing else could serve. `next_best` is what
+    the task would move to then; `held_by` names the cap that would be broken first, "" when it is the rival's price that counts.
+    """
+
+    task: str
+    rise: float | None
+    next_best: RankedCandidate | None
+    held_by: str
+
+
+class LimitPrice(msgspec.Struct, frozen=True):
+    """What a limit costs: the cheapest plan without it, in USD, and the saving as a fraction of the plan's cost."""
+
+    limit: str
+    total_usd: float
+    saving: float
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """The long form of a plan's reasons."""
+
+    parts: tuple[CostParts, ...]
+    margins: tuple[Margin, ...]
+    limits: tuple[LimitPrice, ...]
+
+
+def explain(problem: Problem, plan: Plan, *, solvers: Sequence[Solver] = DEFAULT_SOLVERS) -> Explanation:
+    """The reasons behind a feasible plan of this problem; of an infeasible one it is empty (`plan.conflicts` says why).
+
+    Each margin and each limit that could bind costs one more solve.
+    """
+    if not plan.feasible:
+        return Explanation((), (), ())
+    problem = canonical(problem)
+    chosen = _choice(problem, plan)
+    return Explanation(
+        parts=_parts(problem, chosen),
+        margins=tuple(_margin(problem, plan, chosen, i, solvers) for i in range(len(chosen))),
+        limits=_limit_prices(problem, plan, solvers),
+    )
+
+
+def _choice(problem: Problem, plan: Plan) -> list[Candidate]:
+    chosen = []
+    for request, placement in zip(problem.requests, plan.placements, strict=True):
+        wanted = (placement.offer, placement.use_spot, placement.alternative)
+        chosen.append(next(c for c in request.candidates if (c.offer, c.use_spot, c.alternative) == wanted))
+    return chosen
+
+
+def _parts(problem: Problem, chosen: list[Candidate]) -> tuple[CostParts, ...]:
+    parts = []
+    for request, candidate in zip(problem.requests, chosen, strict=True):
+        work = usd(round(hourly_nano(request, candidate) * request.hours))
+        parts.append(CostParts(request.task, work, usd(total_nano(request, candidate)) - work))
+    return tuple(parts)
+
+
+def _margin(problem: Problem, plan: Plan, chosen: list[Candidate], i: int, solvers: Sequence[Solver]) -> Margin:
+    """Plans that keep the placement all rise with its price, so the plan loses first to the best one without it (or breaks a cap)."""
+    request, ours = problem.requests[i], chosen[i]
+    alive = usable(problem)
+    others = tuple(c for c in alive.left[i] if (c.offer, c.use_spot) != (ours.offer, ours.use_spot))
+    without = keep_undominated(problem, Pool((*alive.left[:i], others, *alive.left[i + 1 :]), alive.refused))
+    found = search(problem, without, solvers)
+    rise, held_by = _until_a_cap(problem, chosen, i)
+    next_best = None
+    if found.choice:
+        rival = (nano_usd(found.objective_usd) - nano_usd(plan.total_usd)) / total_nano(request, ours)
+        if rise is None or rival <= rise:
+            rise, held_by = max(rival, 0.0), ""
+        candidate = found.choice[i]
+        next_best = as_ranked(request, candidate, difference(request, ours, candidate))
+    return Margin(request.task, rise, next_best, held_by)
+
+
+def _until_a_cap(problem: Problem, chosen: list[Candidate], i: int) -> tuple[float | None, str]:
+    limits = problem.limits
+    best: tuple[float | None, str] = (None, "")
+    for name, cap, cost in (
+        ("max_hourly_usd", limits.max_hourly_usd, hourly_nano),
+        ("max_total_usd", limits.max_total_usd, total_nano),
+    ):
+        if cap is None:
+            continue
+        spent = sum(cost(r, c) for r, c in zip(problem.requests, chosen, strict=True))
+        slack = (nano_usd(cap) - spent) / cost(problem.requests[i], chosen[i])
+        if best[0] is None or slack < best[0]:
+            best = (slack, f"{name} {cap:g}")
+    return best
+
+
+def _limit_prices(problem: Problem, plan: Plan, solvers: Sequence[Solver]) -> tuple[LimitPrice, ...]:
+    """Of every limit without which the plan would be cheaper, dearest limit first."""
+    limits = as_list(problem.limits)
+    prices = []
+    for k, limit in enumerate(limits):
+        eased = msgspec.structs.replace(problem, limits=as_limits(limits[:k] + limits[k + 1 :]))
+        found = search(eased, prune(eased), solvers)
+        if found.choice and nano_usd(found.objective_usd) < nano_usd(plan.total_usd):
+            prices.append(LimitPrice(describe(limit), found.objective_usd, 1 - found.objective_usd / plan.total_usd))
+    return tuple(sorted(prices, key=lambda p: (p.total_usd, p.limit)))
