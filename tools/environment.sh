@@ -45,8 +45,8 @@ else
   say "making .venv with $("$python" --version) and pip"
   [ -x .venv/bin/pip ] || "$python" -m venv .venv
   say "installing tradewind[$extras] (a minute or two the first time)"
-  .venv/bin/python -m pip install --disable-pip-version-check --progress-bar on -e ".[$extras]" |
-    grep -v -e 'already satisfied' || true
+  .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off -e ".[$extras]" |
+    grep -E '^(Collecting|Building|Installing|Successfully)' || true
 fi
 .venv/bin/python -c 'import tradewind, msgspec, click' || { echo "the environment is not complete; see the lines above" >&2; exit 1; }
 printf '%s' "$wanted" >"$stamp"
