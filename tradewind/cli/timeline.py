@@ -39,10 +39,10 @@ def sentence(event: Event) -> str:
 def line(event: Event, since_unix: float, *, colour: bool = False) -> str:
     """`   4.2 s  recovering    gcp/us-west1-b; 0.026 USD/h`."""
     kind = str(event["kind"])
-    word = f"{kind:<13}"
     style = "red" if kind.startswith("failed") else _STYLE.get(kind)
-    shown = styled(word, style, colour=colour) if style else word
-    return f"{float(event['unix']) - since_unix:7.1f} s  {shown} {sentence(event)}".rstrip()
+    shown = styled(kind, style, colour=colour) if style else kind
+    said = sentence(event)
+    return f"{float(event['unix']) - since_unix:7.1f} s  {shown}" + (" " * (14 - len(kind)) + said if said else "")
 
 
 def timeline(events: Sequence[Event], *, colour: bool = False) -> str:
