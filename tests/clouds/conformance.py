@@ -141,7 +141,7 @@ class ProviderConformance:
             assert made.instance_id == request.instance_id
             assert made.state in {"PENDING", "RUNNING"}
             (up,) = await until(
-                "up", lambda: provider.describe(own(request)), lambda l: [i.state for i in l] == ["RUNNING"]
+                "up", lambda: provider.describe(own(request)), lambda seen: [i.state for i in seen] == ["RUNNING"]
             )
             assert up.provider_id == made.provider_id
             assert up.address
@@ -208,7 +208,7 @@ class ProviderConformance:
             up = await until(
                 "three up",
                 lambda: provider.describe(cluster_tags(requests)),
-                lambda l: [i.state for i in l] == ["RUNNING"] * 3,
+                lambda seen: [i.state for i in seen] == ["RUNNING"] * 3,
             )
             assert len({i.address for i in up}) == 3
             await asyncio.gather(*(provider.terminate(i.provider_id) for i in up))
@@ -264,7 +264,7 @@ class ProviderConformance:
             seen = await until(
                 "ended",
                 lambda: provider.describe(own(request)),
-                lambda l: all(i.state in {"TERMINATED", "STOPPED"} for i in l),
+                lambda seen: all(i.state in {"TERMINATED", "STOPPED"} for i in seen),
             )
             for instance in seen:  # a cloud may also forget it at once
                 assert "spot" in instance.reason.lower() or "preempt" in instance.reason.lower(), instance.reason
@@ -278,16 +278,18 @@ class ProviderConformance:
         async def scenario() -> None:
             provider, request = world.provider(), world.request()
             made = await provider.launch(request, "token-1")
-            await until("up", lambda: provider.describe(own(request)), lambda l: [i.state for i in l] == ["RUNNING"])
+            await until(
+                "up", lambda: provider.describe(own(request)), lambda seen: [i.state for i in seen] == ["RUNNING"]
+            )
             for _ in range(2):
                 await provider.stop(made.provider_id)
             await until(
-                "stopped", lambda: provider.describe(own(request)), lambda l: [i.state for i in l] == ["STOPPED"]
+                "stopped", lambda: provider.describe(own(request)), lambda seen: [i.state for i in seen] == ["STOPPED"]
             )
             for _ in range(2):
                 await provider.start(made.provider_id)
             await until(
-                "up again", lambda: provider.describe(own(request)), lambda l: [i.state for i in l] == ["RUNNING"]
+                "up again", lambda: provider.describe(own(request)), lambda seen: [i.state for i in seen] == ["RUNNING"]
             )
             await provider.terminate(made.provider_id)
 
