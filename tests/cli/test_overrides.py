@@ -56,7 +56,9 @@ def test_what_is_no_amount(text: str) -> None:
         bounds(text, "--cpus")
 
 
-def test_validate_prints_every_verdict(task_file: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_prints_every_verdict(
+    task_file: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text("name: t\nresoruces: {}\n")
     assert main.run(["validate", task_file, str(bad)]) == exits.BAD_INPUT

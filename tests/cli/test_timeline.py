@@ -7,7 +7,12 @@ from tradewind.cli import timeline
 EVENTS = [
     {"seq": 1, "unix": 1000.0, "kind": "planned", "data": {"place": "gcp/us-west4-a", "hourly_usd": "0.025"}},
     {"seq": 2, "unix": 1004.25, "kind": "preempted", "data": {"why": "reclaimed by the rehearsed spot market"}},
-    {"seq": 3, "unix": 1004.5, "kind": "recovering", "data": {"place": "gcp/us-west1-b", "hourly_usd": 0.026, "left": "us-west4-a"}},
+    {
+        "seq": 3,
+        "unix": 1004.5,
+        "kind": "recovering",
+        "data": {"place": "gcp/us-west1-b", "hourly_usd": 0.026, "left": "us-west4-a"},
+    },
     {"seq": 4, "unix": 1100.0, "kind": "succeeded", "data": {}},
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import NamedTuple
 
 
@@ -58,3 +59,11 @@ def directories(root: str) -> tuple[str, ...]:
         return tuple(sorted(os.path.join(root, name) for name in os.listdir(root)))
     except FileNotFoundError:
         return ()
+
+
+def settled(mark: str, within_s: float = 2.0) -> tuple[str, ...]:
+    """The processes that hold `mark` once there are none, or after `within_s` seconds: a daemon that answered its stop is still exiting."""
+    deadline = time.monotonic() + within_s
+    while (found := processes(mark)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found

@@ -1,0 +1,50 @@
+"""A private world for the real command line: an empty HOME, a data directory, the examples made small; its daemon is stopped at the end."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(sys.executable).parent
+
+
+class World:
+    """Runs command lines as a person would, in an empty directory with the examples beside them."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.directory = directory
+        self.data_dir = directory / "data"
+        self.work = directory / "work"
+        self.work.mkdir()
+        shutil.copytree(ROOT / "examples", self.work / "examples", ignore=shutil.ignore_patterns("__pycache__"))
+        train = self.work / "examples" / "digits" / "train.yaml"
+        train.write_text(train.read_text().replace("python train.py", "python train.py --steps 40"))
+        home = directory / "home"
+        home.mkdir()
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("TRADEWIND_", "AWS_", "GOOGLE_"))
+        }
+        self.env = {
+            **kept,
+            "HOME": str(home),
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "TRADEWIND_DATA_DIR": str(self.data_dir),
+            "NO_COLOR": "1",
+        }
+
+    def run(self, line: str, *, timeout: float = 60, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """One shell line to its end."""
+        return subprocess.run(
+            ["bash", "-c", line],
+            cwd=self.work, env=self.env, input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End every cluster, the daemon, and check that nothing of it goes on."""
+        self.run("tradewind down --all -y", timeout=60)
+        stopped = self.run("tradewind api stop", timeout=30)
+        assert stopped.returncode == 0, stopped.stderr

@@ -1,0 +1,105 @@
+"""The demo from beginning to end: each step a function, each printed under its title with the line a person would type."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from tradewind.cli import daemon, exits, managed, planpage, terminal
+from tradewind.cli.demo import bill, leftovers, setting
+from tradewind.cli.errors import CliError
+from tradewind.cli.purchase import Accepted, accept
+
+TASK = "examples/digits/train.yaml"
+TIME_SCALE = 600.0  # recorded seconds that pass in one of the demo's: ten minutes of a spot market
+
+
+def title(number: int, text: str, command: str = "") -> None:
+    """A step's heading, and the line that does the same by hand."""
+    colour = terminal.colourful()
+    print("\n" + terminal.styled(f"{number}. {text}", "bold", colour=colour))
+    if command:
+        print(terminal.styled(f"   $ tradewind {command}", "cyan", colour=colour))
+    print(flush=True)
+
+
+def plan_step(api: daemon.Api, root: str) -> Accepted:
+    """Plan over the whole catalog and show the page."""
+    from tradewind.spec import load_task
+
+    title(1, "Plan: the cheapest of everything on sale", f"plan {TASK}")
+    task = load_task(os.path.join(root, TASK), base_dir=root)
+    accepted = accept(api, task, rehearse=True, catalog=None, yes=True, show=False)
+    print(planpage.page(accepted.plan, limit=terminal.width(), colour=terminal.colourful()), flush=True)
+    return accepted
+
+
+def run_step(api: daemon.Api, accepted: Accepted, seed: int) -> tuple[int, int, float]:
+    """Launch, rehearsed, and follow through the preemption to the end: the job's number, exit code, and seconds."""
+    title(2, "Launch, rehearsed: two local instances, one cluster, real work, one preemption", f"jobs launch {TASK} --rehearse --seed {seed}")
+    print(f"The spot market is drawn from recorded traces with seed {seed}, {TIME_SCALE:g} recorded seconds to one of ours.\n", flush=True)
+    began = time.time()
+    job_id = managed.submit(api, accepted, market=managed.market(seed, TIME_SCALE, 1))
+    code = managed.follow(api, job_id, since_unix=began)
+    return job_id, code, time.time() - began
+
+
+def bill_step(api: daemon.Api, job_id: int, accepted: Accepted) -> dict[str, Any]:
+    """The timeline from the event rows, and what the run cost and would have cost elsewhere."""
+    title(3, "The bill, from the event rows", f"jobs status {job_id}; tradewind events {job_id}")
+    found = bill.gather(api, job_id)
+    print(bill.page(found, accepted.plan, colour=terminal.colourful()), flush=True)
+    return found
+
+
+def nothing_left_step(api: daemon.Api, data_dir: str) -> bool:
+    """Count what is left, stop the daemon, count again: whether nothing is."""
+    title(4, "What is left")
+    rows = tuple(f"cluster {c['name']}: {c['state']}" for c in api.get("/v1/clusters") if c["state"] != "TERMINATED")
+    api.close()
+    directories = leftovers.directories(os.path.join(data_dir, "instances"))
+    daemon.stop("now")
+    found = leftovers.Leftovers(leftovers.settled(data_dir), directories, rows)
+    print(f"rows still up: {len(found.rows)}   instance directories: {len(found.directories)}   processes: {len(found.processes)}")
+    for line in (*found.rows, *found.directories, *found.processes):
+        print(f"  left: {line}")
+    sys.stdout.flush()
+    return not found
+
+
+def play(seed: int, *, keep: bool) -> int:
+    """The whole demo; the exit code is 0 only if training succeeded after a preemption and nothing is left."""
+    root = setting.example()
+    if root is None:
+        raise CliError(f"{TASK} is not here; run this in a checkout of tradewind.", exits.BAD_INPUT)
+    began = time.monotonic()
+    with setting.private_world(keep=keep) as data_dir:
+        try:
+            with daemon.reach(start=True) as api:
+                accepted = plan_step(api, root)
+                job_id, code, _ = run_step(api, accepted, seed)
+                found = bill_step(api, job_id, accepted)
+                clean = nothing_left_step(api, data_dir)
+        finally:
+            daemon.stop("now")
+        if keep:
+            print(f"kept: {data_dir}")
+    print(f"\nDone in {terminal.duration(time.monotonic() - began)}.", flush=True)
+    return verdict(code, bill.recoveries(found), clean=clean)
+
+
+def verdict(code: int, recoveries: int, *, clean: bool) -> int:
+    """The demo's exit code, and on stderr why it is not 0."""
+    problems = []
+    if code != exits.OK:
+        problems.append("the training job did not succeed")
+    if recoveries == 0:
+        problems.append("no instance was taken")
+    if not clean:
+        problems.append("something was left behind")
+    if problems:
+        print(f"tradewind: {'; '.join(problems)}.", file=sys.stderr)
+        return exits.FAILED
+    return exits.OK
