@@ -24,7 +24,6 @@ Phase = Literal["setup", "run"]
 JobState = Literal["RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "LOST"]
 
 
-
 def agent_socket_path(home: str) -> str:
     """Where the agent of an instance with that home directory listens.
 

@@ -36,7 +36,7 @@ class AgentError(Exception):
     """Talking to an agent failed. Leaves: `AgentRefused` (it answered no), `AgentGone` (it did not answer)."""
 
 
-class AgentRefused(AgentError):
+class AgentRefused(AgentError):  # noqa: N818  the fact it states, as the wire names it
     """The agent did not carry out the order: `message` says why, `kind` is "version", "request", "state" or "internal"."""
 
     def __init__(self, message: str, kind: str) -> None:
@@ -47,7 +47,7 @@ class AgentRefused(AgentError):
         return self.message
 
 
-class AgentGone(AgentError):
+class AgentGone(AgentError):  # noqa: N818  the fact it states
     """The connection ended: the agent or its instance died, or the network between did."""
 
 

@@ -1,0 +1,297 @@
+"""Jobs on this node: their phases, processes, logs and checkpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from tradewind.agent import logs
+from tradewind.agent.checkpoints.entries import Entry, scan
+from tradewind.agent.checkpoints.store import CheckpointStore, StoreError, open_store
+from tradewind.agent.checkpoints.sync import CheckpointSync
+from tradewind.agent.environment import job_environment, job_mark
+from tradewind.agent.errors import RefusalError
+from tradewind.agent.process_exit import until_exit
+from tradewind.agent.processes import end_marked, marked, signal_marked
+from tradewind.agent.protocol import (
+    AgentFact,
+    CheckpointSynced,
+    Configure,
+    JobEnded,
+    JobInfo,
+    JobStarted,
+    JobState,
+    Phase,
+    Restored,
+    StartJob,
+)
+from tradewind.agent.state import StateDirectory
+
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
+_KILL_DEADLINE_S = 5.0
+_CANCEL_LOOK_EVERY_S = 0.02
+# Linux refuses one argument over 128 KiB (MAX_ARG_STRLEN); a longer script is given to bash as a file
+_SCRIPT_ARGUMENT_BYTES = 100_000
+
+
+class RunningPhase:
+    """A phase that has been ordered and has not ended: its process once there is one."""
+
+    def __init__(self, order: StartJob) -> None:
+        self.order = order
+        self.process: subprocess.Popen[bytes] | None = None
+        self.sync: CheckpointSync | None = None
+        self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ended = asyncio.Event()
+        self.cancel_grace_s: float | None = None
+
+
+class Jobs:
+    """Every job phase that this home has known. Orders are idempotent by (job_id, phase)."""
+
+    def __init__(
+        self,
+        state: StateDirectory,
+        *,
+        emit: Callable[[AgentFact], None],
+        node_environment: Callable[[], Mapping[str, str]],
+        place: Callable[[], Configure | None],
+        runtime_address: Callable[[], str],
+    ) -> None:
+        self._state = state
+        self._home = state.home
+        self._emit = emit
+        self._node_environment = node_environment
+        self._place = place
+        self._runtime_address = runtime_address
+        self._known: dict[tuple[str, Phase], JobInfo] = {(job.job_id, job.phase): job for job in state.read_jobs()}
+        self._running: dict[tuple[str, Phase], RunningPhase] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def declare_lost(self) -> None:
+        """What a previous agent left running is over, its processes ended already: say so, so that nothing runs twice."""
+        for key, job in self._known.items():
+            if job.state == "RUNNING":
+                self._known[key] = msgspec.structs.replace(job, state="LOST", ended_unix=time.time())
+                tail = logs.last_lines(self.log_path(job.job_id))
+                self._emit(JobEnded(job.job_id, job.phase, "LOST", last_lines=tail))
+        self._save()
+
+    def known(self) -> tuple[JobInfo, ...]:
+        """Every phase, in the order it was started."""
+        return tuple(
+            msgspec.structs.replace(job, log_bytes=logs.size(self.log_path(job.job_id))) for job in self._known.values()
+        )
+
+    def log_path(self, job_id: str) -> str:
+        """Where the job's output goes. Raises RefusalError for an id that cannot name a file."""
+        if not _JOB_ID.match(job_id):
+            raise RefusalError(f"{job_id!r} cannot name a job: use letters, digits, '.', '_' and '-'")
+        return os.path.join(self._home, "logs", f"{job_id}.log")
+
+    def is_known(self, job_id: str) -> bool:
+        """Whether any phase of the job was ever ordered."""
+        return any(key[0] == job_id for key in (*self._known, *self._running))
+
+    def is_over(self, job_id: str) -> bool:
+        """Whether the job prints nothing more: its run phase has ended, or one before it did not succeed."""
+        if any(key[0] == job_id for key in self._running):
+            return False
+        run = self._known.get((job_id, "run"))
+        setup = self._known.get((job_id, "setup"))
+        return run is not None or (setup is not None and setup.state != "SUCCEEDED")
+
+    async def start(self, order: StartJob) -> None:
+        """The phase has started, or had before. Raises RefusalError when it cannot."""
+        key = (order.job_id, order.phase)
+        self.log_path(order.job_id)
+        if key in self._known:
+            return
+        if key not in self._running:
+            phase = self._running[key] = RunningPhase(order)
+            task = asyncio.create_task(self._attend(key, phase), name=f"job {order.job_id} {order.phase}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(self._running[key].started)
+
+    async def cancel(self, job_id: str, grace_s: float) -> None:
+        """No process of the job is left, and its end has been said."""
+        phases = [phase for key, phase in self._running.items() if key[0] == job_id]
+        for phase in phases:
+            if phase.cancel_grace_s is None:
+                phase.cancel_grace_s = max(0.0, grace_s)
+        signal_marked(job_mark(self._home, job_id), signal.SIGTERM)
+        await self._until_no_process(job_id, grace_s)
+        await self._end_processes(job_id)
+        for phase in phases:
+            await phase.ended.wait()
+
+    async def cancel_all(self, grace_s: float) -> None:
+        """No process of any job is left."""
+        await asyncio.gather(
+            *(self.cancel(job_id, grace_s) for job_id in {key[0] for key in (*self._running, *self._known)})
+        )
+
+    async def sync_checkpoints(self, job_id: str) -> None:
+        """Every complete checkpoint of the job lies in its store. Raises RefusalError when the store failed, or the job has none."""
+        phase = self._running.get((job_id, "run"))
+        if phase is None and not self.is_known(job_id):
+            raise RefusalError(f"there is no job {job_id} here", "state")
+        if phase is not None and phase.sync is not None:
+            try:
+                await phase.sync.sync_now(settled=True)
+            except StoreError as error:
+                raise RefusalError(str(error), "state") from error
+
+    async def _attend(self, key: tuple[str, Phase], phase: RunningPhase) -> None:
+        """One phase from its order to its end."""
+        order = phase.order
+        state: JobState = "FAILED"
+        returncode: int | None = None
+        try:
+            try:
+                await self._prepare_checkpoints(phase)
+                if phase.cancel_grace_s is None:
+                    self._spawn(phase)
+            except (StoreError, OSError, ValueError) as error:
+                raise RefusalError(f"job {order.job_id} could not start: {error}", "state") from error
+            except BaseException as error:
+                raise RefusalError(f"job {order.job_id} could not start: {error!r}", "internal") from error
+        except RefusalError as refusal:
+            del self._running[key]
+            phase.ended.set()
+            if phase.sync is not None:
+                await phase.sync.stop()
+            phase.started.set_exception(refusal)
+            phase.started.exception()  # looked at, also when the peer that ordered it is gone
+            return
+        self._known[key] = JobInfo(order.job_id, order.phase, "RUNNING", started_unix=time.time())
+        self._save()
+        self._emit(JobStarted(order.job_id, order.phase))
+        phase.started.set_result(None)
+        if phase.process is not None:
+            returncode = await until_exit(phase.process)
+            if phase.cancel_grace_s is None:
+                state = "SUCCEEDED" if returncode == 0 else "FAILED"
+                if order.phase == "run" or state == "FAILED":  # what a setup leaves in the background serves the run
+                    await self._end_processes(order.job_id)
+        if phase.cancel_grace_s is not None:
+            state = "CANCELLED"
+            await self._until_no_process(order.job_id, phase.cancel_grace_s + _KILL_DEADLINE_S)
+        await self._last_sync(phase)
+        self._end(key, state, returncode)
+        phase.ended.set()
+
+    def _end(self, key: tuple[str, Phase], state: JobState, returncode: int | None) -> None:
+        job_id, phase = key
+        exit_code = returncode if returncode is not None and returncode >= 0 else None
+        number = -returncode if returncode is not None and returncode < 0 else None
+        self._known[key] = msgspec.structs.replace(
+            self._known[key], state=state, exit_code=exit_code, signal=number, ended_unix=time.time()
+        )
+        del self._running[key]
+        self._save()
+        tail = logs.last_lines(self.log_path(job_id)) if state == "FAILED" else ""
+        self._emit(JobEnded(job_id, phase, state, exit_code, number, tail))
+
+    def _spawn(self, phase: RunningPhase) -> None:
+        order = phase.order
+        workdir = os.path.join(self._home, "workdir")
+        os.makedirs(workdir, exist_ok=True)
+        log_path = self.log_path(order.job_id)
+        os.makedirs(os.path.dirname(log_path), exist_ok=True)
+        environment = job_environment(
+            self._node_environment(),
+            order,
+            home=self._home,
+            runtime_address=self._runtime_address(),
+            checkpoint_dir=self.checkpoint_directory(order.job_id),
+        )
+        command = ["bash", "-c", order.script]
+        if len(order.script.encode()) > _SCRIPT_ARGUMENT_BYTES:
+            path = os.path.join(self._state.path, f"{order.job_id}.{order.phase}.sh")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(order.script)
+            command = ["bash", path]
+        log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            phase.process = subprocess.Popen(
+                command,
+                cwd=workdir,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+
+    def checkpoint_directory(self, job_id: str) -> str:
+        """TRADEWIND_CHECKPOINT_DIR of the job on this rank."""
+        place = self._place()
+        return os.path.join(self._home, "checkpoints", job_id, f"rank-{place.rank if place else 0}")
+
+    async def _prepare_checkpoints(self, phase: RunningPhase) -> None:
+        """The directory exists; before the run phase it holds what the store has, and is kept in step from then on."""
+        order = phase.order
+        directory = self.checkpoint_directory(order.job_id)
+        os.makedirs(directory, exist_ok=True)
+        if order.phase != "run" or not order.checkpoint_uri:
+            return
+        place = self._place()
+        store = open_store(order.checkpoint_uri, place.rank if place else 0)
+        kept = await self._restore(order.job_id, store, directory)
+        phase.sync = CheckpointSync(
+            directory,
+            store,
+            synced=lambda name, size: self._emit(CheckpointSynced(order.job_id, name, size)),
+            failed=lambda why: self._say(order.job_id, why),
+        )
+        phase.sync.start(kept)
+
+    async def _restore(self, job_id: str, store: CheckpointStore, directory: str) -> dict[str, Entry]:
+        restored = await asyncio.to_thread(store.restore, directory)
+        for sentence in restored.damaged:
+            self._say(job_id, sentence)
+        self._emit(Restored(job_id, len(restored.names), restored.newest))
+        entries = scan(directory)
+        return {name: entries[name] for name in restored.names if name in entries}
+
+    async def _last_sync(self, phase: RunningPhase) -> None:
+        """Nothing writes any more: whatever is complete goes to the store before the end is said."""
+        if phase.sync is None:
+            return
+        await phase.sync.stop()
+        try:
+            await phase.sync.sync_now(settled=True)
+        except StoreError as error:
+            self._say(phase.order.job_id, str(error))
+
+    def _say(self, job_id: str, sentence: str) -> None:
+        """A line of ours in the job's log."""
+        os.makedirs(os.path.dirname(self.log_path(job_id)), exist_ok=True)
+        with open(self.log_path(job_id), "ab") as file:
+            file.write(f"tradewind: {sentence}\n".encode())
+
+    async def _end_processes(self, job_id: str) -> None:
+        mark = job_mark(self._home, job_id)
+        if not await asyncio.to_thread(end_marked, mark, deadline_s=_KILL_DEADLINE_S):
+            print(f"job {job_id}: processes {marked(mark)} survive SIGKILL", file=sys.stderr)
+
+    async def _until_no_process(self, job_id: str, timeout_s: float) -> None:
+        mark = job_mark(self._home, job_id)
+        deadline = time.monotonic() + timeout_s
+        while marked(mark) and time.monotonic() < deadline:  # noqa: ASYNC110  no event tells of processes that are not our children
+            await asyncio.sleep(_CANCEL_LOOK_EVERY_S)
+
+    def _save(self) -> None:
+        self._state.write_jobs(list(self._known.values()))

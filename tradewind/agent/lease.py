@@ -1,0 +1,31 @@
+"""The instance's lease: the second at which, unrenewed, the agent ends its instance."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+_LOOK_AT_LEAST_EVERY_S = 30.0  # so that a clock that was set, or a machine that slept, is noticed
+
+
+class Lease:
+    """`until_unix` 0 means that no lease was ever given: such an agent waits for its broker."""
+
+    def __init__(self, until_unix: float = 0.0) -> None:
+        self.until_unix = until_unix
+        self._moved = asyncio.Event()
+
+    def renew(self, until_unix: float) -> None:
+        """Move it, also to an earlier second."""
+        self.until_unix = until_unix
+        self._moved.set()
+
+    async def expired(self) -> None:
+        """Return once the second has come."""
+        while self.until_unix <= 0 or time.time() < self.until_unix:
+            left = self.until_unix - time.time() if self.until_unix > 0 else _LOOK_AT_LEAST_EVERY_S
+            self._moved.clear()
+            try:
+                await asyncio.wait_for(self._moved.wait(), min(left, _LOOK_AT_LEAST_EVERY_S))
+            except TimeoutError:
+                continue
