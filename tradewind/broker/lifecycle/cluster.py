@@ -196,7 +196,8 @@ def _fail(cluster: Cluster, event: Any) -> Step[Cluster]:
     owner: tuple[Instruction, ...] = ()
     if cluster.managed:
         owner = (TellOwnerNoPlace(cause=event.cause, why=event.why),)
-    return msgspec.structs.replace(cluster, state="FAILED"), (
+    # Whoever tries again later (RecoveryRequested) starts with a clean count.
+    return msgspec.structs.replace(cluster, state="FAILED", bootstrap_failures=0), (
         LoseJobs(cause=event.cause, kind="instance", why=event.why),
         *owner,
         Release(cause=event.cause),
@@ -212,17 +213,21 @@ def _on_bootstrap_done(cluster: Cluster, event: Any) -> Step[Cluster]:
 
 def _on_bootstrap_failed(cluster: Cluster, event: Any) -> Step[Cluster]:
     _fresh(event, "incarnation", event.incarnation, cluster.incarnation, cluster.state)
-    counted = msgspec.structs.replace(cluster, bootstrap_failures=cluster.bootstrap_failures + 1)
-    if counted.bootstrap_failures >= MAX_BOOTSTRAP_FAILURES:
-        return _fail(counted, event)
-    return _provision(counted, event)
+    return _counted(cluster, event, _provision)
+
+
+def _on_lost_while_bootstrapping(cluster: Cluster, event: Any) -> Step[Cluster]:
+    return _counted(cluster, event, _provision)
 
 
 def _again_on_agent_lost(cluster: Cluster, event: Any) -> Step[Cluster]:
+    return _counted(cluster, event, _bootstrap)
+
+
+def _counted(cluster: Cluster, event: Event, again: Callable[[Cluster, Event], Step[Cluster]]) -> Step[Cluster]:
+    """One more failure on the way up: again, or the end of it."""
     counted = msgspec.structs.replace(cluster, bootstrap_failures=cluster.bootstrap_failures + 1)
-    if counted.bootstrap_failures >= MAX_BOOTSTRAP_FAILURES:
-        return _fail(counted, event)
-    return _bootstrap(counted, event)
+    return (_fail if counted.bootstrap_failures >= MAX_BOOTSTRAP_FAILURES else again)(counted, event)
 
 
 def _preempted(cluster: Cluster, event: Any) -> Step[Cluster]:
@@ -271,7 +276,7 @@ TABLE: Table[Cluster] = {
     ("PROVISIONING", InstanceLost): _provision,
     ("BOOTSTRAPPING", BootstrapDone): _on_bootstrap_done,
     ("BOOTSTRAPPING", BootstrapFailed): _on_bootstrap_failed,
-    ("BOOTSTRAPPING", InstanceLost): _provision,
+    ("BOOTSTRAPPING", InstanceLost): _on_lost_while_bootstrapping,
     ("BOOTSTRAPPING", AgentLost): _again_on_agent_lost,
     ("BOOTSTRAPPING", RuntimeLost): _again_on_agent_lost,
     ("UP", InstanceLost): _preempted,
@@ -352,7 +357,7 @@ def word(before: Cluster, event: Event, after: Cluster) -> str:
 def validate(cluster: Cluster) -> None:
     """Every invariant of a cluster's value; AssertionError names the broken one."""
     assert cluster.state in STATES, f"unknown state {cluster.state}"
-    assert 0 <= cluster.bootstrap_failures <= MAX_BOOTSTRAP_FAILURES, "bootstrap failures are counted up to the limit"
+    assert 0 <= cluster.bootstrap_failures < MAX_BOOTSTRAP_FAILURES, "bootstrap failures are counted up to the limit"
     if cluster.state in {"PROVISIONING", "BOOTSTRAPPING", "UP", "STOPPED", "PREEMPTED"}:
         assert cluster.tries >= 1, "whoever has or had instances has tried a place"
     if cluster.state in {"BOOTSTRAPPING", "UP", "STOPPED", "PREEMPTED"}:

@@ -174,7 +174,8 @@ def _on_gang_whole(job: ClusterJob, event: Event) -> Step[ClusterJob]:
 
 
 def _on_gang_lost(job: ClusterJob, event: Any) -> Step[ClusterJob]:
-    return _end(job, "LOST", event.why, event.cause, stop=event.kind == "instance")
+    # What still runs of it ends with the gang's instances, or is swept from them before they serve again.
+    return _end(job, "LOST", event.why, event.cause, stop=False)
 
 
 def _on_cancel(job: ClusterJob, event: Event) -> Step[ClusterJob]:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import queue
+import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -50,7 +51,9 @@ def _engine(path: str, *, writer: bool) -> Engine:
 
 
 class Store:
-    """The open record of one data directory. `token` is greater than that of every daemon before this one."""
+    """The open record of one data directory. `token` is greater than that of every daemon before this one; `owner` names the directory in
+    tags, for good.
+    """
 
     def __init__(self, data_dir: str) -> None:
         """Take the directory.
@@ -89,7 +92,8 @@ class Store:
                         "upgrade tradewind or set TRADEWIND_DATA_DIR to a new place",
                     )
                 token = int(values.get("fence", 0)) + 1
-                for key, value in (("schema", schema.SCHEMA_VERSION), ("fence", token)):
+                self.owner = f"{values.get('owner') or secrets.randbits(62):016x}"
+                for key, value in (("schema", schema.SCHEMA_VERSION), ("fence", token), ("owner", int(self.owner, 16))):
                     connection.execute(
                         text(
                             "INSERT INTO meta (key, value) VALUES (:k, :v) ON CONFLICT (key) DO UPDATE SET value = :v"

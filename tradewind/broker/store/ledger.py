@@ -179,25 +179,37 @@ class Ledger:
 
     # -- instances --------------------------------------------------------------------------------------------------------------------
 
-    def instance_launched(self, row: InstanceRow, *, provider_id: str, address: str, cause: str) -> None:
-        """Record that an intent came true; from here on it costs. Told twice it is recorded once."""
+    def instance_launched(
+        self, row: InstanceRow, *, provider_id: str, address: str, cause: str, since_unix: float | None = None
+    ) -> None:
+        """Record that an intent came true; it costs from now on, or from `since_unix`. Told twice it is recorded once."""
         known = rows.instance(self.connection, row.id)
-        if known is None or known.state in {"RUNNING", "ENDED"}:
+        if known is None or known.launched_unix is not None:
             return
+        since = self.now if since_unix is None else since_unix
         state = "RUNNING" if known.state == "INTENT" else known.state
         rows.update_instance(
-            self.connection, row.id, state=state, provider_id=provider_id, address=address, launched_unix=self.now
+            self.connection, row.id, state=state, provider_id=provider_id, address=address, launched_unix=since
         )
-        if known.launched_unix is None:
-            self._instance_fact(row, LAUNCHED, cause, {"provider_id": provider_id, "address": address})
+        extra = {"provider_id": provider_id, "address": address, "since_unix": since}
+        self._instance_fact(row, LAUNCHED, cause, extra)
+
+    def instance_lost(self, instance_id: str, *, reason: str, cause: str) -> None:
+        """Record that an instance ended by itself: it costs no more, and what its provider still lists of it is to be removed."""
+        self._instance_over(instance_id, "ENDING", reason, cause)
 
     def instance_ended(self, row: InstanceRow, *, reason: str, cause: str) -> None:
-        """Record that an instance is gone; told twice it is recorded once."""
-        known = rows.instance(self.connection, row.id)
+        """Record that nothing of an instance is left; told twice it is recorded once."""
+        self._instance_over(row.id, "ENDED", reason, cause)
+
+    def _instance_over(self, instance_id: str, state: str, reason: str, cause: str) -> None:
+        known = rows.instance(self.connection, instance_id)
         if known is None or known.state == "ENDED":
             return
-        rows.update_instance(self.connection, row.id, state="ENDED", ended_unix=self.now, reason=reason)
-        self._instance_fact(row, ENDED, cause, {"reason": reason})
+        rows.update_instance(self.connection, instance_id, state=state)
+        if known.ended_unix is None:
+            rows.update_instance(self.connection, instance_id, ended_unix=self.now, reason=reason)
+            self._instance_fact(known, ENDED, cause, {"reason": reason})
 
     def _instance_fact(self, row: InstanceRow, kind: str, cause: str, extra: Mapping[str, Any]) -> None:
         cluster = self._cluster(row.cluster_id)

@@ -18,11 +18,16 @@ InstanceRowState = Literal["INTENT", "RUNNING", "ENDING", "ENDED"]
 
 
 class Market(msgspec.Struct, frozen=True):
-    """How a rehearsal takes instances away: drawn from recorded holds by `seed`, `time_scale` recorded seconds a second."""
+    """How a rehearsal takes instances away: drawn by `seed` from recorded holds, `time_scale` recorded seconds passing each second.
+
+    Only a moment within `window_s` (seconds after launch: earliest, latest) can be drawn; `time_scale` None is chosen so that the median
+    record falls into the middle of the window, which is then finite.
+    """
 
     seed: int
-    time_scale: float = 1.0
+    time_scale: float | None = 1.0
     max_reclaims: int = 1
+    window_s: tuple[float, float] | None = None
 
 
 class Options(msgspec.Struct, frozen=True):

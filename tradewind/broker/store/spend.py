@@ -43,13 +43,14 @@ def instance_spends(facts: Iterable[EventRow], now: float) -> list[InstanceSpend
     for instance_id, fact in launched.items():
         until = ended.get(instance_id, now)
         price = str(fact.data["price_usd_h"])
-        held_ms = max(0, _milliseconds(until) - _milliseconds(fact.unix))
+        since = float(fact.data.get("since_unix", fact.unix))
+        held_ms = max(0, _milliseconds(until) - _milliseconds(since))
         result.append(
             InstanceSpend(
                 instance_id=instance_id,
                 place=str(fact.data.get("place", "")),
                 price_usd_h=price,
-                launched_unix=fact.unix,
+                launched_unix=since,
                 ended_unix=until,
                 running=instance_id not in ended,
                 usd=Fraction(price) * held_ms / _MS_PER_HOUR,

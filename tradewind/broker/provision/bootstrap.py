@@ -1,0 +1,130 @@
+"""Makes running instances into a cluster: an agent on each, files, the runtime's head on rank 0 and a node daemon everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tradewind import __version__
+from tradewind.agent import protocol
+from tradewind.broker.provider import Instance, Provider, Transport
+from tradewind.broker.provision.agent_client import AgentClient, AgentError
+from tradewind.broker.provision.node import Node
+from tradewind.broker.provision.services import Services
+from tradewind.broker.store.records import ClusterRow, InstanceRow
+from tradewind.catalog.offer import Offer
+from tradewind.spec.task import Task
+
+AGENT_DEADLINE_S = 20.0
+ORDER_TIMEOUT_S = 30.0
+AGENT_LOG = "logs/agent.log"
+
+
+class BootstrapError(Exception):
+    """A node could not be made part of its cluster; one sentence."""
+
+
+def instance_of(row: InstanceRow) -> Instance:
+    """The row as a provider knows it."""
+    return Instance(
+        instance_id=row.id, provider_id=row.provider_id, state="RUNNING", address=row.address, tags=row.tags
+    )
+
+
+async def reach_agent(provider: Provider, row: InstanceRow, *, start: bool) -> tuple[Transport, AgentClient]:
+    """A connection to the instance's agent, greeted; with `start` the agent is started when none answers.
+
+    Raises:
+        BootstrapError: no agent answers within AGENT_DEADLINE_S (at once without `start`), or it speaks another protocol.
+    """
+    transport = await provider.connect(instance_of(row))
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + AGENT_DEADLINE_S
+    started = False
+    pause = 0.005
+    while True:
+        try:
+            reader, writer = await transport.open(protocol.agent_socket_path(transport.home))
+            client = AgentClient(reader, writer)
+            try:
+                await asyncio.wait_for(client.hello(__version__), max(0.1, deadline - loop.time()))
+            except BaseException:
+                await client.close()
+                raise
+        except (OSError, AgentError, TimeoutError) as error:
+            if isinstance(error, AgentError) and getattr(error, "kind", "") == "version":
+                raise BootstrapError(f"{row.id}: {error}") from error
+            if not start or loop.time() > deadline:
+                raise BootstrapError(f"{row.id}: no agent answers ({error})") from error
+            if not started:
+                argv = [transport.python, "-m", "tradewind.agent", "--home", transport.home]
+                await transport.start([*argv, "--instance-id", row.id], log=AGENT_LOG)
+                started = True
+            await asyncio.sleep(pause)
+            pause = min(0.05, pause * 1.5)
+        else:
+            return transport, client
+
+
+async def call(client: AgentClient, order: protocol.Order, timeout_s: float = ORDER_TIMEOUT_S) -> protocol.Answer:
+    """The agent's answer; raises AgentError, or TimeoutError after `timeout_s` seconds."""
+    return await asyncio.wait_for(client.call(order), timeout_s)
+
+
+async def prepare_node(node: Node, cluster: ClusterRow, peers: Sequence[InstanceRow], boundary: Services) -> None:
+    """The node knows its place in the cluster and holds the task's files."""
+    offer = node.row.offer
+    await call(
+        node.client,
+        protocol.Configure(
+            cluster=cluster.name,
+            rank=node.row.rank,
+            node_ips=tuple(peer.address for peer in peers),
+            lease_until_unix=node.row.lease_until_unix,
+            accelerator=offer.accelerator,
+            accelerator_count=offer.accelerator_count,
+        ),
+    )
+    await boundary.boundary("bootstrap:configured")
+    await put_files(node, cluster.task)
+    await boundary.boundary("bootstrap:files")
+
+
+async def put_files(node: Node, task: Task) -> None:
+    """The task's work directory and mounts are on the node as they are here now."""
+    if task.workdir is not None:
+        await node.transport.put(task.workdir, "workdir")
+    for mount in task.file_mounts:
+        await node.transport.put(mount.source, mount.target.removeprefix("~/"))
+
+
+def runtime_resources(offer: Offer) -> dict[str, float]:
+    """What a node of this offer has to schedule, in the runtime's names; memory in bytes."""
+    resources = {"CPU": float(offer.vcpus or 1)}
+    if offer.memory_gib:
+        resources["memory"] = float(int(offer.memory_gib * (1 << 30)))
+    if offer.accelerator_count:
+        resources["GPU"] = float(offer.accelerator_count)
+        resources[f"accelerator_type:{offer.accelerator}"] = float(offer.accelerator_count)
+    return resources
+
+
+async def start_head(node: Node, incarnation: str) -> protocol.RuntimeHead:
+    """The runtime's head of this incarnation runs on the node."""
+    answer = await call(node.client, protocol.StartRuntimeHead(incarnation=incarnation))
+    if not isinstance(answer, protocol.RuntimeHead):
+        raise BootstrapError(f"{node.row.id}: the agent answered {type(answer).__name__} to the order for a head")
+    return answer
+
+
+async def start_node(node: Node, incarnation: str, head: protocol.RuntimeHead) -> None:
+    """A node daemon on the node has joined the head."""
+    await call(
+        node.client,
+        protocol.StartRuntimeNode(
+            incarnation=incarnation,
+            head_address=head.address,
+            credentials=head.credentials,
+            resources=runtime_resources(node.row.offer),
+        ),
+    )

@@ -1,0 +1,258 @@
+"""Drives one cluster: carries out what its machine and its jobs' machines order, and tells them what it sees.
+
+One piece of exclusive work at a time (provision, bootstrap, attach or release); a new one waits for the old one's cancellation. Everything
+it does may be done again: it is what a restarted daemon does too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from tradewind.agent import protocol
+from tradewind.broker.lifecycle import cluster as cm
+from tradewind.broker.lifecycle.machine import IllegalMove
+from tradewind.broker.provider import ProviderError
+from tradewind.broker.provision import bootstrap as boot
+from tradewind.broker.provision.agent_client import AgentError
+from tradewind.broker.provision.gang import provision
+from tradewind.broker.provision.job_log import LogBook
+from tradewind.broker.provision.job_runner import JobRunner
+from tradewind.broker.provision.market import MarketDesk
+from tradewind.broker.provision.node import Node
+from tradewind.broker.provision.release import release
+from tradewind.broker.provision.services import Services, log
+from tradewind.broker.provision.watch import Watch
+from tradewind.broker.store import rows
+from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store.records import ClusterRow, InstanceRow
+
+END_TIMEOUT_S = 15.0
+_TROUBLE = (AgentError, ProviderError, boot.BootstrapError, TimeoutError, OSError)
+
+
+class ClusterDriver:
+    """The shell around one cluster's machine."""
+
+    def __init__(self, services: Services, cluster_id: int, logs: LogBook, market: MarketDesk) -> None:
+        self.services = services
+        self.cluster_id = cluster_id
+        self.nodes: dict[str, Node] = {}
+        self._market = market
+        self._watch = Watch(services, cluster_id, self.nodes)
+        self._jobs = JobRunner(services, cluster_id, self.nodes, logs)
+        self._work: asyncio.Task[None] | None = None
+
+    # -- orders -----------------------------------------------------------------------------------------------------------------------
+
+    def carry_out(self, order: Order) -> None:
+        """Begin what the order says."""
+        instruction = order.instruction
+        cause = instruction.cause
+        match instruction:
+            case cm.Provision():
+                self._begin(lambda: self._provision(instruction.tries, cause), "provision")
+            case cm.Bootstrap():
+                self._begin(lambda: self._bootstrap(instruction.incarnation, cause), "bootstrap")
+            case cm.Release():
+                self._begin(lambda: self._release(cause), "release")
+            case cm.StartNextJob():
+                self.services.spawn(self._jobs.start_next(cause), "start-next-job")
+            case _:
+                assert order.job_id is not None, f"{type(instruction).__name__} is about a job"
+                self._jobs.carry_out(order.job_id, instruction)
+
+    def resume(self, cause: str) -> None:
+        """Go on from what the record says, after the daemon was away."""
+        row = self._row()
+        if row.state == "UP":
+            self._begin(lambda: self._attach(cause), "attach")
+            return
+        for instruction in cm.resume(row.machine(), cause):
+            self.carry_out(Order(instruction=instruction, cluster_id=self.cluster_id))
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        before = self._work
+
+        async def run() -> None:
+            if before is not None and not before.done():
+                before.cancel()
+                await asyncio.wait([before])
+            try:
+                await work()
+            except IllegalMove as late:
+                log.info("cluster %d: %s came too late: %s", self.cluster_id, name, late)
+            except Exception:
+                # A bug here must not take the daemon with it; the row keeps its state and `down` still works.
+                log.exception("cluster %d: %s failed", self.cluster_id, name)
+
+        self._work = self.services.spawn(run(), f"{name}-{self.cluster_id}")
+
+    def _row(self) -> ClusterRow:
+        row = self.services.store.read(lambda c: rows.cluster(c, self.cluster_id))
+        assert row is not None, "a driver's cluster has a row"
+        return row
+
+    def _instances(self, row: ClusterRow) -> list[InstanceRow]:
+        return self.services.store.read(lambda c: rows.instances_of(c, row.id, tries=row.tries))
+
+    # -- provision --------------------------------------------------------------------------------------------------------------------
+
+    async def _provision(self, tries: int, cause: str) -> None:
+        await provision(self.services, self.cluster_id, tries, cause, self._tell_agent)
+
+    # -- bootstrap --------------------------------------------------------------------------------------------------------------------
+
+    async def _bootstrap(self, incarnation: int, cause: str) -> None:
+        cluster = self._row()
+        if cluster.state != "BOOTSTRAPPING" or cluster.incarnation != incarnation:
+            return
+        instances = self._instances(cluster)
+        for row in instances:
+            self._watch.watch_instance(row)
+        try:
+            await self._market.arm(self.services, cluster, instances)
+            await self._make_cluster(cluster, instances)
+        except _TROUBLE as error:
+            why = str(error) or f"{type(error).__name__} while its nodes were set up"
+            if await self._watch.look_for_losses(instances):
+                return  # the loss is the reason, and its event is on its way
+            log.warning("cluster %s: bootstrap failed: %s", cluster.name, why)
+            failed = cm.BootstrapFailed(cause=cause, incarnation=incarnation, why=why)
+            await self.services.apply(lambda ledger: ledger.cluster_event(self.cluster_id, failed))
+            return
+        await self.services.boundary("bootstrap:done")
+        done = cm.BootstrapDone(cause=cause, incarnation=incarnation)
+        await self.services.apply(lambda ledger: ledger.cluster_event(self.cluster_id, done))
+
+    async def _make_cluster(self, cluster: ClusterRow, instances: list[InstanceRow]) -> None:
+        incarnation = f"{cluster.key}-{cluster.incarnation}"
+        head: asyncio.Future[protocol.RuntimeHead] = asyncio.get_running_loop().create_future()
+
+        async def one(row: InstanceRow) -> None:
+            node = await self._connected(row, start=True)
+            if cluster.incarnation > 1:
+                await self._jobs.sweep(node)
+            if row.rank == 0:
+                first = asyncio.ensure_future(self._head(node, incarnation, head))
+                try:
+                    await boot.prepare_node(node, cluster, instances, self.services)
+                finally:
+                    await first
+            else:
+                await boot.prepare_node(node, cluster, instances, self.services)
+            await boot.start_node(node, incarnation, await asyncio.shield(head))
+            await self.services.boundary("bootstrap:nodes")
+
+        tasks = [asyncio.ensure_future(one(row)) for row in instances]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if head.done() and not head.cancelled():
+                head.exception()  # every waiter has been told, or none was left to tell
+            head.cancel()
+
+    async def _head(self, node: Node, incarnation: str, head: asyncio.Future[protocol.RuntimeHead]) -> None:
+        try:
+            answer = await boot.start_head(node, incarnation)
+        except Exception as error:
+            if not head.done():
+                head.set_exception(error)
+            raise
+        await self.services.boundary("bootstrap:head")
+        if not head.done():
+            head.set_result(answer)
+
+    async def _connected(self, row: InstanceRow, *, start: bool) -> Node:
+        known = self.nodes.get(row.id)
+        if known is not None:
+            try:
+                await boot.call(known.client, protocol.ListJobs(), 5.0)
+            except _TROUBLE:
+                await self._drop(row.id)
+            else:
+                return known
+        await self.services.boundary("bootstrap:connect")
+        transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=start)
+        fresh = self.services.store.read(lambda c: rows.instance(c, row.id)) or row
+        node = Node(fresh, transport, client)
+        self.nodes[row.id] = node
+        self._watch.watch_node(node)
+        await self.services.boundary("bootstrap:agent-started")
+        return node
+
+    async def _drop(self, instance_id: str) -> None:
+        node = self.nodes.pop(instance_id, None)
+        if node is not None:
+            await node.close()
+
+    # -- attach: a restarted daemon finds a cluster that is up ------------------------------------------------------------------------
+
+    async def _attach(self, cause: str) -> None:
+        cluster = self._row()
+        instances = self._instances(cluster)
+        for row in instances:
+            self._watch.watch_instance(row)
+        if await self._watch.look_for_losses(instances):
+            return
+        await self._market.arm(self.services, cluster, instances)
+        results = await asyncio.gather(
+            *(self._connected(row, start=False) for row in instances), return_exceptions=True
+        )
+        for row, result in zip(instances, results, strict=True):
+            if isinstance(result, _TROUBLE):
+                await self._watch.agent_gone(row.id, str(result))
+            elif isinstance(result, BaseException):
+                raise result
+        await asyncio.gather(*(self._jobs.sweep(node) for node in list(self.nodes.values())), return_exceptions=True)
+        self._jobs.resume(cause)
+
+    # -- release ----------------------------------------------------------------------------------------------------------------------
+
+    async def _release(self, cause: str) -> None:
+        await release(self.services, self.cluster_id, cause, self._tell_agent)
+        for instance_id in list(self.nodes):
+            await self._drop(instance_id)
+        self._watch.stop()
+
+    async def _tell_agent(self, instance_id: str) -> None:
+        """The agent has ended its jobs, saved its checkpoints and handed over its logs, if it still can."""
+        node = self.nodes.get(instance_id)
+        try:
+            if node is None:
+                row = self.services.store.read(lambda c: rows.instance(c, instance_id))
+                if row is None or not row.provider_id or row.ended_unix is not None:
+                    return
+                transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=False)
+                node = self.nodes[instance_id] = Node(row, transport, client)
+            await asyncio.wait_for(self._end_agent(node), END_TIMEOUT_S)
+        except _TROUBLE as error:
+            log.info("ending %s: its agent did not help: %s", instance_id, error)
+        finally:
+            await self._drop(instance_id)
+
+    async def _end_agent(self, node: Node) -> None:
+        await self._jobs.end_on(node)
+        await boot.call(node.client, protocol.EndInstance(), END_TIMEOUT_S)
+
+    def waiting(self, sentence: str) -> Coroutine[Any, Any, None]:
+        """Set what the cluster waits for."""
+
+        def note(ledger: Ledger) -> None:
+            rows.update_cluster(ledger.connection, self.cluster_id, waiting_for=sentence)
+
+        return self.services.apply(note)
+
+    async def close(self) -> None:
+        """Let go of everything; instances and jobs go on."""
+        if self._work is not None:
+            self._work.cancel()
+            await asyncio.wait([self._work])
+        self._watch.stop()
+        await self._jobs.close()
+        for instance_id in list(self.nodes):
+            await self._drop(instance_id)

@@ -1,0 +1,210 @@
+"""Makes the instances of one try of a cluster run: intents first, then the launches in parallel, all or none."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from tradewind.broker.lifecycle import cluster as cm
+from tradewind.broker.provider import Blocked, Instance, LaunchRequest, Provider, ProviderError
+from tradewind.broker.provision.failover import block_for_refusal, next_candidate
+from tradewind.broker.provision.release import TellAgent, end_instances, tell_nobody
+from tradewind.broker.provision.services import Services, log
+from tradewind.broker.store import rows
+from tradewind.broker.store.ledger import Ledger, place_of
+from tradewind.broker.store.records import ClusterRow, InstanceRow
+from tradewind.optimizer.plan import RankedCandidate
+
+T = TypeVar("T")
+LEASE_S = 7200.0
+START_DEADLINE_S = 600.0  # clouds take minutes; past this the place is given up
+TRANSIENT_TRIES = 3
+TAG_OWNER, TAG_CLUSTER, TAG_INSTANCE = "tradewind-owner", "tradewind-cluster", "tradewind-instance"
+
+
+async def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`; when cancelled meanwhile, wait for its end first: a call that may buy is never left half-way."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
+
+
+def provider_of(services: Services, cluster: ClusterRow, candidate: RankedCandidate) -> tuple[str, Provider]:
+    """Who carries this candidate out, by name: this machine in a rehearsal, else the offer's cloud."""
+    name = "local" if cluster.options.rehearse else candidate.cloud
+    return name, services.providers[name]
+
+
+async def provision(
+    services: Services, cluster_id: int, tries: int, cause: str, tell_agent: TellAgent = tell_nobody
+) -> None:
+    """Every instance of this try runs and the cluster knows, or the place is refused and blocked, or no place is left.
+
+    Picks up where an interrupted call of the same try left off.
+    """
+    cluster = services.store.read(lambda c: rows.cluster(c, cluster_id))
+    if cluster is None or cluster.state != "PROVISIONING" or cluster.tries != tries:
+        return
+    everything = services.store.read(lambda c: rows.instances_of(c, cluster_id))
+    leftovers = [row for row in everything if row.tries != tries]
+    await end_instances(services, leftovers, reason="left by an earlier try", cause=cause, tell_agent=tell_agent)
+    intents = [row for row in everything if row.tries == tries]
+    if not intents:
+        chosen = await _choose(services, cluster, tries, cause)
+        if chosen is None:
+            return
+        intents = chosen
+    results = await asyncio.gather(*(_launch(services, row, cause) for row in intents), return_exceptions=True)
+    refusals = [(row, result) for row, result in zip(intents, results, strict=True) if isinstance(result, Exception)]
+    if refusals:
+        await _give_up(services, cluster, intents, refusals, cause)
+        return
+    await services.boundary("instances:running")
+    await services.apply(lambda ledger: ledger.cluster_event(cluster_id, cm.InstancesRunning(cause=cause, tries=tries)))
+
+
+async def _choose(services: Services, cluster: ClusterRow, tries: int, cause: str) -> list[InstanceRow] | None:
+    """The intents of the next candidate, committed; None when the cluster has been told that there is none."""
+    now = services.now()
+    active = services.store.read(lambda c: rows.blocks(c, now=now, rehearse=cluster.options.rehearse))
+    index = next_candidate(cluster.candidates, active)
+    if index is None:
+        reasons = "; ".join(dict.fromkeys(block.why for block in active)) or "no candidate is left"
+        why = f"every place was refused ({reasons})"
+        await services.apply(lambda ledger: ledger.cluster_event(cluster.id, cm.PlacesExhausted(cause=cause, why=why)))
+        return None
+    candidate = cluster.candidates[index]
+    intents = [_intent(services, cluster, candidate, tries, rank) for rank in range(cluster.task.num_nodes)]
+
+    def commit(ledger: Ledger) -> None:
+        for row in intents:
+            rows.insert_instance(ledger.connection, row)
+        nodes = f"{len(intents)} instance{'s' if len(intents) > 1 else ''}"
+        rows.update_cluster(
+            ledger.connection,
+            cluster.id,
+            candidate=index,
+            hourly_usd=repr(candidate.hourly_usd),
+            waiting_for=f"{nodes} in {place_of(candidate)}",
+        )
+
+    await services.boundary("intent:before")
+    await services.apply(commit)
+    await services.boundary("intent:committed")
+    return intents
+
+
+def _intent(services: Services, cluster: ClusterRow, candidate: RankedCandidate, tries: int, rank: int) -> InstanceRow:
+    instance_id = f"{cluster.name}-{cluster.id}-{tries}-{rank}-{secrets.token_hex(3)}"
+    offer = candidate.offer
+    price = offer.price_spot_usd_h if candidate.use_spot else offer.price_ondemand_usd_h
+    name, _ = provider_of(services, cluster, candidate)
+    now = services.now()
+    return InstanceRow(
+        id=instance_id,
+        cluster_id=cluster.id,
+        rank=rank,
+        tries=tries,
+        token=secrets.token_hex(16),
+        tags={TAG_OWNER: services.store.owner, TAG_CLUSTER: cluster.key, TAG_INSTANCE: instance_id},
+        provider=name,
+        provider_id="",
+        address="",
+        offer=offer,
+        use_spot=candidate.use_spot,
+        price_usd_h=repr(price or 0.0),
+        state="INTENT",
+        lease_until_unix=now + LEASE_S,
+        agent_seq=0,
+        created_unix=now,
+        launched_unix=None,
+        ended_unix=None,
+        reason="",
+    )
+
+
+async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
+    """The running instance of an intent, recorded. Raises ProviderError when its cloud refuses."""
+    provider = services.providers[row.provider]
+    request = LaunchRequest(
+        instance_id=row.id,
+        cluster=row.tags[TAG_CLUSTER],
+        rank=row.rank,
+        offer=row.offer,
+        use_spot=row.use_spot,
+        max_hourly_usd=float(row.price_usd_h),
+        tags=row.tags,
+        lease_until_unix=row.lease_until_unix,
+    )
+    await services.boundary("launch:before")
+    instance = await _launch_patiently(provider, request, row.token)
+    await services.boundary("launch:after")
+
+    def record(ledger: Ledger) -> None:
+        ledger.instance_launched(row, provider_id=instance.provider_id, address=instance.address, cause=cause)
+
+    await services.apply(record)
+    await services.boundary("launch:recorded")
+    return await _until_running(provider, row, instance)
+
+
+async def _launch_patiently(provider: Provider, request: LaunchRequest, token: str) -> Instance:
+    for attempt in range(1, TRANSIENT_TRIES + 1):
+        try:
+            return await finish(provider.launch(request, token))
+        except ProviderError as error:
+            if provider.classify(error).kind not in {"transient", "throttle"} or attempt == TRANSIENT_TRIES:
+                raise
+            log.info("launch of %s: %s; trying again", request.instance_id, error)
+            await asyncio.sleep(0.1 * 4**attempt)
+    raise AssertionError("the last try returns or raises")
+
+
+async def _until_running(provider: Provider, row: InstanceRow, instance: Instance) -> Instance:
+    deadline = asyncio.get_running_loop().time() + START_DEADLINE_S
+    while instance.state != "RUNNING":
+        if instance.state == "TERMINATED":
+            raise ProviderError(row.provider, "ended-early", f"{row.id} ended while it started: {instance.reason}")
+        if asyncio.get_running_loop().time() > deadline:
+            raise ProviderError(row.provider, "start-timeout", f"{row.id} did not start in {START_DEADLINE_S:.0f} s")
+        await asyncio.sleep(0.5)
+        found = await provider.describe({TAG_INSTANCE: row.id})
+        instance = found[0] if found else instance
+    return instance
+
+
+async def _give_up(
+    services: Services,
+    cluster: ClusterRow,
+    intents: Sequence[InstanceRow],
+    refusals: Sequence[tuple[InstanceRow, Exception]],
+    cause: str,
+) -> None:
+    """Nothing of a partial gang is left, and the next candidate has its turn."""
+    row, error = refusals[0]
+    provider = services.providers[row.provider]
+    now = services.now()
+    if isinstance(error, ProviderError):
+        refused = provider.classify(error)
+    else:
+        log.error("launch of %s failed in an unexpected way", row.id, exc_info=error)
+        refused = Blocked(kind="fatal", scope="zone", why=f"{type(error).__name__}: {error}", until_unix=now + 60)
+    live = services.store.read(lambda c: rows.instances_of(c, cluster.id, tries=row.tries))
+    assert {r.id for r in live} <= {r.id for r in intents}, "a try has no instances but its own"
+    await end_instances(services, live, reason="the gang was incomplete", cause=cause)
+    block = block_for_refusal(
+        row.offer, use_spot=row.use_spot, refused=refused, rehearse=cluster.options.rehearse, now=services.now()
+    )
+
+    def refuse(ledger: Ledger) -> None:
+        rows.insert_block(ledger.connection, block)
+        ledger.cluster_event(cluster.id, cm.PlaceRefused(cause=cause, tries=row.tries, why=refused.why))
+
+    await services.apply(refuse)

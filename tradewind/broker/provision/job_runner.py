@@ -1,0 +1,226 @@
+"""Carries out what jobs' machines order on a cluster's nodes, and copies their output into the data directory while they run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, cast
+
+from tradewind import __version__
+from tradewind.agent import protocol
+from tradewind.broker.lifecycle import cluster_job as jm
+from tradewind.broker.lifecycle.machine import IllegalMove, Instruction
+from tradewind.broker.provider import ProviderError
+from tradewind.broker.provision import bootstrap as boot
+from tradewind.broker.provision.agent_client import AgentError, AgentGone, AgentRefused
+from tradewind.broker.provision.job_log import LogBook
+from tradewind.broker.provision.node import Node
+from tradewind.broker.provision.services import Services, log
+from tradewind.broker.store import rows
+from tradewind.broker.store.ledger import Ledger
+from tradewind.broker.store.records import JobRow
+
+CANCEL_GRACE_S = 5.0
+SWEEP_GRACE_S = 0.5  # its program is lost anyway, and a new attempt waits for the place
+LOSS_SHOWS_S = (
+    0.5  # by then a node's death has been noticed: what killed a peer's program is known before the program is blamed
+)
+DRAIN_S = 5.0
+
+
+class JobRunner:
+    """The jobs of one cluster."""
+
+    def __init__(self, services: Services, cluster_id: int, nodes: dict[str, Node], logs: LogBook) -> None:
+        self._services = services
+        self._cluster_id = cluster_id
+        self._nodes = nodes
+        self._logs = logs
+        self._collectors: dict[tuple[str, int], asyncio.Task[None]] = {}
+
+    def carry_out(self, job_id: int, instruction: Instruction) -> None:
+        """Begin what the instruction says."""
+        match instruction:
+            case jm.StartPhase():
+                work = self._start_phase(job_id, instruction)
+            case jm.CheckGang():
+                work = self._check_gang(job_id, instruction.cause)
+            case jm.EndProcesses():
+                work = self._end_processes(job_id, instruction.cause)
+            case _:
+                raise AssertionError(f"{type(instruction).__name__} is no order for a job")
+        self._services.spawn(self._guarded(work, job_id), f"{type(instruction).__name__}-{self._cluster_id}-{job_id}")
+
+    async def _guarded(self, work: Any, job_id: int) -> None:
+        try:
+            await work
+        except IllegalMove as late:
+            log.info("job %d-%d: too late: %s", self._cluster_id, job_id, late)
+        except (AgentError, ProviderError, TimeoutError, OSError) as error:
+            log.info("job %d-%d: %s", self._cluster_id, job_id, error)  # whoever watches the node reports it
+        except Exception:
+            log.exception("job %d-%d", self._cluster_id, job_id)
+
+    def resume(self, cause: str) -> None:
+        """Go on with every unfinished job, after the daemon was away or the cluster came back."""
+        for job in self._services.store.read(lambda c: rows.jobs_of(c, self._cluster_id, unfinished_only=True)):
+            for instruction in jm.resume(job.machine, cause):
+                self.carry_out(job.id, instruction)
+        self._services.spawn(self.start_next(cause), "start-next-job")
+
+    async def start_next(self, cause: str) -> None:
+        """The oldest waiting job has begun, if the cluster is up and no other job runs."""
+
+        def begin(ledger: Ledger) -> bool:
+            cluster = rows.cluster(ledger.connection, self._cluster_id)
+            unfinished = rows.jobs_of(ledger.connection, self._cluster_id, unfinished_only=True)
+            if cluster is None or cluster.state != "UP" or not unfinished or unfinished[0].state != "PENDING":
+                return False
+            ledger.job_event(self._cluster_id, unfinished[0].id, jm.Begun(cause=cause))
+            return True
+
+        if await self._services.apply(begin):
+            await self._services.boundary("job:begun")
+
+    # -- phases -----------------------------------------------------------------------------------------------------------------------
+
+    async def _start_phase(self, job_id: int, order: jm.StartPhase) -> None:
+        job = self._job(job_id)
+        if job is None or job.state in jm.FINAL:
+            return
+        await self._services.boundary("job:before-start")
+        chosen = sorted((n for n in self._nodes.values() if n.rank < order.ranks), key=lambda n: n.rank)
+        await asyncio.gather(*(self._start_on(node, job, order.phase, order.cause) for node in chosen))
+        await self._services.boundary("job:started")
+
+    async def _start_on(self, node: Node, job: JobRow, phase: protocol.Phase, cause: str) -> None:
+        if job.id > 1 and phase == ("setup" if job.machine.setup_ranks else "run"):
+            await boot.put_files(node, job.task)  # the first job's files came with the bootstrap
+        script = job.task.setup if phase == "setup" else job.task.run
+        start = protocol.StartJob(
+            job_id=job.key,
+            phase=phase,
+            script=script or "true",
+            envs=self._envs(job),
+            checkpoint_uri=job.checkpoint_uri,
+        )
+        try:
+            await boot.call(node.client, start)
+        except AgentRefused as error:
+            why = f"{phase} on rank {node.rank} could not be started: {error}"
+            ended = jm.PhaseEnded(cause=cause, rank=node.rank, phase=phase, result="FAILED", why=why)
+            await self._services.apply(lambda ledger: ledger.job_event(self._cluster_id, job.id, ended))
+            return
+        self._collect(node, job)
+
+    def _envs(self, job: JobRow) -> dict[str, str]:
+        envs = dict(job.task.envs)
+        if job.managed_job_id is not None:
+            envs.setdefault("TRADEWIND_MANAGED_JOB_ID", str(job.managed_job_id))
+            envs.setdefault("SKYPILOT_MANAGED_JOB_ID", str(job.managed_job_id))
+        return envs
+
+    async def _check_gang(self, job_id: int, cause: str) -> None:
+        """Every node answers and has told all it knew: then the failure was the program's own. A loss is reported by whoever watches."""
+        await asyncio.sleep(LOSS_SHOWS_S)
+        for node in list(self._nodes.values()):
+            welcome = await asyncio.wait_for(node.client.hello(__version__), boot.ORDER_TIMEOUT_S)
+            await node.seen(welcome.last_seq)
+
+        def judge(ledger: Ledger) -> None:
+            job = rows.job(ledger.connection, self._cluster_id, job_id)
+            cluster = rows.cluster(ledger.connection, self._cluster_id)
+            if job is not None and cluster is not None and cluster.state == "UP" and job.state not in jm.FINAL:
+                ledger.job_event(self._cluster_id, job_id, jm.GangWhole(cause=cause))
+
+        await self._services.apply(judge)
+
+    async def _end_processes(self, job_id: int, cause: str) -> None:
+        job = self._job(job_id)
+        cluster = self._services.store.read(lambda c: rows.cluster(c, self._cluster_id))
+        if job is None or cluster is None or cluster.state not in {"UP", "BOOTSTRAPPING", "PREEMPTED"}:
+            return  # the cluster's own release ends it
+        cancels = (self._cancel_on(node, job.key) for node in list(self._nodes.values()))
+        results = await asyncio.gather(*cancels, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, AgentError | TimeoutError):
+                raise result
+        if job.state == "CANCELLING":
+
+            def done(ledger: Ledger) -> None:
+                now = rows.job(ledger.connection, self._cluster_id, job_id)
+                if now is not None and now.state == "CANCELLING":
+                    ledger.job_event(self._cluster_id, job_id, jm.CancelDone(cause=cause))
+
+            await self._services.apply(done)
+
+    async def _cancel_on(self, node: Node, key: str) -> None:
+        with contextlib.suppress(AgentRefused):  # it never ran there
+            cancel = protocol.CancelJob(job_id=key, grace_s=CANCEL_GRACE_S)
+            await boot.call(node.client, cancel, CANCEL_GRACE_S + boot.ORDER_TIMEOUT_S)
+
+    async def sweep(self, node: Node) -> None:
+        """Nothing runs on the node of jobs that are over here: a gang that broke, or ended while the daemon was away."""
+        answer = await boot.call(node.client, protocol.ListJobs())
+        running = {info.job_id for info in getattr(answer, "jobs", ()) if info.state == "RUNNING"}
+        unfinished = self._services.store.read(lambda c: rows.jobs_of(c, self._cluster_id, unfinished_only=True))
+        for key in running - {job.key for job in unfinished}:
+            await boot.call(node.client, protocol.CancelJob(job_id=key, grace_s=SWEEP_GRACE_S))
+
+    async def end_on(self, node: Node) -> None:
+        """No process of any unfinished job is left on the node, and all output it had is here."""
+        unfinished = self._services.store.read(lambda c: rows.jobs_of(c, self._cluster_id, unfinished_only=True))
+        await asyncio.gather(*(self._cancel_on(node, job.key) for job in unfinished if job.state != "PENDING"))
+        collecting = [task for (_, rank), task in self._collectors.items() if rank == node.rank and not task.done()]
+        if collecting:
+            await asyncio.wait(collecting, timeout=DRAIN_S)
+
+    def _job(self, job_id: int) -> JobRow | None:
+        return self._services.store.read(lambda c: rows.job(c, self._cluster_id, job_id))
+
+    # -- output -----------------------------------------------------------------------------------------------------------------------
+
+    def _collect(self, node: Node, job: JobRow) -> None:
+        place = (job.key, node.rank)
+        running = self._collectors.get(place)
+        if running is None or running.done():
+            self._collectors[place] = self._services.spawn(self._collect_from(node, job), f"log-{job.key}-{node.rank}")
+
+    async def _collect_from(self, node: Node, job: JobRow) -> None:
+        """Copy the job's output from this node until the job is over there or the node is gone."""
+        offset = self._logs.begin(job.key, node.rank)
+        try:
+            while True:
+                over = self._is_over(job, node.rank)
+                async with contextlib.aclosing(
+                    cast("Any", node.client.read_log(job.key, offset=offset, follow=True))
+                ) as chunks:
+                    async for chunk in chunks:
+                        self._logs.append(job.key, node.rank, chunk)
+                        offset += len(chunk)
+                if over:
+                    return
+                # One phase has ended and the next is not told yet.
+                await asyncio.sleep(0.02)
+        except (AgentGone, AgentRefused) as error:
+            log.info("output of %s on rank %d: %s", job.key, node.rank, error)
+        finally:
+            self._logs.end(job.key)
+            self._collectors.pop((job.key, node.rank), None)
+
+    def _is_over(self, job: JobRow, rank: int) -> bool:
+        """Whether nothing more will be started for the job on this rank."""
+        now = self._job(job.id)
+        if now is None or now.state in jm.FINAL or now.state == "CANCELLING":
+            return True
+        machine = now.machine
+        if machine.phase == "setup":
+            return machine.run_ranks <= rank and rank in machine.ended
+        return machine.phase == "run" and (rank >= machine.run_ranks or rank in machine.ended)
+
+    async def close(self) -> None:
+        """Stop copying; jobs run on."""
+        tasks = list(self._collectors.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

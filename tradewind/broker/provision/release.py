@@ -1,0 +1,110 @@
+"""Ends instances, and makes sure that nothing with the cluster's tags is left where it was bought."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from tradewind.broker.lifecycle import cluster as cm
+from tradewind.broker.provider import Instance, ProviderError
+from tradewind.broker.provision.services import Services, log
+from tradewind.broker.store import rows
+from tradewind.broker.store.ledger import Ledger
+from tradewind.broker.store.records import InstanceRow
+
+FIRST_RETRY_S, MAX_RETRY_S = 0.2, 30.0
+TellAgent = Callable[[str], Awaitable[None]]
+
+
+async def tell_nobody(_instance_id: str) -> None:
+    """Ask no agent."""
+
+
+async def end_instances(
+    services: Services,
+    ending: Sequence[InstanceRow],
+    *,
+    reason: str,
+    cause: str,
+    tell_agent: TellAgent = tell_nobody,
+) -> None:
+    """Every one of these instances has ended at its provider and in the record. `tell_agent` lets an agent save what it has first.
+
+    Tries again for as long as a provider refuses: an instance that may still cost is never given up.
+    """
+    await asyncio.gather(*(_end(services, row, reason, cause, tell_agent) for row in ending))
+
+
+async def _end(services: Services, row: InstanceRow, reason: str, cause: str, tell_agent: TellAgent) -> None:
+    if row.state in {"INTENT", "RUNNING"}:
+        await services.boundary("release:before")
+        await services.apply(lambda ledger: rows.update_instance(ledger.connection, row.id, state="ENDING"))
+    await tell_agent(row.id)
+    await services.boundary("release:agent-told")
+    found = await _terminate(services, row)
+    await services.boundary("release:terminated")
+
+    def record(ledger: Ledger) -> None:
+        if found is not None and row.launched_unix is None:
+            # It was bought and the daemon died before it could write so: it costs from the intent on.
+            ledger.instance_launched(
+                row,
+                provider_id=found.provider_id,
+                address=found.address,
+                cause=cause,
+                since_unix=row.created_unix,
+            )
+        ledger.instance_ended(row, reason=reason, cause=cause)
+
+    await services.apply(record)
+    await services.boundary("release:recorded")
+
+
+async def _terminate(services: Services, row: InstanceRow) -> Instance | None:
+    """End what the provider has of this row; the instance as it was found, None when there was none."""
+    provider = services.providers[row.provider]
+    delay = FIRST_RETRY_S
+    while True:
+        try:
+            listed = await provider.describe(row.tags)
+            for instance in listed:
+                await provider.terminate(instance.provider_id)
+            if not listed and row.provider_id:
+                await provider.terminate(row.provider_id)
+        except ProviderError as error:
+            log.warning("ending %s: %s; trying again in %.1f s", row.id, error, delay)
+            await asyncio.sleep(delay)
+            delay = min(MAX_RETRY_S, delay * 2)
+        else:
+            return listed[0] if listed else None
+
+
+async def release(services: Services, cluster_id: int, cause: str, tell_agent: TellAgent) -> None:
+    """Nothing of the cluster is left, by the record and by its providers' own lists, and the cluster knows."""
+    live = services.store.read(lambda c: rows.instances_of(c, cluster_id))
+    await end_instances(services, live, reason="released", cause=cause, tell_agent=tell_agent)
+    cluster = services.store.read(lambda c: rows.cluster(c, cluster_id))
+    if cluster is None:
+        return
+    await end_strays(services, {"tradewind-owner": services.store.owner, "tradewind-cluster": cluster.key})
+
+    def done(ledger: Ledger) -> None:
+        now = rows.cluster(ledger.connection, cluster_id)
+        if now is not None and now.state in {"TERMINATING", "PREEMPTED", "FAILED"}:
+            ledger.cluster_event(cluster_id, cm.Released(cause=cause))
+
+    await services.boundary("release:done")
+    await services.apply(done)
+
+
+async def end_strays(services: Services, tags: dict[str, str], known: Iterable[str] = ()) -> list[str]:
+    """Ids of the instances with these tags that the record does not know (`known`), ended now."""
+    kept = set(known)
+    ended = []
+    for provider in services.providers.values():
+        for instance in await provider.describe(tags):
+            if instance.instance_id not in kept:
+                log.warning("ending %s, which no record owns", instance.instance_id)
+                await provider.terminate(instance.provider_id)
+                ended.append(instance.instance_id)
+    return ended

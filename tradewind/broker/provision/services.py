@@ -1,0 +1,80 @@
+"""What every driver works with: the record, the clock, the providers, and where orders go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from tradewind.broker.provider import Provider
+from tradewind.broker.provision.boundary import Boundary, no_boundary
+from tradewind.broker.store.database import Store
+from tradewind.broker.store.ledger import Ledger, Order
+
+T = TypeVar("T")
+Clock = Callable[[], float]
+log = logging.getLogger("tradewind.broker")
+
+
+class Services:
+    """One daemon's outside world, passed in. `dispatch` is set by whoever owns the drivers."""
+
+    def __init__(
+        self, store: Store, providers: Mapping[str, Provider], *, clock: Clock, boundary: Boundary = no_boundary
+    ) -> None:
+        self.store = store
+        self.providers = providers
+        self.clock = clock
+        self.boundary = boundary
+        self.dispatch: Callable[[Order], None] = lambda _order: None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def data_dir(self) -> str:
+        """The data directory."""
+        return self.store.data_dir
+
+    def path(self, *parts: str) -> str:
+        """A path below the data directory."""
+        return os.path.join(self.store.data_dir, *parts)
+
+    def now(self) -> float:
+        """The Unix second, to the millisecond: what rows hold, so that sums over them are exact."""
+        return round(self.clock(), 3)
+
+    async def apply(self, work: Callable[[Ledger], T]) -> T:
+        """What `work` returns once its transaction is on disk; its orders have been handed to the drivers.
+
+        A caller that is cancelled meanwhile does not keep the orders from being handed over.
+        """
+        return await asyncio.shield(self.spawn(self._apply(work), "apply"))
+
+    async def _apply(self, work: Callable[[Ledger], T]) -> T:
+        now = self.now()
+
+        def transaction(connection: Connection) -> tuple[T, list[Order]]:
+            ledger = Ledger(connection, now)
+            return work(ledger), ledger.orders
+
+        value, orders = await self.store.transact(transaction)
+        for order in orders:
+            self.dispatch(order)
+        return value
+
+    def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """A task that is held until it ends."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def stop(self) -> None:
+        """Cancel whatever still runs, and wait for it."""
+        while tasks := [task for task in self._tasks if task is not asyncio.current_task()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

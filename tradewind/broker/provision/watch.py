@@ -1,0 +1,282 @@
+"""Watches a cluster's instances and agents, takes in what agents tell, keeps leases, and says what is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
+
+from tradewind.agent import protocol
+from tradewind.broker.lifecycle import cluster as cm
+from tradewind.broker.lifecycle import cluster_job as jm
+from tradewind.broker.lifecycle.machine import Event, IllegalMove
+from tradewind.broker.provider import Instance, ProviderError
+from tradewind.broker.provision.agent_client import AgentError
+from tradewind.broker.provision.failover import block_for_loss
+from tradewind.broker.provision.gang import LEASE_S
+from tradewind.broker.provision.node import Node
+from tradewind.broker.provision.services import Services, log
+from tradewind.broker.store import rows
+from tradewind.broker.store.ledger import Ledger
+from tradewind.broker.store.records import InstanceRow
+
+HEARTBEAT_S = 5.0
+SILENCE_S = 20.0  # an agent on a machine that is busy to the brim still answers within this
+LEASE_RENEWAL_S = 300.0
+DEATH_SETTLES_S = 0.4  # an agent's connection ends a moment before its machine is seen to be dead
+_LIVE = frozenset({"PROVISIONING", "BOOTSTRAPPING", "UP", "STOPPED", "PREEMPTED", "FAILED", "TERMINATING"})
+
+
+class _Watching(Protocol):
+    async def watch(self, instance: Instance) -> str: ...
+
+
+class Watch:
+    """What is known of the instances of one cluster as it happens."""
+
+    def __init__(self, services: Services, cluster_id: int, nodes: dict[str, Node]) -> None:
+        self._services = services
+        self._cluster_id = cluster_id
+        self._nodes = nodes
+        self._instances: dict[str, asyncio.Task[None]] = {}
+
+    # -- instances --------------------------------------------------------------------------------------------------------------------
+
+    def watch_instance(self, row: InstanceRow) -> None:
+        """From now on its end is noticed; providers that cannot tell are asked every few seconds."""
+        task = self._instances.get(row.id)
+        if task is None or task.done():
+            self._instances[row.id] = self._services.spawn(self._watch_instance(row), f"watch-{row.id}")
+
+    async def _watch_instance(self, row: InstanceRow) -> None:
+        provider = self._services.providers[row.provider]
+        instance = Instance(
+            instance_id=row.id, provider_id=row.provider_id, state="RUNNING", address=row.address, tags=row.tags
+        )
+        if hasattr(provider, "watch"):
+            why = await cast("_Watching", provider).watch(instance)
+        else:
+            why = await self._poll(row)
+        await self.instance_gone(row.id, why or "it ended")
+
+    async def _poll(self, row: InstanceRow) -> str:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            gone = await self._why_not_running(row)
+            if gone is not None:
+                return gone
+
+    async def _why_not_running(self, row: InstanceRow) -> str | None:
+        """Why the instance does not run, by its provider's own list; None while it runs or the provider does not answer."""
+        try:
+            found = await self._services.providers[row.provider].describe(row.tags)
+        except ProviderError as error:
+            log.warning("asking for %s: %s", row.id, error)
+            return None
+        for instance in found:
+            if instance.state in {"RUNNING", "PENDING"}:
+                return None
+            return instance.reason or f"it is {instance.state.lower()}"
+        return "its provider does not list it any more"
+
+    async def look_for_losses(self, instances: Sequence[InstanceRow]) -> bool:
+        """Whether any of them is gone; those that are have been reported."""
+        reasons = await asyncio.gather(*(self._why_not_running(row) for row in instances))
+        for row, why in zip(instances, reasons, strict=True):
+            if why is not None:
+                await self.instance_gone(row.id, why)
+        return any(why is not None for why in reasons)
+
+    async def instance_gone(self, instance_id: str, why: str) -> None:
+        """The record knows of the loss, its place is blocked for a while, and the cluster has been told; once, whoever notices first."""
+        cause = f"instance/{instance_id}"
+
+        def lose(ledger: Ledger) -> None:
+            row = rows.instance(ledger.connection, instance_id)
+            cluster = rows.cluster(ledger.connection, self._cluster_id)
+            if row is None or cluster is None or row.state != "RUNNING" or row.ended_unix is not None:
+                return
+            ledger.instance_lost(instance_id, reason=why, cause=cause)
+            block = block_for_loss(
+                row.offer, use_spot=row.use_spot, why=why, rehearse=cluster.options.rehearse, now=ledger.now
+            )
+            rows.insert_block(ledger.connection, block)
+            if cluster.state in _LIVE and row.tries == cluster.tries:
+                ledger.cluster_event(cluster.id, cm.InstanceLost(cause=cause, instance_id=instance_id, why=why))
+
+        await self._services.apply(lose)
+        node = self._nodes.pop(instance_id, None)
+        if node is not None:
+            await node.close()
+
+    # -- agents -----------------------------------------------------------------------------------------------------------------------
+
+    def watch_node(self, node: Node) -> None:
+        """From now on what its agent tells is taken in, its lease is kept, and its silence is noticed."""
+        node.tasks.append(self._services.spawn(self._pump(node), f"events-{node.row.id}"))
+        node.tasks.append(self._services.spawn(self._keep(node), f"keep-{node.row.id}"))
+
+    async def _pump(self, node: Node) -> None:
+        why = "its connection ended"
+        try:
+            async with contextlib.aclosing(cast("Any", node.client.subscribe(node.seen_seq))) as told:
+                async for event in told:
+                    await self._take_in(node, event)
+        except AgentError as error:
+            why = str(error)
+        await self.agent_gone(node.row.id, why)
+
+    async def _keep(self, node: Node) -> None:
+        renewed = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                if loop.time() - renewed >= LEASE_RENEWAL_S or not renewed:
+                    await self._renew(node)
+                    renewed = loop.time()
+                await asyncio.sleep(HEARTBEAT_S)
+                await asyncio.wait_for(node.client.call(protocol.ListJobs()), SILENCE_S)
+            except TimeoutError:
+                break
+            except (AgentError, ProviderError) as error:
+                log.info("%s: %s", node.row.id, error)
+                return  # the pump has seen the same, and says so
+        await self.agent_gone(node.row.id, f"its agent was silent for {SILENCE_S:.0f} s")
+
+    async def _renew(self, node: Node) -> None:
+        until = self._services.now() + LEASE_S
+        await asyncio.wait_for(node.client.call(protocol.RenewLease(until_unix=until)), SILENCE_S)
+        await self._services.providers[node.row.provider].lease(node.row.provider_id, until)
+
+        def renew(ledger: Ledger) -> None:
+            rows.update_instance(ledger.connection, node.row.id, lease_until_unix=until)
+
+        await self._services.apply(renew)
+
+    async def agent_gone(self, instance_id: str, why: str) -> None:
+        """The cluster has been told that the agent, or its whole instance, is lost."""
+        task = self._instances.get(instance_id)
+        if task is not None:
+            await asyncio.wait([task], timeout=DEATH_SETTLES_S)
+        row = self._services.store.read(lambda c: rows.instance(c, instance_id))
+        if row is None or row.state != "RUNNING" or row.ended_unix is not None:
+            return
+        gone = await self._why_not_running(row)
+        if gone is not None:
+            await self.instance_gone(instance_id, gone)
+            return
+        cause = f"instance/{instance_id}"
+
+        def lose(ledger: Ledger) -> None:
+            known = rows.instance(ledger.connection, instance_id)
+            cluster = rows.cluster(ledger.connection, self._cluster_id)
+            if known is None or cluster is None or known.state != "RUNNING" or cluster.tries != known.tries:
+                return
+            with contextlib.suppress(IllegalMove):
+                ledger.cluster_event(cluster.id, cm.AgentLost(cause=cause, instance_id=instance_id, why=why))
+
+        node = self._nodes.pop(instance_id, None)
+        await self._services.apply(lose)
+        if node is not None:
+            await node.close()
+
+    # -- what agents tell -------------------------------------------------------------------------------------------------------------
+
+    async def _take_in(self, node: Node, event: protocol.AgentEvent) -> None:
+        def take(ledger: Ledger) -> None:
+            row = rows.instance(ledger.connection, node.row.id)
+            if row is None or event.seq <= row.agent_seq:
+                return
+            rows.update_instance(ledger.connection, row.id, agent_seq=event.seq)
+            try:
+                self._apply_fact(ledger, row, event)
+            except (IllegalMove, LookupError) as late:
+                log.info("%s: event %d came too late: %s", row.id, event.seq, late)
+
+        try:
+            await self._services.apply(take)
+        except Exception:
+            # One event that cannot be taken in must not stop those after it.
+            log.exception("%s: event %d could not be taken in", node.row.id, event.seq)
+        node.saw(event.seq)
+
+    def _apply_fact(self, ledger: Ledger, row: InstanceRow, event: protocol.AgentEvent) -> None:
+        cause = f"agent/{row.id}/{event.seq}"
+        fact = event.fact
+        match fact:
+            case protocol.JobStarted():
+                started = jm.PhaseStarted(cause=cause, rank=row.rank, phase=fact.phase)
+                self._job_event(ledger, fact.job_id, started)
+            case protocol.JobEnded():
+                self._job_event(ledger, fact.job_id, _ended(fact, row.rank, cause))
+            case protocol.RuntimeLost():
+                why = f"the runtime's {fact.process} on rank {row.rank} died: {fact.why}"
+                ledger.cluster_event(self._cluster_id, cm.RuntimeLost(cause=cause, instance_id=row.id, why=why))
+            case protocol.CheckpointSynced():
+                self._job_fact(ledger, fact.job_id, "checkpoint synced", cause, row, name=fact.name, bytes=fact.bytes)
+            case protocol.Restored():
+                found = {"entries": fact.entries, "newest": fact.newest}
+                self._job_fact(ledger, fact.job_id, "checkpoint restored", cause, row, **found)
+            case protocol.Notice():
+                self._instance_fact(ledger, row, "notice", cause, seconds_left=fact.seconds_left)
+            case protocol.LeaseExpired():
+                self._instance_fact(ledger, row, "lease expired", cause)
+
+    def _job_event(self, ledger: Ledger, key: str, event: Event) -> None:
+        cluster_id, job_id = split_key(key)
+        if cluster_id == self._cluster_id:
+            ledger.job_event(cluster_id, job_id, event)
+
+    def _job_fact(self, ledger: Ledger, key: str, kind: str, cause: str, row: InstanceRow, **data: Any) -> None:
+        cluster_id, job_id = split_key(key)
+        job = rows.job(ledger.connection, cluster_id, job_id)
+        cluster = rows.cluster(ledger.connection, cluster_id)
+        if job is None or cluster is None:
+            return
+        ledger.record(
+            f"{cluster.subject}/job/{job_id}",
+            kind,
+            cause,
+            {"rank": row.rank, **data},
+            cluster_id=cluster_id,
+            managed_job_id=job.managed_job_id,
+        )
+
+    def _instance_fact(self, ledger: Ledger, row: InstanceRow, kind: str, cause: str, **data: Any) -> None:
+        cluster = rows.cluster(ledger.connection, row.cluster_id)
+        owner = None if cluster is None else cluster.managed_job_id
+        ledger.record(f"instance/{row.id}", kind, cause, data, cluster_id=row.cluster_id, managed_job_id=owner)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        for task in self._instances.values():
+            if task is not asyncio.current_task():
+                task.cancel()
+        self._instances.clear()
+
+
+def split_key(key: str) -> tuple[int, int]:
+    """Cluster and job of a job's key. Raises LookupError when it is none of ours."""
+    cluster, separator, job = key.partition("-")
+    if not (separator and cluster.isdigit() and job.isdigit()):
+        raise LookupError(f"{key!r} is no job of this daemon")
+    return int(cluster), int(job)
+
+
+def _ended(fact: protocol.JobEnded, rank: int, cause: str) -> Event:
+    if fact.state == "LOST":
+        return jm.GangLost(cause=cause, kind="agent", why=f"the agent on rank {rank} was restarted")
+    how = f"was ended by signal {fact.signal}" if fact.signal else f"exited with code {fact.exit_code}"
+    tail = fact.last_lines.strip()
+    why = f"{fact.phase} on rank {rank} {how}" + (f"; its last output:\n{tail}" if tail else "")
+    failed = fact.state not in {"SUCCEEDED", "CANCELLED"}
+    return jm.PhaseEnded(
+        cause=cause,
+        rank=rank,
+        phase=fact.phase,
+        result="FAILED" if failed else ("SUCCEEDED" if fact.state == "SUCCEEDED" else "CANCELLED"),
+        exit_code=fact.exit_code,
+        signal=fact.signal,
+        why=why if failed else "",
+    )
