@@ -1,0 +1,239 @@
+"""The SQL of this room, all of it: an OfferFilter as conditions on types, places and prices, and the walk that answers it soonest."""
+
+# ruff: noqa: S608  every value travels as a parameter; the texts that are joined are all written here
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tradewind.catalog.filter import OfferFilter, PlacePattern
+
+Parameter = str | float | int
+
+COUNT_TOLERANCE = 0.002  # clouds print a third of a device as 0.333
+
+_OFFER = """p.cloud, p.region, p.zone, t.instance_type, t.arch, t.vcpus, t.memory_gib, t.accelerator, t.accelerator_count,
+  t.accelerator_memory_gib, o.ondemand, o.spot, v.basis, v.spot_basis, v.date, p.restricted, t.burstable, o.risk, v.spot_date"""
+_JOINED = "JOIN types t ON t.id = o.type JOIN places p ON p.id = o.place JOIN provenances v ON v.id = o.provenance"
+
+
+@dataclass
+class Condition:
+    """A conjunction with its parameters, in step."""
+
+    parts: list[str] = field(default_factory=list)
+    parameters: list[Parameter] = field(default_factory=list)
+
+    def add(self, part: str, *parameters: Parameter) -> None:
+        self.parts.append(part)
+        self.parameters.extend(parameters)
+
+    @property
+    def text(self) -> str:
+        return " AND ".join(self.parts) or "1"
+
+
+@dataclass(frozen=True)
+class Query:
+    """A statement and its parameters."""
+
+    text: str
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """A filter over the three tables. `market` is the price column, None when either market will do."""
+
+    types: Condition
+    places: Condition
+    prices: Condition
+    market: str | None
+
+
+def conditions(wanted: OfferFilter, zone_regions: Sequence[tuple[str, str]] = ()) -> Conditions:
+    """`wanted` as conditions; `zone_regions` are the (cloud, region) pairs that have `wanted.zone`, for the regional offers there."""
+    types, places, prices = Condition(), Condition(), Condition()
+    if wanted.clouds:
+        marks = ", ".join("?" * len(wanted.clouds))
+        types.add(f"cloud IN ({marks})", *wanted.clouds)
+        places.add(f"cloud IN ({marks})", *wanted.clouds)
+    _add_type(wanted, types)
+    if wanted.region is not None:
+        places.add("lower(region) = ?", wanted.region.lower())
+    if wanted.zone is not None:
+        pairs = " OR ".join(["(cloud = ? AND region = ?)"] * len(zone_regions)) or "0"
+        places.add(
+            f"(lower(zone) = ? OR (zone = '' AND ({pairs})))",
+            wanted.zone.lower(),
+            *(x for pair in zone_regions for x in pair),
+        )
+    if not wanted.restricted:
+        places.add("NOT restricted")
+    for pattern in wanted.excluded:
+        _exclude(pattern, types, places, prices)
+    market = {True: "spot", False: "ondemand", None: None}[wanted.use_spot]
+    if market is not None:
+        prices.add(f"o.{market} IS NOT NULL")
+    if wanted.max_price_usd_h is not None:
+        price = f"o.{market}" if market else "coalesce(o.ondemand, o.spot)"
+        prices.add(f"{price} <= ?", wanted.max_price_usd_h)
+    return Conditions(types, places, prices, market)
+
+
+def _add_type(wanted: OfferFilter, types: Condition) -> None:
+    limits = {
+        "vcpus >= ?": wanted.min_vcpus,
+        "vcpus <= ?": wanted.max_vcpus,
+        "memory_gib >= ?": wanted.min_memory_gib,
+        "memory_gib <= ?": wanted.max_memory_gib,
+        "memory_gib >= vcpus * ?": wanted.min_memory_gib_per_vcpu,
+    }
+    for part, limit in limits.items():
+        if limit is not None:
+            types.add(part, limit)
+    if wanted.instance_type is not None:
+        types.add("lower(instance_type) = ?", wanted.instance_type.lower())
+    if wanted.archs:
+        types.add(f"arch IN ({', '.join('?' * len(wanted.archs))})", *wanted.archs)
+    if wanted.accelerator is not None:
+        types.add("accelerator = ?", wanted.accelerator)
+    if wanted.accelerator_count is not None:
+        types.add(
+            "accelerator_count BETWEEN ? AND ?",
+            wanted.accelerator_count - COUNT_TOLERANCE,
+            wanted.accelerator_count + COUNT_TOLERANCE,
+        )
+    if wanted.no_accelerator:
+        types.add("accelerator = ''")
+    if not wanted.burstable:
+        types.add("NOT burstable")
+
+
+def _exclude(pattern: PlacePattern, types: Condition, places: Condition, prices: Condition) -> None:
+    where = {"cloud": pattern.cloud, "region": pattern.region, "zone": pattern.zone}
+    place = Condition()
+    for column, value in where.items():
+        if value:
+            place.add(f"{column} = ?", value)
+    if not pattern.instance_type:
+        places.add(f"NOT ({place.text})" if place.parts else "0", *place.parameters)
+    elif not place.parts:
+        types.add("instance_type != ?", pattern.instance_type)
+    else:
+        prices.add(
+            f"NOT (o.type IN (SELECT id FROM types WHERE instance_type = ?) AND o.place IN (SELECT id FROM places WHERE {place.text}))",
+            pattern.instance_type,
+            *place.parameters,
+        )
+
+
+def estimate(found: Conditions) -> Query:
+    """Two upper bounds on the number of offers that match: by type alone and by place alone. Both tables are small."""
+    text = (
+        f"SELECT (SELECT coalesce(sum(offers), 0) FROM types WHERE {found.types.text}),"
+        f" (SELECT coalesce(sum(offers), 0) FROM places WHERE {found.places.text})"
+    )
+    return Query(text, (*found.types.parameters, *found.places.parameters))
+
+
+def _matching(found: Conditions, walk: str) -> tuple[str, list[Parameter]]:
+    """FROM and WHERE over prices `o`. The unary plus keeps SQLite from choosing another index than the walk's."""
+    plus = {"type": ("", "+"), "place": ("+", ""), "price": ("+", "+")}[walk]
+    index = {
+        "type": "",
+        "place": f"INDEXED BY by_place_{found.market or 'ondemand'}",
+        "price": f"INDEXED BY by_{found.market or 'ondemand'}",
+    }[walk]
+    text = (
+        f"prices o {index} WHERE {plus[0]}o.type IN (SELECT id FROM types WHERE {found.types.text})"
+        f" AND {plus[1]}o.place IN (SELECT id FROM places WHERE {found.places.text}) AND {found.prices.text}"
+    )
+    return text, [*found.types.parameters, *found.places.parameters, *found.prices.parameters]
+
+
+def by_price(found: Conditions, walk: str, limit: int | None) -> Query:
+    """The offers that match, cheapest first in the market (on demand if there is none), ties by place and then by type."""
+    source, parameters = _matching(found, walk)
+    order = f"o.{found.market or 'ondemand'}, o.place, o.type"
+    text = f"SELECT {_OFFER} FROM (SELECT o.* FROM {source} ORDER BY {order} LIMIT ?) o {_JOINED} ORDER BY {order}"
+    return Query(text, (*parameters, -1 if limit is None else limit))
+
+
+def in_market(found: Conditions, market: str, *, without: str | None = None) -> Conditions:
+    """The same, narrowed to offers with a price in `market`, and with none in the market `without`."""
+    prices = Condition([*found.prices.parts, f"o.{market} IS NOT NULL"], list(found.prices.parameters))
+    if without is not None:
+        prices.add(f"o.{without} IS NULL")
+    return Conditions(found.types, found.places, prices, market)
+
+
+def by_name(found: Conditions, walk: str, limit: int | None) -> Query:
+    """The offers that match by place, then by type."""
+    source, parameters = _matching(found, walk)
+    text = f"SELECT {_OFFER} FROM (SELECT o.* FROM {source} ORDER BY o.place, o.type LIMIT ?) o {_JOINED} ORDER BY o.place, o.type"
+    return Query(text, (*parameters, -1 if limit is None else limit))
+
+
+def counted(found: Conditions, walk: str) -> Query:
+    """How many offers match."""
+    source, parameters = _matching(found, walk)
+    return Query(f"SELECT count(*) FROM {source}", tuple(parameters))
+
+
+def cheapest_by_place(found: Conditions, walk: str) -> Query:
+    """Every offer that matches and costs least in its place (all that tie); needs a market. `walk` "type" for few matches, else "place"."""
+    market = found.market
+    if walk == "type":
+        source, parameters = _matching(found, "type")
+        least = f"SELECT o.place AS place, min(o.{market}) AS price FROM {source} GROUP BY o.place"
+    else:  # in each place the index runs from the cheapest offer up to the first that matches
+        least = (
+            f"SELECT p.id AS place, (SELECT o.{market} FROM prices o INDEXED BY by_place_{market} WHERE o.place = p.id AND {found.prices.text}"
+            f" AND +o.type IN (SELECT id FROM types WHERE {found.types.text}) ORDER BY o.{market} LIMIT 1) AS price"
+            f" FROM places p WHERE {found.places.text} LIMIT -1"  # a limit keeps SQLite from flattening it
+        )
+        parameters = [*found.prices.parameters, *found.types.parameters, *found.places.parameters]
+    text = (
+        f"SELECT {_OFFER} FROM ({least}) m CROSS JOIN prices o INDEXED BY by_place_{market} ON o.place = m.place AND o.{market} = m.price"
+        f" {_JOINED} WHERE +o.type IN (SELECT id FROM types WHERE {found.types.text}) AND {found.prices.text} ORDER BY o.place, o.type"
+    )
+    return Query(text, (*parameters, *found.types.parameters, *found.prices.parameters))
+
+
+def one_offer(cloud: str, region: str, zone: str, instance_type: str) -> Query:
+    """The offer of exactly this place and type."""
+    text = (
+        f"SELECT {_OFFER} FROM prices o {_JOINED} WHERE o.type IN (SELECT id FROM types WHERE cloud = ? AND instance_type = ?)"
+        " AND o.place IN (SELECT id FROM places WHERE cloud = ? AND region = ? AND zone = ?)"
+    )
+    return Query(text, (cloud, instance_type, cloud, region, zone))
+
+
+CLOUDS = Query("SELECT DISTINCT cloud FROM places ORDER BY cloud")
+ACCELERATORS = Query("SELECT DISTINCT accelerator FROM types WHERE accelerator != '' ORDER BY accelerator")
+OFFERS = Query("SELECT count(*) FROM prices")
+
+
+def regions_of(cloud: str) -> Query:
+    """The regions of a cloud that have offers."""
+    return Query("SELECT DISTINCT region FROM places WHERE cloud = ? ORDER BY region", (cloud,))
+
+
+def zones_of(cloud: str, region: str) -> Query:
+    """The zones of a region that have offers of their own."""
+    return Query("SELECT zone FROM places WHERE cloud = ? AND region = ? AND zone != '' ORDER BY zone", (cloud, region))
+
+
+def instance_types_of(clouds: Sequence[str]) -> Query:
+    """The instance types that these clouds (all, if none) sell."""
+    where = f"WHERE cloud IN ({', '.join('?' * len(clouds))})" if clouds else ""
+    return Query(f"SELECT DISTINCT instance_type FROM types {where} ORDER BY instance_type", tuple(clouds))
+
+
+def counts_of(accelerator: str) -> Query:
+    """The counts in which an accelerator is sold."""
+    return Query(
+        "SELECT DISTINCT accelerator_count FROM types WHERE accelerator = ? ORDER BY accelerator_count", (accelerator,)
+    )

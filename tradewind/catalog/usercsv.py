@@ -1,0 +1,138 @@
+"""A catalog that a person supplies: a CSV (also .gz) in the facts' offer schema. Its prices are taken at their word, never quarantined."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import zlib
+
+from tradewind.catalog.access import is_burstable, is_restricted
+from tradewind.catalog.errors import CatalogError
+from tradewind.catalog.offer import Offer
+
+COLUMNS = (
+    "cloud", "instance_type", "arch", "vcpus", "memory_gib", "accelerator", "accelerator_count", "accelerator_memory_gib", "region", "zone",
+    "price_ondemand_usd_h", "price_spot_usd_h",
+)  # fmt: skip
+_OPTIONAL = frozenset({"accelerator", "accelerator_count", "accelerator_memory_gib", "zone", "price_spot_usd_h"})
+_MAX_BYTES = 512_000_000
+_SHOWN = 3
+
+
+def read_bytes(path: str) -> bytes:
+    """The file's contents, unpacked if gzipped. Raises CatalogError when they cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+        if data[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
+                data = unpacked.read(_MAX_BYTES + 1)
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise CatalogError(f"{path}: the catalog cannot be read: {what.lower()}") from error
+    except (EOFError, zlib.error) as error:
+        raise CatalogError(f"{path}: the catalog's compression is damaged ({error}); pack it again") from error
+    if len(data) > _MAX_BYTES:
+        raise CatalogError(f"{path}: the catalog is larger than {_MAX_BYTES // 1_000_000} MB; split it")
+    return data
+
+
+def parse_offers(data: bytes, path: str) -> list[Offer]:
+    """The offers in the CSV text `data`. Raises CatalogError naming the lines that cannot be used; `path` names the file in it."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise CatalogError(f"{path}:{line}: the catalog is not UTF-8; save it as UTF-8") from error
+    rows = csv.reader(io.StringIO(text, newline=""))
+    header = [name.strip() for name in next(rows, [])]
+    _check_header(header, path)
+    offers: list[Offer] = []
+    problems: list[str] = []
+    lines: dict[tuple[str, str, str, str], int] = {}
+    try:
+        for row in rows:
+            if not row:
+                continue
+            try:
+                offers.append(_offer(row, header, lines, rows.line_num))
+            except ValueError as error:
+                problems.append(f"line {rows.line_num}: {error}")
+    except csv.Error as error:
+        problems.append(f"line {rows.line_num}: {error}")
+    if problems:
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        what = "1 row cannot" if len(problems) == 1 else f"{len(problems)} rows cannot"
+        raise CatalogError(f"{path}: {what} be used: {'; '.join(problems[:_SHOWN])}{more}")
+    if not offers:
+        raise CatalogError(f"{path}: the catalog holds no offers")
+    return offers
+
+
+def _check_header(header: list[str], path: str) -> None:
+    missing = [name for name in COLUMNS if name not in header and name not in _OPTIONAL]
+    if missing:
+        raise CatalogError(
+            f"{path}:1: the catalog lacks the column {', '.join(missing)}; its first line must be {','.join(COLUMNS)}"
+        )
+    unknown = [name for name in header if name not in COLUMNS]
+    if unknown:
+        raise CatalogError(
+            f"{path}:1: the catalog has the unknown column {', '.join(map(repr, unknown))}; the columns are {','.join(COLUMNS)}"
+        )
+    if len(set(header)) != len(header):
+        raise CatalogError(f"{path}:1: the catalog has a column twice")
+
+
+def _offer(row: list[str], header: list[str], lines: dict[tuple[str, str, str, str], int], line: int) -> Offer:
+    if len(row) != len(header):
+        raise ValueError(f"{len(row)} cells where the header has {len(header)}")
+    cells = dict.fromkeys(COLUMNS, "") | {name: cell.strip() for name, cell in zip(header, row, strict=True)}
+    for name in ("cloud", "region", "instance_type"):
+        if not cells[name]:
+            raise ValueError(f"{name} is empty")
+    arch = cells["arch"] or "x86_64"
+    if arch not in {"x86_64", "arm64"}:
+        raise ValueError(f"arch {arch!r} is neither x86_64 nor arm64")
+    count = _amount(cells, "accelerator_count")
+    if (count or 0) > 0 and not cells["accelerator"]:
+        raise ValueError("accelerator_count without an accelerator")
+    ondemand, spot = _amount(cells, "price_ondemand_usd_h"), _amount(cells, "price_spot_usd_h")
+    if ondemand is None and spot is None:
+        raise ValueError("no price")
+    cloud = cells["cloud"].lower()
+    key = (cloud, cells["region"], cells["zone"], cells["instance_type"])
+    first = lines.setdefault(key, line)
+    if first != line:
+        raise ValueError(f"the same offer as line {first}")
+    return Offer(
+        cloud=cloud,
+        region=cells["region"],
+        zone=cells["zone"],
+        instance_type=cells["instance_type"],
+        arch=arch,
+        vcpus=_amount(cells, "vcpus"),
+        memory_gib=_amount(cells, "memory_gib"),
+        accelerator=cells["accelerator"],
+        accelerator_count=(1.0 if count is None else count) if cells["accelerator"] else 0.0,
+        accelerator_memory_gib=_amount(cells, "accelerator_memory_gib"),
+        price_ondemand_usd_h=ondemand,
+        price_spot_usd_h=spot,
+        restricted=is_restricted(cloud, cells["region"]),
+        burstable=is_burstable(cloud, cells["instance_type"]),
+    )
+
+
+def _amount(cells: dict[str, str], name: str) -> float | None:
+    text = cells[name]
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} {text!r} is no amount")
+    return value
