@@ -8,16 +8,29 @@ from tradewind.broker.provider import Blocked, Kind, ProviderError, Scope
 
 CLOUD = "local"
 
-Code = Literal["unsupported", "no-such-instance", "ended", "start-failed", "disk", "bad-request", "time-out"]
+Code = Literal[
+    "unsupported",
+    "no-such-instance",
+    "ended",
+    "start-failed",
+    "no-capacity",
+    "disk",
+    "not-yours",
+    "bad-request",
+    "time-out",
+]
+_FOR_GOOD_S = 365 * 86_400.0  # a finite second, so that it can be written as JSON
 
 # code -> what it is, what it covers, and for how many seconds trying again is useless
 _MEANING: dict[str, tuple[Kind, Scope, float]] = {
-    "unsupported": ("fatal", "cloud", float("inf")),
+    "unsupported": ("fatal", "cloud", _FOR_GOOD_S),
     "no-such-instance": ("request", "cloud", 0),
     "ended": ("request", "cloud", 0),
     "start-failed": ("transient", "cloud", 1),
-    "disk": ("capacity", "cloud", 60),
-    "bad-request": ("request", "cloud", float("inf")),
+    "no-capacity": ("capacity", "zone", 300),
+    "disk": ("capacity", "region", 60),
+    "not-yours": ("permission", "cloud", _FOR_GOOD_S),
+    "bad-request": ("request", "cloud", _FOR_GOOD_S),
     "time-out": ("transient", "cloud", 1),
 }
 
@@ -29,5 +42,5 @@ def refusal(code: Code, message: str) -> ProviderError:
 
 def classify(error: ProviderError, now_unix: float) -> Blocked:
     """What the error covers and until when; a code that this provider never gives is fatal."""
-    kind, scope, seconds = _MEANING.get(error.code, ("fatal", "cloud", float("inf")))
-    return Blocked(kind=kind, scope=scope, why=error.message, until_unix=now_unix + seconds)
+    kind, scope, seconds = _MEANING.get(error.code, ("fatal", "cloud", _FOR_GOOD_S))
+    return Blocked(kind=kind, scope=scope, why=str(error), until_unix=now_unix + seconds)

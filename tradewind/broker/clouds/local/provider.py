@@ -9,7 +9,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tradewind.broker.clouds.local import errors
 from tradewind.broker.clouds.local.containment import MARK, Containment, best_containment, contained, end_processes
@@ -48,9 +48,17 @@ class LocalProvider:
 
     name = errors.CLOUD
 
-    def __init__(self, instances_dir: str, *, containment: Containment | None = None) -> None:
+    def __init__(
+        self,
+        instances_dir: str,
+        *,
+        containment: Containment | None = None,
+        refuses: Callable[[LaunchRequest], str | None] | None = None,
+    ) -> None:
+        """`containment` None takes the strongest that works here. `refuses` plays a market without capacity: a sentence refuses a launch."""
         self._root = os.path.abspath(instances_dir)
         self._containment = containment
+        self._refuses = refuses
         self._launching = asyncio.Lock()
         self._children: dict[str, int] = {}  # hosts started by this process, for reaping
 
@@ -77,6 +85,8 @@ class LocalProvider:
                 raise refusal(
                     "bad-request", f"instance {request.instance_id} exists and was launched with another token"
                 )
+            if intent is None and self._refuses is not None and (why := self._refuses(request)):
+                raise refusal("no-capacity", why)
             if intent is None or not directory.has_started():
                 await asyncio.to_thread(self._start, directory, way, request, token, intent)
         await self._until_started(directory)
@@ -85,6 +95,7 @@ class LocalProvider:
     async def describe(self, tags: Mapping[str, str]) -> list[Instance]:
         """Every instance that carries all of `tags`; an ended one is listed until it is terminated."""
         self._reap()
+        self._make_root()
         found = []
         for instance_id in instance_ids(self._root):
             directory = InstanceDirectory(self._root, instance_id)
@@ -168,7 +179,7 @@ class LocalProvider:
         os.makedirs(self._root, mode=0o700, exist_ok=True)
         state = os.stat(self._root)
         if state.st_uid != os.geteuid():
-            raise refusal("bad-request", f"{self._root} belongs to another user; use a directory of your own")
+            raise refusal("not-yours", f"{self._root} belongs to another user; use a directory of your own")
         if stat.S_IMODE(state.st_mode) & 0o077:
             os.chmod(self._root, 0o700)
 
@@ -247,6 +258,7 @@ class LocalProvider:
             state=("RUNNING" if directory.has_started() else "PENDING") if lives else "TERMINATED",
             address=intent.address,
             tags=intent.request.tags,
+            zone=intent.request.offer.zone,
             reason="" if lives else directory.why_ended(),
         )
 
