@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sqlite3
 from collections.abc import Callable
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tradewind.catalog import query
-from tradewind.catalog.accelerators import resolve
 from tradewind.catalog.cache import open_database
 from tradewind.catalog.errors import UnknownNameError
 from tradewind.catalog.filter import OfferFilter
 from tradewind.catalog.offer import Offer
-from tradewind.catalog.quarantine import Quarantined
 from tradewind.catalog.region import Region
 from tradewind.catalog.regions import read_quarantined, read_regions
 from tradewind.catalog.snapshot import read_manifest, read_tables
-from tradewind.catalog.tables import Tables, split
-from tradewind.catalog.usercsv import parse_offers, read_bytes
+from tradewind.catalog.tables import Tables
+
+if TYPE_CHECKING:
+    from tradewind.catalog.quarantine import Quarantined
 
 Order = Literal["price", "name"]
 
@@ -37,6 +36,11 @@ def open_catalog(path: str | None = None) -> Catalog:
     if path is None:
         manifest = read_manifest()
         return Catalog(manifest.digest, read_tables, source="shipped", date=manifest.date)
+    import hashlib  # a person's own catalog is the rare case
+
+    from tradewind.catalog.tables import split
+    from tradewind.catalog.usercsv import parse_offers, read_bytes
+
     data = read_bytes(path)
     digest = hashlib.sha256(b"user catalog\0" + data).hexdigest()
     return Catalog(digest, lambda: split(parse_offers(data, path)), source=path, date="")
@@ -149,6 +153,8 @@ class Catalog:
 
     def resolve_accelerator(self, name: str, count: float = 1) -> tuple[str, float]:
         """The canonical name and number of devices that a person means by `name` and `count`; see `accelerators.resolve`."""
+        from tradewind.catalog.accelerators import resolve
+
         return resolve(name, count, self.accelerator_names())
 
     def check_names(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from statistics import median
 
 import msgspec
 
@@ -26,6 +25,8 @@ def quarantine(offers: Iterable[Offer]) -> tuple[list[Offer], list[Quarantined]]
     A region counts once, however many zones it has. Both prices of such an offer go: the spot price is made from the same error. Spot
     prices alone are never judged; they do differ by five times between regions. Order is kept.
     """
+    from statistics import median  # the build alone needs it; the value below is read at run time
+
     everything = list(offers)
     by_type: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for offer in everything:

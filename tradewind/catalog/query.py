@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from tradewind.catalog.filter import OfferFilter, PlacePattern
 
@@ -18,12 +19,11 @@ _OFFER = """p.cloud, p.region, p.zone, t.instance_type, t.arch, t.vcpus, t.memor
 _JOINED = "JOIN types t ON t.id = o.type JOIN places p ON p.id = o.place JOIN provenances v ON v.id = o.provenance"
 
 
-@dataclass
-class Condition:
+class Condition(msgspec.Struct):
     """A conjunction with its parameters, in step."""
 
-    parts: list[str] = field(default_factory=list)
-    parameters: list[Parameter] = field(default_factory=list)
+    parts: list[str] = []
+    parameters: list[Parameter] = []
 
     def add(self, part: str, *parameters: Parameter) -> None:
         self.parts.append(part)
@@ -34,16 +34,14 @@ class Condition:
         return " AND ".join(self.parts) or "1"
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """A statement and its parameters."""
 
     text: str
     parameters: tuple[Parameter, ...] = ()
 
 
-@dataclass(frozen=True)
-class Conditions:
+class Conditions(msgspec.Struct, frozen=True):
     """A filter over the three tables. `market` is the price column, None when either market will do."""
 
     types: Condition

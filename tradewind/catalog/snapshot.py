@@ -6,7 +6,6 @@ Tables are CSV, the large ones compressed with xz under a fixed filter chain: th
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import lzma
 import os
@@ -109,6 +108,8 @@ def read_manifest(directory: str = DATA_DIRECTORY) -> Manifest:
 
 def digest_of(contents: Iterable[bytes]) -> str:
     """SHA-256 over the contents, each with its length so that a boundary cannot move unseen."""
+    import hashlib  # the build alone needs it
+
     digest = hashlib.sha256()
     for content in contents:
         digest.update(len(content).to_bytes(8, "big"))

@@ -6,9 +6,9 @@ time is quadratic in nesting depth, and aliases multiply.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import msgspec
 import yaml
 
 from tradewind.spec.errors import SpecError
@@ -24,8 +24,7 @@ _SAFE_TAGS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """Where a node stands: the file as given (or a flag), line and column from 1 (0: no line)."""
 
     file: str
@@ -37,8 +36,7 @@ class Mark:
         return SpecError(self.file, self.line, self.column, field, message, suggestion)
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(msgspec.Struct, frozen=True):
     """A single value: what YAML reads (`value`) and what the person wrote (`text`)."""
 
     value: object
@@ -47,15 +45,13 @@ class Scalar:
     size: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(msgspec.Struct, frozen=True):
     items: tuple[Node, ...]
     mark: Mark
     size: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(msgspec.Struct, frozen=True):
     """Keys in the order written, as the person wrote them; `key_marks` holds where each stands."""
 
     entries: dict[str, Node]
