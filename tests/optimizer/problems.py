@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 from itertools import product
 
+import msgspec
 from hypothesis import strategies as st
 
 from tradewind.catalog.offer import Offer
-from tradewind.optimizer.cost import risk_micro_per_h, total_nano
+from tradewind.optimizer.cost import plan_nano, risk_micro_per_h
+from tradewind.optimizer.egress import egress_of
 from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.money import is_price
 from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.preemption import Recovery
-from tradewind.optimizer.problem import Candidate, Limits, Place, Problem, Quota, Request
+from tradewind.optimizer.problem import Candidate, Edge, Limits, Place, Problem, Quota, Request
 
 CLOUDS = ("aws", "gcp", "lambda")
 REGIONS = ("r1", "r2")
@@ -23,6 +25,19 @@ TYPES = ("small", "medium", "large")
 PRICES = (0.0132, 0.1, 0.2, 0.3, 0.30000001, 1.0, 24.15)
 
 RECOVERY = Recovery(checkpoint_interval_h=2.0, checkpoint_h=0.1, restart_h=0.2, downtime_h=0.1)
+
+EGRESS = egress_of(
+    [
+        (cloud, region, *target, price)
+        for cloud in ("aws", "gcp")
+        for region, target, price in (
+            ("r1", (cloud, "r2"), 0.02),
+            ("r2", (cloud, "r1"), 0.08),
+            ("r1", ("internet", ""), 0.09),
+            ("r2", ("lambda", "r1"), 0.01),
+        )
+    ]
+)
 
 
 def offer(cloud="aws", region="r1", zone="z1", instance_type="small", ondemand=1.0, spot=0.3, **more) -> Offer:
@@ -93,7 +108,15 @@ def random_problem(seed: int, max_requests=5, max_candidates=5) -> Problem:
         blocks=(random_place(rng),) if rng.random() < 0.2 else (),
         quotas=tuple(_random_quota(rng, requests) for _ in range(rng.choice([0, 1, 2, 3, 4]))),
     )
-    return Problem(requests, limits)
+    return Problem(requests, limits, edges=_random_edges(rng, requests), egress=EGRESS)
+
+
+def _random_edges(rng: random.Random, requests: tuple[Request, ...]) -> tuple[Edge, ...]:
+    """Half the time none; else a DAG along the order of the requests."""
+    if rng.random() < 0.5:
+        return ()
+    pairs = [(a.task, b.task) for i, a in enumerate(requests) for b in requests[i + 1 :]]
+    return tuple(Edge(a, b, rng.choice([0.0, 0.1, 1.0, 100.0])) for a, b in pairs if rng.random() < 0.6)
 
 
 def _random_quota(rng: random.Random, requests: tuple[Request, ...]) -> Quota:
@@ -117,14 +140,15 @@ def problems(**sizes) -> st.SearchStrategy[Problem]:
 
 def brute_force(problem: Problem) -> tuple[Candidate, ...] | None:
     """The best choice of all choices, by cost, then risk, then the content order of each request; None when no choice keeps the limits."""
-    requests = sorted(problem.requests, key=lambda r: r.task)
+    requests = tuple(sorted(problem.requests, key=lambda r: r.task))
+    ordered = msgspec.structs.replace(problem, requests=requests)
     rows = [sorted_candidates(r, (c for c in r.candidates if is_price(c.hourly_usd))) for r in requests]
     best = None
     for ranks in product(*(range(len(row)) for row in rows)):
         choice = tuple(row[k] for row, k in zip(rows, ranks, strict=True))
-        if not keeps_limits(problem.limits, requests, choice):
+        if not keeps_limits(ordered, choice):
             continue
-        cost = sum(total_nano(r, c) for r, c in zip(requests, choice, strict=True))
+        cost = plan_nano(ordered, choice)
         risk = sum(risk_micro_per_h(c) * r.num_nodes for r, c in zip(requests, choice, strict=True))
         key = (cost, risk, ranks)
         if best is None or key < best[0]:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.optimizer.problems import brute_force, chosen, placed, problems, random_problem
-from tradewind.optimizer import Plan, optimize
+from tradewind.optimizer import Plan, Problem, optimize
 from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.solvers import HighsArrays, PulpSolver
@@ -57,6 +57,7 @@ def test_row_order_does_not_matter(problem, rng: random.Random):
         limits=msgspec.structs.replace(
             problem.limits, blocks=shuffled(problem.limits.blocks), quotas=shuffled(problem.limits.quotas)
         ),
+        edges=shuffled(problem.edges),
     )
     assert msgspec.json.encode(optimize(other)) == msgspec.json.encode(optimize(problem))
 
@@ -80,7 +81,7 @@ def test_every_fallback_is_a_usable_candidate_of_its_task(problem):
         match = [c for c in request.candidates if c.offer == line.offer and c.use_spot == line.use_spot]
         assert match
         alone = msgspec.structs.replace(problem.limits, max_hourly_usd=None, max_total_usd=None)
-        assert keeps_limits(alone, [request], match[:1])
+        assert keeps_limits(Problem((request,), alone), match[:1])
     assert [line.task for line in plan.candidates if not line.reason] == [p.task for p in plan.placements]
 
 

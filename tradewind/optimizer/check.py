@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 
 import msgspec
 
 from tradewind.optimizer.errors import InvalidProblem
-from tradewind.optimizer.problem import Problem
+from tradewind.optimizer.problem import Edge, Problem
 
 
 def canonical(problem: Problem) -> Problem:
-    """The same problem with requests by task name, blocks and quotas by content; raises InvalidProblem for values without a meaning."""
+    """The same problem with requests by task name, edges, blocks and quotas by content; raises InvalidProblem for values without a meaning."""
     names = Counter(request.task for request in problem.requests)
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
@@ -32,6 +33,7 @@ def canonical(problem: Problem) -> Problem:
             raise InvalidProblem(f"{name} is {cap}; give USD as a number, or leave it out for no cap")
     return msgspec.structs.replace(
         problem,
+        edges=_edges(problem),
         requests=tuple(sorted(problem.requests, key=lambda r: r.task)),
         limits=msgspec.structs.replace(
             limits,
@@ -39,3 +41,24 @@ def canonical(problem: Problem) -> Problem:
             quotas=tuple(sorted(set(limits.quotas), key=repr)),
         ),
     )
+
+
+def _edges(problem: Problem) -> tuple[Edge, ...]:
+    """Edges by name, several between the same two tasks added up; raises InvalidProblem for an unknown task, a bad amount or a cycle."""
+    tasks = {request.task for request in problem.requests}
+    amounts: dict[tuple[str, str], float] = {}
+    for edge in problem.edges:
+        for name in (edge.source, edge.target):
+            if name not in tasks:
+                raise InvalidProblem(f"the edge {edge.source} -> {edge.target} names {name!r}, which is no task here")
+        if not (math.isfinite(edge.gigabytes) and edge.gigabytes >= 0):
+            raise InvalidProblem(
+                f"the edge {edge.source} -> {edge.target} carries {edge.gigabytes} GB; give a number, 0 or more"
+            )
+        key = (edge.source, edge.target)
+        amounts[key] = amounts.get(key, 0.0) + edge.gigabytes
+    try:
+        tuple(TopologicalSorter({t: [a for a, b in amounts if b == t] for t in sorted(tasks)}).static_order())
+    except CycleError as err:
+        raise InvalidProblem(f"the tasks wait for each other in a circle: {' -> '.join(err.args[1])}") from err
+    return tuple(Edge(a, b, amounts[a, b]) for a, b in sorted(amounts))

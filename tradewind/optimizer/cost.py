@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from tradewind.optimizer.egress import Site
 from tradewind.optimizer.money import nano_usd
 from tradewind.optimizer.preemption import ExpectedRun, expected_run
-from tradewind.optimizer.problem import Candidate, Request
+from tradewind.optimizer.problem import Candidate, Edge, Problem, Request
 
 # A spot offer of which no source says how often it is interrupted counts as one of the worst band of the Spot Advisor
 # (over 20 % a month, taken as 22.5 %): -ln(1 - 0.225) / 730 h = 3.5e-4 interruptions/hour.
@@ -46,8 +48,32 @@ def hourly_nano(request: Request, candidate: Candidate) -> int:
     return nano_usd(candidate.hourly_usd) * request.num_nodes
 
 
-def total_nano(request: Request, candidate: Candidate) -> int:
+def machine_nano(request: Request, candidate: Candidate) -> int:
     """Nano-dollars for all the request's nodes over the hours that are billed."""
     run = expected(request, candidate)
     billed_h = request.hours if run is None else run.billed_h
     return round(hourly_nano(request, candidate) * billed_h) if math.isfinite(billed_h) else ENDLESS_NANO
+
+
+def total_nano(request: Request, candidate: Candidate) -> int:
+    """Nano-dollars for the machines and, once, for moving the request's inputs to them."""
+    return machine_nano(request, candidate) + nano_usd(candidate.once_usd)
+
+
+def site_of(candidate: Candidate) -> Site:
+    """Where data lies that the candidate writes."""
+    return candidate.offer.cloud, candidate.offer.region
+
+
+def moving_nano(problem: Problem, edge: Edge, source: Candidate, target: Candidate) -> int:
+    """Nano-dollars to move the edge's data between two candidates."""
+    return nano_usd(edge.gigabytes * problem.egress.price(site_of(source), site_of(target)))
+
+
+def plan_nano(problem: Problem, choice: Sequence[Candidate]) -> int:
+    """Nano-dollars for the whole choice, one candidate a request in the problem's order: machines and moving data."""
+    total = sum(total_nano(r, c) for r, c in zip(problem.requests, choice, strict=True))
+    if problem.edges:
+        at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)}
+        total += sum(moving_nano(problem, edge, at[edge.source], at[edge.target]) for edge in problem.edges)
+    return total

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from tradewind.optimizer.check import canonical
 from tradewind.optimizer.compare import compared
 from tradewind.optimizer.conflicts import find_conflicts
-from tradewind.optimizer.cost import expected, hourly_nano, total_nano
+from tradewind.optimizer.cost import expected, hourly_nano, moving_nano, plan_nano, total_nano
 from tradewind.optimizer.infeasible import why_infeasible
 from tradewind.optimizer.money import usd
-from tradewind.optimizer.plan import Certificate, Placement, Plan
+from tradewind.optimizer.plan import Certificate, Placement, Plan, Transfer
 from tradewind.optimizer.problem import Candidate, Problem, Request
-from tradewind.optimizer.prune import Pool, keep_undominated, usable
+from tradewind.optimizer.prune import Pool, compete, usable
 from tradewind.optimizer.rank import ranked_candidates
 from tradewind.optimizer.search import Found, search
 from tradewind.optimizer.solvers import DEFAULT_SOLVERS, Solver
@@ -36,7 +36,7 @@ def optimize(problem: Problem, *, clock: Clock = no_clock, solvers: Sequence[Sol
     started = clock()
     problem = canonical(problem)
     alive = usable(problem)
-    pool = keep_undominated(problem, alive)
+    pool = compete(problem, alive)
     found = search(problem, pool, solvers)
     if problem.requests and not found.choice:
         return _no_plan(problem, alive, found, solvers, clock() - started)
@@ -44,13 +44,22 @@ def optimize(problem: Problem, *, clock: Clock = no_clock, solvers: Sequence[Sol
     return Plan(
         feasible=True,
         hourly_usd=usd(sum(hourly_nano(r, c) for r, c in pairs)),
-        total_usd=usd(sum(total_nano(r, c) for r, c in pairs)),
+        total_usd=usd(plan_nano(problem, found.choice)),
         placements=tuple(_placement(r, c) for r, c in pairs),
-        candidates=ranked_candidates(problem, pool, found.choice),
+        candidates=ranked_candidates(problem, alive, found.choice),
         certificate=_certificate(found, clock() - started),
         offers_considered=_considered(problem),
         defaults_applied=problem.defaults_applied,
         references=compared(problem, alive, found.choice),
+        transfers=_transfers(problem, found.choice),
+    )
+
+
+def _transfers(problem: Problem, choice: Sequence[Candidate]) -> tuple[Transfer, ...]:
+    at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)}
+    return tuple(
+        Transfer(e.source, e.target, e.gigabytes, usd(moving_nano(problem, e, at[e.source], at[e.target])))
+        for e in problem.edges
     )
 
 

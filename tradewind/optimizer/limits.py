@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tradewind.optimizer.cost import hourly_nano, total_nano, wall_h
+from tradewind.optimizer.cost import hourly_nano, plan_nano, wall_h
 from tradewind.optimizer.money import nano_usd
-from tradewind.optimizer.problem import Candidate, Limits, Request
+from tradewind.optimizer.problem import Candidate, Limits, Problem, Request
 
 
 def quota_use(limits: Limits, request: Request, candidate: Candidate) -> tuple[int, ...]:
@@ -35,12 +35,13 @@ def coupled_use(limits: Limits, request: Request, candidate: Candidate) -> tuple
     return quotas if limits.max_hourly_usd is None else (*quotas, hourly_nano(request, candidate))
 
 
-def keeps_limits(limits: Limits, requests: Sequence[Request], choice: Sequence[Candidate]) -> bool:
-    """Whether the choice, one candidate a request, exceeds no cap and no quota uses no blocked place and is never late."""
-    pairs = list(zip(requests, choice, strict=True))
+def keeps_limits(problem: Problem, choice: Sequence[Candidate]) -> bool:
+    """Whether the choice, one candidate a request in the problem's order, exceeds no cap and no quota, uses no blocked place, is never late."""
+    limits = problem.limits
+    pairs = list(zip(problem.requests, choice, strict=True))
     if limits.max_hourly_usd is not None and sum(hourly_nano(r, c) for r, c in pairs) > nano_usd(limits.max_hourly_usd):
         return False
-    if limits.max_total_usd is not None and sum(total_nano(r, c) for r, c in pairs) > nano_usd(limits.max_total_usd):
+    if limits.max_total_usd is not None and plan_nano(problem, choice) > nano_usd(limits.max_total_usd):
         return False
     uses = [quota_use(limits, r, c) for r, c in pairs]
     if any(sum(use[i] for use in uses) > quota.limit for i, quota in enumerate(limits.quotas)):

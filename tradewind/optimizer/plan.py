@@ -63,6 +63,15 @@ class Certificate(msgspec.Struct, frozen=True):
     rows: int
 
 
+class Transfer(msgspec.Struct, frozen=True):
+    """Data that one placement writes and another reads, and what moving it costs in USD; 0 within a region."""
+
+    source: str
+    target: str
+    gigabytes: float
+    usd: float
+
+
 class Conflict(msgspec.Struct, frozen=True):
     """One limit of the smallest set that cannot hold together, and what lifting it alone would make the cheapest plan cost.
 
@@ -75,7 +84,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A decision over the whole problem. When `feasible` is False `placements` is empty and `why_infeasible` says what to change.
+    """A decision over the whole problem. `total_usd` is the placements' totals and the transfers. When `feasible` is False `placements` is empty and `why_infeasible` says what to change.
 
     `references` are offers that were compared but may not be bought, each with its reason.
     """
@@ -91,3 +100,4 @@ class Plan(msgspec.Struct, frozen=True):
     why_infeasible: tuple[str, ...] = ()
     references: tuple[RankedCandidate, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    transfers: tuple[Transfer, ...] = ()

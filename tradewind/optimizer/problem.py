@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from tradewind.catalog.offer import Offer
+from tradewind.optimizer.egress import Egress
 from tradewind.optimizer.preemption import Recovery
 
 
@@ -45,12 +46,16 @@ class Place(msgspec.Struct, frozen=True, order=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """An offer that satisfies one alternative of a request, in one market. `hourly_usd` is USD/hour for one node."""
+    """An offer that satisfies one alternative of a request, in one market. `hourly_usd` is USD/hour for one node.
+
+    `once_usd` is paid once for going there, whatever the hours: moving inputs that already lie somewhere else.
+    """
 
     offer: Offer
     use_spot: bool
     hourly_usd: float
     alternative: int = 0  # which entry of any_of it serves
+    once_usd: float = 0.0
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -79,6 +84,14 @@ class Request(msgspec.Struct, frozen=True):
     why_no_candidates: tuple[str, ...] = ()
 
 
+class Edge(msgspec.Struct, frozen=True):
+    """`target` reads `gigabytes` that `source` wrote, and so runs after it."""
+
+    source: str
+    target: str
+    gigabytes: float
+
+
 class Quota(msgspec.Struct, frozen=True):
     """At most `limit` nodes in all at the places that match."""
 
@@ -99,11 +112,14 @@ class Problem(msgspec.Struct, frozen=True):
     """Everything a decision rests on; the same problem gives the same plan, whatever the order of its rows.
 
     `offers_considered` is how many catalog rows the candidates stand for (a query may have dropped dominated ones already);
-    None means the candidates are all there were. `time_limit_s` bounds the solver, in seconds.
+    None means the candidates are all there were. `time_limit_s` bounds the solver, in seconds. `edges` make a DAG of the requests; moving
+    their data is paid at the `egress` prices and counts against `max_total_usd`.
     """
 
     requests: tuple[Request, ...]
     limits: Limits = Limits()
+    edges: tuple[Edge, ...] = ()
+    egress: Egress = Egress()
     time_limit_s: float = 60.0
     offers_considered: int | None = None
     defaults_applied: tuple[str, ...] = ()

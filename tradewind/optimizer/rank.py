@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tradewind.optimizer.cost import hourly_nano, risk_micro_per_h, total_nano
+import msgspec
+
+from tradewind.optimizer.cost import hourly_nano, moving_nano, risk_micro_per_h, total_nano
 from tradewind.optimizer.money import is_price, usd
 from tradewind.optimizer.order import candidate_key, sorted_candidates
 from tradewind.optimizer.plan import RankedCandidate
@@ -16,11 +18,27 @@ MOST_PER_TASK = 50
 
 
 def ranked_candidates(problem: Problem, pool: Pool, choice: tuple[Candidate, ...]) -> tuple[RankedCandidate, ...]:
-    """For each task the choice, then its other places, cheapest first: one candidate a place, the best of every cloud always among them."""
+    """For each task the choice, then its other places, cheapest first: one candidate a place, the best of every cloud always among them.
+
+    In a DAG a place costs what the machines cost there and what moving data costs with the other tasks where they are.
+    """
     ranked: list[RankedCandidate] = []
-    for request, row, chosen in zip(problem.requests, pool.left, choice, strict=True):
-        ranked += (_ranked(request, chosen, c) for c in _in_order(request, row, chosen))
+    for i, (request, row, chosen) in enumerate(zip(problem.requests, pool.left, choice, strict=True)):
+        ours = _with_moving(problem, choice, i, chosen)
+        others = _in_order(request, (_with_moving(problem, choice, i, c) for c in row), ours)
+        ranked += (as_ranked(request, c, "" if c is ours else why_not(request, ours, c)) for c in others)
     return tuple(ranked)
+
+
+def _with_moving(problem: Problem, choice: tuple[Candidate, ...], i: int, candidate: Candidate) -> Candidate:
+    """The candidate with the moving of data to and from the choice's other places as a cost of its own."""
+    task = problem.requests[i].task
+    touching = [edge for edge in problem.edges if task in {edge.source, edge.target}]
+    if not touching:
+        return candidate
+    at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)} | {task: candidate}
+    moving = sum(moving_nano(problem, edge, at[edge.source], at[edge.target]) for edge in touching)
+    return msgspec.structs.replace(candidate, once_usd=candidate.once_usd + usd(moving))
 
 
 def _in_order(request: Request, row: Iterable[Candidate], chosen: Candidate) -> list[Candidate]:
@@ -39,11 +57,6 @@ def _in_order(request: Request, row: Iterable[Candidate], chosen: Candidate) -> 
             clouds.add(candidate.offer.cloud)
             kept.append(candidate)
     return [chosen, *kept]
-
-
-def _ranked(request: Request, chosen: Candidate, candidate: Candidate) -> RankedCandidate:
-    reason = "" if candidate is chosen else why_not(request, chosen, candidate)
-    return as_ranked(request, candidate, reason)
 
 
 def as_ranked(request: Request, candidate: Candidate, reason: str) -> RankedCandidate:
@@ -71,7 +84,7 @@ def why_not(request: Request, chosen: Candidate, candidate: Candidate) -> str:
         return f"{difference(request, chosen, candidate)}, but it would break a limit that the whole plan keeps"
     if theirs > ours:
         dearer = difference(request, chosen, candidate)
-        if chosen.use_spot and not candidate.use_spot and request.recovery is None:
+        if chosen.use_spot and not candidate.use_spot and _by_the_hour(request, chosen, candidate):
             return f"on demand costs {theirs / ours:.1f}x ({dearer.partition(' (')[0]})"
         return f"on demand; {dearer}" if chosen.use_spot and not candidate.use_spot else dearer
     if risk_micro_per_h(candidate) > risk_micro_per_h(chosen):
@@ -82,10 +95,10 @@ def why_not(request: Request, chosen: Candidate, candidate: Candidate) -> str:
 
 
 def difference(request: Request, chosen: Candidate, candidate: Candidate) -> str:
-    """How much dearer or cheaper the candidate is: USD/h, or expected USD over the job when the request says how it recovers."""
+    """How much dearer or cheaper the candidate is: USD/h, or expected USD over the job when more than the hours is paid for."""
     ours, theirs = total_nano(request, chosen), total_nano(request, candidate)
     amount, unit = abs(theirs - ours), "USD more is expected" if theirs > ours else "USD less is expected"
-    if request.recovery is None:
+    if _by_the_hour(request, chosen, candidate):
         amount = abs(hourly_nano(request, candidate) - hourly_nano(request, chosen))
         unit = "USD/h dearer" if theirs > ours else "USD/h cheaper"
     if theirs == ours:
@@ -98,3 +111,7 @@ def difference(request: Request, chosen: Candidate, candidate: Candidate) -> str
         if abs(share) >= 0.005
         else f"{usd(amount):.4g} {unit} ({share:+.2%})"
     )
+
+
+def _by_the_hour(request: Request, chosen: Candidate, candidate: Candidate) -> bool:
+    return request.recovery is None and chosen.once_usd == candidate.once_usd

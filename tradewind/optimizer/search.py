@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tradewind.optimizer.cost import risk_micro_per_h
+from tradewind.optimizer.cost import plan_nano, risk_micro_per_h
 from tradewind.optimizer.errors import SolverFailed
 from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.model import Model, build_model
@@ -45,18 +45,18 @@ def search(problem: Problem, pool: Pool, solvers: Sequence[Solver]) -> Found:
     if not problem.requests:
         return Found((), 0.0, 0.0, "pruning", 0, 0)
     model = build_model(problem, pool)
-    size = (len(model.columns), len(model.program.rows))
+    size = (len(model.program.costs), len(model.program.rows))
     first = _solve_exact(problem, model, model.program, solvers, problem.time_limit_s)
     if not first.chosen:
         return Found((), 0.0, 0.0, first.solver, *size, proven_infeasible=first.status == "infeasible")
     chosen = first.chosen
     if first.status == "optimal":
         chosen = _settle_ties(problem, model, chosen, solvers)
-    objective = sum(model.costs_nano[j] for j in chosen)
+    choice = _choice(problem, model, chosen, first.solver)
+    objective = plan_nano(problem, choice)
     bound = first.bound / model.scale
     if bound >= objective * (1 - PROVEN_GAP):
         bound = objective
-    choice = tuple(model.columns[j][1] for j in chosen)
     return Found(choice, usd(objective), max(usd(round(bound)), 0.0) if bound > 0 else 0.0, first.solver, *size)
 
 
@@ -66,33 +66,41 @@ def _solve_exact(
     """A solution that keeps every limit in exact arithmetic: one that leans on the solver's tolerance is cut off and solved again."""
     for _ in range(CUTS):
         solution = solve_with_fallback(program, solvers, time_limit_s)
-        if not solution.chosen or keeps_limits(problem.limits, problem.requests, _choice(problem, model, solution)):
+        if not solution.chosen or keeps_limits(problem, _choice(problem, model, solution.chosen, solution.solver)):
             return solution
         count = len(solution.chosen)
         program = program.with_row(Row(solution.chosen, (1.0,) * count, upper=count - 1.0))
     raise SolverFailed(solution.solver, f"{CUTS} solutions in a row broke a limit by less than its tolerance")
 
 
-def _choice(problem: Problem, model: Model, solution: Solution) -> list[Candidate]:
-    owners = [model.columns[j][0] for j in solution.chosen]
+def _choice(problem: Problem, model: Model, chosen: tuple[int, ...], solver: str) -> tuple[Candidate, ...]:
+    owners = [model.columns[j][0] for j in chosen]
     if owners != list(range(len(problem.requests))):
-        raise SolverFailed(solution.solver, "its solution does not give each request one candidate")
-    return [model.columns[j][1] for j in solution.chosen]
+        raise SolverFailed(solver, "its solution does not give each request one candidate")
+    return tuple(model.columns[j][1] for j in chosen)
+
+
+def _cost(problem: Problem, model: Model, chosen: tuple[int, ...]) -> int:
+    return plan_nano(problem, [model.columns[j][1] for j in chosen])
 
 
 def _settle_ties(problem: Problem, model: Model, chosen: tuple[int, ...], solvers: Sequence[Solver]) -> tuple[int, ...]:
     """Among the plans of the same cost the one of least risk, then with the earliest candidate of each request in turn.
 
-    Columns stand in the content order, so when every request has its first column there is nothing to settle.
+    Columns stand in the content order, so when no data moves and every request has its first column there is nothing to settle.
     """
     ranks = _ranks(model)
-    if not any(ranks[j] for j in chosen):
+    if not problem.edges and not any(ranks[j] for j in chosen):
         return chosen
-    program = model.program.with_row(_at_most(model.program.costs, chosen))
+    if problem.edges and len(problem.requests) > SETTLED_ONE_BY_ONE:
+        return (
+            chosen  # a second solve of a large DAG would cost as much as the first; the solver itself is deterministic
+        )
+    program = model.program.with_row(_at_most(model.program.costs, _cost(problem, model, chosen) * model.scale))
     risks = tuple(float(risk_micro_per_h(c) * problem.requests[i].num_nodes) for i, c in model.columns)
     limit_s = problem.time_limit_s / 4
     best = _better(problem, model, chosen, solvers, program.with_costs(risks), risks, limit_s)
-    program = program.with_row(_at_most(risks, best))
+    program = program.with_row(_at_most(risks, sum(risks[j] for j in best)))
     if len(problem.requests) > SETTLED_ONE_BY_ONE:
         return _better(problem, model, best, solvers, program.with_costs(ranks), ranks, limit_s)
     for i in range(len(problem.requests)):
@@ -112,9 +120,8 @@ def _ranks(model: Model) -> tuple[float, ...]:
     return tuple(ranks)
 
 
-def _at_most(weights: tuple[float, ...], chosen: tuple[int, ...]) -> Row:
-    """The row "no more than the chosen columns weigh", scaled to 1, with room for the rounding of the sum only."""
-    total = sum(weights[j] for j in chosen)
+def _at_most(weights: tuple[float, ...], total: float) -> Row:
+    """The row "the columns weigh no more than this", scaled to 1, with room for the rounding of the sum only."""
     unit = total if total > 0 else 1.0
     counted = tuple(j for j, w in enumerate(weights) if w)
     return Row(counted, tuple(weights[j] / unit for j in counted), upper=(total / unit) * (1 + 1e-12))
@@ -132,5 +139,5 @@ def _better(
     """What the solver found under the tie's objective, if it is exactly as cheap and truly better; else what we had."""
     solution = _solve_exact(problem, model, program, solvers, limit_s)
     found = solution.chosen
-    as_cheap = bool(found) and sum(model.costs_nano[j] for j in found) <= sum(model.costs_nano[j] for j in best)
+    as_cheap = bool(found) and _cost(problem, model, found) <= _cost(problem, model, best)
     return found if as_cheap and sum(weights[j] for j in found) < sum(weights[j] for j in best) else best

@@ -8,11 +8,11 @@ import msgspec
 
 from tradewind.optimizer.check import canonical
 from tradewind.optimizer.conflicts import as_limits, as_list, describe
-from tradewind.optimizer.cost import hourly_nano, total_nano
+from tradewind.optimizer.cost import hourly_nano, machine_nano, plan_nano
 from tradewind.optimizer.money import nano_usd, usd
 from tradewind.optimizer.plan import Plan, RankedCandidate
 from tradewind.optimizer.problem import Candidate, Problem
-from tradewind.optimizer.prune import Pool, keep_undominated, prune, usable
+from tradewind.optimizer.prune import Pool, compete, prune, usable
 from tradewind.optimizer.rank import as_ranked, difference
 from tradewind.optimizer.search import search
 from tradewind.optimizer.solvers import DEFAULT_SOLVERS, Solver
@@ -83,7 +83,7 @@ def _parts(problem: Problem, chosen: list[Candidate]) -> tuple[CostParts, ...]:
     parts = []
     for request, candidate in zip(problem.requests, chosen, strict=True):
         work = usd(round(hourly_nano(request, candidate) * request.hours))
-        parts.append(CostParts(request.task, work, usd(total_nano(request, candidate)) - work))
+        parts.append(CostParts(request.task, work, usd(machine_nano(request, candidate)) - work))
     return tuple(parts)
 
 
@@ -92,12 +92,12 @@ def _margin(problem: Problem, plan: Plan, chosen: list[Candidate], i: int, solve
     request, ours = problem.requests[i], chosen[i]
     alive = usable(problem)
     others = tuple(c for c in alive.left[i] if (c.offer, c.use_spot) != (ours.offer, ours.use_spot))
-    without = keep_undominated(problem, Pool((*alive.left[:i], others, *alive.left[i + 1 :]), alive.refused))
+    without = compete(problem, Pool((*alive.left[:i], others, *alive.left[i + 1 :]), alive.refused))
     found = search(problem, without, solvers)
     rise, held_by = _until_a_cap(problem, chosen, i)
     next_best = None
     if found.choice:
-        rival = (nano_usd(found.objective_usd) - nano_usd(plan.total_usd)) / total_nano(request, ours)
+        rival = (nano_usd(found.objective_usd) - nano_usd(plan.total_usd)) / machine_nano(request, ours)
         if rise is None or rival <= rise:
             rise, held_by = max(rival, 0.0), ""
         candidate = found.choice[i]
@@ -110,11 +110,12 @@ def _until_a_cap(problem: Problem, chosen: list[Candidate], i: int) -> tuple[flo
     best: tuple[float | None, str] = (None, "")
     for name, cap, cost in (
         ("max_hourly_usd", limits.max_hourly_usd, hourly_nano),
-        ("max_total_usd", limits.max_total_usd, total_nano),
+        ("max_total_usd", limits.max_total_usd, machine_nano),
     ):
         if cap is None:
             continue
-        spent = sum(cost(r, c) for r, c in zip(problem.requests, chosen, strict=True))
+        pairs = zip(problem.requests, chosen, strict=True)
+        spent = plan_nano(problem, chosen) if cost is machine_nano else sum(cost(r, c) for r, c in pairs)
         slack = (nano_usd(cap) - spent) / cost(problem.requests[i], chosen[i])
         if best[0] is None or slack < best[0]:
             best = (slack, f"{name} {cap:g}")

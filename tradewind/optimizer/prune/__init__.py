@@ -3,8 +3,7 @@
 Each pass is one file and one function of the signature (Problem, Pool) -> Pool; `PASSES` is their order.
 """
 
-from tradewind.optimizer.prune.dominance import keep_undominated
 from tradewind.optimizer.prune.pool import Pool, Refusal
-from tradewind.optimizer.prune.run import PASSES, prune, usable
+from tradewind.optimizer.prune.run import PASSES, compete, prune, usable
 
-__all__ = ["PASSES", "Pool", "Refusal", "keep_undominated", "prune", "usable"]
+__all__ = ["PASSES", "Pool", "Refusal", "compete", "prune", "usable"]

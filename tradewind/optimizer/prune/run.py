@@ -5,6 +5,7 @@ from __future__ import annotations
 from tradewind.optimizer.problem import Problem
 from tradewind.optimizer.prune.blocks import drop_blocked
 from tradewind.optimizer.prune.caps import drop_over_cap
+from tradewind.optimizer.prune.dead_ends import drop_dead_ends
 from tradewind.optimizer.prune.deadlines import drop_late
 from tradewind.optimizer.prune.dominance import keep_undominated
 from tradewind.optimizer.prune.pool import Pass, Pool, full_pool
@@ -12,7 +13,8 @@ from tradewind.optimizer.prune.prices import drop_unpriced
 from tradewind.optimizer.prune.quotas import drop_over_quota
 
 LIMIT_PASSES: tuple[Pass, ...] = (drop_unpriced, drop_blocked, drop_late, drop_over_quota, drop_over_cap)
-PASSES: tuple[Pass, ...] = (*LIMIT_PASSES, keep_undominated)
+RIVAL_PASSES: tuple[Pass, ...] = (keep_undominated, drop_dead_ends)
+PASSES: tuple[Pass, ...] = (*LIMIT_PASSES, *RIVAL_PASSES)
 
 
 def usable(problem: Problem) -> Pool:
@@ -25,4 +27,11 @@ def usable(problem: Problem) -> Pool:
 
 def prune(problem: Problem) -> Pool:
     """The candidates that an optimal plan may hold; the cheapest plan over them is the cheapest plan over all."""
-    return keep_undominated(problem, usable(problem))
+    return compete(problem, usable(problem))
+
+
+def compete(problem: Problem, pool: Pool) -> Pool:
+    """What is left of the usable candidates once rivals are compared."""
+    for each in RIVAL_PASSES:
+        pool = each(problem, pool)
+    return pool

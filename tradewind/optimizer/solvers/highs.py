@@ -65,13 +65,13 @@ class HighsArrays:
             start,
             index,
             coefficients,
-            [1] * columns,
+            [1] * program.binaries + [0] * program.continuous,
         )
         model.run()
-        return read_solution(highspy, model, self.name)
+        return read_solution(highspy, model, self.name, program.binaries)
 
 
-def read_solution(highspy: Any, model: Any, name: str) -> Solution:
+def read_solution(highspy: Any, model: Any, name: str, binaries: int) -> Solution:
     """What HiGHS found, as a Solution; raises SolverFailed for a status that is no answer."""
     status = model.getModelStatus()
     known = highspy.HighsModelStatus
@@ -89,5 +89,9 @@ def read_solution(highspy: Any, model: Any, name: str) -> Solution:
         )
     else:
         raise SolverFailed(name, f"it stopped with status {model.modelStatusToString(status)}")
-    chosen = () if outcome == "unknown" else tuple(j for j, x in enumerate(model.getSolution().col_value) if x > 0.5)
+    chosen = (
+        ()
+        if outcome == "unknown"
+        else tuple(j for j, x in enumerate(model.getSolution().col_value[:binaries]) if x > 0.5)
+    )
     return Solution(outcome, chosen, float(info.mip_dual_bound), name)

@@ -1,4 +1,4 @@
-"""A 0/1 program as plain values, and what a solver answers."""
+"""A mixed 0/1 program as plain values, and what a solver answers."""
 
 from __future__ import annotations
 
@@ -18,22 +18,28 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class IntegerProgram(msgspec.Struct, frozen=True):
-    """Minimise sum(costs[j] * x[j]) over x in {0, 1} under the rows."""
+    """Minimise sum(costs[j] * x[j]) under the rows; the first columns are 0 or 1, the last `continuous` ones lie anywhere between."""
 
     costs: tuple[float, ...]
     rows: tuple[Row, ...]
+    continuous: int = 0
+
+    @property
+    def binaries(self) -> int:
+        """How many columns must be whole."""
+        return len(self.costs) - self.continuous
 
     def with_row(self, row: Row) -> IntegerProgram:
         """The same program with one row more."""
-        return IntegerProgram(self.costs, (*self.rows, row))
+        return IntegerProgram(self.costs, (*self.rows, row), self.continuous)
 
     def with_costs(self, costs: tuple[float, ...]) -> IntegerProgram:
-        """The same rows under another objective."""
-        return IntegerProgram(costs, self.rows)
+        """The same rows under another objective; columns beyond the given costs cost nothing."""
+        return IntegerProgram(costs + (0.0,) * (len(self.costs) - len(costs)), self.rows, self.continuous)
 
 
 class Solution(msgspec.Struct, frozen=True):
-    """A solver's answer. `chosen` are the columns at 1; `bound` is what no solution goes below, in the program's units.
+    """A solver's answer. `chosen` are the whole columns at 1; `bound` is what no solution goes below, in the program's units.
 
     "optimal": proven within the bound; "feasible": the time ran out with a solution in hand; "infeasible": proven that none exists;
     "unknown": the time ran out with none.

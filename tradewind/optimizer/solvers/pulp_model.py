@@ -32,7 +32,7 @@ class PulpSolver:
             model.solve(self._engine(pulp, time_limit_s))
         except (pulp.PulpSolverError, OSError) as err:
             raise SolverFailed(self.name, str(err)) from err
-        return self._read(pulp, model, variables)
+        return self._read(pulp, model, variables, program)
 
     def _engine(self, pulp: Any, time_limit_s: float) -> Any:
         if self.engine == "HiGHS":
@@ -50,7 +50,7 @@ class PulpSolver:
             raise SolverFailed(self.name, "no CBC program is installed; pip install 'pulp[cbc]'")
         return cbc
 
-    def _read(self, pulp: Any, model: Any, variables: list[Any]) -> Solution:
+    def _read(self, pulp: Any, model: Any, variables: list[Any], program: IntegerProgram) -> Solution:
         if model.sol_status == pulp.LpSolutionInfeasible:
             return Solution("infeasible", (), math.inf, self.name)
         if model.sol_status == pulp.LpSolutionNoSolutionFound:
@@ -58,7 +58,7 @@ class PulpSolver:
                 raise SolverFailed(self.name, "it stopped with an undefined status")
             return Solution("unknown", (), -math.inf, self.name)
         proven = model.sol_status == pulp.LpSolutionOptimal
-        chosen = tuple(j for j, x in enumerate(variables) if (x.value() or 0.0) > 0.5)
+        chosen = tuple(j for j, x in enumerate(variables[: program.binaries]) if (x.value() or 0.0) > 0.5)
         # PuLP hands on no dual bound: with a proof the objective is the bound, without one nothing is claimed.
         bound = float(pulp.value(model.objective) or 0.0) if proven else -math.inf
         return Solution("optimal" if proven else "feasible", chosen, bound, self.name)
@@ -68,7 +68,10 @@ def _pulp_model(pulp: Any, program: IntegerProgram) -> tuple[Any, list[Any]]:
     model = pulp.LpProblem("tradewind", pulp.LpMinimize)
     # PuLP 3.3 moved the making of variables from the class to the model; 2.8 to 3.2 know the class only.
     make = getattr(model, "add_variable", pulp.LpVariable)
-    variables = [make(f"x{j}", cat=pulp.LpBinary) for j in range(len(program.costs))]
+    variables = [
+        make(f"x{j}", 0, 1, pulp.LpBinary if j < program.binaries else pulp.LpContinuous)
+        for j in range(len(program.costs))
+    ]
     model += pulp.LpAffineExpression(list(zip(variables, program.costs, strict=True)))
     for row in program.rows:
         terms = pulp.LpAffineExpression([(variables[j], v) for j, v in zip(row.columns, row.values, strict=True)])

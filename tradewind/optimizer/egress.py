@@ -1,0 +1,41 @@
+"""What moving data costs: USD per GB from region to region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+INTERNET = "internet"
+
+Site = tuple[str, str]  # cloud, region: data moves free within one
+
+
+def egress_key(source: Site, target: Site) -> str:
+    """How a pair of regions is spelt in a price table; the target ("internet", "") is anywhere."""
+    return ">".join("/".join(site) for site in (source, target))
+
+
+class Egress(msgspec.Struct, frozen=True):
+    """Prices by `egress_key`. What no source says costs what leaving for the internet costs there, and where that is not known either
+    `unknown_usd_per_gb`: unknown is never free.
+
+    The default is the dearest first tier to the internet among the large clouds' common regions (GCP premium to most of the world, 2022).
+    """
+
+    usd_per_gb: dict[str, float] = {}
+    unknown_usd_per_gb: float = 0.12
+
+    def price(self, source: Site, target: Site) -> float:
+        """USD per GB from one region to another; 0 within one."""
+        if source == target:
+            return 0.0
+        for key in (egress_key(source, target), egress_key(source, (INTERNET, ""))):
+            if (known := self.usd_per_gb.get(key)) is not None:
+                return known
+        return self.unknown_usd_per_gb
+
+
+def egress_of(rows: Iterable[tuple[str, str, str, str, float]]) -> Egress:
+    """The table of (source cloud, region, target cloud, region, USD per GB) rows."""
+    return Egress({egress_key((a, b), (c, d)): usd for a, b, c, d, usd in rows})
