@@ -1,0 +1,30 @@
+"""From a task to a plan: what the task needs, asked of the catalog by index, handed to the optimizer. Names load on first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tradewind.broker.planner.errors import PlanError
+    from tradewind.broker.planner.plan import plan_task, plan_tasks, problem_of
+    from tradewind.broker.planner.relax import Relaxation, relaxations
+
+_HOMES = {
+    "PlanError": "errors",
+    "Relaxation": "relax",
+    "plan_task": "plan",
+    "plan_tasks": "plan",
+    "problem_of": "plan",
+    "relaxations": "relax",
+}
+
+__all__ = ["PlanError", "Relaxation", "plan_task", "plan_tasks", "problem_of", "relaxations"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,100 @@
+"""plan_task: the cheapest plan for a task over a catalog."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from tradewind.broker.planner.nearest import why_nothing
+from tradewind.broker.planner.need import Need, needs_of
+from tradewind.broker.planner.supply import supply_of
+from tradewind.catalog.catalog import Catalog
+from tradewind.optimizer.decide import optimize
+from tradewind.optimizer.plan import Plan
+from tradewind.optimizer.preemption import Recovery
+from tradewind.optimizer.problem import Limits, Problem, Request
+from tradewind.spec.task import Task
+
+DEFAULT_HOURS = 1.0
+UNNAMED = "task"
+
+
+def plan_task(
+    task: Task,
+    catalog: Catalog,
+    *,
+    limits: Limits = Limits(),  # noqa: B008  a frozen value
+    clouds: Collection[str] | None = None,
+    hours: float | None = None,
+    recovery: Recovery | None = None,
+    deadline_h: float | None = None,
+) -> Plan:
+    """The cheapest plan for one task; `feasible` False and sentences when there is none.
+
+    `clouds` are those that can be bought from here (None: all); what others would offer is among `references` with the reason. `hours` is how
+    long the task's work takes (one hour when None, which is said in `defaults_applied`); `recovery` counts interruptions into the cost.
+    Raises PlanError when the task names a cloud, region, accelerator or type that nobody sells.
+    """
+    problem = problem_of(
+        [task], catalog, limits=limits, clouds=clouds, hours=hours, recovery=recovery, deadline_h=deadline_h
+    )
+    return optimize(problem, clock=time.perf_counter)
+
+
+def plan_tasks(
+    tasks: Sequence[Task],
+    catalog: Catalog,
+    *,
+    limits: Limits = Limits(),  # noqa: B008  a frozen value
+    clouds: Collection[str] | None = None,
+    hours: float | None = None,
+) -> Plan:
+    """One plan for several tasks that share the limits; tasks without a name are called task-1, task-2, ... Raises as plan_task does."""
+    return optimize(problem_of(tasks, catalog, limits=limits, clouds=clouds, hours=hours), clock=time.perf_counter)
+
+
+def problem_of(
+    tasks: Sequence[Task],
+    catalog: Catalog,
+    *,
+    limits: Limits = Limits(),  # noqa: B008  a frozen value
+    clouds: Collection[str] | None = None,
+    hours: float | None = None,
+    recovery: Recovery | None = None,
+    deadline_h: float | None = None,
+    change: Callable[[Need], Need] | None = None,
+) -> Problem:
+    """The problem that the tasks pose over the catalog, defaults applied and named. Raises PlanError as plan_task does.
+
+    `change` alters each need before it is asked of the catalog: "what if arm64 were allowed".
+    """
+    requests: list[Request] = []
+    defaults: list[str] = []
+    considered = 0
+    for number, task in enumerate(tasks, 1):
+        name = task.name or (UNNAMED if len(tasks) == 1 else f"{UNNAMED}-{number}")
+        needs, said = needs_of(task, catalog)
+        needs = needs if change is None else tuple(change(need) for need in needs)
+        supply = supply_of(needs, catalog, limits, clouds)
+        why: tuple[str, ...] = ()
+        if not supply.candidates:
+            why = tuple(dict.fromkeys(s for need in needs for s in why_nothing(need, catalog, clouds, name)))
+        defaults += said
+        considered += supply.considered
+        requests.append(
+            Request(
+                task=name,
+                candidates=supply.candidates,
+                num_nodes=task.num_nodes,
+                hours=DEFAULT_HOURS if hours is None else hours,
+                recovery=recovery,
+                deadline_h=deadline_h,
+                references=supply.references,
+                why_no_candidates=why,
+            )
+        )
+    if hours is None:
+        defaults.append("length: 1 hour, because none is given")
+    return Problem(
+        tuple(requests), limits, offers_considered=considered, defaults_applied=tuple(dict.fromkeys(defaults))
+    )
