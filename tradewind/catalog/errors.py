@@ -10,6 +10,9 @@ class CatalogError(ValueError):
         super().__init__(message)
         self.message = message
 
+    def __str__(self) -> str:
+        return self.message
+
 
 class UnknownNameError(CatalogError):
     """No offer has this accelerator, cloud, region, zone or instance type; `suggestion` is the nearest one that is sold, or ""."""
