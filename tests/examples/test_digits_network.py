@@ -17,7 +17,8 @@ DIGITS = pathlib.Path(__file__).resolve().parents[2] / "examples" / "digits"
 @pytest.fixture(scope="module")
 def network() -> Iterator[ModuleType]:
     spec = importlib.util.spec_from_file_location("digits_network", DIGITS / "network.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["digits_network"] = module
     spec.loader.exec_module(module)
@@ -37,9 +38,9 @@ def test_gradients_are_the_slopes_of_the_loss(
 ) -> None:
     rng = np.random.default_rng(3)
     params = {n: a.astype(np.float64) for n, a in network.initial(1).items()}
-    for n in params:
+    for n, array in params.items():
         if n.endswith("_b"):
-            params[n] += rng.normal(0.1, 0.05, params[n].shape)  # off the kink that ReLU has at exactly 0
+            array[...] = rng.normal(0.1, 0.05, array.shape)  # off the kink that ReLU has at exactly 0
     _, _, gradients = network.loss_and_gradients(params, *batch)
     for _ in range(5):
         where = tuple(rng.integers(0, s) for s in params[name].shape)

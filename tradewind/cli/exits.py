@@ -38,6 +38,7 @@ BY_DAEMON_KIND: Final[dict[str, int]] = {
 BY_ERROR: Final[dict[str, int]] = {
     "tradewind.spec.errors.SpecError": BAD_INPUT,
     "tradewind.catalog.errors.CatalogError": BAD_INPUT,
-    "tradewind.optimizer.errors.PlanError": BAD_INPUT,
+    "tradewind.optimizer.errors.InvalidProblem": BAD_INPUT,
+    "tradewind.broker.planner.errors.PlanError": BAD_INPUT,
     "tradewind.broker.provider.ProviderError": UNREACHABLE,
 }

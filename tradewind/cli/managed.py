@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tradewind.cli import exits, jobs, terminal
+from tradewind.cli import exits, jobs
 from tradewind.cli.errors import CliError
 from tradewind.cli.follow import copy_logs, detaching, stages
 
@@ -52,8 +51,3 @@ def follow(api: Api, job_id: int, *, since_unix: float, shown: bool = True) -> i
     with detaching(f"tradewind jobs logs {job_id}"), stages(api, f"job/{job_id}", since_unix, shown=shown):
         copy_logs(api, log_path(job_id, follow=True))
     return jobs.said(api.get(f"/v1/jobs/{job_id}"), f"managed job {job_id}")
-
-
-def spent(bill: Mapping[str, Any]) -> str:
-    """What it has cost so far, in one line."""
-    return f"spent so far: {terminal.usd(float(bill.get('spent_usd', 0.0)))} USD"

@@ -39,14 +39,15 @@ def accelerator(text: str | None, shelf: Catalog) -> tuple[str | None, float | N
     """
     if text is None:
         return None, None
-    name, _, count = text.partition(":")
+    name, colon, count = text.partition(":")
     try:
-        number = float(count) if count else None
+        wanted = float(count) if colon else 1.0
     except ValueError:
         raise click.BadParameter(
             f"{count!r} is no count of accelerators; write {name}:8.", param_hint="--gpu"
         ) from None
-    return shelf.resolve_accelerator(name), number
+    canonical, number = shelf.resolve_accelerator(name, wanted)
+    return canonical, number if colon or number != 1 else None
 
 
 def offer_filter(

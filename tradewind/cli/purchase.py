@@ -53,7 +53,7 @@ def accept(api: Api, task: Task, *, rehearse: bool, catalog: str | None, yes: bo
         body["catalog"] = os.path.abspath(catalog)
     plan = planned(api, body)
     if show:
-        limit = terminal.shutil.get_terminal_size((80, 24)).columns if sys.stderr.isatty() else None
+        limit = terminal.width(sys.stderr)
         print(planpage.page(plan, limit=limit, colour=terminal.colourful(sys.stderr)), file=sys.stderr)
     if rehearse:
         print("Rehearsal: processes on this machine stand in for the instances; nothing is bought.", file=sys.stderr)

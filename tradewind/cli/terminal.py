@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple, TextIO
 
 Align = Literal["left", "right"]
@@ -32,9 +32,10 @@ def styled(text: str, style: str, *, colour: bool) -> str:
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if colour and text else text
 
 
-def width() -> int | None:
+def width(stream: TextIO | None = None) -> int | None:
     """The terminal's columns; None in a pipe, where nothing is cut."""
-    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else None
+    stream = sys.stdout if stream is None else stream
+    return shutil.get_terminal_size((80, 24)).columns if stream.isatty() else None
 
 
 def cut(text: str, columns: int) -> str:
@@ -58,6 +59,16 @@ def _fitted(columns: Sequence[Column], widths: list[int], limit: int, indent: in
     return widths
 
 
+def _wrapped_rows(cells: Sequence[Sequence[str]], room: int) -> Iterator[list[str]]:
+    """The rows, with further rows, blank but for their last cell, where that one has more than `room` columns."""
+    import textwrap
+
+    for *first, last in cells:
+        pieces = textwrap.wrap(last, room) or [""]
+        yield [*first, pieces[0]]
+        yield from ([""] * len(first) + [piece] for piece in pieces[1:])
+
+
 def table(
     columns: Sequence[Column],
     rows: Sequence[Sequence[str]],
@@ -65,10 +76,15 @@ def table(
     limit: int | None = None,
     indent: int = 0,
     colour: bool = False,
+    wrap_last: bool = False,
 ) -> str:
-    """Lines under a line of titles, each cell on one line; cells are cut only when `limit` columns would be exceeded."""
+    """Lines under a line of titles; cells are cut only when `limit` columns would be exceeded, the last column's wrapped if `wrap_last`."""
     cells = [[cell.replace("\n", " ") for cell in row] for row in rows]
     widths = [max([len(c.title), *(len(row[i]) for row in cells)]) for i, c in enumerate(columns)]
+    if wrap_last and limit is not None:
+        room = max(limit - indent - sum(widths[:-1]) - 2 * (len(widths) - 1), 16)
+        cells = list(_wrapped_rows(cells, room))
+        widths[-1] = max(len(row[-1]) for row in [[columns[-1].title], *cells])
     if limit is not None:
         widths = _fitted(columns, widths, limit, indent)
 

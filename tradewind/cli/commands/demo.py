@@ -6,7 +6,13 @@ import click
 
 
 @click.command()
-@click.option("--seed", type=int, default=7, show_default=True, help="Draws which instance is taken, and when, from recorded spot traces.")
+@click.option(
+    "--seed",
+    type=int,
+    default=7,
+    show_default=True,
+    help="Draws which instance is taken, and when, from recorded spot traces.",
+)
 @click.option("--keep", is_flag=True, help="Leave the private data directory (record, logs, checkpoints) to look at.")
 def demo(seed: int, *, keep: bool) -> int:
     """Plan, launch, train, lose a machine, recover, bill: rehearsed on this machine in under two minutes.

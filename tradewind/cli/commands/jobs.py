@@ -80,7 +80,7 @@ def queue(*, everything: bool, as_json: bool) -> int:
 @options.as_json
 def status(job: str, *, as_json: bool) -> int:
     """One managed job: state, attempts, what it waits for, what it has cost."""
-    from tradewind.cli import daemon, managed, rows
+    from tradewind.cli import billpage, daemon, managed, rows, terminal
 
     with daemon.reach(start=True) as api:
         row = managed.find(api, job)
@@ -89,7 +89,8 @@ def status(job: str, *, as_json: bool) -> int:
         print_json({**row, "bill": bill})
     else:
         print(rows.jobs_table([row]))
-        print(managed.spent(bill))
+        print()
+        print(billpage.page(bill, limit=terminal.width(), colour=terminal.colourful()))
     return exits.OK
 
 

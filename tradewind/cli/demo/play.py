@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Any
 
-from tradewind.cli import daemon, exits, managed, planpage, terminal
-from tradewind.cli.demo import bill, leftovers, setting
+from tradewind.cli import billpage, daemon, exits, follow, managed, planpage, terminal, timeline
+from tradewind.cli.demo import leftovers, setting
 from tradewind.cli.errors import CliError
 from tradewind.cli.purchase import Accepted, accept
 
@@ -38,20 +37,27 @@ def plan_step(api: daemon.Api, root: str) -> Accepted:
 
 def run_step(api: daemon.Api, accepted: Accepted, seed: int) -> tuple[int, int, float]:
     """Launch, rehearsed, and follow through the preemption to the end: the job's number, exit code, and seconds."""
-    title(2, "Launch, rehearsed: two local instances, one cluster, real work, one preemption", f"jobs launch {TASK} --rehearse --seed {seed}")
-    print(f"The spot market is drawn from recorded traces with seed {seed}, {TIME_SCALE:g} recorded seconds to one of ours.\n", flush=True)
+    title(
+        2,
+        "Launch, rehearsed: two local instances, one cluster, real work, one preemption",
+        f"jobs launch {TASK} --rehearse --seed {seed}",
+    )
+    print(
+        f"The spot market is drawn from recorded traces with seed {seed}, {TIME_SCALE:g} recorded seconds to one of ours.\n",
+        flush=True,
+    )
     began = time.time()
     job_id = managed.submit(api, accepted, market=managed.market(seed, TIME_SCALE, 1))
     code = managed.follow(api, job_id, since_unix=began)
     return job_id, code, time.time() - began
 
 
-def bill_step(api: daemon.Api, job_id: int, accepted: Accepted) -> dict[str, Any]:
+def bill_step(api: daemon.Api, job_id: int) -> None:
     """The timeline from the event rows, and what the run cost and would have cost elsewhere."""
-    title(3, "The bill, from the event rows", f"jobs status {job_id}; tradewind events {job_id}")
-    found = bill.gather(api, job_id)
-    print(bill.page(found, accepted.plan, colour=terminal.colourful()), flush=True)
-    return found
+    title(3, "The timeline and the bill, from the event rows", f"events {job_id}; tradewind jobs status {job_id}")
+    colour = terminal.colourful()
+    print(timeline.timeline(list(follow.events(api, f"job/{job_id}")), colour=colour) + "\n")
+    print(billpage.page(api.get(f"/v1/jobs/{job_id}/bill"), limit=terminal.width(), colour=colour), flush=True)
 
 
 def nothing_left_step(api: daemon.Api, data_dir: str) -> bool:
@@ -62,7 +68,9 @@ def nothing_left_step(api: daemon.Api, data_dir: str) -> bool:
     directories = leftovers.directories(os.path.join(data_dir, "instances"))
     daemon.stop("now")
     found = leftovers.Leftovers(leftovers.settled(data_dir), directories, rows)
-    print(f"rows still up: {len(found.rows)}   instance directories: {len(found.directories)}   processes: {len(found.processes)}")
+    print(
+        f"rows still up: {len(found.rows)}   instance directories: {len(found.directories)}   processes: {len(found.processes)}"
+    )
     for line in (*found.rows, *found.directories, *found.processes):
         print(f"  left: {line}")
     sys.stdout.flush()
@@ -80,14 +88,15 @@ def play(seed: int, *, keep: bool) -> int:
             with daemon.reach(start=True) as api:
                 accepted = plan_step(api, root)
                 job_id, code, _ = run_step(api, accepted, seed)
-                found = bill_step(api, job_id, accepted)
+                bill_step(api, job_id)
+                recoveries = int(api.get(f"/v1/jobs/{job_id}")["recoveries"])
                 clean = nothing_left_step(api, data_dir)
         finally:
             daemon.stop("now")
         if keep:
             print(f"kept: {data_dir}")
     print(f"\nDone in {terminal.duration(time.monotonic() - began)}.", flush=True)
-    return verdict(code, bill.recoveries(found), clean=clean)
+    return verdict(code, recoveries, clean=clean)
 
 
 def verdict(code: int, recoveries: int, *, clean: bool) -> int:
