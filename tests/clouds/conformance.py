@@ -325,7 +325,7 @@ class ProviderConformance:
             world.exhaust(request)
             blocked = self.check_refusal(provider, await refused(provider.launch(request, "token-1")))
             assert blocked.kind == "capacity"
-            assert blocked.scope in {"zone", "region"}
+            assert blocked.scope in {"type", "zone", "region"}  # "type": this type in this zone and market
             assert blocked.until_unix > time.time()
             assert world.live() == 0
             await sweep(provider, request)
