@@ -87,7 +87,7 @@ def _with_accelerator(
     if accelerator is None:
         return base
     try:
-        name, count = catalog.resolve_accelerator(accelerator.name, accelerator.count)
+        name, count = catalog.resolve_accelerators(accelerator.name, accelerator.count)
     except CatalogError as err:
         raise PlanError(f"{where}.accelerators", *_told(err)) from err
     return msgspec.structs.replace(base, accelerator=name, accelerator_count=count)
