@@ -77,7 +77,7 @@ def problem_of(
         needs = needs if change is None else tuple(change(need) for need in needs)
         supply = supply_of(needs, catalog, limits, clouds)
         why: tuple[str, ...] = ()
-        if not supply.candidates:
+        if not supply.candidates and change is None:  # what-ifs need no reasons
             why = tuple(dict.fromkeys(s for need in needs for s in why_nothing(need, catalog, clouds, name)))
         defaults += said
         considered += supply.considered
