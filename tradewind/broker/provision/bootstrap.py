@@ -57,7 +57,7 @@ async def reach_agent(provider: Provider, row: InstanceRow, *, start: bool) -> t
             if not start or loop.time() > deadline:
                 raise BootstrapError(f"{row.id}: no agent answers ({error})") from error
             if not started:
-                argv = [transport.python, "-m", "tradewind.agent", "--home", transport.home]
+                argv = [transport.python, "-P", "-m", "tradewind.agent", "--home", transport.home]
                 await transport.start([*argv, "--instance-id", row.id], log=AGENT_LOG)
                 started = True
             await asyncio.sleep(pause)

@@ -10,9 +10,8 @@ from tradewind.catalog.offer import Offer
 from tradewind.optimizer.plan import RankedCandidate
 from tradewind.optimizer.problem import Place
 
-LOSS_BLOCK_S = (
-    600.0  # a zone that has just taken an instance back is likely to do it again; after this it competes anew
-)
+LOSS = "loss"  # the kind of block that a loss leaves behind
+LOSS_BLOCK_S = 600.0  # a zone that has just taken an instance back is likely to do it again; then it competes anew
 MIN_BLOCK_S = 20.0  # so that a refusal "for no time" does not make failover spin on one place
 
 

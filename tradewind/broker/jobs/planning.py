@@ -1,0 +1,135 @@
+"""Plans a submission as the daemon may carry it out: over the right catalog, refused where no provider here could make it true."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tradewind.broker.jobs.driver import PlanRefused
+from tradewind.broker.store.records import Options
+from tradewind.optimizer.plan import Plan
+from tradewind.optimizer.problem import Limits, Place
+from tradewind.spec.task import Task
+
+if TYPE_CHECKING:
+    from tradewind.catalog import Catalog
+
+LOCAL = "local"
+
+
+def names_this_machine(task: Task) -> bool:
+    """Whether every alternative asks for `infra: local`.
+
+    Raises:
+        PlanRefused: some do and some do not.
+    """
+    local = [resources.infra.cloud == LOCAL for resources in task.resources]
+    if any(local) and not all(local):
+        raise PlanRefused(
+            "resources.any_of: `infra: local` cannot be mixed with clouds yet; name one or the other", "request"
+        )
+    return all(local)
+
+
+def catalog_for(task: Task, path: str = "") -> Catalog:
+    """This machine as the only offer for `infra: local`; else the person's catalog at `path`, or the shipped one.
+
+    Raises:
+        CatalogError: the person's catalog cannot be used.
+        PlanRefused: the task mixes this machine with clouds.
+    """
+    from tradewind.catalog import open_catalog
+
+    return _this_machine() if names_this_machine(task) else open_catalog(path or None)
+
+
+def _this_machine() -> Catalog:
+    from tradewind.broker.clouds.local.machine import this_machine
+    from tradewind.catalog.catalog import Catalog
+    from tradewind.catalog.tables import split
+
+    offer = this_machine()
+    digest = hashlib.sha256(b"this machine\0" + msgspec.json.encode(offer)).hexdigest()
+    return Catalog(digest, lambda: split([offer]), source="this machine", date="")
+
+
+class CatalogPlanner:
+    """Implements the jobs' `Planner` over catalogs that stay open; solving runs beside the loop, one plan at a time."""
+
+    def __init__(self, providers: Collection[str]) -> None:
+        self._providers = frozenset(providers)
+        self._catalogs: dict[tuple[str, float], Catalog] = {}
+        self._lock = threading.Lock()
+
+    async def plan(self, task: Task, options: Options, blocks: tuple[Place, ...] = ()) -> Plan:
+        """The cheapest plan that can be carried out from here.
+
+        Raises:
+            PlanRefused: nothing satisfies the task, or the plan is on a cloud without a provider, or the catalog cannot be used.
+        """
+        plan = await self.consider(task, options, blocks)
+        if not plan.feasible:
+            raise PlanRefused(" ".join(plan.why_infeasible) or "nothing in the catalog satisfies the task")
+        return plan
+
+    async def consider(self, task: Task, options: Options, blocks: tuple[Place, ...] = ()) -> Plan:
+        """Like `plan`, but a plan that is not feasible is returned with its reasons."""
+        return await asyncio.to_thread(self._consider, task, options, blocks)
+
+    def _consider(self, task: Task, options: Options, blocks: tuple[Place, ...]) -> Plan:
+        from tradewind.broker.planner import PlanError, plan_task
+        from tradewind.catalog import CatalogError
+
+        with self._lock:
+            try:
+                catalog = self._catalog(task, options.catalog)
+                plan = plan_task(task, catalog, limits=Limits(blocks=blocks), hours=options.hours)
+            except PlanError as error:
+                raise PlanRefused(str(error), "request") from error
+            except CatalogError as error:
+                raise PlanRefused(str(error), "catalog") from error
+        if plan.feasible and not options.rehearse:
+            for placement in plan.placements:
+                if placement.cloud not in self._providers:
+                    raise PlanRefused(
+                        f"{placement.cloud}: this version has no provider for it yet; use --rehearse, or infra: local",
+                        "no_provider",
+                    )
+        return plan
+
+    def _catalog(self, task: Task, path: str) -> Catalog:
+        here = names_this_machine(task)
+        changed = os.stat(path).st_mtime if path and not here and os.path.exists(path) else 0.0
+        key = (LOCAL if here else f"file:{path}", changed)
+        if key not in self._catalogs:
+            self._catalogs[key] = catalog_for(task, path)
+        return self._catalogs[key]
+
+    def hold_times(self, cloud: str, place: str, instance_type: str) -> tuple[float, ...]:
+        """Recorded seconds until a loss: of that place, else of that cloud, else of any (the records cover few places)."""
+        from tradewind.catalog import hold_times_s, spot_traces
+
+        recorded = [(series, hold_times_s(series)) for series in spot_traces()]
+        for fits in (
+            lambda s: (s.cloud, s.zone) == (cloud, place) and s.instance_type == instance_type,
+            lambda s: (s.cloud, s.zone) == (cloud, place),
+            lambda s: s.cloud == cloud,
+            lambda _s: True,
+        ):
+            found = tuple(hold for series, holds in recorded if fits(series) for hold in holds)
+            if found:
+                return found
+        return ()
+
+    def close(self) -> None:
+        """Close every catalog."""
+        with self._lock:
+            for catalog in self._catalogs.values():
+                catalog.close()
+            self._catalogs.clear()

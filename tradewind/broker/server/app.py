@@ -1,0 +1,298 @@
+"""The HTTP API over a broker. Every answer is JSON or a stream; every refusal is {"error": {"message", "kind", "hint"}}."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tradewind import __version__
+from tradewind.broker.lifecycle.machine import IllegalMove
+from tradewind.broker.provision.services import log
+from tradewind.broker.server import streams
+from tradewind.broker.server.broker import Broker
+from tradewind.broker.server.client import API_VERSION
+from tradewind.broker.server.requests import (
+    ExecRequest,
+    JobRequest,
+    LaunchRequest,
+    PlanRequest,
+    Refusal,
+    ShutdownRequest,
+    checked_name,
+)
+from tradewind.broker.server.views import cluster_view, event_view, job_view, managed_job_view
+from tradewind.broker.store import rows
+from tradewind.broker.store.errors import StoreError
+from tradewind.broker.store.records import ClusterRow, ManagedJobRow
+
+T = TypeVar("T")
+MAX_BODY_BYTES = 16 << 20
+HOSTS = frozenset({"tradewind", "localhost"})
+Shutdown = Callable[[str], None]
+Handler = Callable[["Api", Request], Awaitable[Response]]
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+
+
+def _text(stream: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(stream, media_type="text/plain; charset=utf-8")
+
+
+async def body(request: Request, kind: type[T]) -> T:
+    """The request's body as a value. Raises Refusal."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > MAX_BODY_BYTES:
+            raise Refusal(f"the request is larger than {MAX_BODY_BYTES >> 20} MiB", "request")
+    try:
+        return msgspec.json.decode(bytes(data) or b"{}", type=kind)
+    except msgspec.DecodeError as error:
+        raise Refusal(f"the request cannot be read: {error}", "request") from error
+
+
+def _number(request: Request, name: str, default: int | None = None) -> int | None:
+    text = request.path_params.get(name) or request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise Refusal(f"{name} must be a whole number, not {str(text)[:80]!r}", "request") from None
+
+
+def _flag(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "0") not in {"", "0", "false"}
+
+
+class Api:
+    """The handlers. `shutdown` is told "now" or "idle"."""
+
+    def __init__(self, broker: Broker, shutdown: Shutdown, started_unix: float) -> None:
+        self.broker = broker
+        self._shutdown = shutdown
+        self._started_unix = started_unix
+
+    async def hello(self, _request: Request) -> Response:
+        """GET /v1/hello."""
+        return answer(
+            {
+                "version": __version__,
+                "api": API_VERSION,
+                "pid": os.getpid(),
+                "data_dir": self.broker.store.data_dir,
+                "started_unix": self._started_unix,
+            }
+        )
+
+    async def shutdown(self, request: Request) -> Response:
+        """POST /v1/shutdown."""
+        asked = await body(request, ShutdownRequest)
+        self._shutdown(asked.when)
+        return answer({"when": asked.when})
+
+    async def plan(self, request: Request) -> Response:
+        """POST /v1/plan."""
+        return answer(await self.broker.plan(await body(request, PlanRequest)))
+
+    async def launch(self, request: Request) -> Response:
+        """POST /v1/launch."""
+        asked = await body(request, LaunchRequest)
+        checked_name(asked.cluster)
+        name, job_id = await self.broker.launch(asked)
+        return answer({"cluster": name, "job_id": job_id})
+
+    # -- clusters ---------------------------------------------------------------------------------------------------------------------
+
+    async def clusters(self, request: Request) -> Response:
+        """GET /v1/clusters; with ?all=1 those of which nothing is left, too."""
+        listed = self.broker.store.read(lambda c: rows.clusters(c, live_only=not _flag(request, "all")))
+        return answer([self._cluster(row) for row in listed])
+
+    async def cluster(self, request: Request) -> Response:
+        """GET /v1/clusters/{name}."""
+        return answer(self._cluster(self.broker.cluster(request.path_params["name"])))
+
+    def _cluster(self, row: ClusterRow) -> dict[str, Any]:
+        return cluster_view(row, self.broker.store.read(lambda c: rows.instances_of(c, row.id)))
+
+    async def down(self, request: Request) -> Response:
+        """POST /v1/clusters/{name}/down: answers once nothing is left of it."""
+        return answer(cluster_view(await self.broker.down(request.path_params["name"])))
+
+    async def execute(self, request: Request) -> Response:
+        """POST /v1/clusters/{name}/exec."""
+        asked = await body(request, ExecRequest)
+        return answer({"job_id": await self.broker.execute(request.path_params["name"], asked.task)})
+
+    async def cluster_jobs(self, request: Request) -> Response:
+        """GET /v1/clusters/{name}/jobs."""
+        cluster = self.broker.cluster(request.path_params["name"])
+        listed = self.broker.store.read(lambda c: rows.jobs_of(c, cluster.id))
+        waiting = [job.id for job in listed if job.state == "PENDING"]
+        busy = any(job.started_unix is not None and job.ended_unix is None for job in listed)
+        first = None if busy or not waiting else waiting[0]
+        return answer([job_view(job, cluster, is_next=job.id == first) for job in listed])
+
+    async def cluster_job_logs(self, request: Request) -> Response:
+        """GET /v1/clusters/{name}/jobs/{id}/logs."""
+        cluster, job = self.broker.job(request.path_params["name"], _number(request, "id") or 0)
+        offset = _number(request, "offset", 0) or 0
+        rank = self._rank(request, cluster.task.num_nodes)
+        follow = _flag(request, "follow")
+        return _text(streams.job_log(self.broker, job, cluster.task.num_nodes, follow=follow, offset=offset, rank=rank))
+
+    async def cancel_cluster_job(self, request: Request) -> Response:
+        """POST /v1/clusters/{name}/jobs/{id}/cancel."""
+        await self.broker.cancel_job(request.path_params["name"], _number(request, "id") or 0)
+        return answer({})
+
+    @staticmethod
+    def _rank(request: Request, nodes: int) -> int | None:
+        rank = _number(request, "rank")
+        if rank is not None and not 0 <= rank < nodes:
+            raise Refusal(f"there is no rank {rank}: the cluster has {nodes} nodes, counted from 0", "request")
+        return rank
+
+    # -- managed jobs -----------------------------------------------------------------------------------------------------------------
+
+    async def submit(self, request: Request) -> Response:
+        """POST /v1/jobs."""
+        asked = await body(request, JobRequest)
+        checked_name(asked.name)
+        return answer({"job_id": await self.broker.submit(asked)})
+
+    async def jobs(self, _request: Request) -> Response:
+        """GET /v1/jobs."""
+        return answer([self._managed(row) for row in self.broker.store.read(rows.managed_jobs)])
+
+    async def job(self, request: Request) -> Response:
+        """GET /v1/jobs/{id}."""
+        row = self.broker.managed_job(_number(request, "id") or 0)
+        attempts = self.broker.store.read(lambda c: rows.attempts_of(c, row.id))
+        return answer(managed_job_view(row, self._cluster_of(row), attempts))
+
+    def _managed(self, row: ManagedJobRow) -> dict[str, Any]:
+        return managed_job_view(row, self._cluster_of(row))
+
+    def _cluster_of(self, row: ManagedJobRow) -> ClusterRow | None:
+        cluster_id = row.cluster_id
+        return None if cluster_id is None else self.broker.store.read(lambda c: rows.cluster(c, cluster_id))
+
+    async def job_logs(self, request: Request) -> Response:
+        """GET /v1/jobs/{id}/logs."""
+        row = self.broker.managed_job(_number(request, "id") or 0)
+        rank = self._rank(request, row.task.num_nodes)
+        return _text(streams.managed_log(self.broker, row.id, follow=_flag(request, "follow"), rank=rank))
+
+    async def cancel_job(self, request: Request) -> Response:
+        """POST /v1/jobs/{id}/cancel."""
+        await self.broker.cancel_managed(_number(request, "id") or 0)
+        return answer({})
+
+    async def bill(self, request: Request) -> Response:
+        """GET /v1/jobs/{id}/bill."""
+        return answer(self.broker.bill(_number(request, "id") or 0))
+
+    async def events(self, request: Request) -> Response:
+        """GET /v1/events?subject=&after=&follow=: a list, or lines of JSON with follow."""
+        about = streams.subject_of(self.broker, request.query_params.get("subject"))
+        after = _number(request, "after", 0) or 0
+        if _flag(request, "follow"):
+            followed = streams.followed_facts(self.broker, about, after)
+            return StreamingResponse(followed, media_type="application/x-ndjson")
+        return answer([event_view(fact) for fact in streams.facts(self.broker, about, after)])
+
+
+def _routes(api: Api) -> list[Route]:
+    def get(path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
+        return Route(path, handler, methods=["GET"])
+
+    def post(path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
+        return Route(path, handler, methods=["POST"])
+
+    cluster, job = "/v1/clusters/{name}", "/v1/jobs/{id}"
+    return [
+        get("/v1/hello", api.hello),
+        post("/v1/shutdown", api.shutdown),
+        post("/v1/plan", api.plan),
+        post("/v1/launch", api.launch),
+        get("/v1/clusters", api.clusters),
+        get(cluster, api.cluster),
+        post(f"{cluster}/down", api.down),
+        post(f"{cluster}/exec", api.execute),
+        get(f"{cluster}/jobs", api.cluster_jobs),
+        get(f"{cluster}/jobs/{{id}}/logs", api.cluster_job_logs),
+        post(f"{cluster}/jobs/{{id}}/cancel", api.cancel_cluster_job),
+        post("/v1/jobs", api.submit),
+        get("/v1/jobs", api.jobs),
+        get(job, api.job),
+        get(f"{job}/logs", api.job_logs),
+        post(f"{job}/cancel", api.cancel_job),
+        get(f"{job}/bill", api.bill),
+        get("/v1/events", api.events),
+    ]
+
+
+class Guard:
+    """Refuses what does not come from our own client: a foreign Host, or any Origin (a browser's page)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            host = headers.get(b"host", b"").decode("latin-1").partition(":")[0]
+            if host not in HOSTS or b"origin" in headers:
+                refused = Refusal("this socket answers tradewind's own client only", "forbidden")
+                await answer(refused.body(), refused.status)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def make_app(api: Api) -> ASGIApp:
+    """The ASGI application."""
+
+    async def on_refusal(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal), "registered for it"
+        return answer(error.body(), error.status)
+
+    async def on_illegal(_request: Request, error: Exception) -> Response:
+        return answer(Refusal(str(error), "state").body(), 409)
+
+    async def on_store(_request: Request, error: Exception) -> Response:
+        return answer(Refusal(str(error), "store").body(), 503)
+
+    async def on_missing(_request: Request, _error: Exception) -> Response:
+        return answer(Refusal("there is no such resource", "not_found").body(), 404)
+
+    async def on_bug(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        said = f"the daemon failed on this request ({type(error).__name__}: {error}); its log says more"
+        return answer(Refusal(said, "internal").body(), 500)
+
+    app = Starlette(
+        routes=_routes(api),
+        exception_handlers={
+            Refusal: on_refusal,
+            IllegalMove: on_illegal,
+            StoreError: on_store,
+            404: on_missing,
+            405: on_missing,
+            Exception: on_bug,
+        },
+    )
+    return Guard(app)

@@ -1,0 +1,311 @@
+"""The broker: every driver over one record. What the API calls, and what goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping
+
+from tradewind.broker.jobs.bill import Bill, make_bill
+from tradewind.broker.jobs.driver import ManagedJobs, PlanRefused, missing_files
+from tradewind.broker.jobs.planning import CatalogPlanner
+from tradewind.broker.lifecycle import cluster as cm
+from tradewind.broker.lifecycle import cluster_job as jm
+from tradewind.broker.lifecycle import managed_job as mm
+from tradewind.broker.provider import Provider, ProviderError
+from tradewind.broker.provision.boundary import Boundary, no_boundary
+from tradewind.broker.provision.driver import ClusterDriver
+from tradewind.broker.provision.gang import TAG_OWNER
+from tradewind.broker.provision.job_log import LogBook
+from tradewind.broker.provision.market import MarketDesk
+from tradewind.broker.provision.release import end_strays
+from tradewind.broker.provision.services import Clock, Services, log
+from tradewind.broker.provision.signal import Signal
+from tradewind.broker.server.requests import JobRequest, LaunchRequest, PlanRequest, Refusal
+from tradewind.broker.store import rows
+from tradewind.broker.store.database import Store
+from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store.records import ClusterRow, JobRow, ManagedJobRow
+from tradewind.optimizer.plan import Plan
+from tradewind.spec.task import Task
+
+PRICE_TOLERANCE = 1e-9  # relative: a price that went through JSON and back is still the same price
+RECONCILED = "reconciliation"
+
+
+class Broker:
+    """All that one daemon does. Made inside a running loop; `start` adopts what an earlier one left."""
+
+    def __init__(
+        self,
+        store: Store,
+        providers: Mapping[str, Provider],
+        planner: CatalogPlanner,
+        *,
+        clock: Clock = time.time,
+        boundary: Boundary = no_boundary,
+    ) -> None:
+        self.store = store
+        self.planner = planner
+        self.services = Services(store, providers, clock=clock, boundary=boundary)
+        self.services.dispatch = self._dispatch
+        self.logs = LogBook(self.services.path("logs"))
+        self.changed = Signal()
+        self._market = MarketDesk(planner.hold_times)
+        self._drivers: dict[int, ClusterDriver] = {}
+        self._managed = ManagedJobs(self.services, planner)
+        self._loop = asyncio.get_running_loop()
+        self._unlisten = store.listen(self._on_commit)
+
+    # -- its own life -----------------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Everything the record says is alive is driven again, and what no record owns has been ended."""
+        await self._end_strays()
+        for row in self.store.read(rows.clusters):
+            self._driver(row.id).resume(RECONCILED)
+        self._managed.resume(RECONCILED)
+
+    def _on_commit(self) -> None:
+        self._loop.call_soon_threadsafe(self.changed.notify)
+
+    async def _end_strays(self) -> None:
+        known = {row.id for row in self.store.read(rows.live_instances)}
+        try:
+            await end_strays(self.services, {TAG_OWNER: self.store.owner}, known)
+        except ProviderError as error:
+            log.warning("looking for instances that no record owns: %s", error)
+
+    def is_idle(self) -> bool:
+        """Whether nothing is alive and nothing waits."""
+        return not self.store.read(rows.clusters) and not self.store.read(
+            lambda c: rows.managed_jobs(c, unfinished_only=True)
+        )
+
+    async def stop(self) -> None:
+        """Let go of everything; clusters and jobs go on without a daemon."""
+        for driver in self._drivers.values():
+            await driver.close()
+        await self.services.stop()
+        self._unlisten()
+        self.planner.close()
+
+    def _dispatch(self, order: Order) -> None:
+        if order.cluster_id is not None:
+            self._driver(order.cluster_id).carry_out(order)
+        elif order.managed_job_id is not None:
+            self._managed.carry_out(order.managed_job_id, order.instruction)
+
+    def _driver(self, cluster_id: int) -> ClusterDriver:
+        driver = self._drivers.get(cluster_id)
+        if driver is None:
+            driver = ClusterDriver(self.services, cluster_id, self.logs, self._market)
+            self._drivers[cluster_id] = driver
+        return driver
+
+    # -- plans ------------------------------------------------------------------------------------------------------------------------
+
+    async def plan(self, asked: PlanRequest) -> Plan:
+        """The plan as a launch would make it now. Raises Refusal."""
+        try:
+            return await self.planner.consider(asked.task, asked.options())
+        except PlanRefused as error:
+            raise Refusal(str(error), error.kind) from error
+
+    async def _plan_to_buy(self, asked: LaunchRequest | JobRequest) -> Plan:
+        """A plan that costs no more than what was accepted. Raises Refusal."""
+        missing = missing_files(asked.task)
+        if missing:
+            raise Refusal(missing, "request")
+        try:
+            plan = await self.planner.plan(asked.task, asked.options())
+        except PlanRefused as error:
+            raise Refusal(str(error), error.kind) from error
+        if plan.hourly_usd > asked.accepted_hourly_usd * (1 + PRICE_TOLERANCE):
+            raise Refusal(
+                f"the cheapest plan costs {plan.hourly_usd:.6g} USD/h now, more than the {asked.accepted_hourly_usd:.6g} USD/h that was accepted",
+                "price",
+                "look at the plan again",
+            )
+        return plan
+
+    # -- clusters ---------------------------------------------------------------------------------------------------------------------
+
+    async def launch(self, asked: LaunchRequest) -> tuple[str, int]:
+        """Name of the cluster and id of the job: a new cluster is on its way, or a cluster that is up has a new job. Raises Refusal."""
+        name = asked.cluster or asked.task.name or f"tw-{uuid.uuid4().hex[:6]}"
+        existing = self.store.read(lambda c: rows.cluster_named(c, name))
+        if existing is not None and existing.state != "TERMINATED":
+            return name, await self._add_job(existing, asked.task, with_setup=True)
+        plan = await self._plan_to_buy(asked)
+        cause = f"request/{uuid.uuid4().hex[:8]}"
+
+        def create(ledger: Ledger) -> int:
+            known = rows.cluster_named(ledger.connection, name)
+            if known is not None and known.state != "TERMINATED":
+                raise Refusal(f"the cluster {name} is being launched by someone else", "state", "try again")
+            cluster_id = ledger.create_cluster(
+                name=name, task=asked.task, candidates=plan.candidates, options=asked.options(), cause=cause
+            )
+            cluster = rows.cluster(ledger.connection, cluster_id)
+            assert cluster is not None, "it has just been written"
+            return ledger.create_job(cluster, asked.task, cause=cause)
+
+        job_id = await self.services.apply(create)
+        await self.services.boundary("submit:committed")
+        return name, job_id
+
+    async def execute(self, name: str, task: Task) -> int:
+        """Id of a job that runs on the cluster without set-up. Raises Refusal."""
+        return await self._add_job(self.cluster(name), task, with_setup=False)
+
+    async def _add_job(self, cluster: ClusterRow, task: Task, *, with_setup: bool) -> int:
+        missing = missing_files(task)
+        if missing:
+            raise Refusal(missing, "request")
+        if task.num_nodes > cluster.task.num_nodes:
+            raise Refusal(
+                f"the task wants {task.num_nodes} nodes and {cluster.name} has {cluster.task.num_nodes}",
+                "state",
+                "launch it on a cluster of its own",
+            )
+        cause = f"request/{uuid.uuid4().hex[:8]}"
+
+        def add(ledger: Ledger) -> int:
+            now = rows.cluster(ledger.connection, cluster.id)
+            if now is None or now.state != "UP" or now.managed_job_id is not None:
+                state = "gone" if now is None else now.state
+                belongs = "" if now is None or now.managed_job_id is None else " and belongs to a managed job"
+                raise Refusal(
+                    f"the cluster {cluster.name} is {state}{belongs}; a job needs one that is UP and your own",
+                    "state",
+                    f"wait for it, or end it with `tradewind down {cluster.name}`",
+                )
+            job_id = ledger.create_job(now, task, cause=cause, with_setup=with_setup)
+            ledger.orders.append(Order(instruction=cm.StartNextJob(cause=cause), cluster_id=cluster.id))
+            return job_id
+
+        return await self.services.apply(add)
+
+    def cluster(self, name: str) -> ClusterRow:
+        """The newest cluster of that name. Raises Refusal when there was never one."""
+        row = self.store.read(lambda c: rows.cluster_named(c, name))
+        if row is None:
+            raise Refusal(f"there is no cluster {name}", "not_found", "`tradewind status` lists them")
+        return row
+
+    async def down(self, name: str) -> ClusterRow:
+        """The cluster once nothing of it is left; for a managed job's cluster the job is cancelled. Raises Refusal."""
+        row = self.cluster(name)
+        cause = f"request/{uuid.uuid4().hex[:8]}"
+
+        def end(ledger: Ledger) -> None:
+            now = rows.cluster(ledger.connection, row.id)
+            if now is None or now.state in {"TERMINATING", "TERMINATED"}:
+                return
+            owner = None if now.managed_job_id is None else rows.managed_job(ledger.connection, now.managed_job_id)
+            if owner is not None and owner.state not in mm.FINAL and owner.state != "CANCELLING":
+                ledger.managed_event(owner.id, mm.CancelRequested(cause=cause))
+            else:
+                ledger.cluster_event(row.id, cm.DownRequested(cause=cause))
+
+        await self.services.apply(end)
+        while True:
+            seen = self.changed.count
+            now = self.store.read(lambda c: rows.cluster(c, row.id))
+            if now is None or now.state == "TERMINATED":
+                return now or row
+            await self.changed.wait(seen)
+
+    def job(self, name: str, job_id: int) -> tuple[ClusterRow, JobRow]:
+        """A job of the newest cluster of that name. Raises Refusal."""
+        cluster = self.cluster(name)
+        job = self.store.read(lambda c: rows.job(c, cluster.id, job_id))
+        if job is None:
+            raise Refusal(f"{name} has no job {job_id}", "not_found", f"`tradewind status {name}` lists its jobs")
+        return cluster, job
+
+    async def cancel_job(self, name: str, job_id: int) -> None:
+        """The job is on its way to CANCELLED. Raises Refusal when it has ended."""
+        cluster, _ = self.job(name, job_id)
+        cause = f"request/{uuid.uuid4().hex[:8]}"
+
+        def cancel(ledger: Ledger) -> None:
+            now = rows.job(ledger.connection, cluster.id, job_id)
+            if now is None or now.state in jm.FINAL:
+                state = "gone" if now is None else now.state
+                raise Refusal(f"job {job_id} on {name} is {state} already; there is nothing to cancel", "state")
+            if now.managed_job_id is not None:
+                ledger.managed_event(now.managed_job_id, mm.CancelRequested(cause=cause))
+            else:
+                ledger.job_event(cluster.id, job_id, jm.CancelRequested(cause=cause))
+
+        await self.services.apply(cancel)
+
+    # -- managed jobs -----------------------------------------------------------------------------------------------------------------
+
+    async def submit(self, asked: JobRequest) -> int:
+        """Id of the managed job; the same one for the same client key. Raises Refusal."""
+        if asked.client_key:
+            known = self.store.read(lambda c: rows.managed_job_with_key(c, asked.client_key or ""))
+            if known is not None:
+                return known.id
+        plan = await self._plan_to_buy(asked)
+        cause = f"request/{uuid.uuid4().hex[:8]}"
+        name = asked.name or asked.task.name or "job"
+
+        def create(ledger: Ledger) -> int:
+            if asked.client_key:
+                twin = rows.managed_job_with_key(ledger.connection, asked.client_key)
+                if twin is not None:
+                    return twin.id
+            job_id = rows.insert_managed_job(
+                ledger.connection,
+                name=name,
+                state="PENDING",
+                task=asked.task,
+                plan=plan,
+                options=asked.options(),
+                client_key=asked.client_key,
+                created_unix=ledger.now,
+                waiting_for="the queue to admit it",
+            )
+            uri = f"file://{self.services.path('checkpoints', str(job_id))}"
+            rows.update_managed_job(ledger.connection, job_id, checkpoint_uri=uri)
+            subject = f"job/{job_id}"
+            ledger.record(subject, "submitted", cause, {"name": name}, managed_job_id=job_id)
+            ledger.record_planned(subject, plan.candidates[0], cause, managed_job_id=job_id)
+            ledger.orders.append(Order(instruction=mm.Admit(cause=cause), managed_job_id=job_id))
+            return job_id
+
+        job_id = await self.services.apply(create)
+        await self.services.boundary("submit:committed")
+        return job_id
+
+    def managed_job(self, job_id: int) -> ManagedJobRow:
+        """A managed job. Raises Refusal."""
+        row = self.store.read(lambda c: rows.managed_job(c, job_id))
+        if row is None:
+            raise Refusal(f"there is no managed job {job_id}", "not_found", "`tradewind jobs queue` lists them")
+        return row
+
+    async def cancel_managed(self, job_id: int) -> None:
+        """The managed job is on its way to CANCELLED. Raises Refusal when it has ended."""
+        self.managed_job(job_id)
+        cause = f"request/{uuid.uuid4().hex[:8]}"
+
+        def cancel(ledger: Ledger) -> None:
+            now = rows.managed_job(ledger.connection, job_id)
+            if now is None or now.state in mm.FINAL:
+                state = "gone" if now is None else now.state
+                raise Refusal(f"managed job {job_id} is {state} already; there is nothing to cancel", "state")
+            ledger.managed_event(job_id, mm.CancelRequested(cause=cause))
+
+        await self.services.apply(cancel)
+
+    def bill(self, job_id: int) -> Bill:
+        """What the managed job has cost so far. Raises Refusal."""
+        row = self.managed_job(job_id)
+        facts = self.store.read(lambda c: rows.events(c, managed_job_id=job_id, kinds=("launched", "ended")))
+        return make_bill(facts, row.plan, rehearsed=row.options.rehearse, now=self.services.now())

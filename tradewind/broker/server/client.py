@@ -1,0 +1,224 @@
+"""The way to the daemon: HTTP over its unix socket, started on first use, replaced when it is of another version.
+
+Standard library only, so that the command line stays quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from tradewind import __version__
+from tradewind.broker.server.socket_path import SocketDirectoryError, socket_path
+
+API_VERSION = 1
+START_DEADLINE_S = 15.0
+STOP_DEADLINE_S = 15.0
+LOG_NAME = "daemon.log"
+EXIT_BUSY = 75  # sysexits.h EX_TEMPFAIL: another daemon serves the data directory
+
+
+class DaemonUnreachable(Exception):  # noqa: N818  the name says what is the case
+    """No daemon answers, or none could be started; one sentence."""
+
+
+class ApiError(Exception):
+    """The daemon refused a request: `message` is one sentence, `kind` a word that programs branch on, `hint` what to do, `status` HTTP's."""
+
+    def __init__(self, message: str, kind: str, hint: str, status: int) -> None:
+        super().__init__(message, kind, hint, status)
+        self.message, self.kind, self.hint, self.status = message, kind, hint, status
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout_s: float | None) -> None:
+        super().__init__("tradewind", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connected.settimeout(self.timeout)
+        try:
+            connected.connect(self._path)
+        except OSError:
+            connected.close()
+            raise
+        self.sock = connected
+
+
+class DaemonClient:
+    """Requests to one daemon. Every call opens its own connection, so a client may be shared by threads."""
+
+    def __init__(self, path: str, data_dir: str) -> None:
+        self._path = path
+        self.data_dir = data_dir
+
+    @classmethod
+    def connect(cls, data_dir: str, *, start: bool = True) -> DaemonClient:
+        """A client of the data directory's daemon, which answers now and is of this version.
+
+        With `start` one is started where none answers, and one of another version is replaced (jobs and instances do not notice).
+
+        Raises:
+            DaemonUnreachable: none answers (and none may or could be started).
+        """
+        try:
+            path = socket_path(data_dir)
+        except SocketDirectoryError as error:
+            raise DaemonUnreachable(str(error)) from error
+        client = cls(path, os.path.realpath(data_dir))
+        said = client._greet()
+        if said is not None and start and (said.get("version") != __version__ or said.get("api") != API_VERSION):
+            client.stop()
+            said = None
+        if said is None:
+            if not start:
+                raise DaemonUnreachable(f"no daemon serves {data_dir}; `tradewind api start` starts one")
+            client._start()
+        return client
+
+    # -- requests ---------------------------------------------------------------------------------------------------------------------
+
+    def get(self, path: str, timeout_s: float | None = 60.0) -> Any:
+        """The JSON answer. Raises ApiError, or DaemonUnreachable."""
+        return self._json("GET", path, None, timeout_s)
+
+    def post(self, path: str, body: Any = None, timeout_s: float | None = 300.0) -> Any:
+        """The JSON answer. Raises ApiError, or DaemonUnreachable."""
+        return self._json("POST", path, {} if body is None else body, timeout_s)
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """The answer's bytes as they come, until it ends. Raises ApiError, or DaemonUnreachable when the daemon goes before its end."""
+        connection = _UnixConnection(self._path, None)
+        try:
+            response = self._send(connection, "GET", path, None)
+            while chunk := response.read1(1 << 16):
+                yield chunk
+        except (OSError, http.client.HTTPException) as error:
+            raise DaemonUnreachable(f"the daemon went away while it answered ({_said(error)})") from error
+        finally:
+            connection.close()
+
+    def _json(self, method: str, path: str, body: Any, timeout_s: float | None) -> Any:
+        connection = _UnixConnection(self._path, timeout_s)
+        try:
+            return json.loads(self._send(connection, method, path, body).read() or b"null")
+        except (OSError, http.client.HTTPException) as error:
+            raise DaemonUnreachable(f"no answer from the daemon of {self.data_dir} ({_said(error)})") from error
+        finally:
+            connection.close()
+
+    def _send(self, connection: _UnixConnection, method: str, path: str, body: Any) -> http.client.HTTPResponse:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Host": "tradewind"} | ({} if data is None else {"Content-Type": "application/json"})
+        connection.request(method, path, body=data, headers=headers)
+        response = connection.getresponse()
+        if response.status >= 400:
+            raise _refusal(response)
+        return response
+
+    # -- the daemon's own life --------------------------------------------------------------------------------------------------------
+
+    def _greet(self) -> dict[str, Any] | None:
+        try:
+            answer = self.get("/v1/hello", timeout_s=10.0)
+        except DaemonUnreachable:
+            return None
+        return dict(answer)
+
+    def hello(self) -> dict[str, Any]:
+        """Who answers: version, api, pid, data_dir, started_unix. Raises DaemonUnreachable."""
+        return dict(self.get("/v1/hello", timeout_s=10.0))
+
+    def stop(self) -> None:
+        """The daemon has exited; clusters and jobs go on. Nothing happens where none runs.
+
+        Raises:
+            DaemonUnreachable: it did not exit within STOP_DEADLINE_S.
+        """
+        said = self._greet()
+        if said is None:
+            return
+        with contextlib.suppress(DaemonUnreachable):
+            self.post("/v1/shutdown", {"when": "now"}, timeout_s=STOP_DEADLINE_S)
+        deadline = time.monotonic() + STOP_DEADLINE_S
+        while os.path.exists(f"/proc/{said['pid']}") and self._is_alive(int(said["pid"])):
+            if time.monotonic() > deadline:
+                raise DaemonUnreachable(f"the daemon {said['pid']} does not stop; end it with `kill -9 {said['pid']}`")
+            time.sleep(0.01)
+
+    @staticmethod
+    def _is_alive(pid: int) -> bool:
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                return file.read().rpartition(")")[2].split()[0] not in {"Z", "X"}
+        except OSError:
+            return False
+
+    def _start(self) -> None:
+        try:
+            os.makedirs(self.data_dir, mode=0o700, exist_ok=True)
+            log = os.open(os.path.join(self.data_dir, LOG_NAME), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise DaemonUnreachable(
+                f"{self.data_dir}: the data directory cannot be written ({error.strerror}); set TRADEWIND_DATA_DIR to a writable place"
+            ) from error
+        began = os.lseek(log, 0, os.SEEK_END)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tradewind.broker.server", "--data-dir", self.data_dir],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+            )
+        finally:
+            os.close(log)
+        deadline = time.monotonic() + START_DEADLINE_S
+        while self._greet() is None:
+            code = process.poll()
+            if code is not None:
+                # Two commands may start one at the same moment: the loser of the lock exits, and the winner answers soon.
+                if code == EXIT_BUSY and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                    continue
+                raise DaemonUnreachable(f"the daemon did not start: {self._last_line(began) or f'exit code {code}'}")
+            if time.monotonic() > deadline:
+                raise DaemonUnreachable(
+                    f"the daemon did not answer within {START_DEADLINE_S:.0f} s; see {os.path.join(self.data_dir, LOG_NAME)}"
+                )
+            time.sleep(0.01)
+        # It is nobody's child from here on as far as this process cares; without this Popen warns when it is collected.
+        process.returncode = process.poll() or 0
+
+    def _last_line(self, began: int) -> str:
+        with contextlib.suppress(OSError), open(os.path.join(self.data_dir, LOG_NAME), "rb") as file:
+            file.seek(began)
+            lines = file.read().decode(errors="replace").strip().splitlines()
+            return lines[-1] if lines else ""
+        return ""
+
+
+def _refusal(response: http.client.HTTPResponse) -> ApiError:
+    raw = response.read()
+    try:
+        said = json.loads(raw)["error"]
+        return ApiError(str(said["message"]), str(said["kind"]), str(said.get("hint", "")), response.status)
+    except (ValueError, KeyError, TypeError):
+        return ApiError(f"the daemon answered {response.status} {response.reason}", "internal", "", response.status)
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__

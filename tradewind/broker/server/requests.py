@@ -1,0 +1,118 @@
+"""What the API is asked, as typed values, and how it refuses."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from tradewind.broker.store.records import Market, Options
+from tradewind.spec.task import Task
+
+NAME_LIMIT = 63
+_STATUS = {"not_found": 404, "request": 400, "catalog": 400, "forbidden": 403}
+
+
+class Refusal(Exception):  # noqa: N818  the name says what happened
+    """A request that is not carried out: one sentence, a word that programs branch on, and what to do."""
+
+    def __init__(self, message: str, kind: str, hint: str = "") -> None:
+        super().__init__(message, kind, hint)
+        self.message, self.kind, self.hint = message, kind, hint
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def status(self) -> int:
+        """The HTTP status: 409 unless the kind says more."""
+        return _STATUS.get(self.kind, 409)
+
+    def body(self) -> dict[str, Any]:
+        """The error as the API's JSON."""
+        return {"error": {"message": self.message, "kind": self.kind, "hint": self.hint}}
+
+
+class PlanRequest(msgspec.Struct, frozen=True):
+    """POST /v1/plan."""
+
+    task: Task
+    hours: float | None = None
+    catalog: str | None = None
+    rehearse: bool = False
+
+    def options(self) -> Options:
+        """As a submission keeps them."""
+        return Options(rehearse=self.rehearse, catalog=self.catalog or "", hours=self.hours)
+
+
+class LaunchRequest(msgspec.Struct, frozen=True):
+    """POST /v1/launch. `accepted_hourly_usd` is the price that a person has seen (USD/hour, all nodes)."""
+
+    task: Task
+    accepted_hourly_usd: float
+    cluster: str | None = None
+    rehearse: bool = False
+    catalog: str | None = None
+    hours: float | None = None
+    market: Market | None = None
+
+    def options(self) -> Options:
+        """As a submission keeps them."""
+        return _options(self)
+
+
+class JobRequest(msgspec.Struct, frozen=True):
+    """POST /v1/jobs. The same `client_key` is the same job."""
+
+    task: Task
+    accepted_hourly_usd: float
+    name: str | None = None
+    rehearse: bool = False
+    catalog: str | None = None
+    hours: float | None = None
+    market: Market | None = None
+    client_key: str | None = None
+
+    def options(self) -> Options:
+        """As a submission keeps them."""
+        return _options(self)
+
+
+class ExecRequest(msgspec.Struct, frozen=True):
+    """POST /v1/clusters/{name}/exec."""
+
+    task: Task
+
+
+class ShutdownRequest(msgspec.Struct, frozen=True):
+    """POST /v1/shutdown."""
+
+    when: Literal["now", "idle"] = "now"
+
+
+def _options(asked: LaunchRequest | JobRequest) -> Options:
+    return Options(
+        rehearse=asked.rehearse,
+        catalog=asked.catalog or "",
+        accepted_hourly_usd=asked.accepted_hourly_usd,
+        hours=asked.hours,
+        market=asked.market,
+    )
+
+
+def checked_name(name: str | None) -> str | None:
+    """The name if it may stand in paths and tags: letters, digits, `.`, `_`, `-`, first a letter or digit, at most 63 characters.
+
+    Raises:
+        Refusal: it may not.
+    """
+    if name is None:
+        return None
+    plain = name.replace(".", "").replace("_", "").replace("-", "")
+    if not (0 < len(name) <= NAME_LIMIT and name[0].isalnum() and name.isascii() and plain.isalnum()):
+        raise Refusal(
+            f"the name {name[:80]!r} is not allowed: letters, digits, '.', '_' and '-', starting with a letter or digit, at most {NAME_LIMIT}",
+            "request",
+        )
+    return name
