@@ -3,8 +3,123 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tradewind.broker.server.client import ApiError, DaemonClient, DaemonUnreachable
+from tradewind.cli import exits
+from tradewind.cli.errors import CliError
 
 
 def data_dir() -> str:
     """The data directory that this command line uses, absolute."""
     return os.path.abspath(os.path.expanduser(os.environ.get("TRADEWIND_DATA_DIR") or "~/.tradewind"))
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn the client's errors into the command line's.
+
+    Raises:
+        CliError: the daemon refused (its sentence, the code of its kind) or does not answer.
+    """
+    try:
+        yield
+    except ApiError as error:
+        raise CliError(str(error), exits.BY_DAEMON_KIND.get(error.kind, exits.FAILED)) from error
+    except DaemonUnreachable as error:
+        raise CliError(str(error), exits.UNREACHABLE) from error
+
+
+class Api:
+    """The daemon's resources. Without a daemon (`up` False) every collection is empty: nothing can run without one having been."""
+
+    def __init__(self, client: DaemonClient | None) -> None:
+        self._client = client
+
+    @property
+    def up(self) -> bool:
+        """Whether a daemon answers."""
+        return self._client is not None
+
+    def get(self, path: str) -> Any:
+        """The resource as plain data."""
+        if self._client is None:
+            return []
+        with told():
+            return self._client.get(path)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """The answer to the request, as plain data."""
+        assert self._client is not None, "requests are sent to a daemon that is up"
+        with told():
+            return self._client.post(path, body)
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """The resource's bytes as they come, until it ends."""
+        assert self._client is not None, "streams come from a daemon that is up"
+        with told():
+            yield from self._client.stream(path)
+
+
+def _has_record(directory: str) -> bool:
+    return os.path.isdir(directory) and bool(os.listdir(directory))
+
+
+def reach(*, start: bool) -> Api:
+    """The daemon of this data directory, started if need be; with `start` False one is started only where there is a record to read.
+
+    Raises:
+        CliError: none answers and none could be started.
+    """
+    directory = data_dir()
+    with told():
+        if start or _has_record(directory):
+            return Api(DaemonClient.connect(directory))
+    return Api(None)
+
+
+def running() -> Api:
+    """The daemon of this data directory if one runs; never starts one."""
+    try:
+        return Api(DaemonClient.connect(data_dir(), start=False))
+    except DaemonUnreachable:
+        return Api(None)
+
+
+def stop(when: str = "now") -> bool:
+    """Stop the daemon (with `when` "idle" once nothing is alive): whether one was running.
+
+    Raises:
+        CliError: it does not stop.
+    """
+    with told():
+        try:
+            client = DaemonClient.connect(data_dir(), start=False)
+        except DaemonUnreachable:
+            return False
+        if when == "now":
+            client.stop()
+        else:
+            client.post("/v1/shutdown", {"when": when})
+    return True
+
+
+def no_cluster(name: str) -> CliError:
+    """The refusal of a name that no cluster has."""
+    return CliError(f"there is no cluster {name}; `tradewind status` lists them.", exits.FAILED)
+
+
+def subject(api: Api, name: str) -> str:
+    """What events call this cluster (by name) or managed job (by number, or its newest by name).
+
+    Raises:
+        CliError: there is neither.
+    """
+    if any(cluster["name"] == name for cluster in api.get("/v1/clusters")):
+        return f"cluster/{name}"
+    jobs = [int(job["id"]) for job in api.get("/v1/jobs") if name in {str(job["id"]), job["name"]}]
+    if not jobs:
+        raise CliError(f"neither a cluster nor a managed job is called {name}.", exits.FAILED)
+    return f"job/{max(jobs)}"

@@ -16,7 +16,7 @@ MEANINGS: Final[dict[int, str]] = {
     OK: "done",
     FAILED: "the job failed, or the thing's state does not allow what was asked (no such cluster, not confirmed)",
     BAD_INPUT: "the command line or the task file is wrong; nothing was started or bought",
-    NO_PLAN: "nothing in the catalog satisfies the request and its limits",
+    NO_PLAN: "nothing on sale, or nothing that can be bought from here, satisfies the request and its limits",
     UNREACHABLE: "the daemon or a cloud cannot be reached or does not answer",
     INTERNAL: "a defect in tradewind; `--debug` shows where",
     INTERRUPTED: "Ctrl-C; what was launched goes on running",
@@ -25,12 +25,9 @@ MEANINGS: Final[dict[int, str]] = {
 # The kinds that the daemon's answers carry, and the code each becomes; any other kind is FAILED.
 BY_DAEMON_KIND: Final[dict[str, int]] = {
     "request": BAD_INPUT,
-    "input": BAD_INPUT,
-    "spec": BAD_INPUT,
-    "plan_error": BAD_INPUT,
-    "unsupported": BAD_INPUT,
-    "infeasible": NO_PLAN,
-    "unreachable": UNREACHABLE,
+    "catalog": BAD_INPUT,
+    "no_plan": NO_PLAN,
+    "no_provider": NO_PLAN,
     "internal": UNREACHABLE,
 }
 
@@ -41,4 +38,5 @@ BY_ERROR: Final[dict[str, int]] = {
     "tradewind.optimizer.errors.InvalidProblem": BAD_INPUT,
     "tradewind.broker.planner.errors.PlanError": BAD_INPUT,
     "tradewind.broker.provider.ProviderError": UNREACHABLE,
+    "tradewind.broker.jobs.driver.PlanRefused": NO_PLAN,
 }

@@ -55,22 +55,18 @@ def stages(api: Api, subject: str, since_unix: float, *, shown: bool = True) -> 
     if not shown:
         yield
         return
-    side = api.again()
     colour = terminal.colourful(sys.stderr)
 
     def show() -> None:
         try:
-            for event in events(side, subject, follow=True):
+            for event in events(api, subject, follow=True):
                 sys.stdout.flush()
                 print(timeline.line(event, since_unix, colour=colour), file=sys.stderr, flush=True)
         except (CliError, OSError, ValueError):
             return  # the main connection will say what is wrong
 
+    # A daemon thread: after Ctrl-C nobody waits for the stream that it reads.
     watcher = threading.Thread(target=show, name="stages", daemon=True)
     watcher.start()
-    try:
-        yield
-        watcher.join(timeout=5)  # the last stages of a job that has ended are on their way
-    finally:
-        side.close()
-        watcher.join(timeout=5)
+    yield
+    watcher.join(timeout=5)  # the last stages of a job that has ended are on their way

@@ -46,7 +46,7 @@ def accelerator(text: str | None, shelf: Catalog) -> tuple[str | None, float | N
         raise click.BadParameter(
             f"{count!r} is no count of accelerators; write {name}:8.", param_hint="--gpu"
         ) from None
-    canonical, number = shelf.resolve_accelerator(name, wanted)
+    canonical, number = shelf.resolve_accelerators(name, wanted)
     return canonical, number if colon or number != 1 else None
 
 

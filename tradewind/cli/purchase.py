@@ -38,6 +38,13 @@ def planned(api: Api, body: dict[str, Any]) -> Plan:
     return plan
 
 
+def further_job(task: Task) -> dict[str, Any]:
+    """The request that runs a task on a cluster that is there: nothing may be bought for it."""
+    from tradewind.spec import task_to_dict
+
+    return {"task": task_to_dict(task), "accepted_hourly_usd": 0.0}
+
+
 def accept(api: Api, task: Task, *, rehearse: bool, catalog: str | None, yes: bool, show: bool = True) -> Accepted:
     """Plan a task, show the plan on stderr, ask, and return what was agreed to.
 

@@ -20,8 +20,8 @@ def start() -> int:
     """Start the daemon of this data directory, if it is not up."""
     from tradewind.cli import daemon
 
-    with daemon.reach(start=True) as client:
-        hello = client.get("/v1/hello")
+    client = daemon.reach(start=True)
+    hello = client.get("/v1/hello")
     print(f"the daemon is up (process {hello['pid']}, data in {hello['data_dir']}).")
     return exits.OK
 
@@ -43,8 +43,8 @@ def status(*, as_json: bool) -> int:
     """Say whether the daemon is up; exit code 4 when it is not."""
     from tradewind.cli import daemon
 
-    with daemon.reach(start=False) as client:
-        hello = client.get("/v1/hello") if client.up else None
+    client = daemon.running()
+    hello = client.get("/v1/hello") if client.up else None
     if as_json:
         print_json({"up": hello is not None, **(hello or {})})
     elif hello:

@@ -18,13 +18,13 @@ def cancel(cluster: str, jobs: tuple[int, ...], *, everything: bool) -> int:
 
     if not jobs and not everything:
         raise click.UsageError("say which jobs by number, or --all.")
-    with daemon.reach(start=True) as api:
-        wanted = list(jobs)
-        if everything:
-            wanted = [int(j["id"]) for j in api.get(f"{cluster_path(cluster)}/jobs") if j["state"] not in rows.ENDED]
-        for job in wanted:
-            api.post(f"{cluster_path(cluster)}/jobs/{job}/cancel")
-            print(f"job {job} on {cluster}: cancelled")
-        if not wanted:
-            print(f"{cluster} has no unfinished job.")
+    api = daemon.reach(start=True)
+    wanted = list(jobs)
+    if everything:
+        wanted = [int(j["id"]) for j in api.get(f"{cluster_path(cluster)}/jobs") if j["state"] not in rows.ENDED]
+    for job in wanted:
+        api.post(f"{cluster_path(cluster)}/jobs/{job}/cancel")
+        print(f"job {job} on {cluster}: cancelled")
+    if not wanted:
+        print(f"{cluster} has no unfinished job.")
     return exits.OK

@@ -22,24 +22,24 @@ def down(names: tuple[str, ...], *, everything: bool, yes: bool) -> int:
 
     if not names and not everything:
         raise click.UsageError("name the clusters, or --all.")
-    with daemon.reach(start=True) as api:
-        up = [c["name"] for c in api.get("/v1/clusters") if c["state"] != "TERMINATED"]
-        if everything:
-            names = tuple(up)
-        for name in names:
-            if name not in up:
-                raise daemon.no_cluster(name)
-        if not names:
-            print("No cluster is up.")
-            return exits.OK
-        confirm(f"End {', '.join(names)} and everything on {'it' if len(names) == 1 else 'them'}?", yes=yes)
-        failed = False
-        for name in names:
-            try:
-                api.post(f"{cluster_path(name)}/down")
-            except CliError as error:
-                failed = True
-                print(f"tradewind: {error}", file=sys.stderr)
-            else:
-                print(f"{name}: down; nothing of it is left.")
+    api = daemon.reach(start=True)
+    up = [c["name"] for c in api.get("/v1/clusters") if c["state"] != "TERMINATED"]
+    if everything:
+        names = tuple(up)
+    for name in names:
+        if name not in up:
+            raise daemon.no_cluster(name)
+    if not names:
+        print("No cluster is up.")
+        return exits.OK
+    confirm(f"End {', '.join(names)} and everything on {'it' if len(names) == 1 else 'them'}?", yes=yes)
+    failed = False
+    for name in names:
+        try:
+            api.post(f"{cluster_path(name)}/down")
+        except CliError as error:
+            failed = True
+            print(f"tradewind: {error}", file=sys.stderr)
+        else:
+            print(f"{name}: down; nothing of it is left.")
     return exits.FAILED if failed else exits.OK

@@ -18,17 +18,17 @@ def events(name: str, *, follow: bool, as_json: bool) -> int:
     from tradewind.cli.follow import detaching
     from tradewind.cli.follow import events as rows_of
 
-    with daemon.reach(start=True) as api:
-        subject = daemon.subject(api, name)
-        first: float | None = None
-        found = []
-        with detaching(f"tradewind events {name} -f"):
-            for event in rows_of(api, subject, follow=follow):
-                first = float(event["unix"]) if first is None else first
-                if as_json:
-                    found.append(event)
-                else:
-                    print(timeline.line(event, first, colour=terminal.colourful()), flush=True)
+    api = daemon.reach(start=True)
+    subject = daemon.subject(api, name)
+    first: float | None = None
+    found = []
+    with detaching(f"tradewind events {name} -f"):
+        for event in rows_of(api, subject, follow=follow):
+            first = float(event["unix"]) if first is None else first
+            if as_json:
+                found.append(event)
+            else:
+                print(timeline.line(event, first, colour=terminal.colourful()), flush=True)
     if as_json:
         print_json(found)
     return exits.OK

@@ -22,12 +22,12 @@ def exec_(cluster: str, file: str, flags: dict[str, Any], *, detach: bool) -> in
     from tradewind.spec import task_to_dict
 
     task = task_to_dict(read(file, flags))
-    with daemon.reach(start=True) as api:
-        job_id = int(api.post(f"{jobs.cluster_path(cluster)}/exec", {"task": task})["job_id"])
-        back = f"tradewind logs {cluster} {job_id}"
-        if detach:
-            print(f"{cluster}: accepted as job {job_id}; follow it with `{back}`.")
-            return exits.OK
-        with detaching(back):
-            copy_logs(api, jobs.log_path(cluster, job_id, follow=True))
-        return jobs.verdict(api, cluster, job_id)
+    api = daemon.reach(start=True)
+    job_id = int(api.post(f"{jobs.cluster_path(cluster)}/exec", {"task": task})["job_id"])
+    back = f"tradewind logs {cluster} {job_id}"
+    if detach:
+        print(f"{cluster}: accepted as job {job_id}; follow it with `{back}`.")
+        return exits.OK
+    with detaching(back):
+        copy_logs(api, jobs.log_path(cluster, job_id, follow=True))
+    return jobs.verdict(api, cluster, job_id)

@@ -48,15 +48,15 @@ def launch(
     if seed is not None and not rehearse:
         raise click.UsageError("--seed says when a rehearsal loses an instance; it needs --rehearse.")
     task = read(file, flags)
-    with daemon.reach(start=True) as api:
-        accepted = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes)
-        market = None if seed is None else managed.market(seed, time_scale, reclaims)
-        began = time.time()
-        job_id = managed.submit(api, accepted, name=name, market=market)
-        if detach:
-            print(f"managed job {job_id}: accepted; follow it with `tradewind jobs logs {job_id}`.")
-            return exits.OK
-        return managed.follow(api, job_id, since_unix=began)
+    api = daemon.reach(start=True)
+    accepted = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes)
+    market = None if seed is None else managed.market(seed, time_scale, reclaims)
+    began = time.time()
+    job_id = managed.submit(api, accepted, name=name, market=market)
+    if detach:
+        print(f"managed job {job_id}: accepted; follow it with `tradewind jobs logs {job_id}`.")
+        return exits.OK
+    return managed.follow(api, job_id, since_unix=began)
 
 
 @jobs.command()
@@ -66,8 +66,8 @@ def queue(*, everything: bool, as_json: bool) -> int:
     """The managed jobs and what each waits for."""
     from tradewind.cli import daemon, rows
 
-    with daemon.reach(start=False) as api:
-        found = [job for job in api.get("/v1/jobs") if everything or job["state"] not in rows.ENDED]
+    api = daemon.reach(start=False)
+    found = [job for job in api.get("/v1/jobs") if everything or job["state"] not in rows.ENDED]
     if as_json:
         print_json(found)
     else:
@@ -82,9 +82,9 @@ def status(job: str, *, as_json: bool) -> int:
     """One managed job: state, attempts, what it waits for, what it has cost."""
     from tradewind.cli import billpage, daemon, managed, rows, terminal
 
-    with daemon.reach(start=True) as api:
-        row = managed.find(api, job)
-        bill = api.get(f"/v1/jobs/{row['id']}/bill")
+    api = daemon.reach(start=True)
+    row = managed.find(api, job)
+    bill = api.get(f"/v1/jobs/{row['id']}/bill")
     if as_json:
         print_json({**row, "bill": bill})
     else:
@@ -102,11 +102,11 @@ def logs(job: str, *, follow: bool) -> int:
     from tradewind.cli import daemon, managed
     from tradewind.cli.follow import copy_logs
 
-    with daemon.reach(start=True) as api:
-        row = managed.find(api, job)
-        if follow:
-            return managed.follow(api, int(row["id"]), since_unix=float(row["created_unix"]), shown=False)
-        copy_logs(api, managed.log_path(int(row["id"]), follow=False))
+    api = daemon.reach(start=True)
+    row = managed.find(api, job)
+    if follow:
+        return managed.follow(api, int(row["id"]), since_unix=float(row["created_unix"]), shown=False)
+    copy_logs(api, managed.log_path(int(row["id"]), follow=False))
     return exits.OK
 
 
@@ -118,11 +118,9 @@ def cancel(job: str, *, yes: bool) -> int:
     from tradewind.cli import daemon, managed
     from tradewind.cli.confirm import confirm
 
-    with daemon.reach(start=True) as api:
-        row = managed.find(api, job)
-        confirm(f"Cancel managed job {row['id']} ({row['name']})?", yes=yes)
-        api.post(f"/v1/jobs/{row['id']}/cancel")
-        print(
-            f"managed job {row['id']}: cancelling; `tradewind jobs status {row['id']}` says when its cluster is gone."
-        )
+    api = daemon.reach(start=True)
+    row = managed.find(api, job)
+    confirm(f"Cancel managed job {row['id']} ({row['name']})?", yes=yes)
+    api.post(f"/v1/jobs/{row['id']}/cancel")
+    print(f"managed job {row['id']}: cancelling; `tradewind jobs status {row['id']}` says when its cluster is gone.")
     return exits.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -34,21 +35,27 @@ def launch(
     """Plan a task, ask, get the machines, run setup and run there, and follow the output. The cluster stays up: `tradewind down`."""
     from tradewind.cli import daemon, jobs
     from tradewind.cli.follow import copy_logs, detaching, stages
-    from tradewind.cli.purchase import accept
+    from tradewind.cli.purchase import accept, further_job
 
     task = read(file, flags)
-    with daemon.reach(start=True) as api:
-        accepted = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes)
-        body = dict(accepted.body)
-        if cluster is not None:
-            body["cluster"] = cluster
-        began = time.time()
-        launched = api.post("/v1/launch", body)
-        name, job_id = launched["cluster"], int(launched["job_id"])
-        back = f"tradewind logs {name} {job_id}"
-        if detach:
-            print(f"{name}: accepted as job {job_id}; follow it with `{back}`.")
-            return exits.OK
-        with detaching(back), stages(api, f"cluster/{name}", began):
-            copy_logs(api, jobs.log_path(name, job_id, follow=True))
-        return jobs.verdict(api, name, job_id)
+    api = daemon.reach(start=True)
+    wanted = cluster or task.name
+    if wanted is not None and any(c["name"] == wanted and c["state"] != "TERMINATED" for c in api.get("/v1/clusters")):
+        print(
+            f"{wanted} is there already; the task runs on it as a further job, and nothing is bought.", file=sys.stderr
+        )
+        body = further_job(task)
+    else:
+        body = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes).body
+    if wanted is not None:
+        body = {**body, "cluster": wanted}
+    began = time.time()
+    launched = api.post("/v1/launch", body)
+    name, job_id = launched["cluster"], int(launched["job_id"])
+    back = f"tradewind logs {name} {job_id}"
+    if detach:
+        print(f"{name}: accepted as job {job_id}; follow it with `{back}`.")
+        return exits.OK
+    with detaching(back), stages(api, f"cluster/{name}", began):
+        copy_logs(api, jobs.log_path(name, job_id, follow=True))
+    return jobs.verdict(api, name, job_id)

@@ -19,8 +19,8 @@ def logs(cluster: str, job: int | None, rank: int | None, *, follow: bool) -> in
     from tradewind.cli import daemon, jobs
     from tradewind.cli.follow import copy_logs, detaching
 
-    with daemon.reach(start=True) as api:
-        job_id = jobs.newest(api, cluster) if job is None else job
-        with detaching(f"tradewind logs {cluster} {job_id}"):
-            copy_logs(api, jobs.log_path(cluster, job_id, follow=follow, rank=rank))
-        return jobs.verdict(api, cluster, job_id) if follow else exits.OK
+    api = daemon.reach(start=True)
+    job_id = jobs.newest(api, cluster) if job is None else job
+    with detaching(f"tradewind logs {cluster} {job_id}"):
+        copy_logs(api, jobs.log_path(cluster, job_id, follow=follow, rank=rank))
+    return jobs.verdict(api, cluster, job_id) if follow else exits.OK

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tradewind.cli import exits, options, terminal
 from tradewind.cli.output import print_json
 from tradewind.cli.overrides import read, task_flags
+
+if TYPE_CHECKING:
+    from tradewind.catalog import Catalog
+    from tradewind.spec.task import Task
+
+
+def _shelf(task: Task, path: str | None) -> Catalog:
+    """What the task may be planned over: this machine alone for `infra: local`, else the person's catalog or the shipped one."""
+    if any(resources.infra.cloud == "local" for resources in task.resources):
+        from tradewind.broker.jobs.planning import catalog_for
+
+        return catalog_for(task, path or "")
+    from tradewind.catalog import open_catalog
+
+    return open_catalog(path)
 
 
 @click.command()
@@ -28,12 +43,11 @@ def plan(
 
     Exit code 3 when nothing satisfies the request.
     """
+    task = read(file, flags)
     from tradewind.broker.planner import plan_task
-    from tradewind.catalog import open_catalog
     from tradewind.cli import planpage
 
-    task = read(file, flags)
-    with open_catalog(catalog) as offers:
+    with _shelf(task, catalog) as offers:
         result = plan_task(task, offers) if hours is None else plan_task(task, offers, hours=hours)
     if as_json:
         print_json(result)

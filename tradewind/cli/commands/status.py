@@ -16,9 +16,9 @@ def status(names: tuple[str, ...], *, everything: bool, as_json: bool) -> int:
     """The clusters and unfinished managed jobs, their cost, and what each waits for."""
     from tradewind.cli import daemon, rows
 
-    with daemon.reach(start=False) as api:
-        clusters = [c for c in api.get("/v1/clusters") if everything or c["state"] != "TERMINATED"]
-        jobs = [j for j in api.get("/v1/jobs") if everything or j["state"] not in rows.ENDED]
+    api = daemon.reach(start=False)
+    clusters = [c for c in api.get("/v1/clusters") if everything or c["state"] != "TERMINATED"]
+    jobs = [j for j in api.get("/v1/jobs") if everything or j["state"] not in rows.ENDED]
     if names:
         clusters = [c for c in clusters if c["name"] in names]
         jobs = []

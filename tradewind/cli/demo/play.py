@@ -64,7 +64,6 @@ def nothing_left_step(api: daemon.Api, data_dir: str) -> bool:
     """Count what is left, stop the daemon, count again: whether nothing is."""
     title(4, "What is left")
     rows = tuple(f"cluster {c['name']}: {c['state']}" for c in api.get("/v1/clusters") if c["state"] != "TERMINATED")
-    api.close()
     directories = leftovers.directories(os.path.join(data_dir, "instances"))
     daemon.stop("now")
     found = leftovers.Leftovers(leftovers.settled(data_dir), directories, rows)
@@ -85,12 +84,12 @@ def play(seed: int, *, keep: bool) -> int:
     began = time.monotonic()
     with setting.private_world(keep=keep) as data_dir:
         try:
-            with daemon.reach(start=True) as api:
-                accepted = plan_step(api, root)
-                job_id, code, _ = run_step(api, accepted, seed)
-                bill_step(api, job_id)
-                recoveries = int(api.get(f"/v1/jobs/{job_id}")["recoveries"])
-                clean = nothing_left_step(api, data_dir)
+            api = daemon.reach(start=True)
+            accepted = plan_step(api, root)
+            job_id, code, _ = run_step(api, accepted, seed)
+            bill_step(api, job_id)
+            recoveries = int(api.get(f"/v1/jobs/{job_id}")["recoveries"])
+            clean = nothing_left_step(api, data_dir)
         finally:
             daemon.stop("now")
         if keep:
