@@ -1,0 +1,229 @@
+"""Actors: classes whose instances live in a process of their own, and the handles to them."""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tradewind.runtime import object_ref, serialization, session
+from tradewind.runtime.core.dispatch import Call
+from tradewind.runtime.messages import cluster
+from tradewind.runtime.messages.values import Shape
+from tradewind.runtime.object_ref import ObjectRef
+from tradewind.runtime.remote_function import check_options, requested
+from tradewind.runtime.scheduling import strategy_text
+
+ACTOR_OPTIONS = frozenset(
+    {
+        "num_cpus", "num_gpus", "memory", "resources", "name", "namespace", "lifetime", "max_restarts", "max_task_retries", "max_concurrency",
+        "get_if_exists", "scheduling_strategy",
+    }
+)  # fmt: skip
+METHOD_OPTIONS = frozenset({"num_returns", "name"})
+_OWN_METHODS = ("__ray_ready__", "__ray_terminate__")
+
+
+def method(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The decorated actor method has these options, e.g. num_returns=2."""
+    check_options(options, METHOD_OPTIONS, "An actor method")
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        function.__tradewind_method__ = options  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+class ActorMethod:
+    """`handle.method`, whose `.remote()` calls it."""
+
+    __slots__ = ("_handle", "_name", "_returns")
+
+    def __init__(self, handle: ActorHandle, name: str, returns: int) -> None:
+        self._handle = handle
+        self._name = name
+        self._returns = returns
+
+    def remote(self, *args: Any, **kwargs: Any) -> Any:
+        """A ref to the call's result."""
+        return self._handle._call(self._name, args, kwargs, self._returns)
+
+    def options(self, **options: Any) -> ActorMethod:
+        """The same method with other options."""
+        check_options(options, METHOD_OPTIONS, "An actor method")
+        return ActorMethod(self._handle, self._name, options.get("num_returns", self._returns))
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        raise TypeError(f"{self._name} is a method of an actor; call {self._name}.remote(...).")
+
+
+class ActorHandle:
+    """Calls the methods of one actor. Strong handles keep the actor alive; those of get_actor() and an actor's own do not."""
+
+    def __init__(
+        self, actor_id: str, class_name: str, methods: Mapping[str, int], ordered: bool, max_task_retries: int, ref: ObjectRef | None
+    ) -> None:  # noqa: FBT001  rebuilt by pickle
+        self._actor_id = actor_id
+        self._class_name = class_name
+        self._methods = methods
+        self._ordered = ordered
+        self._max_task_retries = max_task_retries
+        self._ref = ref
+        self._bound: object | None = None
+        self._target: Any = None
+
+    def __getattr__(self, name: str) -> ActorMethod:
+        returns = self.__dict__.get("_methods", {}).get(name)
+        if returns is None:
+            if name in _OWN_METHODS:
+                returns = 1
+            else:
+                raise AttributeError(f"The actor class {self.__dict__.get('_class_name', '?')} has no method {name!r}.")
+        made = ActorMethod(self, name, returns)
+        return made
+
+    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], returns: int) -> Any:
+        process = object_ref._process
+        if process is None or process is not self._bound:
+            process = self._bind()
+        return process.actors.call(self._target, name, args, kwargs, returns, self._ref)
+
+    def _bind(self) -> Any:
+        process = session.process()
+        self._target = process.actors.target(self._actor_id, self._class_name, ordered=self._ordered, max_task_retries=self._max_task_retries)
+        self._bound = process
+        return process
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ActorHandle, (self._actor_id, self._class_name, dict(self._methods), self._ordered, self._max_task_retries, self._ref)
+
+    def __repr__(self) -> str:
+        return f"Actor({self._class_name}, {self._actor_id})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorHandle) and self._actor_id == other._actor_id
+
+    def __hash__(self) -> int:
+        return hash(self._actor_id)
+
+
+class ActorClass:
+    """A class whose `.remote()` starts an instance as an actor."""
+
+    def __init__(self, kind: type, options: Mapping[str, Any]) -> None:
+        check_options(options, ACTOR_OPTIONS, "An actor")
+        self._kind = kind
+        self._options = dict(options)
+        self.__name__ = kind.__name__
+        self.__doc__ = kind.__doc__
+        self.__wrapped__ = kind
+        self._code: bytes | None = None
+        self._code_for: object | None = None
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        raise TypeError(f"{self.__name__} is an actor class; start one with {self.__name__}.remote(...).")
+
+    def options(self, **options: Any) -> ActorClass:
+        """The same class with other options."""
+        return ActorClass(self._kind, {**self._options, **options})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ActorClass, (self._kind, self._options)
+
+    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle:
+        """A handle to an actor that is being started. Raises ValueError when its name is taken, TypeError for what cannot be pickled."""
+        process = session.process()
+        options = self._options
+        name = options.get("name") or ""
+        namespace = options.get("namespace") or process.namespace
+        lifetime = options.get("lifetime")
+        if lifetime not in {None, "detached", "non_detached"}:
+            raise ValueError(f"lifetime is {lifetime!r}; it must be 'detached' or 'non_detached'.")
+        if name:
+            existing = process.head(cluster.FindActor(name, namespace)).spec
+            if existing is not None:
+                if options.get("get_if_exists"):
+                    return handle_of(existing)
+                raise ValueError(f"An actor named {name!r} is alive in namespace {namespace!r}; use get_actor(), get_if_exists=True or another name.")
+        call = Call(0, None, b"", 1)
+        call.name = f"{self.__name__}.__init__"
+        call.method = "__init__"
+        process.calls.prepare(call, args, kwargs)
+        spec = self._spec(process, name, namespace, detached=lifetime == "detached")
+        with process.lock:
+            key = process.table.create()
+            process.table.entries[key].value = b""
+            if not spec.detached:
+                process.table.entries[key].on_free = lambda: process.actors.out_of_scope(spec.actor)
+            # The constructor's arguments are needed again when the actor is restarted.
+            process.table.entries[key].inner = call.holds
+        ref = ObjectRef(key, process.release)
+        handle = ActorHandle(spec.actor, spec.class_name, spec.methods, spec.ordered, spec.max_task_retries, ref)
+        handle._bind()
+        process.actors.create(spec, call, handle._target, get_if_exists=bool(options.get("get_if_exists")))
+        return handle
+
+    def _spec(self, process: Any, name: str, namespace: str, *, detached: bool) -> cluster.ActorSpec:
+        options = self._options
+        if self._code is None or self._code_for is not process:
+            if process.by_value:
+                serialization.carry_modules_by_value()
+            serialized = serialization.serialize(self._kind)
+            process.forever.extend(serialized.refs)
+            self._code = serialized.to_bytes()
+            self._code_for = process
+        members = dict(inspect.getmembers(self._kind, callable))
+        methods = {key: getattr(member, "__tradewind_method__", {}).get("num_returns", 1) for key, member in members.items() if not key.startswith("__") or key == "__call__"}
+        is_async = any(inspect.iscoroutinefunction(member) for member in members.values())
+        held = requested(options, 0.0)
+        if options.get("num_cpus") is None and (options.get("num_gpus") or options.get("resources")):
+            held = requested(options, 1.0)
+        placed = held if held or options.get("num_cpus") is not None else {"CPU": 1.0}
+        if options.get("num_cpus") is None and "CPU" not in placed:
+            placed = {**placed, "CPU": 1.0}
+        return cluster.ActorSpec(
+            actor=secrets.token_hex(8),
+            class_name=self._kind.__name__,
+            code=self._code,
+            args=b"",
+            slots=[],
+            placement=Shape(placed, strategy_text(options.get("scheduling_strategy"))),
+            resources=held,
+            owner="" if detached else process.address,
+            job=process.job,
+            name=name,
+            namespace=namespace,
+            max_restarts=options.get("max_restarts", 0),
+            max_task_retries=options.get("max_task_retries", 0),
+            max_concurrency=options.get("max_concurrency", 1),
+            ordered=not is_async and options.get("max_concurrency", 1) == 1,
+            methods=methods,
+            detached=detached,
+        )
+
+
+def handle_of(spec: cluster.ActorSpec) -> ActorHandle:
+    """A weak handle to a named actor."""
+    return ActorHandle(spec.actor, spec.class_name, spec.methods, spec.ordered, spec.max_task_retries, None)
+
+
+def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
+    """A handle to the living actor of that name. Raises ValueError when there is none."""
+    process = session.process()
+    where = namespace or process.namespace
+    spec = process.head(cluster.FindActor(name, where)).spec
+    if spec is None:
+        raise ValueError(f"No actor named {name!r} is alive in namespace {where!r}; it may have ended, or live in another namespace.")
+    return handle_of(spec)
+
+
+def exit_actor() -> None:
+    """Ends the actor that calls it, after this call and without a restart. Raises TypeError outside an actor."""
+    process = object_ref._process
+    if process is None or process.executor is None or process.executor.actor is None:
+        raise TypeError("exit_actor() was called outside an actor.")
+    from tradewind.runtime.core.execution import ActorExit
+
+    raise ActorExit

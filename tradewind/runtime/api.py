@@ -1,0 +1,202 @@
+"""The calls of the runtime, named as Ray names them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tradewind.runtime import session
+from tradewind.runtime.actor import ActorClass, ActorHandle
+from tradewind.runtime.messages import cluster
+from tradewind.runtime.object_ref import ObjectRef
+from tradewind.runtime.remote_function import RemoteFunction
+
+
+def init(
+    address: str | None = None,
+    *,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: Mapping[str, float] | None = None,
+    labels: Mapping[str, str] | None = None,
+    object_store_memory: int | None = None,
+    namespace: str | None = None,
+    ignore_reinit_error: bool = False,
+    log_to_driver: bool = True,
+    runtime_env: Mapping[str, Any] | None = None,
+    include_dashboard: bool | None = None,
+    logging_level: Any = None,
+    configure_logging: bool = True,
+) -> RuntimeContextInfo:
+    """This process is a driver: of the cluster at address or in TRADEWIND_ADDRESS, else of a one-node cluster that ends with it.
+
+    object_store_memory is in bytes. runtime_env may hold env_vars. The dashboard and logging arguments are accepted as Ray's programs pass
+    them and change nothing. Raises RuntimeError when called twice, ConnectionError when nobody answers at the address.
+    """
+    del include_dashboard, logging_level, configure_logging
+    unknown = set(runtime_env or {}) - {"env_vars"}
+    if unknown:
+        raise ValueError(f"runtime_env has {', '.join(sorted(unknown))}, which this version does not support; it supports env_vars.")
+    made = session.begin(
+        address,
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+        resources=resources,
+        labels=labels,
+        object_store_memory=object_store_memory,
+        namespace=namespace,
+        ignore_reinit_error=ignore_reinit_error,
+        env=(runtime_env or {}).get("env_vars"),
+        log_to_driver=log_to_driver,
+    )
+    return RuntimeContextInfo(node_id=made.process.node, namespace=made.namespace)
+
+
+class RuntimeContextInfo(dict[str, str]):
+    """What init() tells: the node and the namespace. Leaves the cluster when used as a context manager."""
+
+    def __enter__(self) -> RuntimeContextInfo:
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        shutdown()
+
+
+def shutdown() -> None:
+    """This process is no driver any more; a cluster of its own is gone. Without a session nothing happens."""
+    session.end()
+
+
+def is_initialized() -> bool:
+    """True when remote calls can be made without another init()."""
+    return session.is_initialized()
+
+
+def remote(*args: Any, **options: Any) -> Any:
+    """Makes a function a remote function and a class an actor class: `@remote`, or `@remote(num_cpus=2)`. Raises TypeError for anything else."""
+    if args:
+        if len(args) != 1 or options:
+            raise TypeError("remote() takes a function or class, or options by name: @remote or @remote(num_cpus=2).")
+        return _make_remote(args[0], {})
+    return lambda target: _make_remote(target, options)
+
+
+def _make_remote(target: Any, options: Mapping[str, Any]) -> Any:
+    if inspect.isclass(target):
+        return ActorClass(target, options)
+    if callable(target):
+        if inspect.iscoroutinefunction(target):
+            raise TypeError(f"{target.__qualname__} is async; a task must be a plain function, an actor may have async methods.")
+        return RemoteFunction(target, options)
+    raise TypeError(f"remote() was given a {type(target).__name__}; it makes functions and classes remote.")
+
+
+def get(refs: Any, *, timeout: float | None = None) -> Any:
+    """The value of a ref, or the values of a list of them, in its order.
+
+    Raises what the call raised (of the user's class and RayTaskError both), GetTimeoutError after timeout seconds, TypeError for what is no ref.
+    """
+    process = session.process()
+    if type(refs) is ObjectRef:
+        return process.objects.get((refs,), timeout)[0]
+    if not isinstance(refs, (list, tuple)):
+        raise TypeError(f"get() was given a {type(refs).__name__}; it takes an ObjectRef or a list of them.")
+    for ref in refs:
+        if type(ref) is not ObjectRef:
+            raise TypeError(f"get() was given a list with a {type(ref).__name__} in it; every item must be an ObjectRef.")
+    return process.objects.get(refs, timeout) if refs else []
+
+
+def put(value: Any) -> ObjectRef:
+    """A ref to a copy of the value that any task or actor can read. Raises TypeError for what cannot be pickled, ObjectStoreFullError."""
+    return session.process().objects.put(value)
+
+
+def wait(
+    refs: Sequence[ObjectRef], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+) -> tuple[list[ObjectRef], list[ObjectRef]]:
+    """(ready, not ready), as soon as num_returns are ready or timeout seconds have passed. Raises ValueError for a list with a ref twice."""
+    del fetch_local
+    if isinstance(refs, ObjectRef):
+        raise TypeError("wait() takes a list of refs, not a single one.")
+    listed = list(refs)
+    if not listed:
+        return [], []
+    if len({ref._key for ref in listed}) != len(listed):
+        raise ValueError("wait() was given the same ref twice.")
+    if not 1 <= num_returns <= len(listed):
+        raise ValueError(f"num_returns is {num_returns}; it must be between 1 and the number of refs ({len(listed)}).")
+    return session.process().objects.wait(listed, num_returns, timeout)
+
+
+def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
+    """The actor is being ended at once; with no_restart=False it may come back as its max_restarts says."""
+    if not isinstance(actor, ActorHandle):
+        raise TypeError(f"kill() takes an actor handle, not a {type(actor).__name__}; use cancel() for a task.")
+    session.process().head(cluster.KillActor(actor._actor_id, "it was killed with kill()", no_restart))
+
+
+def cancel(ref: ObjectRef, *, force: bool = False, recursive: bool = True) -> None:
+    """The call's result is TaskCancelledError unless it has one already; a running task gets KeyboardInterrupt, with force its worker is killed."""
+    if not isinstance(ref, ObjectRef):
+        raise TypeError(f"cancel() takes an ObjectRef, not a {type(ref).__name__}; use kill() for an actor.")
+    session.process().calls.cancel(ref, force=force, recursive=recursive)
+
+
+def nodes() -> list[dict[str, Any]]:
+    """Every living node: NodeID, Alive, NodeManagerAddress, Resources, Labels."""
+    return [
+        {"NodeID": view.node, "Alive": view.alive, "NodeManagerAddress": view.host, "Resources": dict(view.total), "Labels": dict(view.labels)}
+        for view in _views()
+    ]
+
+
+def cluster_resources() -> dict[str, float]:
+    """What all nodes have together."""
+    return _sum([view.total for view in _views()])
+
+
+def available_resources() -> dict[str, float]:
+    """What of it is free, as far as the nodes have told."""
+    return {name: amount for name, amount in _sum([view.available for view in _views()]).items() if amount > 0}
+
+
+def _views() -> list[cluster.NodeView]:
+    answer = session.process().head(cluster.ListNodes())
+    return list(answer.nodes)
+
+
+def _sum(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    out: dict[str, float] = {}
+    for part in parts:
+        for name, amount in part.items():
+            out[name] = round(out.get(name, 0.0) + amount, 4)
+    return out
+
+
+def put_named(key: str, value: bytes) -> None:
+    """The cluster remembers value under key, until somebody deletes it."""
+    session.process().head(cluster.KeyValue("put", key, value))
+
+
+def get_named(key: str) -> bytes | None:
+    """What put_named left under key, or None."""
+    entries: dict[str, bytes] = session.process().head(cluster.KeyValue("get", key)).entries
+    return entries.get(key)
+
+
+__all__: list[str] = [
+    "available_resources",
+    "cancel",
+    "cluster_resources",
+    "get",
+    "init",
+    "is_initialized",
+    "kill",
+    "nodes",
+    "put",
+    "remote",
+    "shutdown",
+    "wait",
+]

@@ -1,0 +1,451 @@
+"""Submitting tasks: arguments, leases, results, retries. The shell around dispatch's decisions."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tradewind.runtime import exceptions, serialization
+from tradewind.runtime.core.arena import INLINE_BYTES
+from tradewind.runtime.core.dispatch import Call, Function, Group, Lease
+from tradewind.runtime.core.objects import WhenReady, dump_error, load_error
+from tradewind.runtime.messages import control, peer
+from tradewind.runtime.messages.values import Death, Failed, Shape, Stored, Value
+from tradewind.runtime.object_ref import ObjectRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tradewind.runtime.core.process import Peer, Process
+
+
+class CallOptions(msgspec.Struct, frozen=True):
+    """How one remote function is to be called; made once per function and `.options()`."""
+
+    group: Any
+    function: Any
+    name: str
+    returns: int
+    retries: int
+    retry_exceptions: Any
+
+
+class Calls:
+    """The calls that this process has submitted and that have no final result yet."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.open: dict[int, Call] = {}
+        self._groups: dict[bytes, Group] = {}
+        self._by_request: dict[int, Group] = {}
+        self._leases: dict[int, Lease] = {}
+        self._functions: dict[bytes, Function] = {}
+        self.has_idle = False
+
+    # functions and shapes
+
+    def function(self, target: Any, name: str, resources: dict[str, float]) -> Function:
+        """The function as workers will get it. Raises TypeError naming what in it cannot be pickled."""
+        if self._process.by_value:
+            serialization.carry_modules_by_value()
+        serialized = serialization.serialize(target)
+        if serialized.refs:
+            # Refs that a closure holds live as long as the function can be called.
+            self._process.forever.extend(serialized.refs)
+        code = serialized.to_bytes()
+        digest = hashlib.blake2b(code + repr(sorted(resources.items())).encode(), digest_size=16).digest()
+        with self._process.lock:
+            found = self._functions.get(digest)
+            if found is None:
+                found = self._functions[digest] = Function(len(self._functions) + 1, name, digest, code, resources)
+        return found
+
+    def group(self, shape: Shape) -> Group:
+        """The group of calls of this shape."""
+        key = msgspec.msgpack.encode((sorted(shape.resources.items()), shape.strategy))
+        with self._process.lock:
+            found = self._groups.get(key)
+            if found is None:
+                found = Group(self._process.next_request(), shape)
+                self._groups[key] = found
+                self._by_request[found.request] = found
+        return found
+
+    # submitting
+
+    def submit(self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ObjectRef | list[ObjectRef] | None:
+        """The ref, or refs, of a call that has been sent or queued; None for num_returns=0."""
+        process = self._process
+        returns = options.returns
+        call = Call(0, options.function, b"", returns)
+        call.name = options.name
+        if args or kwargs:
+            self.prepare(call, args, kwargs)
+        call.retries = options.retries
+        call.retry_exceptions = options.retry_exceptions
+        call.where = options.group
+        with process.lock:
+            if process.released:
+                process.drain()
+            table = process.table
+            call.id = table.create(returns) if returns else table.create()
+            if returns == 1:
+                table.entries[call.id].lineage = call
+            self.open[call.id] = call
+            if call.slots is None or not self.await_slots(call, self._enqueue):
+                self._enqueue(call)
+        if returns == 1:
+            return ObjectRef(call.id, process.release)
+        refs = [ObjectRef(call.id + index, process.release) for index in range(max(returns, 1))]
+        return refs if returns else None
+
+    def prepare(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """The call has its arguments: serialized, with top-level refs taken out into slots, and everything that it needs held."""
+        slots: list[tuple[int | str, Any]] = []
+        for index, value in enumerate(args):
+            if type(value) is ObjectRef:
+                slots.append((index, value))
+        for name, value in kwargs.items():
+            if type(value) is ObjectRef:
+                slots.append((name, value))
+        if slots:
+            by_name = {name for name, _ in slots}
+            args = tuple(None if index in by_name else value for index, value in enumerate(args))
+            kwargs = {name: None if name in by_name else value for name, value in kwargs.items()}
+            call.slots = slots
+        try:
+            serialized = serialization.serialize_arguments(args, kwargs)
+        except TypeError as error:
+            raise TypeError(f"The arguments of {call.name}() cannot be sent: {error}") from error
+        holds = serialized.refs + [ref for _, ref in slots]
+        if serialized.size <= INLINE_BYTES:
+            call.args = serialized.to_bytes()
+        else:
+            # Large arguments go into the arena once, as a put would.
+            process = self._process
+            with process.lock:
+                key = process.table.create()
+            holds.append(ObjectRef(key, process.release))
+            call.args = process.table.entries[key].value = process.arena.write(serialized, f"{process.address}:{key}")
+        call.holds = holds or None
+
+    def await_slots(self, call: Call, then: Callable[[Call], None]) -> bool:
+        """True when the call must wait for top-level refs; `then` gets it when they are there. Under the lock."""
+        objects = self._process.objects
+        entries = objects.entries
+        pending = 0
+
+        def ready(value: Value) -> None:
+            call.unready -= 1
+            if not call.unready:
+                then(call)
+
+        for _, ref in call.slots or ():
+            key = ref._key if isinstance(ref, ObjectRef) else None
+            if key is not None and entries[key].value is None:
+                pending += 1
+                objects.watch(key, entries[key], WhenReady(ready))
+        call.unready += pending
+        return pending > 0
+
+    def resolved_slots(self, call: Call) -> list[tuple[int | str, Value]] | Failed:
+        """The slots with values in place of refs, or the failure of one of them. Under the lock."""
+        entries = self._process.table.entries
+        out: list[tuple[int | str, Value]] = []
+        for name, ref in call.slots or ():
+            value = entries[ref._key].value
+            assert value is not None
+            if type(value) is Failed:
+                return value
+            out.append((name, value))
+        return out
+
+    def _enqueue(self, call: Call) -> None:
+        """The call, whose arguments are there, is sent or queued. Under the lock."""
+        if call.cancelled:
+            return
+        if call.slots is not None:
+            slots = self.resolved_slots(call)
+            if type(slots) is Failed:
+                self.settle_failed(call, slots)
+                return
+        group: Group = call.where
+        if not group.queue:
+            lease = group.choose()
+            if lease is not None:
+                self._push(group, lease, call)
+                return
+        group.queue.append(call)
+        self._ask(group)
+
+    def _ask(self, group: Group) -> None:
+        count = group.to_ask()
+        if count is not None:
+            self._process.tell_node(control.RequestLease(group.request, group.shape, count))
+
+    def _push(self, group: Group, lease: Lease, call: Call) -> None:
+        process = self._process
+        function: Function = call.function
+        target: Peer = lease.peer
+        idle = not lease.running
+        group.send(lease, call)
+        if function.number not in target.defined:
+            target.defined.add(function.number)
+            process.post(target, peer.Define(function.number, function.name, function.digest, function.code, function.resources))
+        if call.slots is None and lease.accelerators is None:
+            process.post(target, peer.Task(call.id, function.number, call.args, call.returns))
+        else:
+            slots = self.resolved_slots(call) if call.slots is not None else None
+            assert not isinstance(slots, Failed)
+            process.post(target, peer.Task(call.id, function.number, call.args, call.returns, slots, lease.accelerators))
+        if idle:
+            # A worker with nothing to do gets its work now; one that has some gets the rest in batches.
+            process.flush(target)
+
+    def refill(self, group: Group, lease: Lease) -> None:
+        """The worker gets what it should have next, or is idle. Under the lock."""
+        queue = group.queue
+        while queue:
+            best = group.choose() if lease.blocked or lease.load else lease
+            if best is None:
+                break
+            call = queue.popleft()
+            if not call.cancelled:
+                self._push(group, best, call)
+        if not queue:
+            if group.wanted:
+                self._ask(group)
+            if not lease.running:
+                lease.idle_since = time.monotonic()
+                self.has_idle = True
+
+    # results
+
+    def on_done(self, _sender: Peer, message: peer.Done) -> None:
+        call = self.open.pop(message.id, None)
+        if call is None:
+            return
+        if type(message.value) is Failed and self._retry_exception(call, message.value):
+            return
+        if message.refs:
+            self._process.objects.take_inner(_sender, message.id, message.id, message.refs)
+        entry = self._process.table.entries.get(message.id)
+        value = message.value
+        if entry is None:
+            if isinstance(value, Stored):
+                self._process.tell_node(control.Free(value))
+        else:
+            entry.value = value
+            if entry.waiters is not None:
+                self._process.objects.resolve(message.id, value)
+            if type(value) is not Stored:
+                entry.lineage = None
+        if type(value) is not Stored or call.method is not None:
+            call.holds = None
+            call.slots = None
+        self._finished(call, message.micros)
+
+    def on_done_many(self, sender: Peer, message: peer.DoneMany) -> None:
+        call = self.open.pop(message.id, None)
+        if call is None:
+            return
+        first = message.values[0] if message.values else b""
+        if type(first) is Failed and self._retry_exception(call, first):
+            return
+        process = self._process
+        if message.refs:
+            process.objects.take_inner(sender, message.id, message.id, message.refs)
+        for index, value in enumerate(message.values or [b""]):
+            if not process.objects.resolve(message.id + index, value) and isinstance(value, Stored):
+                process.tell_node(control.Free(value))
+        if call.returns == 0:
+            process.table.release(call.id)
+        call.holds = None
+        call.slots = None
+        self._finished(call, message.micros)
+
+    def _finished(self, call: Call, micros: int) -> None:
+        target = call.target
+        if type(target) is Lease:
+            call.function.observe(micros)
+            group = target.group
+            group.finish(target, call)
+            if group.queue or not target.running:
+                self.refill(group, target)
+        elif target is not None:
+            target.finished(call)
+
+    def _retry_exception(self, call: Call, failed: Failed) -> bool:
+        """Runs the call again when its options say that this exception is worth it."""
+        wanted = call.retry_exceptions
+        if not wanted or call.retries == 0 or call.cancelled:
+            return False
+        error = load_error(failed)
+        if not isinstance(error, exceptions.RayTaskError):
+            return False
+        if wanted is not True and not isinstance(error.cause, tuple(wanted)):
+            return False
+        call.retries -= 1
+        self.open[call.id] = call
+        target = call.target
+        if type(target) is Lease:
+            target.group.finish(target, call)
+            call.where.queue.append(call)
+            self.refill(target.group, target)
+            self._ask(call.where)
+            return True
+        if target is not None:
+            target.again(call)
+            return True
+        return False
+
+    def settle_failed(self, call: Call, failed: Failed) -> None:
+        """Every ref of the call has this failure. Under the lock."""
+        self.open.pop(call.id, None)
+        call.holds = None
+        call.slots = None
+        objects = self._process.objects
+        for index in range(max(call.returns, 1)):
+            entry = objects.entries.get(call.id + index)
+            if entry is not None:
+                entry.lineage = None
+            objects.resolve(call.id + index, failed)
+        if call.returns == 0:
+            self._process.table.release(call.id)
+
+    def fail(self, call: Call, error: BaseException) -> None:
+        """As settle_failed, with an exception."""
+        self.settle_failed(call, Failed(dump_error(error)))
+
+    def rebuild(self, call: Call) -> bool:
+        """Runs a finished call again because its stored result is lost. False when it may not. Under the lock."""
+        entry = self._process.table.entries.get(call.id)
+        if entry is None or call.where is None or call.method is not None or call.retries == 0 or call.id in self.open:
+            return call.id in self.open
+        call.retries -= 1
+        entry.value = None
+        self.open[call.id] = call
+        if call.slots is None or not self.await_slots(call, self._enqueue):
+            self._enqueue(call)
+        return True
+
+    # leases
+
+    def on_granted(self, message: control.Granted) -> None:
+        """A worker was leased. Under the lock."""
+        process = self._process
+        group = self._by_request.get(message.request)
+        if group is None:
+            process.tell_node(control.ReturnLease(message.lease))
+            return
+        lease = Lease(message.lease, group, process.peer(message.process, connect=False), message.pid, message.accelerators)
+        lease.idle_since = time.monotonic()
+        lease.peer.leases.append(lease)
+        self._leases[lease.id] = lease
+        group.granted(lease)
+        if lease.peer.lost:
+            self.lose_lease(lease, lease.peer.death)
+            return
+        self.refill(group, lease)
+
+    def on_refused(self, message: control.Refused) -> None:
+        """No node can ever run the group's calls. Under the lock."""
+        group = self._by_request.get(message.request)
+        if group is None:
+            return
+        group.wanted = 0
+        calls = list(group.queue)
+        group.queue.clear()
+        for call in calls:
+            self.fail(call, exceptions.TaskUnschedulableError(f"{call.name}() can never run: {message.reason}"))
+
+    def on_hand_back(self, sender: Peer, message: peer.HandBack) -> None:
+        for lease in sender.leases:
+            running = lease.running.get(message.running)
+            if running is not None and not message.blocked:
+                running.function.cost = max(running.function.cost, 10_000)
+            lease.blocked = message.blocked
+            if lease.group.take_back(lease, message.ids) or lease.group.queue:
+                self.refill(lease.group, lease)
+                self._ask(lease.group)
+
+    def on_resume(self, sender: Peer, _message: peer.Resume) -> None:
+        for lease in sender.leases:
+            lease.blocked = False
+            self.refill(lease.group, lease)
+
+    def lose_lease(self, lease: Lease, death: Death | None) -> None:
+        """The worker is gone: its calls are sent elsewhere or fail. Under the lock."""
+        group = lease.group
+        self._leases.pop(lease.id, None)
+        self._process.tell_node(control.ReturnLease(lease.id))
+        calls = group.lose(lease)
+        # Only the first had begun: the others cost nobody a retry.
+        started = calls[:1]
+        for call in calls[1:]:
+            group.queue.append(call)
+        for call in started:
+            if call.cancelled:
+                self.fail(call, exceptions.TaskCancelledError(f"{call.name}() was cancelled and its worker killed."))
+            elif call.retries != 0:
+                call.retries -= 1
+                group.queue.append(call)
+            else:
+                assert death is not None
+                kind = exceptions.OutOfMemoryError if death.reason.startswith("out of memory") else exceptions.WorkerCrashedError
+                self.fail(call, kind(death.sentence(f"The worker that ran {call.name}()")))
+        if group.queue:
+            best = group.choose()
+            if best is not None:
+                self.refill(group, best)
+            self._ask(group)
+
+    def return_idle(self, now: float, limit: float) -> None:
+        """Workers without work go back to their node. Under the lock."""
+        waiting = False
+        for group in self._groups.values():
+            for lease in group.idle(now, limit):
+                self._leases.pop(lease.id, None)
+                lease.peer.leases.remove(lease)
+                self._process.tell_node(control.ReturnLease(lease.id))
+            waiting = waiting or any(not lease.running for lease in group.leases)
+        self.has_idle = waiting
+
+    # cancelling
+
+    def cancel(self, ref: ObjectRef, *, force: bool, recursive: bool) -> None:
+        """The call's result is TaskCancelledError, unless it has one already."""
+        process = self._process
+        with process.lock:
+            key = ref._key
+            if isinstance(key, tuple):
+                process.post(process.peer(key[0]), peer.Cancel(key[1], recursive))
+                process.flush_all()
+                return
+            self.cancel_own(key, force=force, recursive=recursive)
+            process.flush_all()
+
+    def cancel_own(self, number: int, *, force: bool, recursive: bool) -> bool:
+        """As cancel, for a call that this process submitted. False when there is no such open call. Under the lock."""
+        call = self.open.get(number)
+        if call is None:
+            return False
+        if force and call.method is not None:
+            raise ValueError("cancel(force=True) would kill the whole actor; use kill() for that, or cancel without force.")
+        call.cancelled = True
+        target = call.target
+        if target is None or type(target) is not Lease:
+            if target is not None:
+                self._process.post(target.peer, peer.Cancel(call.id, recursive))
+            if call.where is not None and call in getattr(call.where, "queue", ()):
+                call.where.queue.remove(call)
+            self.fail(call, exceptions.TaskCancelledError(f"{call.name}() was cancelled."))
+            return True
+        if force:
+            self._process.tell_node(control.KillProcess(target.peer.address, "cancelled with force"))
+        else:
+            self._process.post(target.peer, peer.Cancel(call.id, recursive))
+        return True

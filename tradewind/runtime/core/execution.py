@@ -1,0 +1,505 @@
+"""The worker's side: tasks and actor methods run here, in the main thread unless the actor is async or threaded."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import os
+import signal
+import threading
+import time
+import traceback
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any
+
+from tradewind.runtime import exceptions, serialization
+from tradewind.runtime.core.objects import dump_error
+from tradewind.runtime.core.pump import Waiter
+from tradewind.runtime.messages import control, peer
+from tradewind.runtime.messages.values import Failed, Stored, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tradewind.runtime.core.process import Peer, Process
+
+# A task that has run this long hands the ones behind it back; a wait shorter than the second figure is not worth telling anybody.
+_LONG_TASK_S = 0.010
+_SHORT_WAIT_S = 0.002
+_FLUSH_EVERY_S = 0.001
+_KEPT_FUNCTIONS = 1024
+
+
+class ActorExit(BaseException):
+    """Raised by exit_actor(): the actor ends after this call, without a restart."""
+
+
+class Current(threading.local):
+    """What this thread is running."""
+
+    def __init__(self) -> None:
+        self.task: peer.Task | None = None
+        self.sender: Peer | None = None
+        self.name = ""
+        self.resources: dict[str, float] = {}
+
+
+class Executor:
+    """Runs what callers send to this worker."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        process.executor = self
+        self._queue: deque[tuple[Peer, peer.Task]] = deque()
+        self._functions: OrderedDict[bytes, Any] = OrderedDict()
+        self._idle: Waiter | None = None
+        self._started = 0.0
+        self._running: peer.Task | None = None
+        self._main = threading.get_ident()
+        self._blocked = False
+        self._waiter: Waiter | None = None
+        self._interrupted: peer.Task | None = None
+        self._unacknowledged = 0
+        self._exit_reason = ""
+        self._cancelled: set[int] = set()
+        self.current = Current()
+        self.actor: control.BecomeActor | None = None
+        self._instance: Any = None
+        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._semaphore: asyncio.Semaphore | None = None
+        self._async_tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._active = 0
+        signal.signal(signal.SIGINT, self._on_interrupt)
+
+    # the main loop
+
+    def run(self) -> None:
+        """Tasks are run until the worker is told to end."""
+        process = self._process
+        queue = self._queue
+        flushed = time.monotonic()
+        while True:
+            if not queue:
+                with process.lock:
+                    if not queue:
+                        if self._exit_reason and not self._active:
+                            return
+                        idle = self._idle = Waiter()
+                    else:
+                        continue
+                process.pump.wait(idle)
+                self._idle = None
+                flushed = time.monotonic()
+                continue
+            try:
+                sender, task = queue.popleft()
+            except IndexError:
+                continue
+            self._started = started = time.monotonic()
+            self._running = task
+            if sender is _NOBODY:
+                self._construct()
+            elif self._loop is not None or self._pool is not None:
+                self._hand_over(sender, task)
+            else:
+                self._run_here(sender, task)
+            self._running = None
+            if started - flushed > _FLUSH_EVERY_S:
+                flushed = started
+                with process.lock:
+                    process.flush_all()
+
+    def on_task(self, sender: Peer, task: peer.Task) -> None:
+        """A call has arrived. Under the lock."""
+        if self._blocked and self.actor is None:
+            self._process.post(sender, peer.HandBack([task.id], 0, blocked=True))
+            return
+        self._queue.append((sender, task))
+        idle = self._idle
+        if idle is not None:
+            idle.finish()
+
+    def _run_here(self, sender: Peer, task: peer.Task) -> None:
+        begin = time.perf_counter()
+        current = self.current
+        current.task = task
+        current.sender = sender
+        try:
+            function = self._function(sender, task)
+            if task.accelerators is not None:
+                os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(task.accelerators)
+            if task.args or task.slots:
+                args, kwargs = self._arguments(sender, task)
+                result = function(*args, **kwargs)
+                del args, kwargs
+            else:
+                result = function()
+        except BaseException as error:  # whatever user code raises is its result
+            self._reply_error(sender, task, error, begin)
+            return
+        self._reply(sender, task, result, begin)
+
+    # arguments and functions
+
+    def _function(self, sender: Peer, task: peer.Task) -> Callable[..., Any]:
+        fn = task.fn
+        current = self.current
+        if type(fn) is str:
+            actor = self.actor
+            if actor is None:
+                raise exceptions.RaySystemError("A method call arrived at a worker that is no actor.")
+            current.name = fn
+            current.resources = actor.resources
+            if fn == "__ray_ready__":
+                return _ready
+            if fn == "__ray_terminate__":
+                return _terminate
+            method: Callable[..., Any] = getattr(self._instance, fn)
+            return method
+        define = sender.functions[fn]  # type: ignore[index]
+        current.name = define.name
+        current.resources = define.resources
+        function = self._functions.get(define.digest)
+        if function is None:
+            function = serialization.deserialize(define.code)
+            self._functions[define.digest] = function
+            if len(self._functions) > _KEPT_FUNCTIONS:
+                self._functions.popitem(last=False)
+        return function  # type: ignore[no-any-return]
+
+    def _arguments(self, sender: Peer, task: peer.Task) -> tuple[Any, dict[str, Any]]:
+        self.current.sender = sender
+        return self.arguments(task.args, task.slots)
+
+    def arguments(self, packed: Value, slots: list[tuple[int | str, Value]] | None) -> tuple[Any, dict[str, Any]]:
+        """(args, kwargs) with the slots' values in their places. Raises what a failed slot holds."""
+        args, kwargs = self._value(packed) if packed else ((), {})
+        if slots:
+            args = list(args)
+            for name, value in slots:
+                if isinstance(name, int):
+                    args[name] = self._value(value)
+                else:
+                    kwargs[name] = self._value(value)
+        return args, kwargs
+
+    def _value(self, value: Value) -> Any:
+        if isinstance(value, Stored):
+            return self._process.arena.read(value, owned=False)
+        if isinstance(value, Failed):
+            raise serialization.deserialize(value.error)
+        return serialization.deserialize(value)
+
+    def expect_acknowledgement(self, owner: str) -> Callable[[], None] | None:
+        """A ref of owner was unpickled here: a third party must enter it before the caller, who holds it now, hears that we are done."""
+        sender = self.current.sender
+        if sender is None or owner in (self._process.address, sender.address):
+            return None
+        self._unacknowledged += 1
+
+        def acknowledged() -> None:
+            self._unacknowledged -= 1
+
+        return acknowledged
+
+    # replies
+
+    def _reply(self, sender: Peer, task: peer.Task, result: Any, begin: float) -> None:
+        process = self._process
+        if result is None and task.returns == 1 and not self._unacknowledged:
+            done: Any = peer.Done(task.id, int((time.perf_counter() - begin) * 1e6), b"")
+        else:
+            try:
+                done = self._pack(sender, task, result, begin)
+            except BaseException as error:  # a result that cannot be sent is an error of the task
+                self._reply_error(sender, task, error, begin)
+                return
+            self._await_acknowledgements()
+        with process.lock:
+            process.post(sender, done)
+
+    def _pack(self, sender: Peer, task: peer.Task, result: Any, begin: float) -> Any:
+        if task.returns == 1:
+            results = [result]
+        else:
+            results = [] if task.returns == 0 else list(result)
+            if len(results) != task.returns:
+                raise ValueError(f"{self.current.name}() returned {len(results)} values, and its num_returns is {task.returns}.")
+        process = self._process
+        values: list[Value] = []
+        refs: list[Any] = []
+        worker = process.address.rpartition("/")[2]
+        for index, value in enumerate(results):
+            serialized = serialization.serialize(value)
+            refs += serialized.refs
+            values.append(process.objects.store(serialized, f"{sender.address}:{task.id + index}@{worker}"))
+        named = process.objects.keep_for(sender.address, task.id, refs) if refs else None
+        micros = int((time.perf_counter() - begin) * 1e6)
+        if any(isinstance(value, Stored) for value in values):
+            # The daemon must know the object before its owner can ask for it or let it go.
+            with process.lock:
+                process.flush_all()
+        if task.returns == 1:
+            return peer.Done(task.id, micros, values[0], named)
+        return peer.DoneMany(task.id, micros, values, named)
+
+    def _reply_error(self, sender: Peer, task: peer.Task, error: BaseException, begin: float) -> None:
+        process = self._process
+        failed = Failed(self.failure(error, task))
+        micros = int((time.perf_counter() - begin) * 1e6)
+        self._await_acknowledgements()
+        with process.lock:
+            if isinstance(error, ActorExit):
+                process.post(sender, peer.Done(task.id, micros, b"") if task.returns == 1 else peer.DoneMany(task.id, micros, [b""] * task.returns))
+                process.tell_node(control.ExitIntended("exit_actor() was called"))
+                self.on_exit("exit_actor() was called")
+            elif task.returns == 1:
+                process.post(sender, peer.Done(task.id, micros, failed))
+            else:
+                process.post(sender, peer.DoneMany(task.id, micros, [failed] * max(task.returns, 1)))
+
+    def failure(self, error: BaseException, task: peer.Task | None) -> bytes:
+        """The error as the caller will see it, serialized."""
+        name = self.current.name or "the constructor"
+        where = exceptions.describe_here(os.getpid(), self._process.node)
+        if task is not None and isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)) and task.id in self._cancelled:
+            self._cancelled.discard(task.id)
+            return dump_error(exceptions.TaskCancelledError(f"{name}() was cancelled while it ran."))
+        if isinstance(error, SystemExit):
+            return dump_error(exceptions.WorkerCrashedError(f"{name}() ended its worker with sys.exit({error.code!r}) in {where}."))
+        if isinstance(error, (exceptions.ObjectLostError, exceptions.RaySystemError, exceptions.ObjectStoreFullError)):
+            return dump_error(error)
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        text = "".join(traceback.format_exception(type(error), error, trace))
+        return dump_error(exceptions.RayTaskError(name, text, error, where))
+
+    def _await_acknowledgements(self) -> None:
+        while self._unacknowledged:
+            waiter = Waiter()
+            self._process.pump.wait(waiter, time.monotonic() + 0.001)
+
+    # waiting inside a task
+
+    def wait(self, waiter: Waiter, deadline: float | None) -> bool:
+        """As Pump.wait, for a thread that runs user code here."""
+        pump = self._process.pump
+        if threading.get_ident() != self._main or (self.actor is not None and self._running is None):
+            return pump.wait(waiter, deadline)
+        self._waiter = waiter
+        try:
+            if not self._queue or self.actor is not None:
+                short = time.monotonic() + _SHORT_WAIT_S
+                if pump.wait(waiter, short if deadline is None or deadline > short else deadline):
+                    return self._checked(waiter)
+                if deadline is not None and time.monotonic() >= deadline:
+                    return waiter.done
+            self._block()
+            try:
+                return pump.wait(waiter, deadline) and self._checked(waiter)
+            finally:
+                self._unblock()
+        finally:
+            self._waiter = None
+
+    def _checked(self, waiter: Waiter) -> bool:
+        if self._interrupted is not None and self._interrupted is self._running:
+            self._interrupted = None
+            raise KeyboardInterrupt
+        return waiter.done
+
+    def _block(self) -> None:
+        process = self._process
+        with process.lock:
+            self._blocked = True
+            process.tell_node(control.Blocked())
+            if self.actor is None:
+                self._hand_back(blocked=True)
+            process.flush_all()
+
+    def _hand_back(self, *, blocked: bool) -> None:
+        """Unstarted tasks go back to their callers. Under the lock."""
+        running = self._running.id if self._running is not None else 0
+        by_sender: dict[str, tuple[Peer, list[int]]] = {}
+        while self._queue:
+            sender, task = self._queue.popleft()
+            by_sender.setdefault(sender.address, (sender, []))[1].append(task.id)
+        current = self.current.sender
+        if blocked and current is not None:
+            by_sender.setdefault(current.address, (current, []))
+        for sender, ids in by_sender.values():
+            self._process.post(sender, peer.HandBack(ids, running, blocked=blocked))
+
+    def _unblock(self) -> None:
+        process = self._process
+        with process.lock:
+            self._blocked = False
+            process.tell_node(control.Unblocked())
+            if self.actor is None and self.current.sender is not None:
+                process.post(self.current.sender, peer.Resume())
+
+    def timeout(self) -> float | None:
+        """How long the pump may sleep, in seconds."""
+        if self._queue and self._running is not None and self.actor is None:
+            return _LONG_TASK_S
+        return 0.15 if self._process.calls.has_idle else None
+
+    def tick(self, now: float) -> None:
+        """A task that runs long hands back those behind it. Under the lock."""
+        if self._queue and self._running is not None and self.actor is None and now - self._started > _LONG_TASK_S:
+            self._hand_back(blocked=False)
+
+    # cancelling and ending
+
+    def on_cancel(self, sender: Peer, message: peer.Cancel) -> None:
+        """A caller no longer wants a call. Under the lock."""
+        for item in self._queue:
+            if item[0] is sender and item[1].id == message.id:
+                self._queue.remove(item)
+                error = exceptions.TaskCancelledError("The task was cancelled before it began.")
+                self._process.post(sender, peer.Done(message.id, 0, Failed(dump_error(error))))
+                return
+        task = self._async_tasks.get((sender.address, message.id))
+        if task is not None and self._loop is not None:
+            self._cancelled.add(message.id)
+            self._loop.call_soon_threadsafe(task.cancel)
+            return
+        running = self._running
+        if running is None or running.id != message.id or self.actor is not None:
+            return
+        self._cancelled.add(message.id)
+        if message.recursive:
+            for number in list(self._process.calls.open):
+                self._process.calls.cancel_own(number, force=False, recursive=True)
+        waiter = self._waiter
+        if waiter is not None:
+            self._interrupted = running
+            waiter.finish()
+        else:
+            self._interrupted = running
+            signal.pthread_kill(self._main, signal.SIGINT)
+
+    def _on_interrupt(self, _number: int, _frame: Any) -> None:
+        if self._interrupted is not None and self._interrupted is self._running and self._waiter is None:
+            self._interrupted = None
+            raise KeyboardInterrupt
+
+    def lose_peer(self, target: Peer) -> None:
+        """A caller has ended: what it asked for is not begun. Under the lock."""
+        kept = [item for item in self._queue if item[0] is not target]
+        self._queue.clear()
+        self._queue.extend(kept)
+
+    def on_exit(self, reason: str) -> None:
+        """The worker ends when what was sent before is done. Under the lock."""
+        self._exit_reason = reason or "asked to end"
+        if self._idle is not None:
+            self._idle.finish()
+
+    # actors
+
+    def become_actor(self, message: control.BecomeActor) -> None:
+        """The constructor is the next thing to run. Under the lock."""
+        self.actor = message
+        self._queue.appendleft((_NOBODY, peer.Task(0, "__init__", b"")))
+        self._instance = None
+        if self._idle is not None:
+            self._idle.finish()
+
+    def _construct(self) -> None:
+        actor = self.actor
+        assert actor is not None
+        process = self._process
+        current = self.current
+        current.name = f"{actor.name}.__init__"
+        current.resources = actor.resources
+        current.sender = None
+        error = b""
+        try:
+            if actor.accelerators is not None:
+                os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(actor.accelerators)
+            kind = serialization.deserialize(actor.code)
+            args, kwargs = self.arguments(actor.args, actor.slots)
+            self._instance = kind(*args, **kwargs)
+            is_async = any(inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member) for _, member in inspect.getmembers(kind))
+            if is_async:
+                self._start_loop(actor.max_concurrency if actor.max_concurrency > 1 else 1000)
+            elif actor.max_concurrency > 1:
+                self._pool = concurrent.futures.ThreadPoolExecutor(actor.max_concurrency, "tradewind-actor")
+        except BaseException as problem:  # it becomes the error of every call
+            error = self.failure(problem, None)
+        with process.lock:
+            process.tell_node(control.ActorReady(actor.actor, error))
+            process.flush_all()
+            if error:
+                self.on_exit("the constructor raised")
+
+    def _start_loop(self, limit: int) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._semaphore = asyncio.Semaphore(limit)
+        threading.Thread(target=self._loop.run_forever, name="tradewind-actor-loop", daemon=True).start()
+
+    def _hand_over(self, sender: Peer, task: peer.Task) -> None:
+        """An async or threaded actor's call is started; its reply comes when it is done."""
+        self._active += 1
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._start_async, sender, task)
+        else:
+            assert self._pool is not None
+            self._pool.submit(self._run_in_thread, sender, task)
+
+    def _run_in_thread(self, sender: Peer, task: peer.Task) -> None:
+        try:
+            self._run_here(sender, task)
+        finally:
+            self._ended()
+
+    def _start_async(self, sender: Peer, task: peer.Task) -> None:
+        assert self._loop is not None
+        running = self._loop.create_task(self._run_async(sender, task))
+        self._async_tasks[sender.address, task.id] = running
+
+    async def _run_async(self, sender: Peer, task: peer.Task) -> None:
+        assert self._semaphore is not None
+        begin = time.perf_counter()
+        try:
+            async with self._semaphore:
+                function = self._function(sender, task)
+                args, kwargs = self._arguments(sender, task) if task.args or task.slots else ((), {})
+                result = function(*args, **kwargs)
+                if inspect.isawaitable(result):
+                    result = await result
+        except BaseException as error:  # whatever user code raises is its result
+            self._reply_error(sender, task, error, begin)
+        else:
+            self._reply(sender, task, result, begin)
+        finally:
+            self._async_tasks.pop((sender.address, task.id), None)
+            self._ended()
+
+    def _ended(self) -> None:
+        process = self._process
+        with process.lock:
+            self._active -= 1
+            if not self._active and self._exit_reason and self._idle is not None:
+                self._idle.finish()
+
+
+def _ready() -> None:
+    """What `actor.__ray_ready__.remote()` runs."""
+
+
+def _terminate() -> None:
+    raise ActorExit
+
+
+class _Nobody:
+    """The sender of an actor's construction."""
+
+    address = ""
+
+
+_NOBODY: Any = _Nobody()

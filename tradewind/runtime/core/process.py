@@ -1,0 +1,470 @@
+"""One process of the cluster, driver or worker: its links, its questions to the node daemon, and the parts that share its lock."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from tradewind.runtime import exceptions, object_ref
+from tradewind.runtime.core.actor_calls import ActorCalls
+from tradewind.runtime.core.arena import ArenaClient
+from tradewind.runtime.core.calls import Calls
+from tradewind.runtime.core.dispatch import IDLE_LEASE_S
+from tradewind.runtime.core.objects import Objects
+from tradewind.runtime.core.ownership import Key, ReferenceTable
+from tradewind.runtime.core.pump import Pump, Waiter
+from tradewind.runtime.link import DescriptorLink, Link
+from tradewind.runtime.messages import cluster, control, peer
+from tradewind.runtime.messages.values import Death
+
+_FLUSH_AT = 48
+
+
+class Peer:
+    """Another process as this one knows it. Everything to it goes over `link`, so it arrives in the order in which it was posted."""
+
+    __slots__ = ("actors", "address", "backlog", "connecting", "death", "defined", "functions", "leases", "link", "lost")
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.link: Link | None = None
+        self.backlog: list[Any] = []
+        self.connecting = False
+        self.lost = False
+        self.death: Death | None = None
+        self.defined: set[int] = set()
+        self.functions: dict[int, peer.Define] = {}
+        self.leases: list[Any] = []
+        self.actors: list[Any] = []
+
+
+class Reply(Waiter):
+    """A question to the node daemon and its answer."""
+
+    __slots__ = ("message",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.message: Any = None
+
+
+class Process:
+    """The runtime inside a driver or worker. Messages are handled by whoever pumps, under `lock`."""
+
+    def __init__(self, sock: socket.socket, *, by_value: bool = False) -> None:
+        """Speaks over sock to the node daemon; `start` waits for its welcome."""
+        self.lock = threading.RLock()
+        self.table = ReferenceTable()
+        self._released: deque[Key] = deque()
+        self.released = self._released
+        self.forever: list[Any] = []
+        self.by_value = by_value
+        self.address = ""
+        self.node = ""
+        self.job = ""
+        self.namespace = ""
+        self.executor: Any = None
+        self.closing = False
+        self.broken = ""
+        self._peers: dict[str, Peer] = {}
+        self._links: dict[int, Link] = {}
+        self._dirty: list[Link] = []
+        self._requests = itertools.count(1)
+        self._replies: dict[int, Reply] = {}
+        self._head_replies: dict[int, Callable[[Any], None]] = {}
+        self._blocked_depth = 0
+        self.pump = Pump(self)
+        self.objects = Objects(self)
+        self.calls = Calls(self)
+        self.actors = ActorCalls(self)
+        self.node_link = DescriptorLink(sock, control.FromNode, self._want_write)
+        self._links[self.node_link.fd] = self.node_link
+        self.pump.register(self.node_link.fd)
+        self.on_output: Callable[[list[str], bool], None] = lambda _lines, _error: None
+        self.on_broken: Callable[[str], None] = lambda _reason: None
+        self._welcome = Reply()
+        self._peer_handlers: dict[type, Callable[[Peer, Any], None]] = {
+            peer.Define: lambda sender, message: sender.functions.__setitem__(message.fn, message),
+            peer.Task: lambda sender, message: self.executor.on_task(sender, message),
+            peer.Done: self.calls.on_done,
+            peer.DoneMany: self.calls.on_done_many,
+            peer.HandBack: self.calls.on_hand_back,
+            peer.Resume: self.calls.on_resume,
+            peer.Taken: self.objects.on_taken,
+            peer.Borrow: self.objects.on_borrow,
+            peer.Unborrow: self.objects.on_unborrow,
+            peer.Acknowledge: self.objects.on_acknowledge,
+            peer.Fetch: self.objects.on_fetch,
+            peer.Resolved: self.objects.on_resolved,
+            peer.Cancel: self._on_cancel,
+        }
+        self._node_handlers: dict[type, Callable[[Any], None]] = {
+            control.Welcome: self._on_welcome,
+            control.Granted: self.calls.on_granted,
+            control.Refused: self.calls.on_refused,
+            control.Revoke: lambda _message: self.calls.return_idle(float("inf"), 0.0),
+            control.Connected: self._on_connected,
+            control.AlreadyConnected: lambda _message: None,
+            control.Died: lambda message: self._on_died(message.death),
+            control.Extent: self._on_reply,
+            control.Opened: self._on_reply,
+            control.Answer: self._on_answer,
+            control.Output: lambda message: self.on_output(message.lines, message.error),
+            control.NodeLost: lambda message: self.objects.lose_node(message.node, message.reason),
+            control.BecomeActor: lambda message: self.executor.become_actor(message),
+            control.Exit: lambda message: self.executor.on_exit(message.reason),
+        }
+
+    # lifecycle
+
+    def start(self, timeout: float | None = None) -> None:
+        """The node daemon has welcomed this process. Raises RaySystemError when it does not within timeout seconds."""
+        import time
+
+        if not self.pump.wait(self._welcome, None if timeout is None else time.monotonic() + timeout) or self.broken:
+            raise exceptions.RaySystemError(self.broken or f"The node daemon did not welcome this process within {timeout:g} s.")
+        object_ref.bind(self)
+        self.pump.start()
+
+    def _on_welcome(self, message: control.Welcome) -> None:
+        self.address = message.process
+        self.node = message.node
+        self.job = message.job
+        self.arena = ArenaClient(self, self.node_link.fds.popleft(), message.arena_bytes)
+        self._welcome.finish()
+
+    def close(self) -> None:
+        """Links, the I/O thread and the arena are closed; the node daemon sees the end of the stream."""
+        self.closing = True
+        with self.lock:
+            object_ref.bind(None)
+        self.pump.close()
+        for link in list(self._links.values()):
+            link.close()
+        self._links.clear()
+        if self.address:
+            self.arena.close()
+
+    # refs
+
+    def release(self, key: Key) -> None:
+        """A ref died. Called from finalizers: takes no lock."""
+        self._released.append(key)
+        if self.pump.sleeping:
+            self.pump.wake()
+
+    def drain(self) -> None:
+        """Refs that died are given back. Under the lock."""
+        released = self._released
+        table = self.table
+        while released:
+            key = released.popleft()
+            entry = table.entries.get(key)
+            if entry is not None:
+                entry.local -= 1
+                if entry.local <= 0 and not entry.borrowers:
+                    del table.entries[key]
+                    if entry.value.__class__ is not bytes or entry.on_free is not None or key.__class__ is tuple:
+                        self.objects.free(key, entry)
+        freed = table.freed
+        while freed:
+            self.objects.free(*freed.pop())
+        if self.address and self.arena.ended:
+            self.arena.drain()
+
+    def receive_ref(self, owner: str, number: int) -> object_ref.ObjectRef:
+        """A ref that was unpickled in this process."""
+        with self.lock:
+            executor = self.executor
+            acknowledged = executor.expect_acknowledgement(owner) if executor is not None else None
+            return self.objects.receive(owner, number, acknowledged)
+
+    def future_of(self, ref: object_ref.ObjectRef) -> Any:
+        """A concurrent future of the ref's value."""
+        import concurrent.futures
+
+        from tradewind.runtime.core.objects import WhenReady
+
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        key = ref._key
+
+        def ready() -> None:
+            try:
+                result = self.objects.get([ref], None)[0]
+            except BaseException as error:  # whatever it is, it is what the future holds
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        with self.lock:
+            entry = self.table.entries[key]
+            if entry.value is None:
+                self.objects.watch(key, entry, WhenReady(lambda _value: self.later(ready)))
+                self.flush_all()
+                return future
+        ready()
+        return future
+
+    def later(self, function: Callable[[], None]) -> None:
+        """function runs outside the lock, in a thread of its own: it may wait for messages, which the pump must go on moving."""
+        self._later_pool().submit(function)
+
+    def _later_pool(self) -> Any:
+        pool = getattr(self, "_pool", None)
+        if pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            pool = self._pool = ThreadPoolExecutor(2, "tradewind-later")
+        return pool
+
+    # waiting
+
+    def wait(self, waiter: Waiter, deadline: float | None) -> bool:
+        """True once waiter is done. A worker that waits gives its CPUs and its unstarted tasks back meanwhile."""
+        executor = self.executor
+        if executor is not None and not waiter.done:
+            return bool(executor.wait(waiter, deadline))
+        return self.pump.wait(waiter, deadline)
+
+    def check_interrupt(self) -> None:
+        """Raises when this process has lost its node daemon."""
+        if self.broken:
+            raise exceptions.RaySystemError(self.broken)
+
+    # posting
+
+    def post(self, target: Peer, message: Any) -> None:
+        """The message goes to the process with the next flush, which comes by itself. Under the lock."""
+        link = target.link
+        if link is None:
+            if not target.lost:
+                target.backlog.append(message)
+                self._connect(target)
+            return
+        pending = link.pending
+        if not pending:
+            self._dirty.append(link)
+            if self.pump.sleeping:
+                self.pump.wake()
+        pending.append(message)
+        if len(pending) >= _FLUSH_AT:
+            link.flush()
+
+    def flush(self, target: Peer) -> None:
+        """What was posted to the process is sent now. Under the lock."""
+        if target.link is not None:
+            target.link.flush()
+
+    def flush_all(self) -> None:
+        """Everything posted is sent now. Under the lock."""
+        dirty = self._dirty
+        if dirty:
+            self._dirty = []
+            for link in dirty:
+                link.flush()
+
+    def tell_node(self, message: Any) -> None:
+        """The node daemon gets the message with the next flush."""
+        with self.lock:
+            link = self.node_link
+            if not link.pending:
+                self._dirty.append(link)
+                if self.pump.sleeping:
+                    self.pump.wake()
+            link.pending.append(message)
+
+    def next_request(self) -> int:
+        """A number for a question."""
+        return next(self._requests)
+
+    def ask_node(self, make: Callable[[int], Any]) -> Any:
+        """The node daemon's answer to make(number). Raises RaySystemError when the daemon is gone."""
+        reply = Reply()
+        with self.lock:
+            number = next(self._requests)
+            self._replies[number] = reply
+            self.tell_node(make(number))
+            self.flush_all()
+        self.pump.wait(reply)
+        if reply.message is None:
+            raise exceptions.RaySystemError(self.broken or "The node daemon is gone.")
+        return reply.message
+
+    def _on_reply(self, message: Any) -> None:
+        reply = self._replies.pop(message.request, None)
+        if reply is not None:
+            reply.message = message
+            reply.finish()
+
+    def ask_head(self, question: Any, answered: Callable[[Any], None]) -> None:
+        """answered gets the head's answer, under the lock."""
+        with self.lock:
+            number = next(self._requests)
+            self._head_replies[number] = answered
+            self.tell_node(control.Ask(number, question))
+
+    def head(self, question: Any, timeout: float | None = None) -> Any:
+        """The head's answer. Raises GetTimeoutError, RaySystemError."""
+        import time
+
+        reply = Reply()
+
+        def answered(message: Any) -> None:
+            reply.message = message
+            reply.finish()
+
+        with self.lock:
+            self.ask_head(question, answered)
+            self.flush_all()
+        if not self.pump.wait(reply, None if timeout is None else time.monotonic() + timeout):
+            raise exceptions.GetTimeoutError(f"The head did not answer within {timeout:g} s.")
+        self.check_interrupt()
+        if reply.message is None:
+            raise exceptions.RaySystemError("The head is gone.")
+        return reply.message
+
+    def _on_answer(self, message: control.Answer) -> None:
+        answered = self._head_replies.pop(message.request, None)
+        if answered is not None:
+            answered(message.body)
+
+    # peers
+
+    def known_peer(self, address: str) -> Peer | None:
+        """The process, if this one has ever dealt with it."""
+        return self._peers.get(address)
+
+    def peer(self, address: str, *, connect: bool = True) -> Peer:
+        """The process with this address; a link to it is on its way unless connect is False. Under the lock."""
+        found = self._peers.get(address)
+        if found is None:
+            found = self._peers[address] = Peer(address)
+        if connect:
+            self._connect(found)
+        return found
+
+    def _connect(self, target: Peer) -> None:
+        if target.link is None and not target.connecting and not target.lost and target.address != self.address:
+            target.connecting = True
+            self.tell_node(control.Connect(target.address))
+
+    def _on_connected(self, message: control.Connected) -> None:
+        sock = socket.socket(fileno=self.node_link.fds.popleft())
+        target = self.peer(message.process, connect=False)
+        link = Link(sock, peer.PeerMessage, self._want_write, target)
+        self._links[link.fd] = link
+        self.pump.register(link.fd)
+        if target.link is None:
+            target.link = link
+            target.connecting = False
+            if target.backlog:
+                self._dirty.append(link)
+                link.pending.extend(target.backlog)
+                target.backlog.clear()
+
+    def _on_cancel(self, sender: Peer, message: peer.Cancel) -> None:
+        if not self.calls.cancel_own(message.id, force=False, recursive=message.recursive) and self.executor is not None:
+            self.executor.on_cancel(sender, message)
+
+    def _lose_link(self, link: Link) -> None:
+        self._links.pop(link.fd, None)
+        self.pump.unregister(link.fd)
+        link.close()
+        if link is self.node_link:
+            self._lose_node_daemon()
+            return
+        target: Peer = link.peer
+        if target.link is link and not target.lost:
+            target.link = None
+            target.lost = True
+            self.tell_node(control.WhyDied(target.address))
+
+    def _on_died(self, death: Death) -> None:
+        target = self.peer(death.process, connect=False)
+        if target.death is not None:
+            return
+        target.lost = True
+        target.death = death
+        target.backlog.clear()
+        reason = death.sentence("The process")
+        for lease in list(target.leases):
+            self.calls.lose_lease(lease, death)
+        target.leases.clear()
+        self.actors.lose_peer(target)
+        self.objects.lose_peer(target.address, reason)
+        if self.executor is not None:
+            self.executor.lose_peer(target)
+
+    def _lose_node_daemon(self) -> None:
+        self.broken = "The node daemon of this machine is gone, and with it every worker and object here; call shutdown() and init() to start again."
+        if not self.closing:
+            self.on_broken(self.broken)
+        self._welcome.finish()
+        for reply in self._replies.values():
+            reply.finish()
+        self._replies.clear()
+        for answered in list(self._head_replies.values()):
+            answered(cluster.Accepted(self.broken))
+        self._head_replies.clear()
+        error = exceptions.RaySystemError(self.broken)
+        for call in list(self.calls.open.values()):
+            self.calls.fail(call, error)
+        for link in list(self._links.values()):
+            if isinstance(link.peer, Peer):
+                self._on_died(Death(link.peer.address, 0, self.node, self.broken))
+
+    # the pump's handler
+
+    def _want_write(self, link: Link, wants: bool) -> None:
+        self.pump.want_write(link.fd, wants)
+
+    def on_ready(self, fd: int, events: int) -> None:
+        """A socket is readable or writable; what arrived is handled."""
+        link = self._links.get(fd)
+        if link is None:
+            return
+        with self.lock:
+            if events & 4:  # EPOLLOUT
+                link.pump_out()
+                if not events & ~4:
+                    return
+            messages = link.receive()
+            if messages is None:
+                self._lose_link(link)
+                return
+            target = link.peer
+            if target is None:
+                node_handlers = self._node_handlers
+                for message in messages:
+                    node_handlers[message.__class__](message)
+            else:
+                peer_handlers = self._peer_handlers
+                for message in messages:
+                    peer_handlers[message.__class__](target, message)
+
+    def before_poll(self) -> None:
+        """Refs that died are given back and everything posted is sent."""
+        if self._released or self._dirty or (self.address and self.arena.ended):
+            with self.lock:
+                self.drain()
+                self.flush_all()
+
+    def timeout(self) -> float | None:
+        """How long the pump may sleep, in seconds."""
+        if self.executor is not None:
+            limit = self.executor.timeout()
+            if limit is not None:
+                return float(limit)
+        return IDLE_LEASE_S / 2 if self.calls.has_idle else None
+
+    def tick(self, now: float) -> None:
+        """What time alone brings about: idle workers go back, long tasks hand the ones behind them back."""
+        with self.lock:
+            if self.calls.has_idle:
+                self.calls.return_idle(now, IDLE_LEASE_S)
+            if self.executor is not None:
+                self.executor.tick(now)

@@ -1,0 +1,89 @@
+"""A worker process, from its fork until its end."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import sys
+import threading
+
+from tradewind.runtime.core.execution import Executor
+from tradewind.runtime.core.process import Process
+
+# A line that says whose output follows; the node daemon takes it out again. No text of a person begins so.
+MARK = b"\x00tradewind\x00"
+
+
+class _Output(io.RawIOBase):
+    """Standard output that says, when it changes, which function speaks."""
+
+    def __init__(self, descriptor: int, executor: Executor) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._executor = executor
+        self._name = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]
+        view = memoryview(data)
+        name = self._executor.current.name
+        actor = self._executor.actor
+        if actor is not None:
+            name = actor.name
+        if name != self._name:
+            self._name = name
+            os.write(self._descriptor, MARK + name.encode() + b"\n")
+        size = len(view)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        return size
+
+
+def run_worker(control_fd: int, *, by_value: bool) -> None:
+    """Serves until the node daemon says otherwise or is gone; never returns."""
+    process = Process(socket.socket(fileno=control_fd), by_value=by_value)
+    process.on_broken = lambda _reason: os._exit(1)
+    executor = Executor(process)
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Output(1, executor)), line_buffering=True, errors="replace")
+    sys.stderr = io.TextIOWrapper(io.BufferedWriter(_Output(2, executor)), line_buffering=True, errors="replace", write_through=True)
+    code = 0
+    try:
+        process.start(30)
+        executor.run()
+    except BaseException:  # a bug of ours: the node daemon keeps the text as the worker's last output
+        import traceback
+
+        traceback.print_exc()
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 1
+    with process.lock:
+        process.drain()
+        process.flush_all()
+    _run_exit_hooks()
+    # Everything sent stays readable for the peers; the interpreter's own end would only wait for threads of user code.
+    os._exit(code)
+
+
+def _run_exit_hooks() -> None:
+    import atexit
+
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            atexit._run_exitfuncs()
+        finally:
+            done.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    done.wait(2)

@@ -1,0 +1,169 @@
+"""What can go wrong in a call, in Ray's names.
+
+    RayError
+    +- RayTaskError                     user code raised; also an instance of the user's class, see `.cause`
+    +- TaskCancelledError
+    +- WorkerCrashedError               the process died under a task
+    |  +- OutOfMemoryError
+    +- RayActorError
+    |  +- ActorDiedError                it will not come back
+    |  +- ActorUnavailableError         it may come back
+    |  +- ActorUnschedulableError       no node can ever hold it
+    +- TaskUnschedulableError           no node can ever run it
+    +- ObjectLostError
+    |  +- ObjectReconstructionFailedError
+    |  +- OwnerDiedError
+    |  +- ReferenceCountingAssertionError
+    +- ObjectStoreFullError
+    +- GetTimeoutError                  also a TimeoutError
+    +- RuntimeEnvSetupError
+    +- RaySystemError                   the runtime itself
+       +- UnserializableException       an exception arrived that does not unpickle; its text did
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+class RayError(Exception):
+    """Any failure that the runtime reports."""
+
+
+class RaySystemError(RayError):
+    """The runtime itself could not go on; the message says which part."""
+
+
+class UnserializableException(RaySystemError):
+    """User code raised an exception that does not unpickle here; the message holds its remote traceback."""
+
+
+class TaskCancelledError(RayError):
+    """The call was cancelled before it had a result."""
+
+    def __init__(self, message: str = "The task was cancelled.") -> None:
+        super().__init__(message)
+
+
+class WorkerCrashedError(RayError):
+    """The worker process died while it ran the task; the message names exit code, signal and last output."""
+
+
+class OutOfMemoryError(WorkerCrashedError):
+    """The worker was killed because memory ran out."""
+
+
+class RayActorError(RayError):
+    """A call to an actor failed because of the actor, not of the method."""
+
+    def __init__(self, message: str = "The actor failed.", actor_id: str = "") -> None:
+        super().__init__(message)
+        self.actor_id = actor_id
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.actor_id)
+
+
+class ActorDiedError(RayActorError):
+    """The actor is dead and will not be restarted."""
+
+
+class ActorUnavailableError(RayActorError):
+    """The actor's process went away during the call; the actor may come back."""
+
+
+class ActorUnschedulableError(RayActorError):
+    """No node of the cluster could ever hold the actor."""
+
+
+class TaskUnschedulableError(RayError):
+    """No node of the cluster could ever run the task; the message says what was asked and what each node has."""
+
+
+class ObjectLostError(RayError):
+    """The object's bytes are gone and could not be made again."""
+
+
+class ObjectReconstructionFailedError(ObjectLostError):
+    """The object was lost, and running its task again failed or was not allowed."""
+
+
+class OwnerDiedError(ObjectLostError):
+    """The process that owned the object has ended, and the object with it."""
+
+
+class ReferenceCountingAssertionError(ObjectLostError):
+    """The owner had already let go of the object."""
+
+
+class ObjectStoreFullError(RayError):
+    """The object does not fit into its node's object store."""
+
+
+class GetTimeoutError(RayError, TimeoutError):
+    """`get` did not have every value in time."""
+
+
+class RuntimeEnvSetupError(RayError):
+    """The environment that a task asked for could not be made."""
+
+
+class RayTaskError(RayError):
+    """User code raised. What `get` raises is of a class that is also the user's; `cause` is the user's exception."""
+
+    def __init__(self, function: str, traceback_text: str, cause: BaseException, where: str) -> None:
+        super().__init__(cause)
+        self.function_name = function
+        self.traceback_str = traceback_text
+        self.cause = cause
+        self.where = where
+
+    def as_instanceof_cause(self) -> RayTaskError:
+        """An exception that is both a RayTaskError and of the cause's class, when Python allows such a class."""
+        kind = type(self.cause)
+        if isinstance(self.cause, RayTaskError) or issubclass(RayTaskError, kind):
+            return self
+        derived = _derived.get(kind)
+        if derived is None:
+            try:
+                derived = type(f"RayTaskError({kind.__name__})", (RayTaskError, kind), {"__module__": __name__, "__init__": _plain_init})
+            except TypeError:
+                return self
+            _derived[kind] = derived
+        try:
+            made: RayTaskError = derived.__new__(derived)
+            made.__init__(self.function_name, self.traceback_str, self.cause, self.where)  # type: ignore[misc]
+            # So that `.errno`, `.code` and whatever else handlers of the user's class read are there.
+            for name, value in vars(self.cause).items():
+                made.__dict__.setdefault(name, value)
+        except Exception:  # a class with its own ideas of __new__ must not hide the user's error
+            return self
+        return made
+
+    def __str__(self) -> str:
+        return f"{self.function_name}() raised in {self.where}:\n{self.traceback_str.rstrip()}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.function_name, self.traceback_str, self.cause, self.where)
+
+
+_derived: dict[type[BaseException], type[RayTaskError]] = {}
+
+
+def _plain_init(self: RayTaskError, function: str, traceback_text: str, cause: BaseException, where: str) -> None:
+    BaseException.__init__(self, cause)
+    self.args = (cause,)
+    self.function_name = function
+    self.traceback_str = traceback_text
+    self.cause = cause
+    self.where = where
+
+
+def _rebuild(function: str, traceback_text: str, cause: BaseException, where: str) -> RayTaskError:
+    return RayTaskError(function, traceback_text, cause, where).as_instanceof_cause()
+
+
+def describe_here(pid: int, node: str) -> str:
+    """Where an error arose, for its text."""
+    return f"pid {pid} on node {node[:8]} (Python {sys.version_info.major}.{sys.version_info.minor})"

@@ -1,0 +1,312 @@
+"""The head's decisions: nodes, actors and their names, key-values. Pure: an event in, messages for node daemons out.
+
+Actor lifecycle:  PENDING -> STARTING -> ALIVE -> (RESTARTING -> STARTING | DEAD),  any -> DEAD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from tradewind.runtime.messages import cluster
+from tradewind.runtime.messages.cluster import ActorSpec, NodeView
+from tradewind.runtime.node.resources import ResourcePool, describe, to_units
+
+TRANSITIONS: dict[str, frozenset[str]] = {
+    "PENDING": frozenset({"STARTING", "DEAD"}),
+    "STARTING": frozenset({"ALIVE", "RESTARTING", "DEAD", "PENDING"}),
+    "ALIVE": frozenset({"RESTARTING", "DEAD"}),
+    "RESTARTING": frozenset({"STARTING", "DEAD"}),
+    "DEAD": frozenset(),
+}
+
+
+class IllegalTransition(Exception):
+    """An actor cannot go from the one state to the other; nothing was changed."""
+
+
+@dataclass(slots=True)
+class ActorRecord:
+    """One actor as the head knows it."""
+
+    spec: ActorSpec
+    state: str = "PENDING"
+    node: str = ""
+    process: str = ""
+    incarnation: int = 0
+    restarts: int = 0
+    reason: str = ""
+    error: bytes = b""
+    watchers: list[tuple[str, str, int]] = field(default_factory=list)  # (node, process, request)
+    ending: bool = False
+
+    def move(self, state: str) -> None:
+        """The actor is in that state. Raises IllegalTransition."""
+        if state not in TRANSITIONS[self.state]:
+            raise IllegalTransition(f"Actor {self.spec.actor} cannot go from {self.state} to {state}.")
+        self.state = state
+
+    def answer(self) -> cluster.ActorState:
+        """What callers are told."""
+        state = "DEAD" if self.state == "DEAD" else "ALIVE" if self.state == "ALIVE" else self.state
+        return cluster.ActorState(self.spec.actor, state, self.process, self.incarnation, self.reason, self.error)
+
+
+Send = Callable[[str, cluster.FromHead], None]
+
+
+class ControlStore:
+    """The cluster's record. `send(node, message)` and `save(kind, key, data)` carry out what it decides."""
+
+    def __init__(self, send: Send, save: Callable[[str, str, bytes | None], None]) -> None:
+        self._send = send
+        self._save = save
+        self.nodes: dict[str, NodeView] = {}
+        self.actors: dict[str, ActorRecord] = {}
+        self.names: dict[tuple[str, str], str] = {}
+        self.values: dict[str, bytes] = {}
+        self._turn = 0
+
+    # nodes
+
+    def join(self, view: NodeView) -> None:
+        """The node is a member; everybody is told, and actors that waited for room are placed."""
+        self.nodes[view.node] = view
+        self._save("node", view.node, msgspec.msgpack.encode(view))
+        self._publish_view()
+        self._place_waiting()
+
+    def load(self, node: str, message: cluster.Load) -> None:
+        """What the node has free has changed."""
+        view = self.nodes.get(node)
+        if view is not None:
+            self.nodes[node] = msgspec.structs.replace(view, available=message.available, waiting=message.waiting)
+            if len(self.nodes) > 1:
+                self._publish_view()
+            self._place_waiting()
+
+    def lose(self, node: str, reason: str) -> None:
+        """The node is gone: everybody is told, its actors are restarted elsewhere or dead."""
+        if self.nodes.pop(node, None) is None:
+            return
+        self._save("node", node, None)
+        for other in list(self.nodes):
+            self._send(other, cluster.LostNode(node, reason))
+        self._publish_view()
+        for record in list(self.actors.values()):
+            if record.state != "DEAD" and record.node == node:
+                self._ended(record, f"its node {node[:8]} was lost: {reason}", intended=False)
+            elif record.state != "DEAD" and record.spec.owner.startswith(node + "/"):
+                self._kill(record, f"its owner was on node {node[:8]}, which was lost", graceful=False)
+
+    def _publish_view(self) -> None:
+        views = list(self.nodes.values())
+        for node in list(self.nodes):
+            self._send(node, cluster.View(views))
+
+    # questions
+
+    def question(self, node: str, message: cluster.Question) -> None:
+        """A process asks; it is answered now or, for WatchActor, when there is something to say."""
+        body = message.body
+        if isinstance(body, cluster.WatchActor):
+            self._watch(node, message.process, message.request, body)
+            return
+        if isinstance(body, cluster.CreateActor):
+            answer: cluster.HeadAnswer = self._create(body)
+        elif isinstance(body, cluster.FindActor):
+            found = self.actors.get(self.names.get((body.namespace, body.name), ""))
+            answer = cluster.Found(found.spec if found is not None and found.state != "DEAD" else None)
+        elif isinstance(body, cluster.KillActor):
+            record = self.actors.get(body.actor)
+            if record is not None:
+                if body.no_restart:
+                    self._kill(record, body.reason, graceful=body.graceful)
+                elif record.node:
+                    self._send(record.node, cluster.StopActor(body.actor, body.reason, graceful=False))
+            answer = cluster.Accepted()
+        elif isinstance(body, cluster.ListNodes):
+            answer = cluster.Nodes(list(self.nodes.values()))
+        else:
+            answer = cluster.Entries(self._key_value(body))
+        if message.request:
+            self._send(node, cluster.HeadReply(message.process, message.request, answer))
+
+    def _key_value(self, body: cluster.KeyValue) -> dict[str, bytes]:
+        if body.operation == "put":
+            self.values[body.key] = body.value
+            self._save("value", body.key, body.value)
+        elif body.operation == "delete":
+            self.values.pop(body.key, None)
+            self._save("value", body.key, None)
+        elif body.operation == "keys":
+            return {key: b"" for key in self.values if key.startswith(body.key)}
+        return {body.key: self.values[body.key]} if body.key in self.values else {}
+
+    def _create(self, body: cluster.CreateActor) -> cluster.Accepted:
+        spec = body.spec
+        if spec.actor in self.actors:
+            return cluster.Accepted()
+        if spec.name:
+            holder = self.actors.get(self.names.get((spec.namespace, spec.name), ""))
+            if holder is not None and holder.state != "DEAD":
+                return cluster.Accepted(
+                    f"An actor named {spec.name!r} is alive in namespace {spec.namespace!r}; use get_actor(), get_if_exists=True or another name"
+                )
+        record = ActorRecord(spec)
+        if not self._feasible(spec):
+            have = "; ".join(f"{node[:8]}: {describe(view.total)}" for node, view in sorted(self.nodes.items()))
+            return cluster.Accepted(f"no node can hold it: it asks for {describe(spec.placement.resources)}, and the nodes have: {have}.")
+        self.actors[spec.actor] = record
+        if spec.name:
+            self.names[spec.namespace, spec.name] = spec.actor
+        self._save("actor", spec.actor, msgspec.msgpack.encode(spec))
+        self._place(record)
+        return cluster.Accepted()
+
+    def _watch(self, node: str, process: str, request: int, body: cluster.WatchActor) -> None:
+        record = self.actors.get(body.actor)
+        if record is None:
+            gone = cluster.ActorState(body.actor, "DEAD", reason="the cluster does not know it (any more)")
+            self._send(node, cluster.HeadReply(process, request, gone))
+        elif record.state == "DEAD" or (record.incarnation > body.lost and (body.fate or record.state == "ALIVE")) or (body.fate and record.state == "RESTARTING"):
+            self._send(node, cluster.HeadReply(process, request, record.answer()))
+        else:
+            # The node daemon's word about the end may still be on its way.
+            record.watchers.append((node, process, -request if body.fate else request))
+
+    def _tell(self, record: ActorRecord) -> None:
+        waiting, record.watchers = record.watchers, []
+        for node, process, request in waiting:
+            if request < 0 or record.state in {"ALIVE", "DEAD"}:
+                self._send(node, cluster.HeadReply(process, abs(request), record.answer()))
+            else:
+                record.watchers.append((node, process, request))
+
+    # actors
+
+    def _candidates(self, spec: ActorSpec) -> list[NodeView]:
+        units = to_units(spec.placement.resources)
+        strategy = spec.placement.strategy
+        views = [view for view in self.nodes.values() if ResourcePool(view.total).feasible(units)]
+        if strategy.startswith(("NODE:", "NODE?")):
+            exact = [view for view in views if view.node == strategy[5:]]
+            return exact if exact or strategy[4] == ":" else views
+        return views
+
+    def _feasible(self, spec: ActorSpec) -> bool:
+        return bool(self._candidates(spec))
+
+    def _place(self, record: ActorRecord) -> None:
+        spec = record.spec
+        views = self._candidates(spec)
+        if not views:
+            return
+        units = to_units(spec.placement.resources)
+
+        def free(view: NodeView) -> bool:
+            available = to_units({name: max(0.0, amount) for name, amount in view.available.items()})
+            return all(available.get(name, 0) >= amount for name, amount in units.items())
+
+        fitting = [view for view in views if free(view)]
+        owner_node = spec.owner.partition("/")[0]
+        if spec.placement.strategy == "SPREAD":
+            pool = sorted(fitting or views, key=lambda view: view.node)
+            self._turn += 1
+            chosen = pool[self._turn % len(pool)]
+        else:
+            pool = fitting or views
+            chosen = next((view for view in pool if view.node == owner_node), max(pool, key=lambda view: view.available.get("CPU", 0.0)))
+        record.node = chosen.node
+        record.incarnation += 1
+        record.move("STARTING")
+        # Until the node's own word comes, what it has just been given counts as taken.
+        taken = {name: amount - spec.resources.get(name, 0) for name, amount in chosen.available.items()}
+        self.nodes[chosen.node] = msgspec.structs.replace(chosen, available=taken)
+        self._send(chosen.node, cluster.StartActor(spec, record.incarnation))
+
+    def _place_waiting(self) -> None:
+        for record in self.actors.values():
+            if record.state in {"PENDING", "RESTARTING"}:
+                self._place(record)
+
+    def started(self, message: cluster.ActorStarted) -> None:
+        """The actor's constructor has run, or raised."""
+        record = self.actors.get(message.actor)
+        if record is None or record.state != "STARTING" or record.incarnation != message.incarnation:
+            return
+        if message.error:
+            record.error = message.error
+            self._dead(record, "its constructor raised")
+            return
+        record.move("ALIVE")
+        record.process = message.process
+        self._tell(record)
+        if record.ending:
+            self._send(record.node, cluster.StopActor(record.spec.actor, record.reason, graceful=True))
+
+    def ended(self, message: cluster.ActorEnded) -> None:
+        """The actor's process is gone."""
+        record = self.actors.get(message.actor)
+        if record is not None and record.incarnation == message.incarnation and record.state != "DEAD":
+            self._ended(record, message.reason, intended=message.intended)
+
+    def _ended(self, record: ActorRecord, reason: str, *, intended: bool) -> None:
+        record.process = ""
+        record.node = ""
+        limit = record.spec.max_restarts
+        if intended or record.ending or (limit >= 0 and record.restarts >= limit):
+            if limit > 0 and not intended and not record.ending:
+                reason += f" (restarted {record.restarts} times, which is its max_restarts)"
+            self._dead(record, reason)
+            return
+        record.restarts += 1
+        record.move("RESTARTING")
+        self._tell(record)
+        self._place(record)
+
+    def _kill(self, record: ActorRecord, reason: str, *, graceful: bool) -> None:
+        if record.state == "DEAD":
+            return
+        if graceful and record.state in {"STARTING", "ALIVE"}:
+            record.ending = True
+            record.reason = reason
+            if record.state == "ALIVE":
+                self._send(record.node, cluster.StopActor(record.spec.actor, reason, graceful=True))
+            return
+        if record.node:
+            self._send(record.node, cluster.StopActor(record.spec.actor, reason, graceful=False))
+        self._dead(record, reason)
+
+    def _dead(self, record: ActorRecord, reason: str) -> None:
+        record.move("DEAD")
+        record.reason = record.reason if record.ending and record.reason else reason
+        spec = record.spec
+        if spec.name and self.names.get((spec.namespace, spec.name)) == spec.actor:
+            del self.names[spec.namespace, spec.name]
+        self._save("actor", spec.actor, None)
+        # The code and arguments are not needed again, and the record stays for those who ask.
+        record.spec = msgspec.structs.replace(spec, code=b"", args=b"", slots=[])
+        self._tell(record)
+
+    def process_gone(self, message: cluster.ProcessGone) -> None:
+        """Actors that the process owned end; with a driver, everything of its job but detached actors does."""
+        for record in list(self.actors.values()):
+            spec = record.spec
+            if record.state != "DEAD" and not spec.detached and (spec.owner == message.process or (message.driver and spec.job == message.process)):
+                self._kill(record, "its owner has ended", graceful=False)
+        if message.driver:
+            for node in list(self.nodes):
+                self._send(node, cluster.EndJob(message.process))
+
+    def validate(self) -> None:
+        """Raises AssertionError unless names point to living actors and living actors to living nodes."""
+        for key, actor in self.names.items():
+            record = self.actors[actor]
+            assert record.state != "DEAD", f"{key} names a dead actor"
+            assert (record.spec.namespace, record.spec.name) == key
+        for record in self.actors.values():
+            if record.state in {"STARTING", "ALIVE"}:
+                assert record.node in self.nodes, f"{record.spec.actor} lives on a lost node"

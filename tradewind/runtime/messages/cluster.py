@@ -1,0 +1,292 @@
+"""Between node daemons and the head, and between node daemons."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tradewind.runtime.messages.values import Death, Shape, Stored, Value
+from tradewind.runtime.wire import Message
+
+
+class NodeView(msgspec.Struct, frozen=True, array_like=True):
+    """A node as the cluster sees it."""
+
+    node: str
+    host: str
+    address: str
+    total: dict[str, float]
+    available: dict[str, float]
+    labels: dict[str, str]
+    waiting: int = 0
+    alive: bool = True
+
+
+class ActorSpec(msgspec.Struct, frozen=True, array_like=True):
+    """What it takes to start an actor, as often as needed. owner: the process whose refs keep it alive ("" for a detached one)."""
+
+    actor: str
+    class_name: str
+    code: bytes
+    args: Value
+    slots: list[tuple[int | str, Value]]
+    placement: Shape
+    resources: dict[str, float]
+    owner: str
+    job: str
+    name: str = ""
+    namespace: str = ""
+    max_restarts: int = 0
+    max_task_retries: int = 0
+    max_concurrency: int = 1
+    ordered: bool = True
+    methods: dict[str, int] = {}
+    detached: bool = False
+
+
+# process -> head, through its node daemon
+class CreateActor(Message, frozen=True, tag=1):
+    spec: ActorSpec
+    get_if_exists: bool = False
+
+
+class WatchActor(Message, frozen=True, tag=2):
+    """Answered by ActorState once the actor is alive again after incarnation `lost`, or dead; with fate, as soon as it is being restarted."""
+
+    actor: str
+    lost: int = -1
+    fate: bool = False
+
+
+class FindActor(Message, frozen=True, tag=3):
+    name: str
+    namespace: str
+
+
+class KillActor(Message, frozen=True, tag=4):
+    actor: str
+    reason: str
+    no_restart: bool = True
+    graceful: bool = False
+
+
+class ListNodes(Message, frozen=True, tag=5):
+    pass
+
+
+class KeyValue(Message, frozen=True, tag=6):
+    """operation: put, get, delete or keys (prefix)."""
+
+    operation: str
+    key: str
+    value: bytes = b""
+
+
+HeadQuestion = CreateActor | WatchActor | FindActor | KillActor | ListNodes | KeyValue
+
+
+# head -> process
+class Accepted(Message, frozen=True, tag=1):
+    """error: why not, in a sentence."""
+
+    error: str = ""
+
+
+class ActorState(Message, frozen=True, tag=2):
+    """state: ALIVE or DEAD (the only ones a caller can act on). error: the constructor's exception, serialized."""
+
+    actor: str
+    state: str
+    process: str = ""
+    incarnation: int = 0
+    reason: str = ""
+    error: bytes = b""
+
+
+class Found(Message, frozen=True, tag=3):
+    """The named actor, or None."""
+
+    spec: ActorSpec | None
+
+
+class Nodes(Message, frozen=True, tag=4):
+    nodes: list[NodeView]
+
+
+class Entries(Message, frozen=True, tag=5):
+    entries: dict[str, bytes]
+
+
+HeadAnswer = Accepted | ActorState | Found | Nodes | Entries
+
+
+# node daemon -> head
+class Join(Message, frozen=True, tag=1):
+    protocol: int
+    token: bytes
+    view: NodeView
+
+
+class Load(Message, frozen=True, tag=2):
+    available: dict[str, float]
+    waiting: int
+
+
+class Question(Message, frozen=True, tag=3):
+    process: str
+    request: int
+    body: HeadQuestion
+
+
+class ActorStarted(Message, frozen=True, tag=4):
+    actor: str
+    incarnation: int
+    process: str
+    error: bytes = b""
+
+
+class ActorEnded(Message, frozen=True, tag=5):
+    """intended: user code asked for the end, so it is not restarted."""
+
+    actor: str
+    incarnation: int
+    reason: str
+    intended: bool = False
+
+
+class ProcessGone(Message, frozen=True, tag=6):
+    """A driver (job) or worker ended; actors that it owned end with it."""
+
+    process: str
+    driver: bool
+
+
+class Leave(Message, frozen=True, tag=7):
+    reason: str
+
+
+class Beat(Message, frozen=True, tag=8):
+    pass
+
+
+ToHead = Join | Load | Question | ActorStarted | ActorEnded | ProcessGone | Leave | Beat
+
+
+# head -> node daemon
+class Joined(Message, frozen=True, tag=1):
+    error: str = ""
+
+
+class View(Message, frozen=True, tag=2):
+    nodes: list[NodeView]
+
+
+class LostNode(Message, frozen=True, tag=3):
+    node: str
+    reason: str
+
+
+class HeadReply(Message, frozen=True, tag=4):
+    process: str
+    request: int
+    body: HeadAnswer
+
+
+class StartActor(Message, frozen=True, tag=5):
+    spec: ActorSpec
+    incarnation: int
+
+
+class StopActor(Message, frozen=True, tag=6):
+    actor: str
+    reason: str
+    graceful: bool
+
+
+class EndJob(Message, frozen=True, tag=7):
+    job: str
+
+
+FromHead = Joined | View | LostNode | HeadReply | StartActor | StopActor | EndJob
+
+
+# node daemon <-> node daemon
+class Greet(Message, frozen=True, tag=1):
+    """First message on a link between daemons."""
+
+    protocol: int
+    token: bytes
+    node: str
+    # a tunnel to this process for that one; both empty on the daemons' own link
+    to_process: str = ""
+    from_process: str = ""
+
+
+class AskWorker(Message, frozen=True, tag=2):
+    """A worker of this shape for a process of the sender's node; answered by OfferWorker."""
+
+    request: int
+    shape: Shape
+    job: str
+    process: str
+    job_node: str
+    sys_path: list[str]
+
+
+class OfferWorker(Message, frozen=True, tag=3):
+    """lease 0: not now."""
+
+    request: int
+    lease: int
+    process: str = ""
+    pid: int = 0
+    accelerators: list[str] | None = None
+
+
+class DropLease(Message, frozen=True, tag=4):
+    lease: int
+
+
+class AskDeath(Message, frozen=True, tag=5):
+    process: str
+
+
+class TellDeath(Message, frozen=True, tag=6):
+    death: Death
+
+
+class Pull(Message, frozen=True, tag=7):
+    """Bytes [start, start + length) of a stored object, please."""
+
+    request: int
+    stored: Stored
+    start: int
+    length: int
+
+
+class Chunk(Message, frozen=True, tag=8):
+    """data b"" with a reason: the object is not there."""
+
+    request: int
+    start: int
+    data: bytes
+    reason: str = ""
+
+
+class FreeThere(Message, frozen=True, tag=9):
+    stored: Stored
+
+
+class Lines(Message, frozen=True, tag=10):
+    job: str
+    lines: list[str]
+    error: bool
+
+
+class KillThere(Message, frozen=True, tag=11):
+    process: str
+    reason: str
+
+
+NodeToNode = (
+    Greet | AskWorker | OfferWorker | DropLease | AskDeath | TellDeath | Pull | Chunk | FreeThere | Lines | KillThere
+)

@@ -1,0 +1,189 @@
+"""Who gets a worker next, and on which node. Pure: requests, the local pool and the last view of the others in, decisions out.
+
+Nested requests (from workers) go before a driver's: the deepest work is what others wait for, and starting all the parents first would only
+fill the machine with blocked processes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tradewind.runtime.messages.cluster import NodeView
+from tradewind.runtime.messages.values import Shape
+from tradewind.runtime.node.resources import Allocation, ResourcePool, describe, to_units
+
+
+@dataclass(slots=True)
+class Pending:
+    """Workers that a process still wants for one of its request numbers."""
+
+    process: str
+    request: int
+    shape: Shape
+    units: dict[str, int]
+    count: int
+    priority: int
+    order: int
+    asked: int = 0  # of count, how many another node is being asked for
+
+
+@dataclass(frozen=True, slots=True)
+class GrantHere:
+    process: str
+    request: int
+    shape: Shape
+    allocation: Allocation
+
+
+@dataclass(frozen=True, slots=True)
+class AskThere:
+    process: str
+    request: int
+    shape: Shape
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    process: str
+    request: int
+    reason: str
+
+
+Decision = GrantHere | AskThere | Refuse
+
+
+@dataclass(slots=True)
+class _Other:
+    view: NodeView
+    free: dict[str, int] = field(default_factory=dict)
+
+
+class LeaseBook:
+    """Requests that wait, and what is known of the other nodes."""
+
+    def __init__(self, node: str, pool: ResourcePool) -> None:
+        self.node = node
+        self.pool = pool
+        self.pending: dict[tuple[str, int], Pending] = {}
+        self._others: dict[str, _Other] = {}
+        self._order = itertools.count()
+        self._spread = 0
+
+    def want(self, process: str, request: int, shape: Shape, count: int, priority: int) -> None:
+        """The process wants count workers in all for this request number; 0 withdraws it."""
+        key = (process, request)
+        if count <= 0:
+            self.pending.pop(key, None)
+            return
+        found = self.pending.get(key)
+        if found is not None:
+            found.count = count
+        else:
+            self.pending[key] = Pending(process, request, shape, to_units(shape.resources), count, priority, next(self._order))
+
+    def withdraw(self, process: str) -> None:
+        """The process wants nothing any more."""
+        for key in [key for key in self.pending if key[0] == process]:
+            del self.pending[key]
+
+    def see(self, nodes: list[NodeView]) -> None:
+        """What the head last said about the cluster."""
+        self._others = {view.node: _Other(view, to_units(view.available)) for view in nodes if view.alive and view.node != self.node}
+
+    def lose(self, node: str) -> None:
+        """The node is gone; what it was asked for is wanted again."""
+        self._others.pop(node, None)
+
+    def answered(self, process: str, request: int, node: str, *, granted: bool) -> None:
+        """The node that was asked has answered."""
+        found = self.pending.get((process, request))
+        if found is not None:
+            found.asked = max(0, found.asked - 1)
+            if granted:
+                self._got(found)
+        if not granted and node in self._others:
+            self._others[node].free = {}  # until the next view
+
+    def _got(self, pending: Pending) -> None:
+        pending.count -= 1
+        if pending.count <= 0:
+            self.pending.pop((pending.process, pending.request), None)
+
+    @property
+    def waiting(self) -> int:
+        """Workers wanted that nobody has given."""
+        return sum(pending.count for pending in self.pending.values())
+
+    def decide(self) -> list[Decision]:
+        """Everything that can be decided now; grants have been taken from the pool."""
+        out: list[Decision] = []
+        for pending in sorted(self.pending.values(), key=lambda item: (item.priority, item.order)):
+            while pending.count > pending.asked and (pending.process, pending.request) in self.pending:
+                decision = self._decide(pending)
+                if decision is None:
+                    break
+                out.append(decision)
+                if isinstance(decision, GrantHere):
+                    self._got(pending)
+                elif isinstance(decision, AskThere):
+                    pending.asked += 1
+                else:
+                    self.pending.pop((pending.process, pending.request), None)
+        return out
+
+    def _decide(self, pending: Pending) -> Decision | None:
+        strategy = pending.shape.strategy
+        soft = strategy.startswith("NODE?")
+        wanted = strategy[5:] if strategy.startswith(("NODE:", "NODE?")) else ""
+        if wanted and wanted != self.node and wanted not in self._others and not soft:
+            return Refuse(pending.process, pending.request, f"it must run on node {wanted[:8]}, which is not alive. {self._census()}")
+        nodes = self._order_of_preference(strategy, wanted, soft=soft)
+        if not any(self._feasible(node, pending.units) for node in nodes):
+            asked = describe(pending.shape.resources)
+            where = f"node {wanted[:8]} alone may run it" if wanted and not soft else "no node has that much"
+            return Refuse(pending.process, pending.request, f"it asks for {asked}, and {where}. {self._census()}")
+        for node in nodes:
+            if node == self.node:
+                allocation = self.pool.take(pending.units)
+                if allocation is not None:
+                    self._spread += strategy == "SPREAD"
+                    return GrantHere(pending.process, pending.request, pending.shape, allocation)
+            elif self._debit(node, pending.units):
+                self._spread += strategy == "SPREAD"
+                return AskThere(pending.process, pending.request, pending.shape, node)
+        return None
+
+    def _order_of_preference(self, strategy: str, wanted: str, *, soft: bool) -> list[str]:
+        everybody = [self.node, *sorted(self._others)]
+        if wanted and (wanted in everybody or not soft):
+            return [wanted, *(node for node in everybody if soft and node != wanted)]
+        if strategy == "SPREAD":
+            everybody.sort()
+            turn = self._spread % len(everybody)
+            return everybody[turn:] + everybody[:turn]
+        # Least loaded first among the others, so that what does not fit here does not all go to one of them.
+        return [self.node, *sorted(self._others, key=lambda node: -self._others[node].free.get("CPU", 0))]
+
+    def _feasible(self, node: str, units: Mapping[str, int]) -> bool:
+        if node == self.node:
+            return self.pool.feasible(units)
+        other = self._others.get(node)
+        return other is not None and ResourcePool(other.view.total).feasible(units)
+
+    def _debit(self, node: str, units: Mapping[str, int]) -> bool:
+        other = self._others.get(node)
+        if other is None or any(other.free.get(name, 0) < amount for name, amount in units.items()):
+            return False
+        if not units and not other.free:
+            return False
+        for name, amount in units.items():
+            other.free[name] -= amount
+        return True
+
+    def _census(self) -> str:
+        have = {self.node: describe({name: amount / 10_000 for name, amount in self.pool.total.items()})}
+        have.update({node: describe(other.view.total) for node, other in self._others.items()})
+        return "The nodes have: " + "; ".join(f"{node[:8]}: {text}" for node, text in sorted(have.items())) + "."

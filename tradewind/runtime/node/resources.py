@@ -1,0 +1,111 @@
+"""What a node has and what of it is taken: exact arithmetic in ten-thousandths, and accelerator numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+UNIT = 10_000
+# Resources that come as numbered devices; a request of a whole number gets whole devices, a fraction shares one.
+DEVICE_RESOURCES = ("GPU",)
+
+
+def to_units(resources: Mapping[str, float]) -> dict[str, int]:
+    """Amounts in ten-thousandths, without the zeros. Raises ValueError for a negative amount."""
+    units = {}
+    for name, amount in resources.items():
+        if amount < 0:
+            raise ValueError(f"The request for {name} is {amount}; a resource cannot be negative.")
+        if amount:
+            units[name] = round(amount * UNIT)
+    return units
+
+
+def to_amounts(units: Mapping[str, int]) -> dict[str, float]:
+    """Amounts as people write them."""
+    return {name: value / UNIT for name, value in units.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What one lease or actor holds of a pool."""
+
+    units: Mapping[str, int]
+    devices: tuple[tuple[str, int, int], ...] = ()  # (resource, device, units of it)
+
+    def accelerators(self) -> list[str]:
+        """The numbers of the devices held, as CUDA_VISIBLE_DEVICES wants them."""
+        return [str(device) for _, device, _ in self.devices]
+
+
+class ResourcePool:
+    """Totals and what is free of them. Only waking tasks may drive a free amount below zero: they run at once, and nothing is granted meanwhile."""
+
+    def __init__(self, total: Mapping[str, float]) -> None:
+        """A pool in which everything is free."""
+        self.total = to_units(total)
+        self.free = dict(self.total)
+        self._devices: dict[str, list[int]] = {
+            name: [UNIT] * (self.total.get(name, 0) // UNIT) for name in DEVICE_RESOURCES if self.total.get(name, 0) >= UNIT
+        }
+
+    def feasible(self, units: Mapping[str, int]) -> bool:
+        """True when an empty pool could serve the request."""
+        return all(self.total.get(name, 0) >= amount for name, amount in units.items())
+
+    def available(self, units: Mapping[str, int]) -> bool:
+        """True when the request can be served now."""
+        if any(self.free.get(name, 0) < amount for name, amount in units.items()):
+            return False
+        return all(self._pick(name, units[name]) is not None for name in self._devices if name in units)
+
+    def _pick(self, name: str, amount: int) -> list[tuple[int, int]] | None:
+        devices = self._devices[name]
+        if amount < UNIT:
+            # The fullest device that still has room, so that whole ones stay whole.
+            fitting = [(left, device) for device, left in enumerate(devices) if left >= amount]
+            return [(min(fitting)[1], amount)] if fitting else None
+        whole = [device for device, left in enumerate(devices) if left == UNIT]
+        count = amount // UNIT
+        return [(device, UNIT) for device in whole[:count]] if len(whole) >= count else None
+
+    def take(self, units: Mapping[str, int]) -> Allocation | None:
+        """The allocation, or None when it cannot be had now."""
+        if not self.available(units):
+            return None
+        devices: list[tuple[str, int, int]] = []
+        for name in self._devices:
+            if name in units:
+                for device, amount in self._pick(name, units[name]) or ():
+                    self._devices[name][device] -= amount
+                    devices.append((name, device, amount))
+        for name, amount in units.items():
+            self.free[name] -= amount
+        return Allocation(dict(units), tuple(devices))
+
+    def release(self, allocation: Allocation) -> None:
+        """Everything in the allocation is free again."""
+        for name, amount in allocation.units.items():
+            self.free[name] += amount
+        for name, device, amount in allocation.devices:
+            self._devices[name][device] += amount
+
+    def lend_cpus(self, allocation: Allocation) -> None:
+        """A blocked task's CPUs are free for others; it keeps everything else."""
+        self.free["CPU"] = self.free.get("CPU", 0) + allocation.units.get("CPU", 0)
+
+    def reclaim_cpus(self, allocation: Allocation) -> None:
+        """A task that wakes has its CPUs again, even if that leaves less than nothing."""
+        self.free["CPU"] = self.free.get("CPU", 0) - allocation.units.get("CPU", 0)
+
+    def validate(self) -> None:
+        """Raises AssertionError when an amount is free that does not exist."""
+        for name, amount in self.free.items():
+            assert amount <= self.total.get(name, 0), f"{name}: {amount} free of {self.total.get(name, 0)}"
+        for name, devices in self._devices.items():
+            assert all(0 <= left <= UNIT for left in devices), f"{name}: {devices}"
+
+
+def describe(resources: Mapping[str, float]) -> str:
+    """One line, e.g. "2 CPU, 0.5 GPU"; "nothing" for none."""
+    return ", ".join(f"{amount:g} {name}" for name, amount in sorted(resources.items()) if amount) or "nothing"

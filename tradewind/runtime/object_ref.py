@@ -1,0 +1,99 @@
+"""ObjectRef: a handle to a value that exists now or later, somewhere in the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from tradewind.runtime import serialization
+
+if TYPE_CHECKING:
+    import asyncio
+    import concurrent.futures
+
+    from tradewind.runtime.core.process import Process
+
+# The process's own Process, set by init and by a worker's start; None while there is none.
+_process: Process | None = None
+
+
+def bind(process: Process | None) -> None:
+    """Refs made, dropped and unpickled from now on belong to this process."""
+    global _process
+    _process = process
+
+
+class ObjectRef:
+    """A counted reference. key: the object's number when this process owns it, else (owner, number)."""
+
+    __slots__ = ("__weakref__", "_key", "_released")
+
+    def __init__(self, key: int | tuple[str, int], released: Any) -> None:
+        """Made by the runtime only, which has counted it already; released is where the key goes when the ref dies."""
+        self._key = key
+        self._released = released
+
+    def __del__(self) -> None:
+        # Runs anywhere, also inside the garbage collector under a lock of ours: so it takes none.
+        self._released(self._key)
+
+    def hex(self) -> str:
+        """The object's name in the cluster."""
+        owner, number = self._address()
+        return f"{owner}:{number:x}"
+
+    def binary(self) -> bytes:
+        """The object's name as bytes."""
+        return self.hex().encode()
+
+    def task_id(self) -> str:
+        """The name of the call or put that makes the object."""
+        return self.hex()
+
+    def _address(self) -> tuple[str, int]:
+        key = self._key
+        if isinstance(key, tuple):
+            return key
+        return (_process.address if _process is not None else "", key)
+
+    def future(self) -> concurrent.futures.Future[Any]:
+        """A future that holds the value, or the exception, once there is one."""
+        return _required().future_of(self)
+
+    def as_future(self) -> asyncio.Future[Any]:
+        """An asyncio future of the running loop."""
+        import asyncio
+
+        return asyncio.wrap_future(self.future())
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.as_future().__await__()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ObjectRef) and self._address() == other._address()
+
+    def __hash__(self) -> int:
+        return hash(self._address())
+
+    def __repr__(self) -> str:
+        return f"ObjectRef({self.hex()})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        refs = serialization.collector.refs
+        if refs is None:
+            raise TypeError(
+                "An ObjectRef can only be pickled by the runtime (as an argument, a result or inside put()); "
+                "pickled by other means nobody would know that the object is still needed."
+            )
+        refs.append(self)
+        return _received, self._address()
+
+
+def _received(owner: str, number: int) -> ObjectRef:
+    return _required().receive_ref(owner, number)
+
+
+def _required() -> Process:
+    if _process is None:
+        raise RuntimeError("The runtime is not running in this process; call init() first.")
+    return _process

@@ -1,0 +1,245 @@
+"""init and shutdown: this process becomes a driver, of a cluster of its own or of one that runs."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tradewind.runtime import exceptions, object_ref
+from tradewind.runtime.core.process import Process
+from tradewind.runtime.messages import control
+from tradewind.runtime.node.main import NodeConfig
+from tradewind.runtime.starting import own_path, start_daemon
+
+ADDRESS_VARIABLE = "TRADEWIND_ADDRESS"
+_START_S = 20.0
+_MIN_ARENA = 64 << 20
+_ARENA_SHARE = 0.3
+
+
+@dataclass
+class Session:
+    """One driver's time in a cluster."""
+
+    process: Process
+    daemon: subprocess.Popen[bytes] | None
+    namespace: str
+    generation: int
+    caches: dict[Any, Any] = field(default_factory=dict)
+
+
+_current: Session | None = None
+_lock = threading.RLock()
+_generation = 0
+
+
+def current() -> Session:
+    """The session, begun with defaults when there is none yet."""
+    session = _current
+    if session is None:
+        if object_ref._process is not None:
+            raise RuntimeError("A worker has no session of its own.")
+        return begin()
+    return session
+
+
+def process() -> Process:
+    """The runtime of this driver or worker; init() is called when there is none."""
+    bound = object_ref._process
+    return bound if bound is not None else current().process
+
+
+def is_initialized() -> bool:
+    """True between init() and shutdown(), and always in a worker."""
+    return object_ref._process is not None
+
+
+def begin(
+    address: str | None = None,
+    *,
+    num_cpus: float | None = None,
+    num_gpus: float | None = None,
+    resources: Mapping[str, float] | None = None,
+    labels: Mapping[str, str] | None = None,
+    object_store_memory: int | None = None,
+    namespace: str | None = None,
+    ignore_reinit_error: bool = False,
+    env: Mapping[str, str] | None = None,
+    log_to_driver: bool = True,
+) -> Session:
+    """A session, new or (with ignore_reinit_error) the one that there is. Raises RuntimeError, ConnectionError, RaySystemError."""
+    global _current, _generation
+    with _lock:
+        if _current is not None:
+            if _current.process.broken:
+                end()
+            elif ignore_reinit_error:
+                return _current
+            else:
+                raise RuntimeError("init() was called twice; call shutdown() first, or pass ignore_reinit_error=True.")
+        if object_ref._process is not None:
+            raise RuntimeError("init() was called inside a task or actor, which is part of a cluster already; just call remote functions.")
+        where = address or os.environ.get(ADDRESS_VARIABLE, "")
+        if where in {"", "local"}:
+            sock, daemon = _start_own(num_cpus, num_gpus, resources, labels, object_store_memory, env)
+            by_value = False
+        else:
+            sock, daemon, by_value = _connect(where), None, True
+        made = Process(sock, by_value=by_value)
+        made.on_output = _print_lines if log_to_driver else lambda _lines, _error: None
+        try:
+            _hello(made)
+            made.start(_START_S)
+        except BaseException:
+            made.close()
+            if daemon is not None:
+                daemon.kill()
+                daemon.wait()
+            raise
+        _generation += 1
+        made.namespace = namespace or f"anonymous-{secrets.token_hex(4)}"
+        _current = Session(made, daemon, made.namespace, _generation)
+        atexit.register(end)
+        os.register_at_fork(after_in_child=_forget_after_fork)
+        return _current
+
+
+def _hello(made: Process) -> None:
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with made.lock:
+        made.tell_node(control.Hello(control.PROTOCOL, python, os.getpid(), os.getcwd(), sys.path, ""))
+        made.flush_all()
+
+
+def _start_own(
+    num_cpus: float | None,
+    num_gpus: float | None,
+    resources: Mapping[str, float] | None,
+    labels: Mapping[str, str] | None,
+    object_store_memory: int | None,
+    env: Mapping[str, str] | None,
+) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """A one-node cluster that ends with this process: a node daemon with the head inside, no port and no file."""
+    total: dict[str, float] = {"CPU": float(os.cpu_count() or 1) if num_cpus is None else float(num_cpus)}
+    memory = physical_memory()
+    total["memory"] = float(memory)
+    total["GPU"] = float(_count_gpus() if num_gpus is None else num_gpus)
+    total.update({name: float(amount) for name, amount in (resources or {}).items()})
+    arena = object_store_memory or arena_size(memory)
+    here, there = socket.socketpair()
+    pidfd = os.pidfd_open(os.getpid())
+    config = NodeConfig(
+        node=secrets.token_hex(8),
+        host="localhost",
+        resources={name: amount for name, amount in total.items() if amount},
+        labels=dict(labels or {}),
+        arena_bytes=arena,
+        python=sys.executable,
+        sys_path=[os.path.abspath(entry) for entry in sys.path],
+        extra_path=own_path(),
+        cwd=os.getcwd(),
+        env=dict(env or {}),
+        by_value=False,
+        driver_fd=there.fileno(),
+        driver_pid=os.getpid(),
+        parent_pidfd=pidfd,
+    )
+    try:
+        daemon = start_daemon("tradewind.runtime.node.main", msgspec.msgpack.encode(config), pass_fds=[there.fileno(), pidfd])
+    except BaseException:
+        here.close()
+        raise
+    finally:
+        there.close()
+        os.close(pidfd)
+    return here, daemon
+
+
+def _connect(where: str) -> socket.socket:
+    if not where.startswith("unix:"):
+        raise ConnectionError(f"The address {where!r} is none that a driver can join; it has the form unix:<path of a node daemon's socket>, see {ADDRESS_VARIABLE}.")
+    path = where.removeprefix("unix:")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if os.stat(path).st_uid != os.getuid():
+            raise PermissionError("it belongs to another user")
+        sock.settimeout(_START_S)
+        sock.connect(path)
+    except OSError as error:
+        sock.close()
+        raise ConnectionError(f"No node daemon answers at {where}: {error}; check {ADDRESS_VARIABLE}, or unset it to start a cluster of your own.") from error
+    return sock
+
+
+def end() -> None:
+    """The driver has left; a cluster of its own is gone, processes and all."""
+    global _current
+    with _lock:
+        session, _current = _current, None
+        if session is None:
+            return
+        atexit.unregister(end)
+        session.process.close()
+        daemon = session.daemon
+        if daemon is not None:
+            try:
+                daemon.wait(5)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+
+
+def _forget_after_fork() -> None:
+    """A forked child is no driver: it would share the parent's sockets and confuse both."""
+    global _current, _lock
+    if _current is not None:
+        _lock = threading.RLock()
+        _current = None
+        object_ref.bind(None)
+
+
+def _print_lines(lines: list[str], error: bool) -> None:  # noqa: FBT001  the signature of Process.on_output
+    stream = sys.stderr if error else sys.stdout
+    try:
+        stream.write("\n".join(lines) + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        pass  # a driver may have closed its output; its tasks go on
+
+
+def physical_memory() -> int:
+    """Bytes of memory that this machine, or the control group that holds us, has."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        with open("/sys/fs/cgroup/memory.max") as file:
+            text = file.read().strip()
+        if text.isdigit():
+            total = min(total, int(text))
+    except OSError:
+        pass
+    return total
+
+
+def arena_size(memory: int) -> int:
+    """Bytes of address space for the arena: a share of the memory, of which only what is used is taken."""
+    return max(_MIN_ARENA, int(memory * _ARENA_SHARE) // 4096 * 4096)
+
+
+def _count_gpus() -> int:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([device for device in visible.split(",") if device.strip()])
+    try:
+        return len(os.listdir("/proc/driver/nvidia/gpus"))
+    except OSError:
+        return 0
