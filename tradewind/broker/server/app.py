@@ -281,7 +281,7 @@ def make_app(api: Api) -> ASGIApp:
 
     async def on_bug(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        said = f"the daemon failed on this request ({type(error).__name__}: {error}); its log says more"
+        said = f"the daemon failed on this request ({type(error).__name__}); daemon.log in its data directory says more"
         return answer(Refusal(said, "internal").body(), 500)
 
     app = Starlette(

@@ -32,6 +32,7 @@ def _engine(path: str, *, writer: bool) -> Engine:
         f"sqlite:///{path}",
         connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 30.0},
         pool_size=1 if writer else 4,
+        hide_parameters=True,  # rows hold people's environments: no error text may quote them
     )
 
     @event.listens_for(engine, "connect")

@@ -368,6 +368,8 @@ class Ledger:
             rows.close_attempt(self.connection, job_id, after.attempt, now=self.now, end=end, why=why)
         for instruction in instructions:
             self._follow_managed(job_id, instruction)
+        if after.state in mm.FINAL and before.state not in mm.FINAL:
+            self.orders.append(Order(instruction=mm.Admit(cause=event.cause), managed_job_id=job_id))
 
     def _follow_managed(self, job_id: int, instruction: Instruction) -> None:
         row = self._managed(job_id)

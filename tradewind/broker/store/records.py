@@ -31,12 +31,12 @@ class Market(msgspec.Struct, frozen=True):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What a submission asked for besides its task. `catalog` is a user's catalog file, "" for the shipped one; `hours` the assumed length."""
+    """What a submission asked for besides its task. `catalog` is a user's catalog file, "" for the shipped one; `hours` the given length, None: one hour is assumed."""
 
     rehearse: bool = False
     catalog: str = ""
     accepted_hourly_usd: float = 0.0
-    hours: float = 1.0
+    hours: float | None = None
     market: Market | None = None
 
 

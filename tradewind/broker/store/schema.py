@@ -20,9 +20,6 @@ clusters = Table(
     Column("incarnation", Integer, nullable=False, default=0),
     Column("bootstrap_failures", Integer, nullable=False, default=0),
     Column("managed_job_id", Integer),
-    Column(
-        "provider", Text, nullable=False
-    ),  # who carries it out: "local" in a rehearsal, whatever cloud the offer is of
     Column("rehearse", Integer, nullable=False, default=0),
     Column("task", Text, nullable=False),
     Column("candidates", Text, nullable=False),  # what failover tries, in order, as the plan ranked it
