@@ -2,7 +2,7 @@
 
 Three ways, the first that works here: a PID namespace made by root; one made in a user namespace; plain processes. In a PID namespace the kernel
 ends everything with the first process. Plain processes are ended by walking down from the host, which is their subreaper, and then by the mark
-`TRADEWIND_INSTANCE=<id>` in their environment; what both escapes (its host killed by hand, its environment cleared) is beyond that last way.
+`TRADEWIND_INSTANCE_AT=<directory>` in their environment; what both escapes (its host killed by hand, its environment cleared) is beyond that last way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Literal
 from tradewind.broker.clouds.local.directory import InstanceDirectory
 
 Containment = Literal["pid-namespace", "user-namespace", "plain"]
-MARK = "TRADEWIND_INSTANCE"
+# the directory, not the id: the same id may stand under two data directories
+MARK = "TRADEWIND_INSTANCE_AT"
 
 _UNSHARE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 _PREFIX: dict[Containment, tuple[str, ...]] = {
@@ -57,31 +58,31 @@ def contained(way: Containment, argv: list[str]) -> list[str]:
     return [program, *whole[1:]]
 
 
-def end_processes(directory: InstanceDirectory, instance_id: str, *, deadline_s: float = 10) -> bool:
+def end_processes(directory: InstanceDirectory, *, deadline_s: float = 10) -> bool:
     """SIGKILL every process of the instance and wait until they are gone; False if some are left after `deadline_s` seconds. Blocks."""
     deadline = time.monotonic() + deadline_s
+    mark = f"{MARK}={directory.path}".encode()
     while True:
-        marked = _marked(instance_id)
+        marked = _marked(mark)
         first = [pid for pid in marked if _is_namespace_init(pid)]
         host = [pid for pid in marked if _is_host(pid)]
         if first:
             # only the first process: `unshare` above it holds the lock until the kernel has ended the whole namespace
-            _kill_and_wait(first, instance_id, deadline)
+            _kill_and_wait(first, mark, deadline)
         elif below := _descendants(host):
             _kill_and_wait(below, None, deadline)
             continue  # more may have been born meanwhile; their subreaper lives, so none can escape
         elif marked:
-            _kill_and_wait(marked, instance_id, deadline)
-        if directory.lock_is_free() and not _marked(instance_id):
+            _kill_and_wait(marked, mark, deadline)
+        if directory.lock_is_free() and not _marked(mark):
             return True
         if time.monotonic() > deadline:
             return False
         time.sleep(0.002)
 
 
-def _marked(instance_id: str) -> list[int]:
+def _marked(mark: bytes) -> list[int]:
     """Every process whose environment at its start carried the instance's mark."""
-    mark = f"{MARK}={instance_id}".encode()
     return [pid for pid in _all_pids() if _has_mark(pid, mark)]
 
 
@@ -139,9 +140,8 @@ def _descendants(roots: list[int]) -> list[int]:
     return found
 
 
-def _kill_and_wait(pids: list[int], instance_id: str | None, deadline: float) -> None:
+def _kill_and_wait(pids: list[int], mark: bytes | None, deadline: float) -> None:
     """SIGKILL through pidfds, so that a number that was given to another process meanwhile is never hit."""
-    mark = f"{MARK}={instance_id}".encode()
     dying = select.poll()
     fds: set[int] = set()
     try:
@@ -152,7 +152,7 @@ def _kill_and_wait(pids: list[int], instance_id: str | None, deadline: float) ->
                 continue
             fds.add(fd)
             dying.register(fd, select.POLLIN)
-            if instance_id is None or _has_mark(pid, mark):
+            if mark is None or _has_mark(pid, mark):
                 try:
                     signal.pidfd_send_signal(fd, signal.SIGKILL)
                 except OSError:

@@ -92,7 +92,8 @@ class InstanceDirectory:
     def write_intent(self, intent: Intent) -> None:
         """Put the intent on disk for good before anything is started."""
         temporary = os.path.join(self.path, "request.json.partial")
-        with open(temporary, "wb") as file:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
             file.write(msgspec.json.encode(intent))
             file.flush()
             os.fsync(file.fileno())

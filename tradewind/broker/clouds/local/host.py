@@ -163,10 +163,12 @@ class Host:
         elif op == "run":
             if len(connection.fds) != 2:
                 raise ValueError("run takes two file descriptors")
-            connection.pid = self.spawn(request, *connection.fds)
-            for fd in connection.fds:
-                os.close(fd)
-            connection.fds = []
+            try:
+                connection.pid = self.spawn(request, *connection.fds)
+            finally:  # the caller reads until the last end of its pipes is closed
+                for fd in connection.fds:
+                    os.close(fd)
+                connection.fds = []
         elif op == "reclaim":
             self.reclaim = (float(str(request["at_unix"])), str(request["reason"]))
             connection.say(ok=True)

@@ -117,7 +117,7 @@ class LocalProvider:
     async def terminate(self, provider_id: str) -> None:
         """End every process of the instance and remove its directory; done already is fine."""
         directory = InstanceDirectory(self._root, provider_id)
-        gone = await asyncio.to_thread(end_processes, directory, provider_id)
+        gone = await asyncio.to_thread(end_processes, directory)
         self._reap()
         if not gone:
             raise refusal(
@@ -159,7 +159,7 @@ class LocalProvider:
                     writer.close()
             if await self._is_free_soon(directory):
                 break
-        await asyncio.to_thread(end_processes, directory, instance.provider_id)
+        await asyncio.to_thread(end_processes, directory)
         self._reap()
         return directory.why_ended()
 
@@ -206,7 +206,7 @@ class LocalProvider:
             cap = request.lease_until_unix + _OUTER_CAP_MARGIN_S if request.lease_until_unix > 0 else 0
             argv = contained(way, [sys.executable, "-I", "-S", "-B", _HOST, directory.path, repr(cap)])
             environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-            environment |= {"HOME": directory.home, MARK: directory.instance_id}
+            environment |= {"HOME": directory.home, "TRADEWIND_INSTANCE": directory.instance_id, MARK: directory.path}
             log = os.open(directory.host_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
             try:

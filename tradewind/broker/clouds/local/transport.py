@@ -58,15 +58,16 @@ class LocalTransport:
             os.close(err_write)
         reader, writer = await asyncio.open_unix_connection(sock=sock)
         try:
-            answer, stdout, stderr = await asyncio.wait_for(
-                asyncio.gather(reader.readline(), _read_all(out_read), _read_all(err_read)), timeout_s
-            )
+            async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
+                answering = group.create_task(reader.readline())
+                out, err = group.create_task(_read_all(out_read)), group.create_task(_read_all(err_read))
         except TimeoutError as error:
             raise refusal(
                 "time-out", f"{argv[0]} took more than {timeout_s:g} s on {self._directory.instance_id}"
             ) from error
         finally:
             writer.close()  # the host kills what still runs for this connection
+        answer, stdout, stderr = answering.result(), out.result(), err.result()
         if not answer:
             raise refusal("ended", f"instance {self._directory.instance_id} ended while {argv[0]} ran on it")
         said = json.loads(answer)
