@@ -22,7 +22,7 @@ class World:
         self.work.mkdir()
         shutil.copytree(ROOT / "examples", self.work / "examples", ignore=shutil.ignore_patterns("__pycache__"))
         train = self.work / "examples" / "digits" / "train.yaml"
-        train.write_text(train.read_text().replace("python train.py", "python train.py --steps 40"))
+        train.write_text(train.read_text().replace("python train.py", "python train.py --steps 40 --target 0"))
         home = directory / "home"
         home.mkdir()
         kept = {

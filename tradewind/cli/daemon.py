@@ -117,7 +117,7 @@ def subject(api: Api, name: str) -> str:
     Raises:
         CliError: there is neither.
     """
-    if any(cluster["name"] == name for cluster in api.get("/v1/clusters")):
+    if any(cluster["name"] == name for cluster in api.get("/v1/clusters?all=1")):
         return f"cluster/{name}"
     jobs = [int(job["id"]) for job in api.get("/v1/jobs") if name in {str(job["id"]), job["name"]}]
     if not jobs:
