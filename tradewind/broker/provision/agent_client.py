@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -82,13 +82,14 @@ class AgentClient:
             del self._waiting[call_id]
         return self._answer_of(frame)
 
-    async def subscribe(self, after_seq: int = 0) -> AsyncIterator[AgentEvent]:
+    async def subscribe(self, after_seq: int = 0) -> AsyncGenerator[AgentEvent, None]:
         """Every event after `after_seq`, those to come included, until the connection ends (AgentGone)."""
-        async for body in self._stream(Subscribe(after_seq)):
-            if isinstance(body, AgentEvent):
-                yield body
+        async with contextlib.aclosing(self._stream(Subscribe(after_seq))) as bodies:
+            async for body in bodies:
+                if isinstance(body, AgentEvent):
+                    yield body
 
-    async def read_log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
+    async def read_log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncGenerator[bytes, None]:
         """The job's log from byte `offset`; with `follow` until the job has ended. Holds about 1 MiB however slowly it is read.
 
         Raises:
@@ -97,12 +98,13 @@ class AgentClient:
         """
         while True:
             end: LogEnd | None = None
-            async for body in self._stream(ReadLog(job_id, offset, follow)):
-                if isinstance(body, LogChunk):
-                    offset = body.offset + len(body.data)
-                    yield body.data
-                elif isinstance(body, LogEnd):
-                    end = body
+            async with contextlib.aclosing(self._stream(ReadLog(job_id, offset, follow))) as bodies:
+                async for body in bodies:
+                    if isinstance(body, LogChunk):
+                        offset = body.offset + len(body.data)
+                        yield body.data
+                    elif isinstance(body, LogEnd):
+                        end = body
             if end is None or end.ended:
                 return
 
@@ -129,7 +131,7 @@ class AgentClient:
         self._writer.write(frame)
         return call_id, self._waiting[call_id]
 
-    async def _stream(self, order: Order) -> AsyncIterator[LogChunk | AgentEvent | LogEnd]:
+    async def _stream(self, order: Order) -> AsyncGenerator[LogChunk | AgentEvent | LogEnd, None]:
         call_id, answers = self._send(order)
         ended = False
         try:

@@ -54,14 +54,19 @@ async def provision(
         return
     everything = services.store.read(lambda c: rows.instances_of(c, cluster_id))
     leftovers = [row for row in everything if row.tries != tries]
-    await end_instances(services, leftovers, reason="left by an earlier try", cause=cause, tell_agent=tell_agent)
-    intents = [row for row in everything if row.tries == tries]
+    # The old gang ends while the new one starts: what it saves last is in its store before anyone is told that the new one runs.
+    ending = asyncio.ensure_future(
+        end_instances(services, leftovers, reason="left by an earlier try", cause=cause, tell_agent=tell_agent)
+    )
+    try:
+        intents = [row for row in everything if row.tries == tries] or await _choose(services, cluster, tries, cause)
+        results = await asyncio.gather(*(_launch(services, row, cause) for row in intents), return_exceptions=True)
+        await asyncio.shield(ending)
+    finally:
+        ending.cancel()
+        await asyncio.gather(ending, return_exceptions=True)
     if not intents:
-        chosen = await _choose(services, cluster, tries, cause)
-        if chosen is None:
-            return
-        intents = chosen
-    results = await asyncio.gather(*(_launch(services, row, cause) for row in intents), return_exceptions=True)
+        return
     refusals = [(row, result) for row, result in zip(intents, results, strict=True) if isinstance(result, Exception)]
     if refusals:
         await _give_up(services, cluster, intents, refusals, cause)
@@ -70,8 +75,8 @@ async def provision(
     await services.apply(lambda ledger: ledger.cluster_event(cluster_id, cm.InstancesRunning(cause=cause, tries=tries)))
 
 
-async def _choose(services: Services, cluster: ClusterRow, tries: int, cause: str) -> list[InstanceRow] | None:
-    """The intents of the next candidate, committed; None when the cluster has been told that there is none."""
+async def _choose(services: Services, cluster: ClusterRow, tries: int, cause: str) -> list[InstanceRow]:
+    """The intents of the next candidate, committed; none when the cluster has been told that there is none."""
     now = services.now()
     active = services.store.read(lambda c: rows.blocks(c, now=now, rehearse=cluster.options.rehearse))
     index = next_candidate(cluster.candidates, active)
@@ -79,7 +84,7 @@ async def _choose(services: Services, cluster: ClusterRow, tries: int, cause: st
         reasons = "; ".join(dict.fromkeys(block.why for block in active)) or "no candidate is left"
         why = f"every place was refused ({reasons})"
         await services.apply(lambda ledger: ledger.cluster_event(cluster.id, cm.PlacesExhausted(cause=cause, why=why)))
-        return None
+        return []
     candidate = cluster.candidates[index]
     intents = [_intent(services, cluster, candidate, tries, rank) for rank in range(cluster.task.num_nodes)]
 

@@ -154,26 +154,34 @@ class JobRunner:
 
             await self._services.apply(done)
 
-    async def _cancel_on(self, node: Node, key: str) -> None:
+    async def _cancel_on(self, node: Node, key: str, grace_s: float = CANCEL_GRACE_S) -> None:
         with contextlib.suppress(AgentRefused):  # it never ran there
-            cancel = protocol.CancelJob(job_id=key, grace_s=CANCEL_GRACE_S)
-            await boot.call(node.client, cancel, CANCEL_GRACE_S + boot.ORDER_TIMEOUT_S)
+            cancel = protocol.CancelJob(job_id=key, grace_s=grace_s)
+            await boot.call(node.client, cancel, grace_s + boot.ORDER_TIMEOUT_S)
 
     async def sweep(self, node: Node) -> None:
         """Nothing runs on the node of jobs that are over here: a gang that broke, or ended while the daemon was away."""
-        answer = await boot.call(node.client, protocol.ListJobs())
-        running = {info.job_id for info in getattr(answer, "jobs", ()) if info.state == "RUNNING"}
         unfinished = self._services.store.read(lambda c: rows.jobs_of(c, self._cluster_id, unfinished_only=True))
-        for key in running - {job.key for job in unfinished}:
-            await boot.call(node.client, protocol.CancelJob(job_id=key, grace_s=SWEEP_GRACE_S))
+        wanted = {job.key for job in unfinished}
+        for key in await self._running_on(node):
+            if key not in wanted:
+                await self._cancel_on(node, key, SWEEP_GRACE_S)
 
     async def end_on(self, node: Node) -> None:
-        """No process of any unfinished job is left on the node, and all output it had is here."""
+        """No job runs on the node any more, and all output it had is here."""
         unfinished = self._services.store.read(lambda c: rows.jobs_of(c, self._cluster_id, unfinished_only=True))
-        await asyncio.gather(*(self._cancel_on(node, job.key) for job in unfinished if job.state != "PENDING"))
+        wanted = {job.key for job in unfinished}
+        running = await self._running_on(node)
+        await asyncio.gather(
+            *(self._cancel_on(node, key, CANCEL_GRACE_S if key in wanted else SWEEP_GRACE_S) for key in running)
+        )
         collecting = [task for (_, rank), task in self._collectors.items() if rank == node.rank and not task.done()]
         if collecting:
             await asyncio.wait(collecting, timeout=DRAIN_S)
+
+    async def _running_on(self, node: Node) -> set[str]:
+        answer = await boot.call(node.client, protocol.ListJobs())
+        return {info.job_id for info in getattr(answer, "jobs", ()) if info.state == "RUNNING"}
 
     def _job(self, job_id: int) -> JobRow | None:
         return self._services.store.read(lambda c: rows.job(c, self._cluster_id, job_id))

@@ -1,0 +1,154 @@
+"""Making a file or directory on an instance equal a local one over SSH, copying only what differs. The decision is pure.
+
+A regular file counts as equal when size and modification time (whole microseconds: what tar keeps) agree, as rsync has it. Links are copied as
+links and never followed below the root. What an earlier copy put there and the source has lost is removed; what jobs made there stays: a record
+beside the agent's state knows the difference. Sockets, pipes and devices are skipped. The instance needs `sh`, `find` and `tar` (GNU), no Python.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import posixpath
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+import msgspec
+
+RECORDS = ".tradewind/copies"
+EntryKind = Literal["file", "directory", "link"]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One thing below a root: kind, permission bits, size in bytes, modification time in microseconds, and where a link points."""
+
+    kind: EntryKind
+    mode: int = 0
+    size: int = 0
+    mtime_us: int = 0
+    points_to: str = ""
+
+    def same_as(self, other: Entry | None) -> bool:
+        """Whether nothing has to be copied; modes of links and times of directories do not count."""
+        if other is None or other.kind != self.kind:
+            return False
+        if self.kind == "link":
+            return self.points_to == other.points_to
+        if self.kind == "directory":
+            return self.mode == other.mode
+        return (self.size, self.mtime_us, self.mode) == (other.size, other.mtime_us, other.mode)
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """What to do: names to remove first (deepest first, `replaced` with all below them), then names to send."""
+
+    send: tuple[str, ...]
+    replaced: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def plan_copy(wanted: Mapping[str, Entry], there: Mapping[str, Entry], placed_before: frozenset[str]) -> Copy:
+    """How to make `there` show what is wanted. Pure.
+
+    A thing of another kind in the way is removed whole; what an earlier copy placed and is no longer wanted is removed alone.
+    """
+    replaced = tuple(sorted(name for name, entry in wanted.items() if name in there and there[name].kind != entry.kind))
+    under = tuple(name + "/" for name in replaced)
+    send = tuple(sorted(n for n, e in wanted.items() if n.startswith(under) or not e.same_as(there.get(n))))
+    gone = (name for name in placed_before if name not in wanted and name in there and not _behind_link(name, there))
+    return Copy(send=send, replaced=replaced, removed=tuple(sorted(gone, reverse=True)))
+
+
+def _behind_link(name: str, there: Mapping[str, Entry]) -> bool:
+    parts = name.split("/")
+    return any(
+        (entry := there.get("/".join(parts[:depth]))) is not None and entry.kind == "link"
+        for depth in range(1, len(parts))
+    )
+
+
+def read_source(root: str) -> dict[str, Entry]:
+    """Every entry below the local directory `root` by its relative name. Raises OSError."""
+    return dict(_walk(root, ""))
+
+
+def _walk(directory: str, prefix: str) -> Iterator[tuple[str, Entry]]:
+    with os.scandir(directory) as entries:
+        for one in sorted(entries, key=lambda e: e.name):
+            name = prefix + one.name
+            entry = read_entry(one.path)
+            if entry is not None:
+                yield name, entry
+                if entry.kind == "directory":
+                    yield from _walk(one.path, name + "/")
+
+
+def read_entry(path: str, *, follow: bool = False) -> Entry | None:
+    """The local thing at `path`; None for one that is not copied. Raises OSError."""
+    found = os.stat(path) if follow else os.lstat(path)
+    mode = stat.S_IMODE(found.st_mode)
+    if stat.S_ISREG(found.st_mode):
+        return Entry("file", mode, found.st_size, found.st_mtime_ns // 1000)
+    if stat.S_ISDIR(found.st_mode):
+        return Entry("directory", mode)
+    if stat.S_ISLNK(found.st_mode):
+        return Entry("link", points_to=os.readlink(path))
+    return None
+
+
+# name, type, octal mode, size, seconds with fraction, link target: each ends with a NUL, so that no name can break a line
+FIND_FORMAT = r"%P\0%y\0%m\0%s\0%T@\0%l\0"
+
+
+def parse_listing(output: bytes) -> dict[str, Entry]:
+    """What `find -printf FIND_FORMAT` said. Raises ValueError when it said something else."""
+    fields = os.fsdecode(output).split("\0")
+    if len(fields) % 6 != 1:
+        raise ValueError("the listing from the instance is cut short")
+    kinds: dict[str, EntryKind] = {"f": "file", "d": "directory", "l": "link"}
+    found = {}
+    for at in range(0, len(fields) - 1, 6):
+        name, kind, mode, size, mtime, points_to = fields[at : at + 6]
+        if kind == "f":
+            seconds, _, fraction = mtime.partition(".")
+            found[name] = Entry(
+                "file", int(mode, 8), int(size), int(seconds) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
+            )
+        elif kind in kinds:
+            found[name] = Entry(kinds[kind], int(mode, 8) if kind == "d" else 0, points_to=points_to)
+    return found
+
+
+def pack(root: str, names: tuple[str, ...], out: io.BufferedIOBase | io.RawIOBase) -> None:
+    """Write a tar stream of these entries of the local directory. A file that vanished meanwhile is left out. Raises OSError."""
+    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 18) as archive:
+        for name in names:
+            add(archive, os.path.join(root, name), name)
+
+
+def add(archive: tarfile.TarFile, path: str, name: str, *, follow: bool = False) -> None:
+    """One local thing under `name`, with its time to the microsecond and nobody's ownership."""
+    try:
+        found = os.stat(path) if follow else os.lstat(path)
+        info = tarfile.TarInfo(name)
+        info.mode, info.mtime = stat.S_IMODE(found.st_mode), found.st_mtime_ns // 1000 / 1_000_000
+        if stat.S_ISLNK(found.st_mode):
+            info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
+            archive.addfile(info)
+        elif stat.S_ISDIR(found.st_mode):
+            info.type = tarfile.DIRTYPE
+            archive.addfile(info)
+        else:
+            with open(path, "rb") as file:
+                info.size = os.fstat(file.fileno()).st_size
+                archive.addfile(info, file)
+    except FileNotFoundError:
+        return
+
+
+def record_path(home: str, target: str) -> str:
+    """Where the names that copies placed under `target` are kept on the instance."""
+    return posixpath.join(home, RECORDS, hashlib.sha256(target.encode()).hexdigest()[:32] + ".names")
