@@ -19,9 +19,9 @@ EVENTS = [
 
 def test_each_fact_is_a_line_with_seconds_since_the_first() -> None:
     assert timeline.timeline(EVENTS).split("\n") == [
-        "    0.0 s  planned       gcp/us-west4-a; 0.025 USD/h",
-        "    4.2 s  preempted     reclaimed by the rehearsed spot market",
-        "    4.5 s  recovering    gcp/us-west1-b; 0.026 USD/h; leaving us-west4-a",
+        "    0.0 s  planned           gcp/us-west4-a; 0.025 USD/h",
+        "    4.2 s  preempted         reclaimed by the rehearsed spot market",
+        "    4.5 s  recovering        gcp/us-west1-b; 0.026 USD/h; leaving us-west4-a",
         "  100.0 s  succeeded",
     ]
 

@@ -50,8 +50,8 @@ def events(api: Api, subject: str, *, after: int = 0, follow: bool = False) -> I
 
 
 @contextmanager
-def stages(api: Api, subject: str, since_unix: float, *, shown: bool = True) -> Iterator[None]:
-    """While the block runs, print each stage of the subject's life on stderr as it happens."""
+def stages(api: Api, subject: str, since_unix: float, *, shown: bool = True, linger_s: float = 10.0) -> Iterator[None]:
+    """While the block runs, print each stage of the subject's life on stderr as it happens, and for `linger_s` those that follow its end."""
     if not shown:
         yield
         return
@@ -69,4 +69,4 @@ def stages(api: Api, subject: str, since_unix: float, *, shown: bool = True) -> 
     watcher = threading.Thread(target=show, name="stages", daemon=True)
     watcher.start()
     yield
-    watcher.join(timeout=5)  # the last stages of a job that has ended are on their way
+    watcher.join(timeout=linger_s)  # the last stages of a job that has ended are on their way

@@ -46,7 +46,7 @@ def further_job(task: Task) -> dict[str, Any]:
 
 
 def accept(api: Api, task: Task, *, rehearse: bool, catalog: str | None, yes: bool, show: bool = True) -> Accepted:
-    """Plan a task, show the plan on stderr, ask, and return what was agreed to.
+    """Plan a task, show the plan on stderr (one line of it in a pipe), ask, and return what was agreed to.
 
     Raises:
         CliError: no plan, or not confirmed.
@@ -59,11 +59,19 @@ def accept(api: Api, task: Task, *, rehearse: bool, catalog: str | None, yes: bo
 
         body["catalog"] = os.path.abspath(catalog)
     plan = planned(api, body)
-    if show:
-        limit = terminal.width(sys.stderr)
-        print(planpage.page(plan, limit=limit, colour=terminal.colourful(sys.stderr)), file=sys.stderr)
+    watched = sys.stderr.isatty()
+    if show and watched:
+        print(
+            planpage.page(plan, limit=terminal.width(sys.stderr), colour=terminal.colourful(sys.stderr)),
+            file=sys.stderr,
+        )
+    elif show:
+        print(planpage.headline(plan), file=sys.stderr)
     if rehearse:
-        print("Rehearsal: processes on this machine stand in for the instances; nothing is bought.", file=sys.stderr)
+        if show:
+            print(
+                "Rehearsed: processes on this machine stand in for the instances; nothing is bought.", file=sys.stderr
+            )
     elif plan.hourly_usd > 0:
         confirm(f"Buy {planpage.headline(plan)}?", yes=yes)
     return Accepted(plan, {**body, "accepted_hourly_usd": plan.hourly_usd})

@@ -20,29 +20,30 @@ _STYLE = {
 
 
 def sentence(event: Event) -> str:
-    """What the fact's data say beside its kind: where, at what price, why."""
+    """What the fact's data say beside its kind: which node, where, at what price, why."""
     data = event.get("data") or {}
     parts = []
-    if data.get("place"):
+    if "rank" in data and "place" in data:
+        parts.append(f"node {data['rank']} at {data['place']}")
+    elif data.get("place"):
         parts.append(str(data["place"]))
-    if data.get("instance_type") and str(data["instance_type"]) not in "".join(parts):
-        parts.append(str(data["instance_type"]))
     if data.get("hourly_usd"):
         parts.append(f"{usd(float(data['hourly_usd']))} USD/h")
-    if data.get("why"):
-        parts.append(str(data["why"]))
+    parts += [str(data[key]) for key in ("why", "reason") if data.get(key)]
     if data.get("left"):
         parts.append(f"leaving {data['left']}")
     return "; ".join(parts)
 
 
 def line(event: Event, since_unix: float, *, colour: bool = False) -> str:
-    """`   4.2 s  recovering    gcp/us-west1-b; 0.026 USD/h`."""
+    """`   4.2 s  recovering        gcp/us-west1-b; 0.026 USD/h`."""
     kind = str(event["kind"])
-    style = "red" if kind.startswith("failed") else _STYLE.get(kind)
+    style = "red" if "failed" in kind else _STYLE.get(kind)
     shown = styled(kind, style, colour=colour) if style else kind
     said = sentence(event)
-    return f"{float(event['unix']) - since_unix:7.1f} s  {shown}" + (" " * (14 - len(kind)) + said if said else "")
+    return f"{float(event['unix']) - since_unix:7.1f} s  {shown}" + (
+        " " * max(1, 18 - len(kind)) + said if said else ""
+    )
 
 
 def timeline(events: Sequence[Event], *, colour: bool = False) -> str:

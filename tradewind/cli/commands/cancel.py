@@ -18,7 +18,9 @@ def cancel(cluster: str, jobs: tuple[int, ...], *, everything: bool) -> int:
 
     if not jobs and not everything:
         raise click.UsageError("say which jobs by number, or --all.")
-    api = daemon.reach(start=True)
+    api = daemon.reach(start=False)
+    if not api.up:
+        raise daemon.no_cluster(cluster)
     wanted = list(jobs)
     if everything:
         wanted = [int(j["id"]) for j in api.get(f"{cluster_path(cluster)}/jobs") if j["state"] not in rows.ENDED]

@@ -22,7 +22,7 @@ def down(names: tuple[str, ...], *, everything: bool, yes: bool) -> int:
 
     if not names and not everything:
         raise click.UsageError("name the clusters, or --all.")
-    api = daemon.reach(start=True)
+    api = daemon.reach(start=False)
     up = [c["name"] for c in api.get("/v1/clusters") if c["state"] != "TERMINATED"]
     if everything:
         names = tuple(up)

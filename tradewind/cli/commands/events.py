@@ -18,7 +18,7 @@ def events(name: str, *, follow: bool, as_json: bool) -> int:
     from tradewind.cli.follow import detaching
     from tradewind.cli.follow import events as rows_of
 
-    api = daemon.reach(start=True)
+    api = daemon.reach(start=False)
     subject = daemon.subject(api, name)
     first: float | None = None
     found = []

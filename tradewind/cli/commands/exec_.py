@@ -22,7 +22,9 @@ def exec_(cluster: str, file: str, flags: dict[str, Any], *, detach: bool) -> in
     from tradewind.spec import task_to_dict
 
     task = task_to_dict(read(file, flags))
-    api = daemon.reach(start=True)
+    api = daemon.reach(start=False)
+    if not api.up:
+        raise daemon.no_cluster(cluster)
     job_id = int(api.post(f"{jobs.cluster_path(cluster)}/exec", {"task": task})["job_id"])
     back = f"tradewind logs {cluster} {job_id}"
     if detach:

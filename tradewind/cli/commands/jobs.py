@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -56,7 +57,7 @@ def launch(
     if detach:
         print(f"managed job {job_id}: accepted; follow it with `tradewind jobs logs {job_id}`.")
         return exits.OK
-    return managed.follow(api, job_id, since_unix=began)
+    return managed.follow(api, job_id, since_unix=began, shown=sys.stderr.isatty())
 
 
 @jobs.command()
@@ -82,7 +83,7 @@ def status(job: str, *, as_json: bool) -> int:
     """One managed job: state, attempts, what it waits for, what it has cost."""
     from tradewind.cli import billpage, daemon, managed, rows, terminal
 
-    api = daemon.reach(start=True)
+    api = daemon.reach(start=False)
     row = managed.find(api, job)
     bill = api.get(f"/v1/jobs/{row['id']}/bill")
     if as_json:
@@ -102,7 +103,7 @@ def logs(job: str, *, follow: bool) -> int:
     from tradewind.cli import daemon, managed
     from tradewind.cli.follow import copy_logs
 
-    api = daemon.reach(start=True)
+    api = daemon.reach(start=False)
     row = managed.find(api, job)
     if follow:
         return managed.follow(api, int(row["id"]), since_unix=float(row["created_unix"]), shown=False)
@@ -118,7 +119,7 @@ def cancel(job: str, *, yes: bool) -> int:
     from tradewind.cli import daemon, managed
     from tradewind.cli.confirm import confirm
 
-    api = daemon.reach(start=True)
+    api = daemon.reach(start=False)
     row = managed.find(api, job)
     confirm(f"Cancel managed job {row['id']} ({row['name']})?", yes=yes)
     api.post(f"/v1/jobs/{row['id']}/cancel")

@@ -56,6 +56,6 @@ def launch(
     if detach:
         print(f"{name}: accepted as job {job_id}; follow it with `{back}`.")
         return exits.OK
-    with detaching(back), stages(api, f"cluster/{name}", began):
+    with detaching(back), stages(api, f"cluster/{name}", began, shown=sys.stderr.isatty(), linger_s=0.2):
         copy_logs(api, jobs.log_path(name, job_id, follow=True))
     return jobs.verdict(api, name, job_id)

@@ -19,7 +19,9 @@ def logs(cluster: str, job: int | None, rank: int | None, *, follow: bool) -> in
     from tradewind.cli import daemon, jobs
     from tradewind.cli.follow import copy_logs, detaching
 
-    api = daemon.reach(start=True)
+    api = daemon.reach(start=False)
+    if not api.up:
+        raise daemon.no_cluster(cluster)
     job_id = jobs.newest(api, cluster) if job is None else job
     with detaching(f"tradewind logs {cluster} {job_id}"):
         copy_logs(api, jobs.log_path(cluster, job_id, follow=follow, rank=rank))
