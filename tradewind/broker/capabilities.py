@@ -68,3 +68,11 @@ class Noticing(Protocol):
     """A cloud that warns an instance before taking it."""
 
     notice_source: NoticeSource
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A cloud that remembers why an instance ended after it has stopped listing it."""
+
+    async def why_ended(self, provider_id: str) -> str:
+        """One sentence, with the time where the cloud says it; "" when it does not know."""

@@ -1,0 +1,89 @@
+"""Google's Compute Engine, Cloud TPU and Resource Manager on one port, each request and each answer judged by Google's own descriptions."""
+
+from __future__ import annotations
+
+import copy
+import ssl
+import time
+
+from tests.clouds.fakes.cloud_tpu import CloudTpu
+from tests.clouds.fakes.discovery import Document, FormatError
+from tests.clouds.fakes.gce import Gce
+from tests.clouds.fakes.google_errors import Refusal, refused
+from tests.clouds.fakes.journal import Call, Journal
+from tests.clouds.fakes.wire import Answer, Request, Wire
+
+
+class GoogleCloud:
+    """Call `close` when done. `violations` holds every breach of the descriptions, ours and the fake's; a test asserts that it is empty."""
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self.compute = Gce()
+        self.tpu = CloudTpu()
+        self.journal = Journal()
+        self.violations: list[str] = []
+        self.signed_out = False
+        self.delay_s = 0.0
+        self._documents = (
+            (Document("compute.v1"), "compute.", self.compute),
+            (Document("tpu.v2", integer_enums=True), "tpu.projects.locations.", self.tpu),
+            (Document("cloudresourcemanager.v1"), "cloudresourcemanager.", self),
+        )
+        self._wire = Wire(self._answer, tls=tls)
+        self.url = self._wire.url
+        self.port = self._wire.port
+
+    def close(self) -> None:
+        self._wire.close()
+
+    def projects_testIamPermissions(self, parts: dict, query: dict, body: dict) -> dict:
+        granted = self.compute.granted
+        return {"permissions": [p for p in body["permissions"] if granted is None or p in granted]}
+
+    def _answer(self, request: Request) -> Answer:
+        if self.delay_s:
+            time.sleep(self.delay_s)
+        for document, prefix, state in self._documents:
+            if (found := document.route(request.method, request.path)) is None:
+                continue
+            route, parts = found
+            try:
+                document.check_request(route, parts, request.query, request.body)
+            except FormatError as error:
+                self.violations.append(str(error))
+                return refused(400, "invalid", str(error))
+            fault = self.journal.fault_for(route.id)
+            answer = self._carry_out(document, route, parts, request, prefix, state, fault)
+            self.journal.record(Call(route.id, request.path, answer.status, request.body))
+            if fault is not None and fault.lose_answer:
+                answer.drop = True
+            return answer
+        self.violations.append(f"no such method: {request.method} {request.path}")
+        return refused(404, "notFound", f"no such method: {request.method} {request.path}")
+
+    def _carry_out(self, document, route, parts, request, prefix, state, fault) -> Answer:
+        if self.signed_out:
+            return refused(
+                401,
+                "authError",
+                "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.",
+            )
+        if fault is not None and not fault.lose_answer:
+            return refused(fault.status, fault.code, fault.message)
+        name = route.id.removeprefix(prefix).replace(".", "_")
+        handler = getattr(state, name, None)
+        if handler is None:
+            self.violations.append(f"the fake has no {route.id}")
+            return refused(501, "notImplemented", f"the fake has no {route.id}")
+        if self.journal.on_call is not None:
+            self.journal.on_call(route.id)
+        try:
+            with self.compute.lock:
+                body = copy.deepcopy(handler(parts, request.query, copy.deepcopy(request.body)))
+            document.check_answer(route, body)
+        except Refusal as refusal:
+            return refusal.answer()
+        except FormatError as error:
+            self.violations.append(f"the fake's own answer: {error}")
+            return refused(500, "internalError", str(error))
+        return Answer(200, body)

@@ -1,0 +1,230 @@
+"""Google Cloud as a `Provider`: Compute Engine instances with GPUs built in or attached, and single-host TPU VMs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from tradewind.broker.capabilities import Finding, NoticeSource
+from tradewind.broker.clouds.gcp import check, errors, images, naming, notices, quota
+from tradewind.broker.clouds.gcp.engine import Engine, machine_name, zone_order
+from tradewind.broker.clouds.gcp.errors import refusal
+from tradewind.broker.clouds.gcp.network import Firewall
+from tradewind.broker.clouds.gcp.operations import Operations
+from tradewind.broker.clouds.gcp.session import Session
+from tradewind.broker.clouds.gcp.tpus import Tpus
+from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
+from tradewind.catalog.offer import Offer
+
+# How long an instance that was just made is asked for by name although no list shows it yet.
+LIST_LAG_S = 120.0
+
+
+class GcpProvider:
+    """Implements `Provider`, `Zoned`, `Limited`, `HostKeyed`, `Sweeping`, `Checking`, `Console`, `Noticing` and `Explaining`.
+
+    `dial` opens a connection to an instance; without it `connect` refuses.
+    """
+
+    name = errors.CLOUD
+    notice_source: NoticeSource = notices.SOURCE
+
+    def __init__(
+        self,
+        session: Session | None = None,
+        *,
+        dial: Callable[[Instance], Awaitable[Transport]] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._session = session or Session()
+        self._operations = Operations(self._session)
+        self._engine = Engine(self._session, self._operations)
+        self._tpus = Tpus(self._session, self._operations)
+        self._firewall = Firewall(self._session, self._operations)
+        self._dial, self._now = dial, now
+        self._recent: dict[str, tuple[Mapping[str, str], float]] = {}
+
+    def close(self) -> None:
+        """End the threads and connections of this provider; instances stay."""
+        self._session.close()
+
+    async def check(self) -> str:
+        """Say who may do what here. Raises ProviderError naming the first thing that is missing and the command that mends it."""
+        return check.verdict(await check.report(self._session, strict=True), self._session)
+
+    async def report(self) -> tuple[Finding, ...]:
+        """Everything that was looked at, good or bad; raises nothing."""
+        return await check.report(self._session, strict=False)
+
+    async def launch(self, request: LaunchRequest, token: str) -> Instance:
+        """Buy one instance or TPU node; a second call with the same token returns the first one's.
+
+        An offer without a zone is tried in each zone of its region that sells it, in the same order by every node of the cluster.
+
+        Raises:
+            ProviderError: Google refused; the last zone's refusal, where several were tried.
+        """
+        name = machine_name(request)
+        tag, shared = naming.tag_of(name), naming.shared_tags(request.tags, request.instance_id)
+        zones = (
+            [request.offer.zone] if request.offer.zone else zone_order(await self.zones(request.offer), request.cluster)
+        )
+        if not zones:
+            raise refusal(
+                "NOT_SOLD_HERE", f"no zone of {request.offer.region} has {request.offer.instance_type} for this project"
+            )
+        await self._firewall.begin(tag, shared, request.ssh_cidrs)
+        try:
+            instance = await self._first_that_sells(request, token, name, zones)
+        finally:
+            self._firewall.end(tag)
+        self._recent[instance.provider_id] = (dict(request.tags), self._now() + LIST_LAG_S)
+        return instance
+
+    async def _first_that_sells(self, request: LaunchRequest, token: str, name: str, zones: Sequence[str]) -> Instance:
+        refused: ProviderError | None = None
+        for zone in zones:
+            try:
+                if images.is_tpu(request.offer):
+                    return await self._tpus.make(request, token, name, zone)
+                return await self._engine.make(request, token, name, zone, self._now())
+            except ProviderError as error:
+                blocked = self.classify(error)
+                if blocked.scope != "zone" or blocked.kind not in ("capacity", "quota", "request"):
+                    raise
+                refused = error
+        assert refused is not None  # zones is not empty
+        raise refused
+
+    async def zones(self, offer: Offer) -> list[str]:
+        """The zones of the offer's region that have its machine type. TPU offers always name theirs."""
+        if offer.zone or images.is_tpu(offer):
+            return [offer.zone] if offer.zone else []
+        return await self._engine.zones(offer.region, images.machine_type(offer))
+
+    async def describe(self, tags: Mapping[str, str]) -> list[Instance]:
+        """Every instance and node that carries all of `tags`; those just made here are asked for by name if no list shows them yet."""
+        listed = [i for found in await asyncio.gather(self._engine.find(tags), self._tpus.find(tags)) for i in found]
+        seen = {instance.provider_id for instance in listed}
+        self._recent = {pid: entry for pid, entry in self._recent.items() if entry[1] > self._now()}
+        missing = [
+            pid for pid, (carried, _) in self._recent.items() if pid not in seen and naming.carries(carried, tags)
+        ]
+        found = await asyncio.gather(*(self._describe_one(pid) for pid in missing))
+        return listed + [instance for instance in found if instance is not None]
+
+    async def _describe_one(self, provider_id: str) -> Instance | None:
+        from tradewind.broker.clouds.gcp.machine import read_node
+
+        zone, name = _parts(provider_id)
+        if naming.is_tpu(provider_id):
+            node = await self._tpus.get(zone, name)
+            return read_node(node) if node is not None else None
+        seen = await self._engine.get(zone, name)
+        return await self._engine.read(seen) if seen is not None else None
+
+    async def stop(self, provider_id: str) -> None:
+        """Stop without deleting; the disk is kept and paid for."""
+        await self._of(provider_id).stop(*_parts(provider_id))
+
+    async def start(self, provider_id: str) -> None:
+        """Start what was stopped."""
+        await self._of(provider_id).start(*_parts(provider_id))
+
+    async def terminate(self, provider_id: str) -> None:
+        """Delete the instance with its disk, and the cluster's firewall rules if it was the last; done already is fine."""
+        await self._of(provider_id).delete(*_parts(provider_id))
+        self._recent.pop(provider_id, None)
+        if tag := naming.tag_of(_parts(provider_id)[1]):
+            async with self._firewall.lock(tag):
+                if not self._firewall.in_use(tag) and not await self._lives(tag):
+                    await self._firewall.remove(tag)
+
+    async def _lives(self, tag: str) -> bool:
+        """Whether any instance of the cluster with this network tag is not ended."""
+        rules = [rule for rule in await self._firewall.listed() if naming.tag_of(rule.name) == tag]
+        if not rules:
+            return False
+        tags = naming.read_tags(rules[0].description)
+        finder = self._tpus if tag.startswith(naming.TPU_PREFIX) else self._engine
+        listed = await finder.find(tags)
+        recent = [pid for pid in self._recent if naming.tag_of(_parts(pid)[1]) == tag]
+        return bool(recent) or any(
+            naming.tag_of(_parts(i.provider_id)[1]) == tag and i.state != "TERMINATED" for i in listed
+        )
+
+    async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
+        """The names of firewall rules, disks without an instance and preempted TPU nodes that carry all of `tags`."""
+        rules, disks, nodes = await asyncio.gather(
+            self._firewall.listed(), self._engine.loose_disks(tags), self._tpus.find(tags)
+        )
+        return [
+            *(f"firewalls/{r.name}" for r in rules if naming.carries(naming.read_tags(r.description), tags)),
+            *(f"zones/{zone}/disks/{name}" for zone, name in disks),
+            *(f"nodes/{n.provider_id}" for n in nodes if n.state == "TERMINATED"),
+        ]
+
+    async def sweep(self, tags: Mapping[str, str]) -> list[str]:
+        """Remove what `leftovers` lists, the rules of clusters with living instances excepted; returns the names of those removed."""
+        removed = []
+        for node in await self._tpus.find(tags):
+            if node.state == "TERMINATED":
+                await self._tpus.delete(*_parts(node.provider_id))
+                removed.append(f"nodes/{node.provider_id}")
+        for zone, name in await self._engine.loose_disks(tags):
+            await self._engine.delete_disk(zone, name)
+            removed.append(f"zones/{zone}/disks/{name}")
+        rules = [r for r in await self._firewall.listed() if naming.carries(naming.read_tags(r.description), tags)]
+        for tag in sorted({naming.tag_of(rule.name) for rule in rules}):
+            async with self._firewall.lock(tag):
+                if not self._firewall.in_use(tag) and not await self._lives(tag):
+                    names = [rule.name for rule in rules if naming.tag_of(rule.name) == tag]
+                    removed += [f"firewalls/{name}" for name in await self._firewall.remove(tag, names)]
+        return removed
+
+    async def connect(self, instance: Instance) -> Transport:
+        """A connection to the instance, over SSH."""
+        if self._dial is None:
+            raise refusal("NO_CONNECTION", "this process was given no way to connect to instances")
+        return await self._dial(instance)
+
+    async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
+        """Let the world reach these ports on the instances' clusters."""
+        for tag in sorted({naming.tag_of(_parts(pid)[1]) for pid in provider_ids}):
+            await self._firewall.open(tag, ports)
+
+    async def lease(self, provider_id: str, until_unix: float) -> None:
+        """Nothing changes: Google's outer cap (max run duration) is fixed at launch, and lies beyond any lease."""
+
+    async def headroom(self, offers: Sequence[Offer], *, use_spot: bool) -> list[int | None]:
+        """How many instances of each offer the project's quotas still allow; one call a region."""
+        return await quota.headroom(self._session, offers, use_spot=use_spot)
+
+    async def host_keys(self, provider_id: str) -> list[str]:
+        """The instance's host keys as its guest agent published them; [] while it has not."""
+        return await self._of(provider_id).host_keys(*_parts(provider_id))
+
+    async def console(self, provider_id: str) -> str:
+        """What the instance printed while booting (at most 64 KiB); "" for TPU nodes, which have no console here."""
+        return "" if naming.is_tpu(provider_id) else await self._engine.console(*_parts(provider_id))
+
+    async def why_ended(self, provider_id: str) -> str:
+        """Why an instance that is listed no more ended, in one sentence; "" when Google does not say."""
+        if naming.is_tpu(provider_id):
+            return ""
+        at = await self._engine.preempted_at(*_parts(provider_id))
+        return f"spot reclaim: Compute Engine preempted it at {at}" if at else ""
+
+    def classify(self, error: ProviderError) -> Blocked:
+        """What the error covers, and for how long."""
+        return errors.classify(error, self._now())
+
+    def _of(self, provider_id: str) -> Engine | Tpus:
+        return self._tpus if naming.is_tpu(provider_id) else self._engine
+
+
+def _parts(provider_id: str) -> tuple[str, str]:
+    """Zone and name."""
+    zone, _, name = provider_id.partition("/")
+    return zone, name

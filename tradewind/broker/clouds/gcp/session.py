@@ -1,0 +1,248 @@
+"""Google Cloud credentials, found where gcloud leaves them, and the vendor's clients, imported when first used.
+
+Order: GOOGLE_APPLICATION_CREDENTIALS; `gcloud auth application-default login`; `gcloud auth login`. Project: GOOGLE_CLOUD_PROJECT or
+CLOUDSDK_CORE_PROJECT, gcloud's active configuration, the credentials' own. Reading these files starts no program and calls nobody.
+"""
+
+from __future__ import annotations
+
+import configparser
+import functools
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from tradewind.broker.clouds.blocking import Blocking
+from tradewind.broker.clouds.gcp.errors import refusal
+
+T = TypeVar("T")
+
+LOGIN = "gcloud auth application-default login"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+CALL_TIMEOUT_S = 30.0
+RETRY_FOR_S = 45.0
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Where credentials lie: a file that Google's library reads, or the account within gcloud's own store; and the project to work in."""
+
+    file: str = ""
+    gcloud_account: str = ""
+    project: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What a person may set. `service_account` is the e-mail of the account that instances act as, "" for none.
+
+    An address of an API is a host, or a URL where a test serves it.
+    """
+
+    project: str = ""
+    network: str = "default"
+    service_account: str = ""
+    compute_endpoint: str = "compute.googleapis.com"
+    tpu_endpoint: str = "tpu.googleapis.com"
+    projects_endpoint: str = "https://cloudresourcemanager.googleapis.com"
+    poll_interval_s: float = 1.0
+    retry_first_s: float = 0.5
+
+
+def find() -> Found:
+    """The credentials and project on this machine; empty fields for what is not there."""
+    config = os.environ.get("CLOUDSDK_CONFIG") or os.path.join(os.path.expanduser("~"), ".config", "gcloud")
+    account, project = _active_configuration(config)
+    project = os.environ.get("GOOGLE_CLOUD_PROJECT") or os.environ.get("CLOUDSDK_CORE_PROJECT") or project
+    for path in (
+        os.environ.get("GOOGLE_APPLICATION_CREDENTIALS", ""),
+        os.path.join(config, "application_default_credentials.json"),
+    ):
+        if path and os.path.isfile(path):
+            return Found(file=path, project=project or _project_in(path))
+    if account and os.path.isfile(os.path.join(config, "credentials.db")):
+        return Found(file=os.path.join(config, "credentials.db"), gcloud_account=account, project=project)
+    return Found(project=project)
+
+
+def _active_configuration(config: str) -> tuple[str, str]:
+    """The account and project of gcloud's active configuration."""
+    try:
+        with open(os.path.join(config, "active_config"), encoding="utf-8") as file:
+            name = file.read().strip()
+    except OSError:
+        name = "default"
+    name = os.environ.get("CLOUDSDK_ACTIVE_CONFIG_NAME") or name
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(os.path.join(config, "configurations", f"config_{name}"), encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return "", ""
+    return parser.get("core", "account", fallback=""), parser.get("core", "project", fallback="")
+
+
+def _project_in(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError):
+        return ""
+    found = content.get("project_id") or content.get("quota_project_id") if isinstance(content, dict) else ""
+    return found if isinstance(found, str) else ""
+
+
+def load_credentials(
+    found: Found,
+) -> Any:  # pragma: no cover - the branches are covered by the tests of each file's form
+    """Google's credentials object. Raises ProviderError where there are none, or their file cannot be read."""
+    try:
+        import google.auth
+        import google.auth.exceptions
+        import google.oauth2.credentials
+    except ImportError as error:
+        raise refusal(
+            "NO_LIBRARY", "Google's libraries are not installed; run: pip install 'tradewind[gcp]'"
+        ) from error
+    if not found.file:
+        raise refusal("NO_CREDENTIALS", f"no Google Cloud credentials were found on this machine; run: {LOGIN}")
+    try:
+        if found.gcloud_account:
+            info = _from_gcloud(found.file, found.gcloud_account)
+            return google.oauth2.credentials.Credentials.from_authorized_user_info(info, scopes=[SCOPE])
+        return google.auth.load_credentials_from_file(found.file, scopes=[SCOPE])[0]
+    except (google.auth.exceptions.GoogleAuthError, ValueError, KeyError, sqlite3.Error, OSError) as error:
+        raise refusal(
+            "NO_CREDENTIALS", f"the credentials in {found.file} cannot be read ({error}); run: {LOGIN}"
+        ) from error
+
+
+def _from_gcloud(path: str, account: str) -> dict[str, Any]:
+    """What `gcloud auth login` stored for the account."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        row = connection.execute("SELECT value FROM credentials WHERE account_id = ?", (account,)).fetchone()
+    finally:
+        connection.close()
+    if row is None:
+        raise ValueError(f"gcloud holds no credentials of {account}")
+    info = json.loads(row[0])
+    if not isinstance(info, dict):
+        raise ValueError(f"what gcloud holds of {account} is no account")  # noqa: TRY004  the caller asks for one kind
+    return info
+
+
+class Session:
+    """One account on one project. `call` runs the vendor's blocking code in threads and translates what it raises."""
+
+    def __init__(
+        self, settings: Settings | None = None, *, credentials: Any = None, found: Found | None = None
+    ) -> None:
+        self.settings = settings or Settings()
+        self._credentials, self._found = credentials, found
+        self._threads = Blocking("gcp")
+        self._making = threading.Lock()
+        self._clients: dict[str, Any] = {}
+
+    @functools.cached_property
+    def found(self) -> Found:
+        """What lies on this machine, looked up once."""
+        return self._found if self._found is not None else find()
+
+    @property
+    def project(self) -> str:
+        """The project to work in. Raises ProviderError when none is named anywhere."""
+        project = self.settings.project or self.found.project
+        if not project:
+            raise refusal("NO_PROJECT", "no Google Cloud project is set; run: gcloud config set project PROJECT_ID")
+        return project
+
+    async def call(self, call: Callable[[], T]) -> T:
+        """What the vendor's code returns. Raises ProviderError for whatever it raises."""
+        return await self._threads.run(functools.partial(self._translated, call))
+
+    def close(self) -> None:
+        """End the threads and the connections."""
+        self._threads.close()
+        with self._making:
+            for client in self._clients.values():
+                getattr(client, "transport", client).close()
+            self._clients.clear()
+
+    def _translated(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except ImportError as error:
+            raise refusal(
+                "NO_LIBRARY", "Google's libraries are not installed; run: pip install 'tradewind[gcp]'"
+            ) from error
+        except Exception as error:
+            from tradewind.broker.clouds.gcp.translate import translate
+
+            known = translate(error)
+            if known is None:
+                raise
+            raise known from error
+
+    def credentials(self) -> Any:
+        """Google's credentials object, found once."""
+        with self._making:
+            if self._credentials is None:
+                self._credentials = load_credentials(self.found)
+            return self._credentials
+
+    def retry(self) -> Any:
+        """How calls that only read are tried again: throttling, 5xx and broken connections, for 45 s."""
+        from google.api_core import exceptions, retry
+        from requests.exceptions import ConnectionError as Broken
+
+        transient = retry.if_exception_type(
+            exceptions.TooManyRequests,
+            exceptions.InternalServerError,
+            exceptions.BadGateway,
+            exceptions.ServiceUnavailable,
+            exceptions.GatewayTimeout,
+            Broken,
+        )
+        return retry.Retry(transient, initial=self.settings.retry_first_s, maximum=8.0, timeout=RETRY_FOR_S)
+
+    def compute(self, name: str) -> Any:
+        """The client of that name in google.cloud.compute_v1."""
+
+        def make(options: Any) -> Any:
+            from google.cloud import compute_v1
+
+            return getattr(compute_v1, name)(credentials=self._credentials, client_options=options)
+
+        return self._client(name, self.settings.compute_endpoint, make)
+
+    def tpus(self) -> Any:
+        """tpu_v2.TpuClient over REST: its default, gRPC, would start threads of its own."""
+
+        def make(options: Any) -> Any:
+            from google.cloud import tpu_v2
+
+            return tpu_v2.TpuClient(credentials=self._credentials, transport="rest", client_options=options)
+
+        return self._client("TpuClient", self.settings.tpu_endpoint, make)
+
+    def http(self) -> Any:
+        """An authorised requests session, for the one API that has no client of its own here."""
+
+        def make(_: Any) -> Any:
+            from google.auth.transport.requests import AuthorizedSession
+
+            return AuthorizedSession(self._credentials)
+
+        return self._client("http", "", make)
+
+    def _client(self, name: str, endpoint: str, make: Callable[[Any], Any]) -> Any:
+        from google.api_core.client_options import ClientOptions
+
+        self.credentials()
+        with self._making:
+            if name not in self._clients:
+                self._clients[name] = make(ClientOptions(api_endpoint=endpoint))
+            return self._clients[name]
