@@ -36,6 +36,11 @@ class World:
             "NO_COLOR": "1",
         }
 
+    @property
+    def executable(self) -> str:
+        """The installed command."""
+        return str(BIN / "tradewind")
+
     def run(self, line: str, *, timeout: float = 60, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """One shell line to its end."""
         return subprocess.run(

@@ -7,13 +7,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tradewind.cli import exits, terminal, timeline
 from tradewind.cli.errors import CliError
 
 if TYPE_CHECKING:
     from tradewind.cli.daemon import Api
+
+
+def watched() -> TextIO | None:
+    """Where progress goes: stderr when a person looks at it, nowhere in a pipe."""
+    return sys.stderr if sys.stderr.isatty() else None
 
 
 @contextmanager
@@ -50,18 +55,22 @@ def events(api: Api, subject: str, *, after: int = 0, follow: bool = False) -> I
 
 
 @contextmanager
-def stages(api: Api, subject: str, since_unix: float, *, shown: bool = True, linger_s: float = 10.0) -> Iterator[None]:
-    """While the block runs, print each stage of the subject's life on stderr as it happens, and for `linger_s` those that follow its end."""
-    if not shown:
+def stages(
+    api: Api, subject: str, since_unix: float, *, out: TextIO | None = None, linger_s: float = 10.0
+) -> Iterator[None]:
+    """While the block runs, print each stage of the subject's life on `out` as it happens, and for `linger_s` those that follow its end."""
+    if out is None:
         yield
         return
-    colour = terminal.colourful(sys.stderr)
+    colour = terminal.colourful(out)
 
     def show() -> None:
         try:
             for event in events(api, subject, follow=True):
+                if not timeline.is_stage(event, subject):
+                    continue
                 sys.stdout.flush()
-                print(timeline.line(event, since_unix, colour=colour), file=sys.stderr, flush=True)
+                print(timeline.line(event, since_unix, colour=colour), file=out, flush=True)
         except (CliError, OSError, ValueError):
             return  # the main connection will say what is wrong
 
@@ -69,4 +78,4 @@ def stages(api: Api, subject: str, since_unix: float, *, shown: bool = True, lin
     watcher = threading.Thread(target=show, name="stages", daemon=True)
     watcher.start()
     yield
-    watcher.join(timeout=linger_s)  # the last stages of a job that has ended are on their way
+    watcher.join(timeout=linger_s)

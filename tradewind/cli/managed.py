@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tradewind.cli import exits, jobs
 from tradewind.cli.errors import CliError
@@ -46,8 +46,8 @@ def log_path(job_id: int, *, follow: bool) -> str:
     return f"/v1/jobs/{job_id}/logs?follow={int(follow)}"
 
 
-def follow(api: Api, job_id: int, *, since_unix: float, shown: bool = True) -> int:
-    """Output on stdout and, if `shown`, stages on stderr until it has ended; the exit code of its end."""
-    with detaching(f"tradewind jobs logs {job_id}"), stages(api, f"job/{job_id}", since_unix, shown=shown):
+def follow(api: Api, job_id: int, *, since_unix: float, out: TextIO | None = None) -> int:
+    """Its output on stdout, and its stages on `out` if given, until it has ended; the exit code of its end."""
+    with detaching(f"tradewind jobs logs {job_id}"), stages(api, f"job/{job_id}", since_unix, out=out):
         copy_logs(api, log_path(job_id, follow=True))
     return jobs.said(api.get(f"/v1/jobs/{job_id}"), f"managed job {job_id}")

@@ -46,6 +46,17 @@ def line(event: Event, since_unix: float, *, colour: bool = False) -> str:
     )
 
 
+_TOLD_BY_THE_JOB = frozenset({"provisioning", "up", "preempted", "failed", "terminating", "released"})
+
+
+def is_stage(event: Event, subject: str) -> bool:
+    """Whether someone who follows `subject` wants to hear of the event: of a managed job's cluster only what the job does not say itself."""
+    kind = str(event["kind"])
+    if subject.startswith("job/") and str(event.get("subject", "")).startswith("cluster/"):
+        return kind not in _TOLD_BY_THE_JOB
+    return kind != "submitted"
+
+
 def timeline(events: Sequence[Event], *, colour: bool = False) -> str:
     """Every event on its line, seconds counted from the first."""
     if not events:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Any
 
@@ -44,6 +43,7 @@ def launch(
 ) -> int:  # fmt: skip
     """Plan a task, ask, and run it to its end: after a preemption it plans again and goes on from its last checkpoint."""
     from tradewind.cli import daemon, managed
+    from tradewind.cli.follow import watched
     from tradewind.cli.purchase import accept
 
     if seed is not None and not rehearse:
@@ -57,7 +57,7 @@ def launch(
     if detach:
         print(f"managed job {job_id}: accepted; follow it with `tradewind jobs logs {job_id}`.")
         return exits.OK
-    return managed.follow(api, job_id, since_unix=began, shown=sys.stderr.isatty())
+    return managed.follow(api, job_id, since_unix=began, out=watched())
 
 
 @jobs.command()
@@ -106,7 +106,7 @@ def logs(job: str, *, follow: bool) -> int:
     api = daemon.reach(start=False)
     row = managed.find(api, job)
     if follow:
-        return managed.follow(api, int(row["id"]), since_unix=float(row["created_unix"]), shown=False)
+        return managed.follow(api, int(row["id"]), since_unix=float(row["created_unix"]))
     copy_logs(api, managed.log_path(int(row["id"]), follow=False))
     return exits.OK
 

@@ -34,7 +34,7 @@ def launch(
 ) -> int:
     """Plan a task, ask, get the machines, run setup and run there, and follow the output. The cluster stays up: `tradewind down`."""
     from tradewind.cli import daemon, jobs
-    from tradewind.cli.follow import copy_logs, detaching, stages
+    from tradewind.cli.follow import copy_logs, detaching, stages, watched
     from tradewind.cli.purchase import accept, further_job
 
     task = read(file, flags)
@@ -56,6 +56,6 @@ def launch(
     if detach:
         print(f"{name}: accepted as job {job_id}; follow it with `{back}`.")
         return exits.OK
-    with detaching(back), stages(api, f"cluster/{name}", began, shown=sys.stderr.isatty(), linger_s=0.2):
+    with detaching(back), stages(api, f"cluster/{name}", began, out=watched(), linger_s=0.2):
         copy_logs(api, jobs.log_path(name, job_id, follow=True))
     return jobs.verdict(api, name, job_id)

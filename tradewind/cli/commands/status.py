@@ -17,7 +17,7 @@ def status(names: tuple[str, ...], *, everything: bool, as_json: bool) -> int:
     from tradewind.cli import daemon, rows
 
     api = daemon.reach(start=False)
-    clusters = [c for c in api.get("/v1/clusters" + ("?all=1" if everything else ""))]
+    clusters = list(api.get("/v1/clusters" + ("?all=1" if everything else "")))
     jobs = [j for j in api.get("/v1/jobs") if everything or j["state"] not in rows.ENDED]
     if names:
         clusters = [c for c in clusters if c["name"] in names]

@@ -48,7 +48,7 @@ def run_step(api: daemon.Api, accepted: Accepted, seed: int) -> tuple[int, int, 
     )
     began = time.time()
     job_id = managed.submit(api, accepted, market=managed.market(seed, TIME_SCALE, 1))
-    code = managed.follow(api, job_id, since_unix=began)
+    code = managed.follow(api, job_id, since_unix=began, out=sys.stdout)
     return job_id, code, time.time() - began
 
 
@@ -56,7 +56,10 @@ def bill_step(api: daemon.Api, job_id: int) -> None:
     """The timeline from the event rows, and what the run cost and would have cost elsewhere."""
     title(3, "The timeline and the bill, from the event rows", f"events {job_id}; tradewind jobs status {job_id}")
     colour = terminal.colourful()
-    print(timeline.timeline(list(follow.events(api, f"job/{job_id}")), colour=colour) + "\n")
+    print(
+        timeline.timeline([e for e in follow.events(api, subject) if timeline.is_stage(e, subject)], colour=colour)
+        + "\n"
+    )
     print(billpage.page(api.get(f"/v1/jobs/{job_id}/bill"), limit=terminal.width(), colour=colour), flush=True)
 
 
