@@ -43,7 +43,7 @@ _ALIASES = {
 }
 _VENDORS = re.compile(r"^(?:nvidia|amd|intel|habana|aws|google|geforce|quadro|tesla|instinct)+(?=.)")
 _FORM_FACTORS = re.compile(r"(?<=.)(?:sxm\d?|pcie|hgx|dgx)$")
-_MEMORY = re.compile(r"^(.+?)(\d{2,3})gi?b?$")
+_MEMORY = re.compile(r"[-_ ]+(\d{2,3})\s*gi?b?(?=$|[-_ ])")
 _TPU = re.compile(r"^(?:tpu)?(v\d+(?:litepod|lite|[a-z])?)(?:-?(\d+))?$")
 _TPU_GENERATIONS = {"v5litepod": "v5e", "v5lite": "v5e"}
 _TPU_COUNTED_IN_CORES = frozenset({"v2", "v3", "v4", "v5p"})  # a slice's name counts TensorCores, two to a chip
@@ -56,30 +56,31 @@ def resolve(name: str, count: float, known: Collection[str]) -> tuple[str, float
     of `known`, CatalogError where a slice is given a count as well.
     """
     by_folded = {_fold(candidate): candidate for candidate in sorted(known)}
-    folded = _fold(name)
-    for spelling in _spellings(folded):
+    for spelling in _spellings(name):
         if spelling in by_folded:
             return by_folded[spelling], count
         alias = _ALIASES.get(spelling, "")
         if alias in known:
             return alias, count
     tpu = _tpu(name, count, known)
-    return tpu if tpu is not None else _unknown(name, folded, by_folded)
+    return tpu if tpu is not None else _unknown(name, by_folded)
 
 
 def _fold(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _spellings(folded: str) -> list[str]:
-    """The folded name, then without maker, form factor and the memory that goes without saying."""
-    bare = _VENDORS.sub("", folded)
-    found = [folded, bare, _FORM_FACTORS.sub("", bare)]
-    for spelling in (bare, found[-1]):
-        match = _MEMORY.match(spelling)
-        if match:
-            base = _FORM_FACTORS.sub("", match[1])
-            found += [f"{base}{match[2]}gb", *([base] if match[2] == _DEFAULT_MEMORY.get(base) else [])]
+def _spellings(name: str) -> list[str]:
+    """The name folded, then without maker, form factor and the memory that goes without saying; the barest comes last."""
+    bare = _VENDORS.sub("", _fold(name))
+    found = [_fold(name), bare, _FORM_FACTORS.sub("", bare)]
+    memory = _MEMORY.search(name.lower())
+    if memory:  # cut out before folding: afterwards nobody could tell A10 with 040 GB from A100 with 40
+        rest = name[: memory.start()] + name[memory.end() :]
+        base = _FORM_FACTORS.sub("", _VENDORS.sub("", _fold(rest)))
+        found.append(f"{base}{memory[1]}gb")
+        if memory[1] == _DEFAULT_MEMORY.get(base):
+            found.append(base)
     return list(dict.fromkeys(found))
 
 
@@ -105,10 +106,11 @@ def _tpu(name: str, count: float, known: Collection[str]) -> tuple[str, float] |
     return canonical, size / 2 if generation in _TPU_COUNTED_IN_CORES else float(size)
 
 
-def _unknown(name: str, folded: str, by_folded: dict[str, str]) -> tuple[str, float]:
+def _unknown(name: str, by_folded: dict[str, str]) -> tuple[str, float]:
     from difflib import get_close_matches  # only a miss needs it
 
-    near = get_close_matches(_VENDORS.sub("", folded), list(by_folded), n=1, cutoff=0.5)
+    without_memory = _VENDORS.sub("", _fold(_MEMORY.sub("", name.lower())))
+    near = get_close_matches(without_memory, list(by_folded), n=1, cutoff=0.5)
     raise UnknownNameError("accelerator", name, by_folded[near[0]] if near else "")
 
 

@@ -151,8 +151,11 @@ class Catalog:
         """The counts per machine in which the accelerator of this canonical name is sold."""
         return [float(row[0]) for row in self._rows(query.counts_of(accelerator))]
 
-    def resolve_accelerator(self, name: str, count: float = 1) -> tuple[str, float]:
-        """The canonical name and number of devices that a person means by `name` and `count`; see `accelerators.resolve`."""
+    def resolve_accelerators(self, name: str, count: float = 1) -> tuple[str, float]:
+        """The canonical name and number of devices that `name` and `count` mean: "v5litepod-8" is eight chips of tpu-v5e.
+
+        Raises UnknownNameError with the nearest name on offer, CatalogError for a TPU slice with a count of its own.
+        """
         from tradewind.catalog.accelerators import resolve
 
         return resolve(name, count, self.accelerator_names())

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from tradewind.catalog import egress_prices
+from tradewind.catalog.egress import INTERNET
+
+
+def test_prices_by_way() -> None:
+    prices = egress_prices()
+    assert len(prices) == 5925
+    assert prices["aws", "af-south-1", INTERNET, ""] == 0.154
+    assert all(0 <= price < 1 for price in prices.values())
+    assert not any(way[:2] == way[2:] for way in prices)
