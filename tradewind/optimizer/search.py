@@ -19,6 +19,8 @@ from tradewind.optimizer.solvers import IntegerProgram, Row, Solution, Solver, s
 PROVEN_GAP = 1e-9
 # Up to so many requests ties are settled request by request, which makes the plan unique; beyond, by the sum of ranks in one solve.
 SETTLED_ONE_BY_ONE = 12
+# A reduced cost below this may be the rounding of 0 (costs are scaled to a sum near 1000).
+NO_DEARER = 1e-6
 # How often a solution that breaks a limit by less than the solver's tolerance is cut off before we give up on the solver.
 CUTS = 50
 
@@ -51,6 +53,7 @@ def search(problem: Problem, pool: Pool, solvers: Sequence[Solver]) -> Found:
         return Found((), 0.0, 0.0, first.solver, *size, proven_infeasible=first.status == "infeasible")
     chosen = first.chosen
     if first.status == "optimal":
+        model, chosen = _contenders(model, first)
         chosen = _settle_ties(problem, model, chosen, solvers)
     choice = _choice(problem, model, chosen, first.solver)
     objective = plan_nano(problem, choice)
@@ -84,11 +87,29 @@ def _cost(problem: Problem, model: Model, chosen: tuple[int, ...]) -> int:
     return plan_nano(problem, [model.columns[j][1] for j in chosen])
 
 
+def _contenders(model: Model, solution: Solution) -> tuple[Model, tuple[int, ...]]:
+    """The model without the columns that no plan of the same cost can use, and the chosen columns in it.
+
+    By duality a plan with a column of positive reduced cost is dearer by at least that; mostly the chosen plan alone is left.
+    """
+    if not solution.reduced:
+        return model, solution.chosen
+    chosen = set(solution.chosen)
+    kept = [j for j, dearer in enumerate(solution.reduced) if dearer <= NO_DEARER or j in chosen]
+    program = model.program.only(kept)
+    whole = kept[: program.binaries]
+    number = {j: k for k, j in enumerate(whole)}
+    columns = tuple(model.columns[j] for j in whole)
+    return Model(program, columns, model.scale), tuple(number[j] for j in solution.chosen)
+
+
 def _settle_ties(problem: Problem, model: Model, chosen: tuple[int, ...], solvers: Sequence[Solver]) -> tuple[int, ...]:
     """Among the plans of the same cost the one of least risk, then with the earliest candidate of each request in turn.
 
     Columns stand in the content order, so when no data moves and every request has its first column there is nothing to settle.
     """
+    if len(model.columns) == len(chosen):
+        return chosen  # nothing else costs as little
     ranks = _ranks(model)
     if not problem.edges and not any(ranks[j] for j in chosen):
         return chosen

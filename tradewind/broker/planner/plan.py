@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
+
+import msgspec
 
 from tradewind.broker.planner.nearest import why_nothing
 from tradewind.broker.planner.need import Need, needs_of
 from tradewind.broker.planner.supply import supply_of
 from tradewind.catalog.catalog import Catalog
+from tradewind.catalog.egress import egress_prices
 from tradewind.optimizer.decide import optimize
+from tradewind.optimizer.egress import Egress, egress_of
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.preemption import Recovery
-from tradewind.optimizer.problem import Limits, Problem, Request
+from tradewind.optimizer.problem import Edge, Limits, Problem, Request
 from tradewind.spec.task import Task
 
 DEFAULT_HOURS = 1.0
@@ -48,9 +53,22 @@ def plan_tasks(
     limits: Limits = Limits(),  # noqa: B008  a frozen value
     clouds: Collection[str] | None = None,
     hours: float | None = None,
+    edges: Sequence[Edge] = (),
 ) -> Plan:
-    """One plan for several tasks that share the limits; tasks without a name are called task-1, task-2, ... Raises as plan_task does."""
-    return optimize(problem_of(tasks, catalog, limits=limits, clouds=clouds, hours=hours), clock=time.perf_counter)
+    """One plan for several tasks that share the limits; tasks without a name are called task-1, task-2, ...
+
+    `edges` make a DAG of them, and moving the data on them is paid at the catalog's egress prices. Raises as plan_task does, and
+    InvalidProblem for edges that name no task or close a circle.
+    """
+    problem = problem_of(tasks, catalog, limits=limits, clouds=clouds, hours=hours)
+    if edges:
+        problem = msgspec.structs.replace(problem, edges=tuple(edges), egress=_egress())
+    return optimize(problem, clock=time.perf_counter)
+
+
+@lru_cache(maxsize=1)
+def _egress() -> Egress:
+    return egress_of((*pair, usd) for pair, usd in egress_prices().items())
 
 
 def problem_of(

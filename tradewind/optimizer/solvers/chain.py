@@ -24,5 +24,5 @@ def solve_with_fallback(program: IntegerProgram, solvers: Sequence[Solver], time
         if not failed:
             return solution
         name = f"{solution.solver} (after {', '.join(err.solver for err in failed)} failed)"
-        return Solution(solution.status, solution.chosen, solution.bound, name)
+        return Solution(solution.status, solution.chosen, solution.bound, name, solution.reduced)
     raise failed[-1] if failed else SolverFailed("none", "no solver was given")

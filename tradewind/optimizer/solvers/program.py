@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -37,18 +38,31 @@ class IntegerProgram(msgspec.Struct, frozen=True):
         """The same rows under another objective; columns beyond the given costs cost nothing."""
         return IntegerProgram(costs + (0.0,) * (len(self.costs) - len(costs)), self.rows, self.continuous)
 
+    def only(self, kept: Sequence[int]) -> IntegerProgram:
+        """The program with every column but the kept ones at 0, and renumbered in the order given (whole columns first, as here)."""
+        number = {j: k for k, j in enumerate(kept)}
+        rows = []
+        for row in self.rows:
+            terms = [(number[j], v) for j, v in zip(row.columns, row.values, strict=True) if j in number]
+            if terms or row.lower > 0 or row.upper < 0:
+                rows.append(Row(tuple(j for j, _ in terms), tuple(v for _, v in terms), row.lower, row.upper))
+        continuous = sum(j >= self.binaries for j in kept)
+        return IntegerProgram(tuple(self.costs[j] for j in kept), tuple(rows), continuous)
+
 
 class Solution(msgspec.Struct, frozen=True):
     """A solver's answer. `chosen` are the whole columns at 1; `bound` is what no solution goes below, in the program's units.
 
     "optimal": proven within the bound; "feasible": the time ran out with a solution in hand; "infeasible": proven that none exists;
-    "unknown": the time ran out with none.
+    "unknown": the time ran out with none. `reduced` are the columns' reduced costs where the relaxation itself was whole (else empty): any
+    solution that uses column j costs at least `bound` + reduced[j].
     """
 
     status: Literal["optimal", "feasible", "infeasible", "unknown"]
     chosen: tuple[int, ...]
     bound: float
     solver: str
+    reduced: tuple[float, ...] = ()
 
 
 class Solver(Protocol):
