@@ -24,6 +24,7 @@ from tradewind.runtime.node.workers import TemplateSettings, Worker, WorkerPool,
 
 _KEPT_DEATHS = 2000
 _MAX_IDLE_EXTRA = 2
+_LINKLESS_S = 0.5
 
 
 class HeadLink(Protocol):
@@ -249,8 +250,8 @@ class NodeDaemon:
             if who.address:
                 self._end_driver(who)
         elif not who.ended:
-            # A worker without its link is of no use; its end will be told when it is dead.
-            self.workers.kill(who, "it closed its link to the node daemon" if not who.intended else who.intended)
+            # Usually it is ending, and the template is about to say how. A worker that lives on without its link is of no use.
+            self.loop.after(_LINKLESS_S, lambda: self.workers.kill(who, who.intended or "it closed its link to the node daemon and lived on"))
 
     # drivers
 
@@ -339,8 +340,9 @@ class NodeDaemon:
 
     def _on_worker_end(self, worker: Worker, death: Death) -> None:
         self.processes.pop(worker.address, None)
-        self.loop.forget(worker.link.fd)
-        worker.link.close()
+        if not worker.link.closed:
+            self.loop.forget(worker.link.fd)
+            worker.link.close()
         self._set_blocked(worker.address, blocked=False)
         lease = self.leases.get(worker.lease)
         if lease is not None and lease.worker is worker:
@@ -741,6 +743,7 @@ class NodeDaemon:
         actor = self.actors.get(actor_id)
         # What placed the actor is not what it holds while it runs: by default it needs a CPU to start and none to live.
         self.pool.release(placed)
+        self.schedule()
         if actor is None:
             return
         actor.allocation = self.pool.take(units_of(Shape(actor.spec.resources)))
