@@ -96,6 +96,11 @@ class Link:
             return self.sock.sendmsg([view], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
         return self.sock.send(view)
 
+    @property
+    def reader(self) -> wire.FrameReader[Any]:
+        """What turns the stream's bytes into messages."""
+        return self._reader
+
     def receive(self) -> list[Any] | None:
         """The messages that have arrived; [] when nothing complete has; None when the peer has closed or broken the stream."""
         try:

@@ -41,6 +41,7 @@ class Neighbours(Protocol):
     def send(self, node: str, message: cluster.NodeToNode) -> None: ...
     def tunnel(self, sock: socket.socket, node: str, to_process: str, from_process: str) -> None: ...
     def pull(self, stored: Stored, offset: int, done: Callable[[str], None]) -> None: ...
+    def lose(self, node: str, reason: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -710,6 +711,8 @@ class NodeDaemon:
     def lose_node(self, node: str, reason: str) -> None:
         """Another node is gone, and with it the workers that it lent, its processes and its objects."""
         self.book.lose(node)
+        if self.neighbours is not None:
+            self.neighbours.lose(node, reason)
         for lease in [lease for lease in self.leases.values() if lease.remote_node == node or lease.holder == f"@{node}"]:
             decision = self._asked_there.pop(lease.id, None)
             if decision is not None:

@@ -1,0 +1,113 @@
+"""The node's membership: one gRPC stream to the head, held by threads of its own and feeding the loop."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from tradewind.runtime import grpc_settings, wire
+from tradewind.runtime.credentials import ClusterCredentials, MemberCertificate, tls_contexts
+from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.node.neighbours import TlsNeighbours
+
+if TYPE_CHECKING:
+    from tradewind.runtime.node.daemon import NodeDaemon
+
+_RETRY_S = 0.5
+_END: Any = None
+
+
+class RemoteHead:
+    """Sends to the head in order; tries again when the head goes away, and joins anew."""
+
+    def __init__(self, daemon: NodeDaemon, credentials: ClusterCredentials, member: MemberCertificate, address: str, ready_fd: int) -> None:
+        self._daemon = daemon
+        self._token = credentials.token
+        self._ready_fd = ready_fd
+        self._closing = False
+        self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        secure = grpc.ssl_channel_credentials(credentials.ca_certificate, member.key, member.certificate)
+        options = [*grpc_settings.OPTIONS, ("grpc.ssl_target_name_override", credentials.server_name)]
+        self._channel = grpc.secure_channel(address, secure, options)
+        self._join = self._channel.stream_stream(
+            grpc_settings.PATH, request_serializer=grpc_settings.identity, response_deserializer=grpc_settings.identity
+        )
+        self._thread = threading.Thread(target=self._run, name="tradewind-head", daemon=True)
+
+    def start(self) -> None:
+        """The node is joining; the loop hears Joined."""
+        self._thread.start()
+
+    def send(self, message: cluster.ToHead) -> None:
+        """The message follows those sent before it; while the head is away it waits."""
+        self._outbox.put(message)
+
+    def _requests(self, outbox: queue.SimpleQueue[Any]) -> Iterator[bytes]:
+        yield bytes(wire.encode((cluster.Join(control.PROTOCOL, self._token, self._daemon.view()),)))
+        while True:
+            message = outbox.get()
+            if message is _END:
+                return
+            batch = [message]
+            while len(batch) < 64:
+                try:
+                    message = outbox.get_nowait()
+                except queue.Empty:
+                    break
+                if message is _END:
+                    yield bytes(wire.encode(batch))
+                    return
+                batch.append(message)
+            yield bytes(wire.encode(batch))
+
+    def _run(self) -> None:
+        daemon = self._daemon
+        pause = threading.Event()
+        while not self._closing:
+            reader: wire.FrameReader[Any] = wire.FrameReader(cluster.FromHead)
+            try:
+                for data in self._join(self._requests(self._outbox), wait_for_ready=True):
+                    for message in reader.feed(data):
+                        daemon.loop.from_thread(lambda it=message: self._deliver(it))  # type: ignore[misc]
+            except grpc.RpcError:
+                pass  # the head is away, or this is the end; both are handled below
+            if not self._closing:
+                # The old stream's request iterator still waits on the queue: it must not take what the next one is to send.
+                old, self._outbox = self._outbox, queue.SimpleQueue()
+                old.put(_END)
+                pause.wait(_RETRY_S)
+
+    def _deliver(self, message: cluster.FromHead) -> None:
+        if isinstance(message, cluster.Joined):
+            self._say_ready(message.error)
+        self._daemon.on_head(message)
+
+    def _say_ready(self, error: str) -> None:
+        import os
+
+        if self._ready_fd >= 0:
+            os.write(self._ready_fd, (error or "ok").encode())
+            os.close(self._ready_fd)
+            self._ready_fd = -1
+
+    def close(self) -> None:
+        """What was sent is with the head, and the stream is closed."""
+        self._closing = True
+        self._outbox.put(_END)
+        self._thread.join(0.5)
+        self._channel.close()
+
+
+def join_cluster(daemon: NodeDaemon, credentials: ClusterCredentials, head_address: str, ready_fd: int) -> None:
+    """The node listens for its neighbours and is joining the head."""
+    member = MemberCertificate.issue(credentials)
+    neighbours = TlsNeighbours(daemon, tls_contexts(credentials, member), credentials.token, daemon.settings.host)
+    daemon.neighbours = neighbours
+    daemon.settings.address = neighbours.address
+    head = RemoteHead(daemon, credentials, member, head_address, ready_fd)
+    daemon.head = head
+    head.start()
