@@ -144,5 +144,8 @@ def _read(path: str) -> dict[str, Any]:
         return dict(loaded)
     import numpy as np
 
-    with np.load(path, allow_pickle=False) as archive:
+    with (
+        open(path, "rb") as file,
+        np.load(file, allow_pickle=False) as archive,
+    ):  # np.load(path) leaves a damaged file open
         return {name: archive[name] for name in archive.files}

@@ -1,0 +1,33 @@
+"""The lease: renewed it lasts, moved forward it ends sooner."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tradewind.agent.lease import Lease
+
+
+def test_it_ends_at_its_second(run):
+    until = time.time() + 0.15
+    run(Lease(until).expired())
+    assert until <= time.time() < until + 0.5
+
+
+def test_one_that_is_over_ends_at_once(run):
+    run(asyncio.wait_for(Lease(1.0).expired(), 1))
+
+
+def test_moving_it(run):
+    async def scenario():
+        lease = Lease(0.0)  # none was ever given
+        waiting = asyncio.create_task(lease.expired())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(waiting), 0.05)
+        lease.renew(time.time() + 1000)
+        lease.renew(time.time() + 0.05)
+        await asyncio.wait_for(waiting, 1)
+
+    run(scenario())

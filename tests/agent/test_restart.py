@@ -1,0 +1,71 @@
+"""An agent killed at any moment: the next one ends what it left, says what was lost, and runs nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from tradewind.agent.environment import agent_mark
+from tradewind.agent.processes import marked
+from tradewind.agent.protocol import JobEnded, ListJobs, StartJob
+from tradewind.agent.state import EventLog
+
+
+def test_killed_with_a_job_running(agent, run, end_of, tmp_path):
+    ran = tmp_path / "ran"
+    script = f"echo once >> {ran}; (setsid sleep 1000 &); sleep 1000"
+
+    async def scenario():
+        client = await agent.connect()
+        await client.call(StartJob("1-1", "setup", "true"))
+        await end_of(client, "1-1")
+        await client.call(StartJob("1-1", "run", script))
+        while not ran.exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        welcome = await client.hello("x")
+        agent.kill()
+        await client.close()
+        assert len(marked(agent_mark(agent.home))) >= 2
+        agent.start()
+        client = await agent.connect(configure=False)  # it remembers its place
+        assert marked(agent_mark(agent.home)) == []
+        jobs = {job.phase: job.state for job in (await client.call(ListJobs())).jobs}
+        assert jobs == {"setup": "SUCCEEDED", "run": "LOST"}
+        event = await anext(client.subscribe(welcome.last_seq))
+        assert event.seq == welcome.last_seq + 1
+        assert isinstance(event.fact, JobEnded)
+        assert (event.fact.job_id, event.fact.phase, event.fact.state) == ("1-1", "run", "LOST")
+        await client.call(StartJob("1-1", "run", script))  # the same order again: it was done
+        assert (await client.hello("x")).lease_until_unix == welcome.lease_until_unix
+        await client.close()
+        assert ran.read_text() == "once\n"
+
+    run(scenario())
+
+
+def test_told_to_end_it_ends_its_jobs(agent, run):
+    async def scenario():
+        client = await agent.connect()
+        await client.call(StartJob("1-1", "run", "sleep 1000"))
+        assert agent.kill(signal.SIGTERM) == 0
+        assert marked(agent_mark(agent.home)) == []
+        await client.close()
+
+    run(scenario())
+
+
+def test_an_event_cut_off_by_a_kill_is_forgotten(tmp_path):
+    path = str(tmp_path / "events.jsonl")
+    log = EventLog(path)
+    for n in range(3):
+        log.append(JobEnded(f"1-{n}", "run", "SUCCEEDED", 0))
+    log.close()
+    with open(path, "ab") as file:
+        file.write(b'{"type":"AgentEvent","seq":4,"un')
+    log = EventLog(path)
+    assert [event.seq for event in log.events] == [1, 2, 3]
+    assert log.append(JobEnded("1-4", "run", "FAILED", 1)).seq == 4
+    log.close()
+    again = EventLog(path)
+    assert [event.seq for event in again.events] == [1, 2, 3, 4]
+    again.close()
