@@ -11,14 +11,8 @@ DEVICE_RESOURCES = ("GPU",)
 
 
 def to_units(resources: Mapping[str, float]) -> dict[str, int]:
-    """Amounts in ten-thousandths, without the zeros. Raises ValueError for a negative amount."""
-    units = {}
-    for name, amount in resources.items():
-        if amount < 0:
-            raise ValueError(f"The request for {name} is {amount}; a resource cannot be negative.")
-        if amount:
-            units[name] = round(amount * UNIT)
-    return units
+    """Amounts in ten-thousandths, without the zeros. What is free may be less than nothing, see ResourcePool."""
+    return {name: round(amount * UNIT) for name, amount in resources.items() if amount}
 
 
 def to_amounts(units: Mapping[str, int]) -> dict[str, float]:
