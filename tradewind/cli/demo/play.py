@@ -55,11 +55,9 @@ def run_step(api: daemon.Api, accepted: Accepted, seed: int) -> tuple[int, int, 
 def bill_step(api: daemon.Api, job_id: int) -> None:
     """The timeline from the event rows, and what the run cost and would have cost elsewhere."""
     title(3, "The timeline and the bill, from the event rows", f"events {job_id}; tradewind jobs status {job_id}")
-    colour = terminal.colourful()
-    print(
-        timeline.timeline([e for e in follow.events(api, subject) if timeline.is_stage(e, subject)], colour=colour)
-        + "\n"
-    )
+    colour, subject = terminal.colourful(), f"job/{job_id}"
+    told = [event for event in follow.events(api, subject) if timeline.is_stage(event, subject)]
+    print(timeline.timeline(told, colour=colour) + "\n")
     print(billpage.page(api.get(f"/v1/jobs/{job_id}/bill"), limit=terminal.width(), colour=colour), flush=True)
 
 
