@@ -148,3 +148,12 @@ def test_a_third_of_a_device_is_found_as_people_write_it() -> None:
     third = offer(accelerator="A10", accelerator_count=1 / 3)
     with shelf([third]) as catalog:
         assert catalog.offers(OfferFilter(accelerator="A10", accelerator_count=0.333)) == [third]
+
+
+def test_a_type_and_an_accelerator_may_mean_the_one_with_the_other_attached() -> None:
+    plain, attached = offer(), offer("r1", "m1+T4:2", accelerator="T4", accelerator_count=2.0)
+    other = offer("r1", "m10+T4:2", accelerator="T4", accelerator_count=2.0)
+    with shelf([plain, attached, other]) as catalog:
+        assert catalog.offers(OfferFilter(instance_type="M1")) == [plain]
+        assert catalog.offers(OfferFilter(instance_type="m1", accelerator="T4")) == [attached]
+        assert catalog.offers(OfferFilter(instance_type="m1+T4:2")) == [attached]

@@ -9,10 +9,11 @@ import math
 import os
 
 from tradewind.catalog.access import is_burstable, is_restricted
+from tradewind.catalog.attached import AddOn, Limit, with_attached
 from tradewind.catalog.corrections import correct_accelerator, correct_region, correct_zones
 from tradewind.catalog.errors import CatalogError
 from tradewind.catalog.offer import Offer
-from tradewind.catalog.provenance import Provenance, aws_provenance, provenance
+from tradewind.catalog.provenance import ATTACHED, Provenance, aws_provenance, provenance
 from tradewind.catalog.region import Region
 from tradewind.catalog.risk import interruptions_per_hour
 
@@ -48,7 +49,26 @@ def read_offers(directory: str) -> list[Offer]:
                 raise CatalogError(
                     f"{name}:{line}: the row cannot be read ({error!r}); mend the facts and build again"
                 ) from error
-    return offers
+    return [*offers, *_attached(directory, offers)]
+
+
+def _attached(directory: str, offers: list[Offer]) -> list[Offer]:
+    add_ons = [
+        AddOn(
+            row["zone"],
+            row["accelerator"],
+            float(row["accelerator_count"]),
+            float(row["accelerator_memory_gib"]),
+            float(row["price_ondemand_usd_h"]),
+            _number(row["price_spot_usd_h"]),
+        )
+        for row in read_rows(directory, "gcp_gpu_addons.csv")
+    ]
+    limits = {
+        (row["accelerator"], float(row["count"])): Limit(float(row["max_vcpus"]), float(row["max_memory_gib"]))
+        for row in read_rows(directory, "gcp_n1_gpu_limits.csv")
+    }
+    return with_attached(offers, add_ons, limits, ATTACHED)
 
 
 def _offer(row: dict[str, str], bases: dict[tuple[str, str], Provenance], risks: dict[tuple[str, str], float]) -> Offer:

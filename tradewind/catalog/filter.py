@@ -19,7 +19,7 @@ class OfferFilter(msgspec.Struct, frozen=True):
 
     `use_spot` chooses the market: False needs an on-demand price, True a spot price (USD/hour), None neither; `max_price_usd_h` and the
     order by price are in that market. A `zone` also matches a regional offer whose region has that zone. `accelerator` is a canonical
-    name (`Catalog.resolve_accelerators`); `accelerator_count` is exact; `no_accelerator` takes machines without one only. `min_...` and
+    name (`Catalog.resolve_accelerators`); with an `instance_type` beside it the machine may have it built in or attached ("n1-standard-8+T4:2"); `accelerator_count` is exact; `no_accelerator` takes machines without one only. `min_...` and
     `max_...` are inclusive, so equal ones ask for an exact figure; vCPUs and GiB for the whole machine. Restricted regions and burstable
     types are left out unless `restricted` / `burstable` is True.
     """

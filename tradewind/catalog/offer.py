@@ -12,6 +12,8 @@ Basis = Literal["exact", "list", "derived"]
 class Offer(msgspec.Struct, frozen=True):
     """One instance type in one zone (or region: `zone` "") of one cloud.
 
+    Google's N1 machines with attached accelerators are types of their own, "n1-standard-8+T4:2": before the plus the machine type.
+
     Prices are USD/hour for the whole machine, Linux, no commitment; None means unknown or not sold that way. `memory_gib` and
     `accelerator_memory_gib` (per device) are GiB; None means unknown. `spot_risk_per_h` is expected interruptions/hour, None when no source
     says. `basis` tells how the on-demand price was made, `spot_basis` how the spot price: `exact` was read from the cloud's own price feed for

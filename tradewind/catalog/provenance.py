@@ -38,6 +38,7 @@ _GCP_DERIVED_TYPES = (
     "a3-ultragpu-8g",
     "a4-highgpu-8g",
 )  # machine and accelerators priced apart and added
+ATTACHED = Provenance("derived", "derived", _GCP_ASSEMBLED, _GCP_ASSEMBLED)  # an N1 machine and its accelerators, added
 # Chips on one host: a larger slice's price is computed from the price per chip.
 _TPU_CHIPS_A_HOST = {"tpu-v2": 4, "tpu-v3": 4, "tpu-v4": 4, "tpu-v5p": 4, "tpu-v5e": 8, "tpu-v6e": 8}
 

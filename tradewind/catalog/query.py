@@ -91,8 +91,15 @@ def _add_type(wanted: OfferFilter, types: Condition) -> None:
     for part, limit in limits.items():
         if limit is not None:
             types.add(part, limit)
-    if wanted.instance_type is not None:
+    if wanted.instance_type is not None and wanted.accelerator is None:
         types.add("lower(instance_type) = ?", wanted.instance_type.lower())
+    elif (
+        wanted.instance_type is not None
+    ):  # a machine type and an accelerator together may mean the one with the other attached
+        typed = wanted.instance_type.lower()
+        types.add(
+            "(lower(instance_type) = ? OR substr(lower(instance_type), 1, ?) = ?)", typed, len(typed) + 1, f"{typed}+"
+        )
     if wanted.archs:
         types.add(f"arch IN ({', '.join('?' * len(wanted.archs))})", *wanted.archs)
     if wanted.accelerator is not None:
