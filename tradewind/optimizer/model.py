@@ -1,15 +1,21 @@
-"""The integer program of a problem: one 0/1 column for each request and place, one row for each thing that couples them.
+"""The integer program of a problem: a column for each request and place, a row for each thing that couples them.
 
     minimise    sum of total_usd(r, c) x[r, c]
     such that   sum over c of x[r, c] = 1                                  each request gets one candidate
                 sum of nodes(r) x[r, c] over matching (r, c) <= limit      each quota
                 sum of hourly_usd(r, c) x[r, c] <= max_hourly_usd          and likewise for the total
 
-Data on the edges of a DAG adds flows between the tasks' regions (`flows.py`). Costs are scaled so that the cheapest conceivable plan costs 1000 and caps so that they read "<= 1": HiGHS compares with absolute tolerances
-near 1e-9, so prices of a cent and of a thousand dollars are told apart equally well. Rows that can't bind are left out.
+Many requests that differ in name only make one class: its columns count how many of them go to a place, and its row adds up to their number.
+A thousand jobs of fifty shapes are then a program of fifty.
+
+Data on the edges of a DAG adds flows between the tasks' regions (`flows.py`). Costs are scaled so that the cheapest conceivable plan costs
+1000 and caps so that they read "<= 1": HiGHS compares with absolute tolerances near 1e-9, so prices of a cent and of a thousand dollars are
+told apart equally well. Rows that can't bind are left out.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import msgspec
 
@@ -17,7 +23,7 @@ from tradewind.optimizer.cost import hourly_nano, total_nano
 from tradewind.optimizer.flows import flow_columns
 from tradewind.optimizer.limits import quota_use
 from tradewind.optimizer.money import nano_usd
-from tradewind.optimizer.problem import Candidate, Problem
+from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.prune import Pool
 from tradewind.optimizer.solvers import IntegerProgram, Row
 
@@ -25,62 +31,93 @@ SCALED_FLOOR = 1000.0
 
 
 class Model(msgspec.Struct, frozen=True):
-    """The program with what its whole columns mean: `columns[j]` is (request index, candidate)."""
+    """The program with what its whole columns mean.
+
+    `columns[j]` is (class, candidate) and `members[class]` are the indices of the requests in it, in the problem's order.
+    """
 
     program: IntegerProgram
     columns: tuple[tuple[int, Candidate], ...]
+    members: tuple[tuple[int, ...], ...]
     scale: float  # scaled units per nano-dollar
 
+    def choice(self, chosen: tuple[int, ...]) -> tuple[Candidate, ...] | None:
+        """The candidate of each request; None when the columns do not give each request one."""
+        given: list[list[Candidate]] = [[] for _ in self.members]
+        for j in chosen:
+            group, candidate = self.columns[j]
+            given[group].append(candidate)
+        if any(len(some) != len(all_of) for some, all_of in zip(given, self.members, strict=True)):
+            return None
+        by_request = {
+            i: c for all_of, some in zip(self.members, given, strict=True) for i, c in zip(all_of, some, strict=True)
+        }
+        return tuple(by_request[i] for i in range(len(by_request)))
 
-def build_model(problem: Problem, pool: Pool) -> Model:
-    """The program over the candidates left in the pool; every request must have at least one."""
-    columns = tuple((i, c) for i, row in enumerate(pool.left) for c in row)
-    requests = problem.requests
-    costs = [total_nano(requests[i], c) for i, c in columns]
-    first = 0
+
+def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Model:
+    """The program over the candidates left in the pool; every request must have at least one. `by_class` counts equal requests together."""
+    members = _classes(problem, pool) if by_class else tuple((i,) for i in range(len(problem.requests)))
+    requests = [problem.requests[group[0]] for group in members]
+    columns = tuple((k, c) for k, group in enumerate(members) for c in pool.left[group[0]])
+    costs = [total_nano(requests[k], c) for k, c in columns]
     rows: list[Row] = []
-    floor = 0
-    for row in pool.left:
-        span = range(first, first + len(row))
-        rows.append(Row(tuple(span), (1.0,) * len(row), 1.0, 1.0))
-        floor += min(costs[j] for j in span)
-        first += len(row)
-    rows += _quota_rows(problem, columns)
+    floor = first = 0
+    for group in members:
+        span = range(first, first + len(pool.left[group[0]]))
+        rows.append(Row(tuple(span), (1.0,) * len(span), float(len(group)), float(len(group))))
+        floor += len(group) * min(costs[j] for j in span)
+        first = span.stop
+    sizes = [len(group) for group in members]
+    rows += _quota_rows(problem, requests, columns, sizes)
     flows = flow_columns(problem, columns)
     costs = [cost + more for cost, more in zip(costs, flows.surcharge, strict=True)] + [-saved for saved in flows.saved]
     rows += flows.rows
     limits = problem.limits
     if limits.max_hourly_usd is not None:
-        hourly = [hourly_nano(requests[i], c) for i, c in columns]
-        rows += _cap_rows(columns, hourly, nano_usd(limits.max_hourly_usd))
+        hourly = [hourly_nano(requests[k], c) for k, c in columns]
+        rows += _cap_rows(columns, sizes, hourly, nano_usd(limits.max_hourly_usd))
     if limits.max_total_usd is not None:
-        rows += _cap_rows(columns, costs, nano_usd(limits.max_total_usd))
+        rows += _cap_rows(columns, sizes, costs, nano_usd(limits.max_total_usd))
     scale = SCALED_FLOOR / max(floor, 1)
-    program = IntegerProgram(tuple(c * scale for c in costs), tuple(rows), len(flows.saved))
-    return Model(program, columns, scale)
+    upper = () if max(sizes) == 1 else tuple(float(sizes[k]) for k, _ in columns)
+    return Model(
+        IntegerProgram(tuple(c * scale for c in costs), tuple(rows), len(flows.saved), upper), columns, members, scale
+    )
 
 
-def _quota_rows(problem: Problem, columns: tuple[tuple[int, Candidate], ...]) -> list[Row]:
+def _classes(problem: Problem, pool: Pool) -> tuple[tuple[int, ...], ...]:
+    """Indices of the requests that are alike in all but the name; with data on edges every request is one of its own."""
+    if problem.edges:
+        return tuple((i,) for i in range(len(problem.requests)))
+    groups: dict[object, list[int]] = {}
+    for i, (request, row) in enumerate(zip(problem.requests, pool.left, strict=True)):
+        alike = (request.num_nodes, request.hours, request.recovery, request.deadline_h, row)
+        groups.setdefault(alike, []).append(i)
+    return tuple(tuple(group) for group in groups.values())
+
+
+def _quota_rows(
+    problem: Problem, requests: list[Request], columns: tuple[tuple[int, Candidate], ...], sizes: list[int]
+) -> Iterator[Row]:
     if not problem.limits.quotas:
-        return []
-    uses = [quota_use(problem.limits, problem.requests[i], c) for i, c in columns]
-    rows = []
-    for k, quota in enumerate(problem.limits.quotas):
-        counted = [j for j, use in enumerate(uses) if use[k]]
+        return
+    uses = [quota_use(problem.limits, requests[k], c) for k, c in columns]
+    for q, quota in enumerate(problem.limits.quotas):
+        counted = [j for j, use in enumerate(uses) if use[q]]
         most: dict[int, int] = {}
         for j in counted:
-            most[columns[j][0]] = max(most.get(columns[j][0], 0), uses[j][k])
+            k = columns[j][0]
+            most[k] = max(most.get(k, 0), uses[j][q] * sizes[k])
         if sum(most.values()) > quota.limit:
-            rows.append(Row(tuple(counted), tuple(float(uses[j][k]) for j in counted), upper=float(quota.limit)))
-    return rows
+            yield Row(tuple(counted), tuple(float(uses[j][q]) for j in counted), upper=float(quota.limit))
 
 
-def _cap_rows(columns: tuple[tuple[int, Candidate], ...], nano: list[int], cap: int) -> list[Row]:
+def _cap_rows(columns: tuple[tuple[int, Candidate], ...], sizes: list[int], nano: list[int], cap: int) -> Iterator[Row]:
     """The cap as a row, unless the dearest choice keeps it; flows beyond the whole columns only lower the cost."""
     dearest: dict[int, int] = {}
-    for (i, _), each in zip(columns, nano, strict=False):
-        dearest[i] = max(dearest.get(i, 0), each)
-    if sum(dearest.values()) <= cap:
-        return []
-    unit = max(cap, 1)
-    return [Row(tuple(range(len(nano))), tuple(each / unit for each in nano), upper=cap / unit)]
+    for (k, _), each in zip(columns, nano, strict=False):
+        dearest[k] = max(dearest.get(k, 0), each * sizes[k])
+    if sum(dearest.values()) > cap:
+        unit = max(cap, 1)
+        yield Row(tuple(range(len(nano))), tuple(each / unit for each in nano), upper=cap / unit)

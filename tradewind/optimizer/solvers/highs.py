@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar, Literal
 
 from tradewind.optimizer.errors import SolverFailed
-from tradewind.optimizer.solvers.program import IntegerProgram, Solution
+from tradewind.optimizer.solvers.program import IntegerProgram, Solution, columns_at
 
 # One thread and a fixed seed: the same program gives the same answer. Gaps 0: stop at proven optimality only. The feasibility tolerances are
 # the tightest that HiGHS takes without losing its footing on rows scaled to 1; what still slips through is caught by exact arithmetic.
@@ -20,7 +20,7 @@ OPTIONS: dict[str, bool | int | float] = {
     "primal_feasibility_tolerance": 1e-9,
     "dual_feasibility_tolerance": 1e-9,
 }
-# A column of the relaxation this close to 0 or 1 is whole.
+# A column of the relaxation this close to a whole number is whole.
 WHOLE = 1e-7
 
 
@@ -62,29 +62,29 @@ class HighsArrays:
             0.0,
             list(program.costs),
             [0.0] * columns,
-            [1.0] * columns,
+            program.bounds,
             [row.lower for row in rows],
             [row.upper for row in rows],
             start,
             index,
             coefficients,
-            [1] * program.binaries + [0] * program.continuous,
+            [1] * program.whole + [0] * program.continuous,
         )
         # These programs' relaxations are nearly always whole by themselves, and cost a tenth of a search: then they are the proof.
         model.setOptionValue("solve_relaxation", True)
         model.run()
         if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
-            values = model.getSolution().col_value[: program.binaries]
-            if all(x < WHOLE or x > 1 - WHOLE for x in values):
-                chosen = tuple(j for j, x in enumerate(values) if x > 0.5)
+            values = model.getSolution().col_value[: program.whole]
+            if all(abs(x - round(x)) < WHOLE for x in values):
+                chosen = columns_at(values)
                 bound, reduced = float(model.getInfo().objective_function_value), tuple(model.getSolution().col_dual)
                 return Solution("optimal", chosen, bound, self.name, reduced)
         model.setOptionValue("solve_relaxation", False)
         model.run()
-        return _read(highspy, model, self.name, program.binaries)
+        return _read(highspy, model, self.name, program.whole)
 
 
-def _read(highspy: Any, model: Any, name: str, binaries: int) -> Solution:
+def _read(highspy: Any, model: Any, name: str, whole: int) -> Solution:
     """What HiGHS found, as a Solution; raises SolverFailed for a status that is no answer."""
     status = model.getModelStatus()
     known = highspy.HighsModelStatus
@@ -102,9 +102,5 @@ def _read(highspy: Any, model: Any, name: str, binaries: int) -> Solution:
         )
     else:
         raise SolverFailed(name, f"it stopped with status {model.modelStatusToString(status)}")
-    chosen = (
-        ()
-        if outcome == "unknown"
-        else tuple(j for j, x in enumerate(model.getSolution().col_value[:binaries]) if x > 0.5)
-    )
+    chosen = () if outcome == "unknown" else columns_at(model.getSolution().col_value[:whole])
     return Solution(outcome, chosen, float(info.mip_dual_bound), name)

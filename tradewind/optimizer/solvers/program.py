@@ -1,4 +1,4 @@
-"""A mixed 0/1 program as plain values, and what a solver answers."""
+"""A mixed integer program as plain values, and what a solver answers."""
 
 from __future__ import annotations
 
@@ -19,24 +19,33 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class IntegerProgram(msgspec.Struct, frozen=True):
-    """Minimise sum(costs[j] * x[j]) under the rows; the first columns are 0 or 1, the last `continuous` ones lie anywhere between."""
+    """Minimise sum(costs[j] * x[j]) under the rows; the first columns are whole, the last `continuous` ones need not be.
+
+    Columns lie between 0 and 1, or 0 and `upper[j]` where that is given.
+    """
 
     costs: tuple[float, ...]
     rows: tuple[Row, ...]
     continuous: int = 0
+    upper: tuple[float, ...] = ()
 
     @property
-    def binaries(self) -> int:
+    def bounds(self) -> list[float]:
+        """The upper bound of every column."""
+        return list(self.upper) or [1.0] * len(self.costs)
+
+    @property
+    def whole(self) -> int:
         """How many columns must be whole."""
         return len(self.costs) - self.continuous
 
     def with_row(self, row: Row) -> IntegerProgram:
         """The same program with one row more."""
-        return IntegerProgram(self.costs, (*self.rows, row), self.continuous)
+        return IntegerProgram(self.costs, (*self.rows, row), self.continuous, self.upper)
 
     def with_costs(self, costs: tuple[float, ...]) -> IntegerProgram:
         """The same rows under another objective; columns beyond the given costs cost nothing."""
-        return IntegerProgram(costs + (0.0,) * (len(self.costs) - len(costs)), self.rows, self.continuous)
+        return IntegerProgram(costs + (0.0,) * (len(self.costs) - len(costs)), self.rows, self.continuous, self.upper)
 
     def only(self, kept: Sequence[int]) -> IntegerProgram:
         """The program with every column but the kept ones at 0, and renumbered in the order given (whole columns first, as here)."""
@@ -46,12 +55,13 @@ class IntegerProgram(msgspec.Struct, frozen=True):
             terms = [(number[j], v) for j, v in zip(row.columns, row.values, strict=True) if j in number]
             if terms or row.lower > 0 or row.upper < 0:
                 rows.append(Row(tuple(j for j, _ in terms), tuple(v for _, v in terms), row.lower, row.upper))
-        continuous = sum(j >= self.binaries for j in kept)
-        return IntegerProgram(tuple(self.costs[j] for j in kept), tuple(rows), continuous)
+        continuous = sum(j >= self.whole for j in kept)
+        upper = tuple(self.upper[j] for j in kept) if self.upper else ()
+        return IntegerProgram(tuple(self.costs[j] for j in kept), tuple(rows), continuous, upper)
 
 
 class Solution(msgspec.Struct, frozen=True):
-    """A solver's answer. `chosen` are the whole columns at 1; `bound` is what no solution goes below, in the program's units.
+    """A solver's answer. `chosen` are the whole columns at 1 (one at 3 stands there three times); `bound` is what no solution goes below, in the program's units.
 
     "optimal": proven within the bound; "feasible": the time ran out with a solution in hand; "infeasible": proven that none exists;
     "unknown": the time ran out with none. `reduced` are the columns' reduced costs where the relaxation itself was whole (else empty): any
@@ -63,6 +73,11 @@ class Solution(msgspec.Struct, frozen=True):
     bound: float
     solver: str
     reduced: tuple[float, ...] = ()
+
+
+def columns_at(values: Sequence[float]) -> tuple[int, ...]:
+    """The columns that are not at 0, each as often as its value says."""
+    return tuple(j for j, x in enumerate(values) for _ in range(round(x)))
 
 
 class Solver(Protocol):

@@ -7,7 +7,7 @@ import os
 from typing import Any, Literal
 
 from tradewind.optimizer.errors import SolverFailed
-from tradewind.optimizer.solvers.program import IntegerProgram, Solution
+from tradewind.optimizer.solvers.program import IntegerProgram, Solution, columns_at
 
 
 class PulpSolver:
@@ -58,7 +58,7 @@ class PulpSolver:
                 raise SolverFailed(self.name, "it stopped with an undefined status")
             return Solution("unknown", (), -math.inf, self.name)
         proven = model.sol_status == pulp.LpSolutionOptimal
-        chosen = tuple(j for j, x in enumerate(variables[: program.binaries]) if (x.value() or 0.0) > 0.5)
+        chosen = columns_at([x.value() or 0.0 for x in variables[: program.whole]])
         # PuLP hands on no dual bound: with a proof the objective is the bound, without one nothing is claimed.
         bound = float(pulp.value(model.objective) or 0.0) if proven else -math.inf
         return Solution("optimal" if proven else "feasible", chosen, bound, self.name)
@@ -69,8 +69,8 @@ def _pulp_model(pulp: Any, program: IntegerProgram) -> tuple[Any, list[Any]]:
     # PuLP 3.3 moved the making of variables from the class to the model; 2.8 to 3.2 know the class only.
     make = getattr(model, "add_variable", pulp.LpVariable)
     variables = [
-        make(f"x{j}", 0, 1, pulp.LpBinary if j < program.binaries else pulp.LpContinuous)
-        for j in range(len(program.costs))
+        make(f"x{j}", 0, most, pulp.LpInteger if j < program.whole else pulp.LpContinuous)
+        for j, most in enumerate(program.bounds)
     ]
     model += pulp.LpAffineExpression(list(zip(variables, program.costs, strict=True)))
     for row in program.rows:

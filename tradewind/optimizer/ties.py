@@ -1,0 +1,94 @@
+"""Among the plans of the same cost: the one of least risk, then with the earliest candidate of each request in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tradewind.optimizer.cost import risk_micro_per_h
+from tradewind.optimizer.exact import cost_of, solve_exact
+from tradewind.optimizer.model import Model
+from tradewind.optimizer.problem import Problem
+from tradewind.optimizer.solvers import IntegerProgram, Row, Solution, Solver
+
+# Up to so many requests ties are settled request by request, which makes the plan unique; beyond, by the sum of ranks in one solve.
+SETTLED_ONE_BY_ONE = 12
+# A reduced cost below this may be the rounding of 0 (costs are scaled to a sum near 1000).
+NO_DEARER = 1e-6
+
+
+def contenders(model: Model, solution: Solution) -> tuple[Model, tuple[int, ...]]:
+    """The model without the columns that no plan of the same cost can use, and the chosen columns in it.
+
+    By duality a plan with a column of positive reduced cost is dearer by at least that; mostly the chosen plan alone is left.
+    """
+    if not solution.reduced:
+        return model, solution.chosen
+    chosen = set(solution.chosen)
+    kept = [j for j, dearer in enumerate(solution.reduced) if dearer <= NO_DEARER or j in chosen]
+    program = model.program.only(kept)
+    whole = kept[: program.whole]
+    number = {j: k for k, j in enumerate(whole)}
+    columns = tuple(model.columns[j] for j in whole)
+    return Model(program, columns, model.members, model.scale), tuple(number[j] for j in solution.chosen)
+
+
+def settle_ties(problem: Problem, model: Model, chosen: tuple[int, ...], solvers: Sequence[Solver]) -> tuple[int, ...]:
+    """The best of the model's plans that cost what the chosen one costs.
+
+    Columns stand in the content order, so when no data moves and every request has its first column there is nothing to settle. A large DAG
+    is left as the solver, which is deterministic, found it: another solve would cost as much as the first.
+    """
+    ranks = _ranks(model)
+    many = len(problem.requests) > SETTLED_ONE_BY_ONE
+    if len(model.columns) == len(set(chosen)) or (problem.edges and many):
+        return chosen
+    if not problem.edges and not any(ranks[j] for j in chosen):
+        return chosen
+    settle = _Settling(problem, model, solvers)
+    nodes = [problem.requests[group[0]].num_nodes for group in model.members]
+    risks = tuple(float(risk_micro_per_h(c) * nodes[k]) for k, c in model.columns)
+    program = model.program.with_row(_at_most(model.program.costs, cost_of(problem, model, chosen) * model.scale))
+    best = settle.better(chosen, program, risks)
+    program = program.with_row(_at_most(risks, sum(risks[j] for j in best)))
+    if many:
+        return settle.better(best, program, ranks)
+    for k in range(len(model.members)):
+        mine = tuple(rank if group == k else 0.0 for rank, (group, _) in zip(ranks, model.columns, strict=True))
+        best = settle.better(best, program, mine)
+        program = program.with_row(Row((best[k],), (1.0,), 1.0, 1.0))
+    return best
+
+
+class _Settling:
+    def __init__(self, problem: Problem, model: Model, solvers: Sequence[Solver]) -> None:
+        self.problem = problem
+        self.model = model
+        self.solvers = solvers
+
+    def better(self, best: tuple[int, ...], program: IntegerProgram, weights: tuple[float, ...]) -> tuple[int, ...]:
+        """What is lighter under the weights and exactly as cheap, if the solver finds it; else what we had."""
+        weight = sum(weights[j] for j in best)
+        if not weight:
+            return best
+        limit_s = self.problem.time_limit_s / 4
+        solution = solve_exact(self.problem, self.model, program.with_costs(weights), self.solvers, limit_s)
+        if solution is None or not solution.chosen or sum(weights[j] for j in solution.chosen) >= weight:
+            return best
+        cheap = cost_of(self.problem, self.model, best)
+        return solution.chosen if cost_of(self.problem, self.model, solution.chosen) <= cheap else best
+
+
+def _ranks(model: Model) -> tuple[float, ...]:
+    ranks: list[float] = []
+    seen: dict[int, int] = {}
+    for group, _ in model.columns:
+        ranks.append(float(seen.get(group, 0)))
+        seen[group] = seen.get(group, 0) + 1
+    return tuple(ranks)
+
+
+def _at_most(weights: tuple[float, ...], total: float) -> Row:
+    """The row "the columns weigh no more than this", scaled to 1, with room for the rounding of the sum only."""
+    unit = total if total > 0 else 1.0
+    counted = tuple(j for j, w in enumerate(weights) if w)
+    return Row(counted, tuple(weights[j] / unit for j in counted), upper=(total / unit) * (1 + 1e-12))
