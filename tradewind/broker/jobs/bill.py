@@ -96,7 +96,7 @@ def _comparisons(plan: Plan, hours: Fraction) -> tuple[Comparison, ...]:
         if price is not None:
             found.append(Comparison(how=how, place=place, node_usd_h=price, usd=float(Fraction(repr(price)) * hours)))
     best: dict[str, Comparison] = {}
-    for candidate in plan.candidates:
+    for candidate in (*plan.candidates, *plan.references):
         offer = candidate.offer
         price = offer.price_spot_usd_h if candidate.use_spot else offer.price_ondemand_usd_h
         if price is None or (offer.cloud in best and best[offer.cloud].node_usd_h <= price):

@@ -7,7 +7,7 @@ it does may be done again: it is what a restarted daemon does too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from tradewind.agent import protocol
@@ -30,6 +30,17 @@ from tradewind.broker.store.records import ClusterRow, InstanceRow
 
 END_TIMEOUT_S = 15.0
 _TROUBLE = (AgentError, ProviderError, boot.BootstrapError, TimeoutError, OSError)
+
+
+async def together(works: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """All of them are done, or one has failed and none goes on."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class ClusterDriver:
@@ -134,24 +145,16 @@ class ClusterDriver:
             node = await self._connected(row, start=True)
             if cluster.incarnation > 1:
                 await self._jobs.sweep(node)
+            works = [boot.prepare_node(node, cluster, instances, self.services)]
             if row.rank == 0:
-                first = asyncio.ensure_future(self._head(node, incarnation, head))
-                try:
-                    await boot.prepare_node(node, cluster, instances, self.services)
-                finally:
-                    await first
-            else:
-                await boot.prepare_node(node, cluster, instances, self.services)
+                works.append(self._head(node, incarnation, head))
+            await together(works)
             await boot.start_node(node, incarnation, await asyncio.shield(head))
             await self.services.boundary("bootstrap:nodes")
 
-        tasks = [asyncio.ensure_future(one(row)) for row in instances]
         try:
-            await asyncio.gather(*tasks)
+            await together([one(row) for row in instances])
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             if head.done() and not head.cancelled():
                 head.exception()  # every waiter has been told, or none was left to tell
             head.cancel()

@@ -104,7 +104,8 @@ async def end_strays(services: Services, tags: dict[str, str], known: Iterable[s
     for provider in services.providers.values():
         for instance in await provider.describe(tags):
             if instance.instance_id not in kept:
-                log.warning("ending %s, which no record owns", instance.instance_id)
+                if instance.state != "TERMINATED":  # an ended one may still have to be cleared away
+                    log.warning("ending %s, which no record owns", instance.instance_id)
                 await provider.terminate(instance.provider_id)
                 ended.append(instance.instance_id)
     return ended

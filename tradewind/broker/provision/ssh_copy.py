@@ -8,13 +8,12 @@ beside the agent's state knows the difference. Sockets, pipes and devices are sk
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import posixpath
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import IO, Literal
 
 import msgspec
 
@@ -122,7 +121,7 @@ def parse_listing(output: bytes) -> dict[str, Entry]:
     return found
 
 
-def pack(root: str, names: tuple[str, ...], out: io.BufferedIOBase | io.RawIOBase) -> None:
+def pack(root: str, names: tuple[str, ...], out: IO[bytes]) -> None:
     """Write a tar stream of these entries of the local directory. A file that vanished meanwhile is left out. Raises OSError."""
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 18) as archive:
         for name in names:

@@ -17,6 +17,7 @@ class _ChannelTransport(asyncio.Transport):
     def __init__(self, channel: asyncssh.SSHUNIXChannel[bytes]) -> None:
         super().__init__()
         self._channel = channel
+        self._reading = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._channel.is_closing():
@@ -38,10 +39,17 @@ class _ChannelTransport(asyncio.Transport):
         return self._channel.is_closing()
 
     def pause_reading(self) -> None:
+        self._reading = False
         self._channel.pause_reading()
 
     def resume_reading(self) -> None:
-        self._channel.resume_reading()
+        # Not at once: the channel would deliver what it holds from within this call, and StreamReader resumes before it waits for data.
+        self._reading = True
+        asyncio.get_running_loop().call_soon(self._resume)
+
+    def _resume(self) -> None:
+        if self._reading and not self._channel.is_closing():
+            self._channel.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._channel.get_extra_info(name, default)

@@ -84,7 +84,8 @@ class Store:
         try:
             with self._writer.begin() as connection:
                 schema.metadata.create_all(connection)
-                values = dict(connection.execute(select(schema.meta.c.key, schema.meta.c.value)).tuples().all())
+                found = connection.execute(select(schema.meta.c.key, schema.meta.c.value))
+                values = {str(row.key): int(row.value) for row in found}
                 version = values.get("schema", schema.SCHEMA_VERSION)
                 if version != schema.SCHEMA_VERSION:
                     raise DataDirectoryError(
@@ -92,7 +93,7 @@ class Store:
                         f"was written by another version of tradewind (schema {version}, this one reads {schema.SCHEMA_VERSION}); "
                         "upgrade tradewind or set TRADEWIND_DATA_DIR to a new place",
                     )
-                token = int(values.get("fence", 0)) + 1
+                token = values.get("fence", 0) + 1
                 self.owner = f"{values.get('owner') or secrets.randbits(62):016x}"
                 for key, value in (("schema", schema.SCHEMA_VERSION), ("fence", token), ("owner", int(self.owner, 16))):
                     connection.execute(

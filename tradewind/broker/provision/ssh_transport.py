@@ -1,0 +1,262 @@
+"""A connection to an instance over SSH, with its host key pinned and its loss noticed within seconds.
+
+Commands and their environment travel over the session's standard input, so that neither argv nor `ps` on the instance shows a value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import posixpath
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tradewind.broker.provider import Instance, ProviderError, RunResult
+from tradewind.broker.provision.ssh_keys import KeyRing
+from tradewind.broker.provision.ssh_put import SshCopy
+from tradewind.broker.provision.ssh_stream import open_unix
+
+if TYPE_CHECKING:
+    import asyncssh
+
+# An instance that loses power says nothing: after this many unanswered keep-alives (interval in seconds) its connection counts as lost.
+KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 1.5, 2
+ATTEMPT_TIMEOUT_S = 10.0  # for one TCP connect and login
+RETRY_S = 0.5
+BOOT_DEADLINE_S = 300.0  # clouds take 20 to 120 s from "running" to a listening sshd
+ENVIRONMENT = ".tradewind/env"  # in the home: where bootstrap makes the environment that the agent runs in
+_NO_ENVIRONMENT: Mapping[str, str] = {}
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where and as whom to log in, and the host keys (known_hosts' key part: "ssh-ed25519 AAAA...") that alone are accepted there."""
+
+    host: str
+    user: str
+    host_keys: tuple[str, ...]
+    port: int = 22
+    cloud: str = "ssh"  # whose name refusals carry
+
+
+class SshConnector:
+    """Connects to the instances of one data directory: logs in with its key, and pins the host key that it gave each of them."""
+
+    def __init__(
+        self, keys: KeyRing, *, cloud: str, user: str = "tradewind", port: int = 22, deadline_s: float = BOOT_DEADLINE_S
+    ) -> None:
+        self._keys, self._cloud, self._user, self._port, self._deadline_s = keys, cloud, user, port, deadline_s
+
+    async def __call__(self, instance: Instance, host_keys: Sequence[str] = ()) -> SshTransport:
+        """A transport to a running instance; `host_keys` are pinned in place of ours where the image took none. Raises ProviderError."""
+        pinned = tuple(host_keys) or (self._keys.host(instance.instance_id).public,)
+        host = instance.public_address or instance.address
+        endpoint = Endpoint(host=host, user=self._user, host_keys=pinned, port=self._port, cloud=self._cloud)
+        return await connect(endpoint, self._keys.login().private, deadline_s=self._deadline_s)
+
+
+async def connect(endpoint: Endpoint, private_key: str | None, *, deadline_s: float = BOOT_DEADLINE_S) -> SshTransport:
+    """A transport, once the host's sshd lets us in; without `private_key` the person's own agent and keys are used.
+
+    Raises:
+        ProviderError: "SshUnreachable" when nobody answered until the deadline, "SshRefused" when the login was not accepted until then,
+            "HostKeyChanged" at once when another host key was shown.
+    """
+    import asyncssh
+
+    deadline = time.monotonic() + deadline_s
+    where = f"{endpoint.user}@{endpoint.host}:{endpoint.port}"
+    while True:
+        try:
+            async with asyncio.timeout(max(1.0, min(ATTEMPT_TIMEOUT_S, deadline - time.monotonic()))):
+                connection = await _log_in(endpoint, private_key)
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise _refusal(
+                endpoint,
+                "HostKeyChanged",
+                f"{where} showed a host key that is not the one this machine was given; somebody may be in between, and nothing was sent. "
+                "If the machine was reinstalled, remove the old key and connect again",
+            ) from error
+        except asyncssh.PermissionDenied as error:
+            code, why, cause = (
+                "SshRefused",
+                f"{where} did not accept our key",
+                error,
+            )  # cloud-init may not have written it yet
+        except TimeoutError as error:
+            code, why, cause = "SshUnreachable", f"{where} does not answer", error  # type: ignore[assignment]
+        except (OSError, asyncssh.Error) as error:
+            code, why, cause = "SshUnreachable", f"{where} cannot be reached: {one_line(error)}", error  # type: ignore[assignment]
+        else:
+            return await _settled(endpoint, connection)
+        if time.monotonic() + RETRY_S > deadline:
+            raise _refusal(endpoint, code, f"{why} (tried for {deadline_s:.0f} s)") from cause
+        await asyncio.sleep(RETRY_S)
+
+
+async def _log_in(endpoint: Endpoint, private_key: str | None) -> asyncssh.SSHClientConnection:
+    import asyncssh
+
+    trusted = [asyncssh.import_public_key(line) for line in endpoint.host_keys]
+    own_key = (
+        {} if private_key is None else {"client_keys": [asyncssh.import_private_key(private_key)], "agent_path": None}
+    )
+    return await asyncssh.connect(
+        endpoint.host,
+        endpoint.port,
+        username=endpoint.user,
+        known_hosts=(trusted, [], []),
+        server_host_key_algs=sorted({key.algorithm.decode() for key in trusted}),
+        config=[],
+        keepalive_interval=KEEPALIVE_INTERVAL_S,
+        keepalive_count_max=KEEPALIVE_COUNT,
+        **own_key,
+    )
+
+
+async def _settled(endpoint: Endpoint, connection: asyncssh.SSHClientConnection) -> SshTransport:
+    transport = SshTransport(endpoint, connection)
+    try:
+        await transport.refresh()
+    except BaseException:
+        await transport.close()
+        raise
+    return transport
+
+
+class SshTransport:
+    """Implements `Transport`. Made by `connect`."""
+
+    def __init__(self, endpoint: Endpoint, connection: asyncssh.SSHClientConnection) -> None:
+        self.endpoint = endpoint
+        self._connection = connection
+        self._home = self._python = ""
+
+    @property
+    def home(self) -> str:
+        """The login user's home directory."""
+        return self._home
+
+    @property
+    def python(self) -> str:
+        """The interpreter of the environment that bootstrap made; "" until then."""
+        return self._python
+
+    async def refresh(self) -> None:
+        """`home` and `python` are as the instance has them now. Raises ProviderError."""
+        script = f'printf %s "$HOME"; echo; test -e "$HOME/{ENVIRONMENT}/complete" && printf %s "$HOME/{ENVIRONMENT}/bin/python" || true'
+        done = await self.script(script, timeout_s=30)
+        home, _, python = done.stdout.decode().partition("\n")
+        if done.exit_code != 0 or not home.startswith("/"):
+            raise self.error(
+                "SshRefused",
+                f"no shell answers on {self.endpoint.host}: {one_line(done.stderr.decode(errors='replace'))}",
+            )
+        self._home, self._python = home, python.strip()
+
+    async def run(
+        self, argv: Sequence[str], *, env: Mapping[str, str] = _NO_ENVIRONMENT, timeout_s: float = 60
+    ) -> RunResult:
+        """Run a command in the home to its end. Raises ProviderError ("SshTimeout", "SshLost")."""
+        return await self.script(
+            f'cd "$HOME"\n{_exports(env)}exec {shlex.join(argv)} </dev/null', timeout_s=timeout_s, what=argv[0]
+        )
+
+    async def script(self, script: str, *, timeout_s: float = 60, what: str = "a script") -> RunResult:
+        """Run a shell script, sent over standard input, to its end. Raises ProviderError."""
+        # The shell reads all of it before it runs a line: a braced group is one command, and what it runs cannot eat the rest.
+        return await self.feed("exec sh", f"{{\n{script}\nexit\n}}\n".encode(), timeout_s=timeout_s, what=what)
+
+    async def start(self, argv: Sequence[str], *, env: Mapping[str, str] = _NO_ENVIRONMENT, log: str) -> None:
+        """The command runs on, in a session of its own, whatever becomes of this connection; its output is appended to `log`.
+
+        Raises ProviderError.
+        """
+        path = posixpath.join(self._home, log)
+        made = f"mkdir -p -m 0700 {shlex.quote(posixpath.dirname(path))} && "
+        launched = f"{{ setsid {shlex.join(argv)} </dev/null >>{shlex.quote(path)} 2>&1 & }}"
+        done = await self.script(f'cd "$HOME"\n{_exports(env)}{made}{launched}', what=argv[0])
+        if done.exit_code != 0:
+            raise self.error("SshStart", f"{argv[0]} was not started: {one_line(done.stderr.decode(errors='replace'))}")
+
+    async def put(self, source: str, target: str) -> None:
+        """What `source` holds stands at `target`; only what differs was sent. Raises ProviderError."""
+        await SshCopy(self).put(source, target)
+
+    async def feed(self, command: str, data: bytes | int, *, timeout_s: float, what: str) -> RunResult:
+        """Run a remote command, fed `data` (bytes, or a descriptor to read to its end). Raises ProviderError."""
+        import asyncssh
+
+        try:
+            async with asyncio.timeout(timeout_s):
+                if isinstance(data, bytes):
+                    done = await self._connection.run(command, input=data, encoding=None, check=False)
+                else:
+                    done = await self._pipe(command, data)
+        except TimeoutError as error:
+            raise self.error("SshTimeout", f"{what} took more than {timeout_s:g} s on {self.endpoint.host}") from error
+        except (OSError, asyncssh.Error) as error:
+            raise self.error(
+                "SshLost", f"the connection to {self.endpoint.host} was lost during {what}: {one_line(error)}"
+            ) from error
+        code = done.exit_status
+        if code is None or code == -1:
+            if done.exit_signal is None:
+                raise self.error("SshLost", f"the connection to {self.endpoint.host} was lost during {what}")
+            code = -_signal_number(done.exit_signal[0])
+        return RunResult(exit_code=code, stdout=_as_bytes(done.stdout), stderr=_as_bytes(done.stderr))
+
+    async def _pipe(self, command: str, descriptor: int) -> asyncssh.SSHCompletedProcess:
+        async with self._connection.create_process(command, encoding=None) as process:
+            loop = asyncio.get_running_loop()
+            try:
+                while chunk := await loop.run_in_executor(None, os.read, descriptor, 1 << 18):
+                    process.stdin.write(chunk)
+                    await process.stdin.drain()
+                process.stdin.write_eof()
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the command ended before it had read all: its exit status tells
+            return await process.wait(check=False)
+
+    async def open(self, socket_path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to a unix socket on the instance. Raises OSError while nobody listens there, or when the connection is lost."""
+        return await open_unix(self._connection, socket_path)
+
+    async def wait_lost(self) -> None:
+        """Return once the connection has ended, by whichever side or by silence."""
+        await self._connection.wait_closed()
+
+    async def close(self) -> None:
+        """The connection is gone; what was started detached runs on."""
+        self._connection.abort()
+        await self._connection.wait_closed()
+
+    def error(self, code: str, message: str) -> ProviderError:
+        """A refusal in the name of the instance's cloud."""
+        return _refusal(self.endpoint, code, message)
+
+
+def _refusal(endpoint: Endpoint, code: str, message: str) -> ProviderError:
+    return ProviderError(endpoint.cloud, code, message)
+
+
+def _exports(env: Mapping[str, str]) -> str:
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in env.items())
+
+
+def _signal_number(name: str) -> int:
+    import signal
+
+    return getattr(signal, f"SIG{name}", signal.SIGKILL).value
+
+
+def _as_bytes(output: bytes | str | None) -> bytes:
+    return output.encode() if isinstance(output, str) else output or b""
+
+
+def one_line(what: object) -> str:
+    """An outside message on one line, at most 400 characters."""
+    return " ".join(str(what).split())[:400]
