@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tradewind.optimizer.cost import hourly_nano, plan_nano, wall_h
 from tradewind.optimizer.money import nano_usd
-from tradewind.optimizer.problem import Candidate, Limits, Problem, Request
+from tradewind.optimizer.problem import Candidate, Limits, Problem, Quota, Request
 
 
 def quota_use(limits: Limits, request: Request, candidate: Candidate) -> tuple[int, ...]:
     """Nodes counted against each quota, in the order of `limits.quotas`."""
-    return tuple(
-        request.num_nodes if quota.place.matches(candidate.offer, use_spot=candidate.use_spot) else 0
-        for quota in limits.quotas
-    )
+    if not limits.quotas:
+        return ()
+    offer = candidate.offer
+    under = _under(limits.quotas, offer.cloud, offer.region, offer.zone, offer.instance_type, candidate.use_spot)
+    return tuple(request.num_nodes if counts else 0 for counts in under)
+
+
+@lru_cache(maxsize=65536)
+def _under(
+    quotas: tuple[Quota, ...], cloud: str, region: str, zone: str, instance_type: str, use_spot: bool
+) -> tuple[bool, ...]:
+    """Which quotas count a purchase; remembered, because thousands of jobs ask it of the same few places."""
+    return tuple(q.place.covers(cloud, region, zone, instance_type, use_spot=use_spot) for q in quotas)
 
 
 def is_blocked(limits: Limits, candidate: Candidate) -> bool:

@@ -31,12 +31,16 @@ class Place(msgspec.Struct, frozen=True, order=True):
 
     def matches(self, offer: Offer, *, use_spot: bool) -> bool:
         """Whether buying `offer` in the market `use_spot` falls under this pattern."""
+        return self.covers(offer.cloud, offer.region, offer.zone, offer.instance_type, use_spot=use_spot)
+
+    def covers(self, cloud: str, region: str, zone: str, instance_type: str, *, use_spot: bool) -> bool:
+        """Whether a purchase of these names falls under this pattern."""
         return (
             (self.use_spot is None or self.use_spot == use_spot)
-            and _fits(self.cloud, offer.cloud)
-            and _fits(self.region, offer.region)
-            and _fits(self.zone, offer.zone)
-            and _fits(self.instance_type, offer.instance_type)
+            and _fits(self.cloud, cloud)
+            and _fits(self.region, region)
+            and _fits(self.zone, zone)
+            and _fits(self.instance_type, instance_type)
         )
 
     def __str__(self) -> str:

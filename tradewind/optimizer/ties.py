@@ -19,12 +19,14 @@ NO_DEARER = 1e-6
 def contenders(model: Model, solution: Solution) -> tuple[Model, tuple[int, ...]]:
     """The model without the columns that no plan of the same cost can use, and the chosen columns in it.
 
-    By duality a plan with a column of positive reduced cost is dearer by at least that; mostly the chosen plan alone is left.
+    By duality a plan with column j costs at least the relaxation plus the reduced cost of j; mostly the chosen plan alone is left.
     """
     if not solution.reduced:
         return model, solution.chosen
     chosen = set(solution.chosen)
-    kept = [j for j, dearer in enumerate(solution.reduced) if dearer <= NO_DEARER or j in chosen]
+    room = sum(model.program.costs[j] for j in solution.chosen) if not model.program.continuous else solution.bound
+    room += NO_DEARER - solution.relaxed
+    kept = [j for j, dearer in enumerate(solution.reduced) if dearer <= room or j in chosen]
     program = model.program.only(kept)
     whole = kept[: program.whole]
     number = {j: k for k, j in enumerate(whole)}

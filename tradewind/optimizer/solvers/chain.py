@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from tradewind.optimizer.errors import SolverFailed
 from tradewind.optimizer.solvers.highs import HighsArrays
 from tradewind.optimizer.solvers.program import IntegerProgram, Solution, Solver
@@ -24,5 +26,5 @@ def solve_with_fallback(program: IntegerProgram, solvers: Sequence[Solver], time
         if not failed:
             return solution
         name = f"{solution.solver} (after {', '.join(err.solver for err in failed)} failed)"
-        return Solution(solution.status, solution.chosen, solution.bound, name, solution.reduced)
+        return msgspec.structs.replace(solution, solver=name)
     raise failed[-1] if failed else SolverFailed("none", "no solver was given")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal
 
+import msgspec
+
 from tradewind.optimizer.errors import SolverFailed
 from tradewind.optimizer.solvers.program import IntegerProgram, Solution, columns_at
 
@@ -73,15 +75,17 @@ class HighsArrays:
         # These programs' relaxations are nearly always whole by themselves, and cost a tenth of a search: then they are the proof.
         model.setOptionValue("solve_relaxation", True)
         model.run()
+        relaxed, reduced = -math.inf, ()
         if model.getModelStatus() == highspy.HighsModelStatus.kOptimal:
-            values = model.getSolution().col_value[: program.whole]
+            solution = model.getSolution()
+            relaxed, reduced = float(model.getInfo().objective_function_value), tuple(solution.col_dual)
+            values = solution.col_value[: program.whole]
             if all(abs(x - round(x)) < WHOLE for x in values):
-                chosen = columns_at(values)
-                bound, reduced = float(model.getInfo().objective_function_value), tuple(model.getSolution().col_dual)
-                return Solution("optimal", chosen, bound, self.name, reduced)
+                return Solution("optimal", columns_at(values), relaxed, self.name, relaxed, reduced)
         model.setOptionValue("solve_relaxation", False)
         model.run()
-        return _read(highspy, model, self.name, program.whole)
+        found = _read(highspy, model, self.name, program.whole)
+        return msgspec.structs.replace(found, relaxed=relaxed, reduced=reduced)
 
 
 def _read(highspy: Any, model: Any, name: str, whole: int) -> Solution:

@@ -64,14 +64,15 @@ class Solution(msgspec.Struct, frozen=True):
     """A solver's answer. `chosen` are the whole columns at 1 (one at 3 stands there three times); `bound` is what no solution goes below, in the program's units.
 
     "optimal": proven within the bound; "feasible": the time ran out with a solution in hand; "infeasible": proven that none exists;
-    "unknown": the time ran out with none. `reduced` are the columns' reduced costs where the relaxation itself was whole (else empty): any
-    solution that uses column j costs at least `bound` + reduced[j].
+    "unknown": the time ran out with none. `reduced` are the columns' reduced costs in the relaxation, whose optimum is `relaxed`: any
+    solution that uses column j costs at least relaxed + reduced[j]. Empty where the solver does not tell.
     """
 
     status: Literal["optimal", "feasible", "infeasible", "unknown"]
     chosen: tuple[int, ...]
     bound: float
     solver: str
+    relaxed: float = -math.inf
     reduced: tuple[float, ...] = ()
 
 
