@@ -148,10 +148,10 @@ def test_old_indexes_and_abandoned_builds_are_swept(own_cache: pathlib.Path) -> 
     directory = own_cache / "tradewind"
     directory.mkdir(parents=True)
     for n in range(10):
-        old = directory / f"catalog-1-{n}.sqlite"
+        old = directory / f"catalog-2-{n}.sqlite"
         old.write_bytes(b"")
         os.utime(old, (n, n))
-    abandoned = directory / "catalog-1-x.sqlite.1.2.tmp"
+    abandoned = directory / "catalog-2-x.sqlite.1.2.tmp"
     abandoned.write_bytes(b"")
     os.utime(abandoned, (0, 0))
     small().close()
@@ -162,7 +162,7 @@ def test_old_indexes_and_abandoned_builds_are_swept(own_cache: pathlib.Path) -> 
 def test_a_stopped_builder_is_not_waited_for(own_cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "_LOCK_WAIT_S", 0.1)
     (own_cache / "tradewind").mkdir(parents=True)
-    lock = own_cache / "tradewind" / "catalog-1-0123456789abcdef01234567.sqlite.lock"
+    lock = own_cache / "tradewind" / "catalog-2-0123456789abcdef01234567.sqlite.lock"
     with cache._locked(str(lock)):
         start = time.monotonic()
         with small() as catalog:

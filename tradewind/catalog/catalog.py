@@ -80,16 +80,13 @@ class Catalog:
         """
         found = self._conditions(wanted or OfferFilter())
         if order == "name":
-            return self._found(query.by_name(found, self._walk(found, in_order=False), limit))
+            return self._found(query.by_name(found, self._walk(found), limit))
         if found.market is not None:
-            return self._found(query.by_price(found, self._walk(found, in_order=limit is not None), limit))
-        priced = query.in_market(found, "ondemand")
-        rows = self._found(query.by_price(priced, self._walk(priced, in_order=limit is not None), limit))
+            return self._by_price(found, limit)
+        rows = self._by_price(query.in_market(found, "ondemand"), limit)
         if limit is None or len(rows) < limit:  # sold as spot only: after all that have an on-demand price
             rest = query.in_market(found, "spot", without="ondemand")
-            rows += self._found(
-                query.by_price(rest, self._walk(rest, in_order=False), None if limit is None else limit - len(rows))
-            )
+            rows += self._found(query.by_price(rest, self._walk(rest), None if limit is None else limit - len(rows)))
         return rows
 
     def cheapest_per_place(self, wanted: OfferFilter) -> list[Offer]:
@@ -100,7 +97,7 @@ class Catalog:
         found = self._conditions(wanted)
         if found.market is None:
             raise ValueError("cheapest_per_place needs a market; set use_spot to True or False")
-        by_type, by_place = self._rows(query.estimate(found))[0]
+        by_type, by_place, _ = self._rows(query.estimate(found))[0]
         walk = "type" if by_type <= min(by_place, _FEW * 2) else "place"
         best: dict[tuple[str, str, str], Offer] = {}
         spot = wanted.use_spot
@@ -115,7 +112,7 @@ class Catalog:
         if wanted is None:
             return int(self._rows(query.OFFERS)[0][0])
         found = self._conditions(wanted)
-        return int(self._rows(query.counted(found, self._walk(found, in_order=False)))[0][0])
+        return int(self._rows(query.counted(found, self._walk(found)))[0][0])
 
     def get(self, cloud: str, region: str, zone: str, instance_type: str) -> Offer | None:
         """The offer of exactly this place and type (restricted and burstable ones too), or None."""
@@ -208,11 +205,15 @@ class Catalog:
                 pairs.append(("aws", match[1]))
         return query.conditions(wanted, pairs)
 
-    def _walk(self, found: query.Conditions, *, in_order: bool) -> str:
+    def _by_price(self, found: query.Conditions, limit: int | None) -> list[Offer]:
         """Along the types that match, the places that match, or the prices upwards: whichever meets fewest rows."""
-        by_type, by_place = self._rows(query.estimate(found))[0]
-        if in_order and min(by_type, by_place) > _FEW:
-            return "price"
+        by_type, by_place, least = self._rows(query.estimate(found))[0]
+        if limit is None or min(by_type, by_place) <= _FEW or least is None:
+            return self._found(query.by_price(found, "type" if by_type <= by_place else "place", limit))
+        return self._found(query.by_price(query.from_price(found, least), "price", limit))
+
+    def _walk(self, found: query.Conditions) -> str:
+        by_type, by_place, _ = self._rows(query.estimate(found))[0]
         return "type" if by_type <= by_place else "place"
 
     def _found(self, asked: query.Query) -> list[Offer]:

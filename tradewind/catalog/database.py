@@ -6,13 +6,13 @@ import sqlite3
 
 from tradewind.catalog.tables import PLACE_COLUMNS, PRICE_COLUMNS, PROVENANCE_COLUMNS, TYPE_COLUMNS, Tables
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x7477_6361  # "twca", in the file's header
 
 _TABLES = """
 CREATE TABLE types (id INTEGER PRIMARY KEY, cloud TEXT NOT NULL, instance_type TEXT NOT NULL, arch TEXT NOT NULL, vcpus REAL,
   memory_gib REAL, accelerator TEXT NOT NULL, accelerator_count REAL NOT NULL, accelerator_memory_gib REAL, burstable INTEGER NOT NULL,
-  offers INTEGER NOT NULL DEFAULT 0);
+  offers INTEGER NOT NULL DEFAULT 0, least_ondemand REAL, least_spot REAL);
 CREATE TABLE places (id INTEGER PRIMARY KEY, cloud TEXT NOT NULL, region TEXT NOT NULL, zone TEXT NOT NULL, restricted INTEGER NOT NULL,
   offers INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE provenances (id INTEGER PRIMARY KEY, basis TEXT NOT NULL, spot_basis TEXT NOT NULL, date TEXT NOT NULL, spot_date TEXT NOT NULL);
@@ -26,7 +26,8 @@ CREATE INDEX by_ondemand ON prices (ondemand, place, type);
 CREATE INDEX by_spot ON prices (spot, place, type);
 CREATE INDEX by_place_ondemand ON prices (place, ondemand, type);
 CREATE INDEX by_place_spot ON prices (place, spot, type);
-UPDATE types SET offers = n FROM (SELECT type, count(*) AS n FROM prices GROUP BY type) WHERE id = type;
+UPDATE types SET offers = n, least_ondemand = least_o, least_spot = least_s
+  FROM (SELECT type, count(*) AS n, min(ondemand) AS least_o, min(spot) AS least_s FROM prices GROUP BY type) WHERE id = type;
 UPDATE places SET offers = n FROM (SELECT place, count(*) AS n FROM prices INDEXED BY by_place_spot GROUP BY place) WHERE id = place;
 """
 

@@ -135,12 +135,15 @@ def _exclude(pattern: PlacePattern, types: Condition, places: Condition, prices:
 
 
 def estimate(found: Conditions) -> Query:
-    """Two upper bounds on the number of offers that match: by type alone and by place alone. Both tables are small."""
+    """Two upper bounds on the number of offers that match, by type alone and by place alone, and a lower bound on their price.
+
+    Both tables are small. The price is in the market (on demand if there is none), None when no type that matches has one.
+    """
     text = (
-        f"SELECT (SELECT coalesce(sum(offers), 0) FROM types WHERE {found.types.text}),"
-        f" (SELECT coalesce(sum(offers), 0) FROM places WHERE {found.places.text})"
+        f"SELECT coalesce(sum(offers), 0), (SELECT coalesce(sum(offers), 0) FROM places WHERE {found.places.text}),"
+        f" min(least_{found.market or 'ondemand'}) FROM types WHERE {found.types.text}"
     )
-    return Query(text, (*found.types.parameters, *found.places.parameters))
+    return Query(text, (*found.places.parameters, *found.types.parameters))
 
 
 def _matching(found: Conditions, walk: str) -> tuple[str, list[Parameter]]:
@@ -164,6 +167,12 @@ def by_price(found: Conditions, walk: str, limit: int | None) -> Query:
     order = f"o.{found.market or 'ondemand'}, o.place, o.type"
     text = f"SELECT {_OFFER} FROM (SELECT o.* FROM {source} ORDER BY {order} LIMIT ?) o {_JOINED} ORDER BY {order}"
     return Query(text, (*parameters, -1 if limit is None else limit))
+
+
+def from_price(found: Conditions, least: float) -> Conditions:
+    """The same, said to cost at least `least` in the market: a walk along the prices then starts there."""
+    prices = Condition([*found.prices.parts, f"o.{found.market} >= ?"], [*found.prices.parameters, least])
+    return Conditions(found.types, found.places, prices, found.market)
 
 
 def in_market(found: Conditions, market: str, *, without: str | None = None) -> Conditions:
