@@ -83,7 +83,11 @@ def read_document(text: str, file: str) -> Mapping:
     MAX_DEPTH levels or MAX_NODES nodes.
     """
     whole = Mark(file)
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise whole.error("", "the text holds half of a surrogate pair, which is no character") from error
+    if size > MAX_BYTES:
         raise whole.error(
             "", f"the file is larger than {MAX_BYTES // 1000} kB; a task file holds no data: name files instead"
         )
@@ -233,18 +237,15 @@ def _shorten(text: str) -> str:
 def _raise_yaml_error(error: yaml.YAMLError, text: str, file: str) -> NoReturn:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
-        position = getattr(error, "position", None)
+        position, character = getattr(error, "position", None), getattr(error, "character", None)
         if isinstance(position, int):
-            before = text[:position]
-            character = getattr(error, "character", "")
-            shown = (
-                f"U+{ord(character):04X}"
-                if isinstance(character, str) and len(character) == 1
-                else "a control character"
-            )
-            here = Mark(file, before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
+            if isinstance(character, int):  # libyaml counts bytes
+                before = text.encode()[:position].decode("utf-8", "ignore")
+            else:
+                before, character = text[:position], ord(str(character)[:1] or "?")
+            here = Mark(file, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
             raise here.error(
-                "", f"the character {shown} is not allowed in YAML; remove it or write it as an escape"
+                "", f"the character U+{character:04X} is not allowed in YAML; remove it or write it as an escape"
             ) from error
         raise Mark(file).error("", f"not YAML: {error}") from error
     here = Mark(file, mark.line + 1, mark.column + 1)
