@@ -48,7 +48,9 @@ class ActorMethod:
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """A ref to the call's result."""
-        return self._handle._call(self._name, args, kwargs, self._returns)
+        return self._handle._call(  # noqa: SLF001  public names of a handle are the user's methods
+            self._name, args, kwargs, self._returns
+        )
 
     def options(self, **options: Any) -> ActorMethod:
         """The same method with other options."""
@@ -63,8 +65,14 @@ class ActorHandle:
     """Calls the methods of one actor. Strong handles keep the actor alive; those of get_actor() and an actor's own do not."""
 
     def __init__(
-        self, actor_id: str, class_name: str, methods: Mapping[str, int], ordered: bool, max_task_retries: int, ref: ObjectRef | None
-    ) -> None:  # noqa: FBT001  rebuilt by pickle
+        self,
+        actor_id: str,
+        class_name: str,
+        methods: Mapping[str, int],
+        ordered: bool,
+        max_task_retries: int,
+        ref: ObjectRef | None,
+    ) -> None:
         self._actor_id = actor_id
         self._class_name = class_name
         self._methods = methods
@@ -81,23 +89,31 @@ class ActorHandle:
                 returns = 1
             else:
                 raise AttributeError(f"The actor class {self.__dict__.get('_class_name', '?')} has no method {name!r}.")
-        made = ActorMethod(self, name, returns)
-        return made
+        return ActorMethod(self, name, returns)
 
     def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], returns: int) -> Any:
-        process = object_ref._process
+        process = object_ref.bound
         if process is None or process is not self._bound:
             process = self._bind()
         return process.actors.call(self._target, name, args, kwargs, returns, self._ref)
 
     def _bind(self) -> Any:
         process = session.process()
-        self._target = process.actors.target(self._actor_id, self._class_name, ordered=self._ordered, max_task_retries=self._max_task_retries)
+        self._target = process.actors.target(
+            self._actor_id, self._class_name, ordered=self._ordered, max_task_retries=self._max_task_retries
+        )
         self._bound = process
         return process
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ActorHandle, (self._actor_id, self._class_name, dict(self._methods), self._ordered, self._max_task_retries, self._ref)
+        return ActorHandle, (
+            self._actor_id,
+            self._class_name,
+            dict(self._methods),
+            self._ordered,
+            self._max_task_retries,
+            self._ref,
+        )
 
     def __repr__(self) -> str:
         return f"Actor({self._class_name}, {self._actor_id})"
@@ -146,7 +162,9 @@ class ActorClass:
             if existing is not None:
                 if options.get("get_if_exists"):
                     return handle_of(existing)
-                raise ValueError(f"An actor named {name!r} is alive in namespace {namespace!r}; use get_actor(), get_if_exists=True or another name.")
+                raise ValueError(
+                    f"An actor named {name!r} is alive in namespace {namespace!r}; use get_actor(), get_if_exists=True or another name."
+                )
         call = Call(0, None, b"", 1)
         call.name = f"{self.__name__}.__init__"
         call.method = "__init__"
@@ -161,8 +179,10 @@ class ActorClass:
             process.table.entries[key].inner = call.holds
         ref = ObjectRef(key, process.release)
         handle = ActorHandle(spec.actor, spec.class_name, spec.methods, spec.ordered, spec.max_task_retries, ref)
-        handle._bind()
-        process.actors.create(spec, call, handle._target, get_if_exists=bool(options.get("get_if_exists")))
+        target = process.actors.target(
+            spec.actor, spec.class_name, ordered=spec.ordered, max_task_retries=spec.max_task_retries
+        )
+        process.actors.create(spec, call, target, get_if_exists=bool(options.get("get_if_exists")))
         return handle
 
     def _spec(self, process: Any, name: str, namespace: str, *, detached: bool) -> cluster.ActorSpec:
@@ -175,7 +195,11 @@ class ActorClass:
             self._code = serialized.to_bytes()
             self._code_for = process
         members = dict(inspect.getmembers(self._kind, callable))
-        methods = {key: getattr(member, "__tradewind_method__", {}).get("num_returns", 1) for key, member in members.items() if not key.startswith("__") or key == "__call__"}
+        methods = {
+            key: getattr(member, "__tradewind_method__", {}).get("num_returns", 1)
+            for key, member in members.items()
+            if not key.startswith("__") or key == "__call__"
+        }
         is_async = any(inspect.iscoroutinefunction(member) for member in members.values())
         held = requested(options, 0.0)
         if options.get("num_cpus") is None and (options.get("num_gpus") or options.get("resources")):
@@ -215,13 +239,15 @@ def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
     where = namespace or process.namespace
     spec = process.head(cluster.FindActor(name, where)).spec
     if spec is None:
-        raise ValueError(f"No actor named {name!r} is alive in namespace {where!r}; it may have ended, or live in another namespace.")
+        raise ValueError(
+            f"No actor named {name!r} is alive in namespace {where!r}; it may have ended, or live in another namespace."
+        )
     return handle_of(spec)
 
 
 def exit_actor() -> None:
     """Ends the actor that calls it, after this call and without a restart. Raises TypeError outside an actor."""
-    process = object_ref._process
+    process = object_ref.bound
     if process is None or process.executor is None or process.executor.actor is None:
         raise TypeError("exit_actor() was called outside an actor.")
     from tradewind.runtime.core.execution import ActorExit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from tradewind.runtime import session
 from tradewind.runtime.actor import ActorClass, ActorHandle
@@ -37,7 +37,9 @@ def init(
     del include_dashboard, logging_level, configure_logging
     unknown = set(runtime_env or {}) - {"env_vars"}
     if unknown:
-        raise ValueError(f"runtime_env has {', '.join(sorted(unknown))}, which this version does not support; it supports env_vars.")
+        raise ValueError(
+            f"runtime_env has {', '.join(sorted(unknown))}, which this version does not support; it supports env_vars."
+        )
     made = session.begin(
         address,
         num_cpus=num_cpus,
@@ -56,7 +58,7 @@ def init(
 class RuntimeContextInfo(dict[str, str]):
     """What init() tells: the node and the namespace. Leaves the cluster when used as a context manager."""
 
-    def __enter__(self) -> RuntimeContextInfo:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_details: object) -> None:
@@ -87,7 +89,9 @@ def _make_remote(target: Any, options: Mapping[str, Any]) -> Any:
         return ActorClass(target, options)
     if callable(target):
         if inspect.iscoroutinefunction(target):
-            raise TypeError(f"{target.__qualname__} is async; a task must be a plain function, an actor may have async methods.")
+            raise TypeError(
+                f"{target.__qualname__} is async; a task must be a plain function, an actor may have async methods."
+            )
         return RemoteFunction(target, options)
     raise TypeError(f"remote() was given a {type(target).__name__}; it makes functions and classes remote.")
 
@@ -104,7 +108,9 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
         raise TypeError(f"get() was given a {type(refs).__name__}; it takes an ObjectRef or a list of them.")
     for ref in refs:
         if type(ref) is not ObjectRef:
-            raise TypeError(f"get() was given a list with a {type(ref).__name__} in it; every item must be an ObjectRef.")
+            raise TypeError(
+                f"get() was given a list with a {type(ref).__name__} in it; every item must be an ObjectRef."
+            )
     return process.objects.get(refs, timeout) if refs else []
 
 
@@ -123,7 +129,7 @@ def wait(
     listed = list(refs)
     if not listed:
         return [], []
-    if len({ref._key for ref in listed}) != len(listed):
+    if len({ref.key for ref in listed}) != len(listed):
         raise ValueError("wait() was given the same ref twice.")
     if not 1 <= num_returns <= len(listed):
         raise ValueError(f"num_returns is {num_returns}; it must be between 1 and the number of refs ({len(listed)}).")
@@ -134,7 +140,7 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     """The actor is being ended at once; with no_restart=False it may come back as its max_restarts says."""
     if not isinstance(actor, ActorHandle):
         raise TypeError(f"kill() takes an actor handle, not a {type(actor).__name__}; use cancel() for a task.")
-    session.process().head(cluster.KillActor(actor._actor_id, "it was killed with kill()", no_restart))
+    session.process().head(cluster.KillActor(actor._actor_id, "it was killed with kill()", no_restart))  # noqa: SLF001  public names of a handle are the user's methods
 
 
 def cancel(ref: ObjectRef, *, force: bool = False, recursive: bool = True) -> None:
@@ -147,7 +153,13 @@ def cancel(ref: ObjectRef, *, force: bool = False, recursive: bool = True) -> No
 def nodes() -> list[dict[str, Any]]:
     """Every living node: NodeID, Alive, NodeManagerAddress, Resources, Labels."""
     return [
-        {"NodeID": view.node, "Alive": view.alive, "NodeManagerAddress": view.host, "Resources": dict(view.total), "Labels": dict(view.labels)}
+        {
+            "NodeID": view.node,
+            "Alive": view.alive,
+            "NodeManagerAddress": view.host,
+            "Resources": dict(view.total),
+            "Labels": dict(view.labels),
+        }
         for view in _views()
     ]
 

@@ -62,7 +62,13 @@ class RuntimeContext:
         executor = self._process.executor
         if executor is None:
             return {"GPU": []}
-        held = executor.actor.accelerators if executor.actor is not None else executor.current.task.accelerators if executor.current.task else None
+        held = (
+            executor.actor.accelerators
+            if executor.actor is not None
+            else executor.current.task.accelerators
+            if executor.current.task
+            else None
+        )
         return {"GPU": list(held or [])}
 
     @property
@@ -74,7 +80,11 @@ class RuntimeContext:
     def is_canceled(self) -> bool:
         """True when the running call's caller has cancelled it."""
         executor = self._process.executor
-        return executor is not None and executor.current.task is not None and executor.current.task.id in executor._cancelled
+        return (
+            executor is not None
+            and executor.current.task is not None
+            and executor.is_cancelled(executor.current.task.id)
+        )
 
 
 def get_runtime_context() -> RuntimeContext:

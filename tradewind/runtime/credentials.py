@@ -6,7 +6,7 @@ so a certificate says "member of this cluster" and nothing about addresses, whic
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import secrets
 import ssl
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
 # A cluster lives days at most; a machine whose clock is an hour behind must still be able to join.
-_VALID = datetime.timedelta(days=90)
-_CLOCK_SKEW = datetime.timedelta(hours=25)
+_VALID = dt.timedelta(days=90)
+_CLOCK_SKEW = dt.timedelta(hours=25)
 
 
 class ClusterCredentials(msgspec.Struct, frozen=True):
@@ -91,7 +91,9 @@ class MemberCertificate:
 
         ca_key = serialization.load_pem_private_key(credentials.ca_key, None)
         if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
-            raise TypeError("The cluster's authority key is not an elliptic curve key; make new credentials with ClusterCredentials.new.")
+            raise TypeError(
+                "The cluster's authority key is not an elliptic curve key; make new credentials with ClusterCredentials.new."
+            )
         ca = x509.load_pem_x509_certificate(credentials.ca_certificate)
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
@@ -99,7 +101,10 @@ class MemberCertificate:
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(credentials.server_name)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(ca=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
+            )
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
             .sign(ca_key, hashes.SHA256())
         )
@@ -146,7 +151,7 @@ def _name(common_name: str) -> x509.Name:
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     from cryptography import x509
 
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -177,4 +182,6 @@ def _usage(*, ca: bool) -> x509.KeyUsage:
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     from cryptography.hazmat.primitives import serialization
 
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

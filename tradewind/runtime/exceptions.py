@@ -1,24 +1,24 @@
 """What can go wrong in a call, in Ray's names.
 
-    RayError
-    +- RayTaskError                     user code raised; also an instance of the user's class, see `.cause`
-    +- TaskCancelledError
-    +- WorkerCrashedError               the process died under a task
-    |  +- OutOfMemoryError
-    +- RayActorError
-    |  +- ActorDiedError                it will not come back
-    |  +- ActorUnavailableError         it may come back
-    |  +- ActorUnschedulableError       no node can ever hold it
-    +- TaskUnschedulableError           no node can ever run it
-    +- ObjectLostError
-    |  +- ObjectReconstructionFailedError
-    |  +- OwnerDiedError
-    |  +- ReferenceCountingAssertionError
-    +- ObjectStoreFullError
-    +- GetTimeoutError                  also a TimeoutError
-    +- RuntimeEnvSetupError
-    +- RaySystemError                   the runtime itself
-       +- UnserializableException       an exception arrived that does not unpickle; its text did
+RayError
++- RayTaskError                     user code raised; also an instance of the user's class, see `.cause`
++- TaskCancelledError
++- WorkerCrashedError               the process died under a task
+|  +- OutOfMemoryError
++- RayActorError
+|  +- ActorDiedError                it will not come back
+|  +- ActorUnavailableError         it may come back
+|  +- ActorUnschedulableError       no node can ever hold it
++- TaskUnschedulableError           no node can ever run it
++- ObjectLostError
+|  +- ObjectReconstructionFailedError
+|  +- OwnerDiedError
+|  +- ReferenceCountingAssertionError
++- ObjectStoreFullError
++- GetTimeoutError                  also a TimeoutError
++- RuntimeEnvSetupError
++- RaySystemError                   the runtime itself
+   +- UnserializableException       an exception arrived that does not unpickle; its text did
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RaySystemError(RayError):
     """The runtime itself could not go on; the message says which part."""
 
 
-class UnserializableException(RaySystemError):
+class UnserializableException(RaySystemError):  # noqa: N818  Ray's name
     """User code raised an exception that does not unpickle here; the message holds its remote traceback."""
 
 
@@ -127,7 +127,11 @@ class RayTaskError(RayError):
         derived = _derived.get(kind)
         if derived is None:
             try:
-                derived = type(f"RayTaskError({kind.__name__})", (RayTaskError, kind), {"__module__": __name__, "__init__": _plain_init})
+                derived = type(
+                    f"RayTaskError({kind.__name__})",
+                    (RayTaskError, kind),
+                    {"__module__": __name__, "__init__": _plain_init},
+                )
             except TypeError:
                 return self
             _derived[kind] = derived

@@ -82,7 +82,14 @@ def start_head(
     ready_read, ready_write = os.pipe()
     pidfd = os.pidfd_open(os.getpid()) if die_with_parent else -1
     config = HeadConfig(directory, host, CredentialBytes(credentials.to_bytes()), ready_write, pidfd)
-    popen, text = _start("tradewind.runtime.head.main", msgspec.msgpack.encode(config), directory, "head", (ready_read, ready_write, pidfd), timeout_s)
+    popen, text = _start(
+        "tradewind.runtime.head.main",
+        msgspec.msgpack.encode(config),
+        directory,
+        "head",
+        (ready_read, ready_write, pidfd),
+        timeout_s,
+    )
     return RuntimeProcess(popen.pid, text, directory, popen)
 
 
@@ -139,11 +146,20 @@ def start_node(
         credentials=CredentialBytes(credentials.to_bytes()),
         directory=directory,
     )
-    popen, _ = _start("tradewind.runtime.node.main", msgspec.msgpack.encode(config), directory, "node", (ready_read, ready_write, pidfd), timeout_s)
+    popen, _ = _start(
+        "tradewind.runtime.node.main",
+        msgspec.msgpack.encode(config),
+        directory,
+        "node",
+        (ready_read, ready_write, pidfd),
+        timeout_s,
+    )
     return RuntimeProcess(popen.pid, f"unix:{path}", directory, popen, node)
 
 
-def _start(module: str, config: bytes, directory: str, name: str, fds: tuple[int, int, int], timeout_s: float) -> tuple[subprocess.Popen[bytes], str]:
+def _start(
+    module: str, config: bytes, directory: str, name: str, fds: tuple[int, int, int], timeout_s: float
+) -> tuple[subprocess.Popen[bytes], str]:
     """The process and what it said when it was ready."""
     ready_read, ready_write, pidfd = fds
     log_path = os.path.join(directory, f"{name}.log")
@@ -192,5 +208,7 @@ def socket_directory(key: str) -> str:
             os.mkdir(path, 0o700)
         status = os.lstat(path)
         if status.st_uid != os.getuid() or status.st_mode & 0o077 or os.path.islink(path):
-            raise PermissionError(f"The directory {path} must belong to this user and be closed to others (0700); remove it and try again.")
+            raise PermissionError(
+                f"The directory {path} must belong to this user and be closed to others (0700); remove it and try again."
+            )
     return made

@@ -24,9 +24,23 @@ _FD_SIZE = array.array("i").itemsize
 class Link:
     """One stream. `pending` holds messages that `flush` will send; `peer` is whatever the owner wants to know it by."""
 
-    __slots__ = ("_on_want_write", "_out", "_reader", "_taken", "closed", "fd", "fds", "peer", "pending", "sock", "wants_write")
+    __slots__ = (
+        "_on_want_write",
+        "_out",
+        "_reader",
+        "_taken",
+        "closed",
+        "fd",
+        "fds",
+        "peer",
+        "pending",
+        "sock",
+        "wants_write",
+    )
 
-    def __init__(self, sock: socket.socket, family: Any, want_write: Callable[[Link, bool], None], peer: Any = None) -> None:
+    def __init__(
+        self, sock: socket.socket, family: Any, want_write: Callable[[Link, bool], None], peer: Any = None
+    ) -> None:
         """A link over sock (set non-blocking here) that reads messages of family."""
         sock.setblocking(False)
         if sock.family == socket.AF_UNIX:
@@ -141,7 +155,9 @@ class DescriptorLink(Link):
     def receive(self) -> list[Any] | None:
         """As Link.receive; descriptors that arrived are in `fds`, close-on-exec."""
         try:
-            data, ancillary, _, _ = self.sock.recvmsg(RECEIVE_BYTES, socket.CMSG_SPACE(16 * _FD_SIZE), socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self.sock.recvmsg(
+                RECEIVE_BYTES, socket.CMSG_SPACE(16 * _FD_SIZE), socket.MSG_CMSG_CLOEXEC
+            )
         except (BlockingIOError, InterruptedError):
             return []
         except OSError:
@@ -159,7 +175,9 @@ class TlsLink(Link):
 
     __slots__ = ("_shaken",)
 
-    def __init__(self, sock: ssl.SSLSocket, family: Any, want_write: Callable[[Link, bool], None], peer: Any = None) -> None:
+    def __init__(
+        self, sock: ssl.SSLSocket, family: Any, want_write: Callable[[Link, bool], None], peer: Any = None
+    ) -> None:
         """A link over a wrapped socket whose handshake has not been done."""
         super().__init__(sock, family, want_write, peer)
         self._shaken = False
@@ -175,6 +193,7 @@ class TlsLink(Link):
         return True
 
     def _write(self, view: memoryview, fds: list[int]) -> int:
+        del fds  # TLS carries none
         if not self._handshake():
             raise BlockingIOError
         return self.sock.send(view[:RECEIVE_BYTES])

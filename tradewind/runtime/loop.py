@@ -47,22 +47,22 @@ class Loop:
         self._epoll.register(fd, events)
 
     def change(self, fd: int, events: int) -> None:
-        """fd is watched for other events from now on."""
+        """Fd is watched for other events from now on."""
         self._epoll.modify(fd, events)
 
     def forget(self, fd: int) -> None:
-        """fd is no longer watched; to be called before it is closed."""
+        """Fd is no longer watched; to be called before it is closed."""
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
     def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """callback runs once, seconds from now."""
+        """Callback runs once, seconds from now."""
         timer = Timer(time.monotonic() + seconds, callback)
         heapq.heappush(self._timers, (timer.due, next(self._order), timer))
         return timer
 
     def soon(self, callback: Callable[[], None]) -> None:
-        """callback runs in the loop's thread after the current events."""
+        """Callback runs in the loop's thread after the current events."""
         self._soon.append(callback)
 
     def from_thread(self, callback: Callable[[], None]) -> None:

@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from tradewind.runtime.core.process import Process
 
 # The process's own Process, set by init and by a worker's start; None while there is none.
-_process: Process | None = None
+bound: Process | None = None
 
 
 def bind(process: Process | None) -> None:
     """Refs made, dropped and unpickled from now on belong to this process."""
-    global _process
-    _process = process
+    global bound  # noqa: PLW0603  one of it a process
+    bound = process
 
 
 class ObjectRef:
     """A counted reference. key: the object's number when this process owns it, else (owner, number)."""
 
-    __slots__ = ("__weakref__", "_key", "_released")
+    __slots__ = ("__weakref__", "_released", "key")
 
     def __init__(self, key: int | tuple[str, int], released: Any) -> None:
         """Made by the runtime only, which has counted it already; released is where the key goes when the ref dies."""
-        self._key = key
+        self.key = key
         self._released = released
 
     def __del__(self) -> None:
         # Runs anywhere, also inside the garbage collector under a lock of ours: so it takes none.
-        self._released(self._key)
+        self._released(self.key)
 
     def hex(self) -> str:
         """The object's name in the cluster."""
-        owner, number = self._address()
+        owner, number = self.named()
         return f"{owner}:{number:x}"
 
     def binary(self) -> bytes:
@@ -50,15 +50,17 @@ class ObjectRef:
         """The name of the call or put that makes the object."""
         return self.hex()
 
-    def _address(self) -> tuple[str, int]:
-        key = self._key
+    def named(self) -> tuple[str, int]:
+        """(owner, number), which names the object everywhere."""
+        key = self.key
         if isinstance(key, tuple):
             return key
-        return (_process.address if _process is not None else "", key)
+        return (bound.address if bound is not None else "", key)
 
     def future(self) -> concurrent.futures.Future[Any]:
         """A future that holds the value, or the exception, once there is one."""
-        return _required().future_of(self)
+        future: concurrent.futures.Future[Any] = _required().future_of(self)
+        return future
 
     def as_future(self) -> asyncio.Future[Any]:
         """An asyncio future of the running loop."""
@@ -70,10 +72,10 @@ class ObjectRef:
         return self.as_future().__await__()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ObjectRef) and self._address() == other._address()
+        return isinstance(other, ObjectRef) and self.named() == other.named()
 
     def __hash__(self) -> int:
-        return hash(self._address())
+        return hash(self.named())
 
     def __repr__(self) -> str:
         return f"ObjectRef({self.hex()})"
@@ -86,7 +88,7 @@ class ObjectRef:
                 "pickled by other means nobody would know that the object is still needed."
             )
         refs.append(self)
-        return _received, self._address()
+        return _received, self.named()
 
 
 def _received(owner: str, number: int) -> ObjectRef:
@@ -94,6 +96,6 @@ def _received(owner: str, number: int) -> ObjectRef:
 
 
 def _required() -> Process:
-    if _process is None:
+    if bound is None:
         raise RuntimeError("The runtime is not running in this process; call init() first.")
-    return _process
+    return bound

@@ -24,7 +24,10 @@ def check_options(options: Mapping[str, Any], known: frozenset[str], what: str) 
             import difflib
 
             near = difflib.get_close_matches(name, known, 1)
-            raise ValueError(f"{what} has no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(sorted(known))}."))
+            raise ValueError(
+                f"{what} has no option {name!r}"
+                + (f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(sorted(known))}.")
+            )
 
 
 def requested(options: Mapping[str, Any], default_cpus: float) -> dict[str, float]:
@@ -37,7 +40,9 @@ def requested(options: Mapping[str, Any], default_cpus: float) -> dict[str, floa
         out["memory"] = float(options["memory"])
     for name, amount in (options.get("resources") or {}).items():
         if name in {"CPU", "GPU", "memory"}:
-            raise ValueError(f"resources={{{name!r}: ...}} is given as num_cpus, num_gpus or memory, not as a custom resource.")
+            raise ValueError(
+                f"resources={{{name!r}: ...}} is given as num_cpus, num_gpus or memory, not as a custom resource."
+            )
         out[name] = float(amount)
     for name, amount in out.items():
         if amount < 0:
@@ -58,11 +63,13 @@ class RemoteFunction:
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
         name = self._function.__name__
-        raise TypeError(f"{name} is a remote function; call {name}.remote(...), or the plain function as {name}.__wrapped__(...).")
+        raise TypeError(
+            f"{name} is a remote function; call {name}.remote(...), or the plain function as {name}.__wrapped__(...)."
+        )
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """A ref, or num_returns refs, of a call that runs as soon as there is room. Raises TypeError for what cannot be pickled."""
-        process = object_ref._process
+        process = object_ref.bound
         if process is None or process is not self._bound:
             process = self._bind()
         options = self._call_options

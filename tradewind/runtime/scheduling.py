@@ -22,4 +22,6 @@ def strategy_text(strategy: Any) -> str:
         return "SPREAD"
     if isinstance(strategy, NodeAffinitySchedulingStrategy):
         return f"NODE{'?' if strategy.soft else ':'}{strategy.node_id}"
-    raise ValueError(f"scheduling_strategy is {strategy!r}; it must be 'DEFAULT', 'SPREAD' or a NodeAffinitySchedulingStrategy.")
+    raise ValueError(
+        f"scheduling_strategy is {strategy!r}; it must be 'DEFAULT', 'SPREAD' or a NodeAffinitySchedulingStrategy."
+    )

@@ -93,14 +93,14 @@ _custom: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {}
 
 def register_serializer(kind: type, serializer: Callable[[Any], Any], deserializer: Callable[[Any], Any]) -> None:
     """Values of exactly this class travel as what serializer returns."""
-    global _make_pickler
+    global _make_pickler  # noqa: PLW0603  one of it a process
     _custom[kind] = (serializer, deserializer)
     _make_pickler = None
 
 
 def deregister_serializer(kind: type) -> None:
     """Values of this class are pickled as usual again."""
-    global _make_pickler
+    global _make_pickler  # noqa: PLW0603  one of it a process
     _custom.pop(kind, None)
     _make_pickler = None
 
@@ -110,11 +110,11 @@ def _revive(deserializer: Callable[[Any], Any], state: Any) -> Any:
 
 
 def _pickler_class() -> Callable[..., Any]:
-    global _make_pickler
+    global _make_pickler  # noqa: PLW0603  one of it a process
     if _make_pickler is None:
         import cloudpickle
 
-        class Pickler(cloudpickle.Pickler):
+        class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             if _custom:
 
                 def reducer_override(self, value: Any) -> Any:
@@ -144,14 +144,13 @@ def serialize(value: Any) -> Serialized:
     if is_plain(value):
         return Serialized(pickle.dumps(value, 5))
     outer = collector.refs
-    collector.refs = refs = []
+    refs: list[Any] = []
+    collector.refs = refs
     buffers: list[pickle.PickleBuffer] = []
     file = io.BytesIO()
     try:
         _pickler_class()(file, protocol=5, buffer_callback=buffers.append).dump(value)
-        raw: list[memoryview] = []
-        for buffer in buffers:
-            raw.append(buffer.raw())
+        raw = [buffer.raw() for buffer in buffers]
     except BufferError:
         # Not contiguous: such an array is copied into the pickle instead.
         del refs[:]
@@ -184,7 +183,10 @@ def _culprit(value: Any) -> str:
     elif isinstance(value, (list, tuple)):
         parts = [(f"item {index}", item) for index, item in enumerate(value)]
     elif getattr(value, "__closure__", None):
-        parts = [(f"captured variable {name!r}", cell.cell_contents) for name, cell in zip(value.__code__.co_freevars, value.__closure__, strict=False)]
+        parts = [
+            (f"captured variable {name!r}", cell.cell_contents)
+            for name, cell in zip(value.__code__.co_freevars, value.__closure__, strict=False)
+        ]
     if hasattr(value, "__code__"):
         names = value.__code__.co_names
         parts += [(f"global {name!r}", value.__globals__[name]) for name in names if name in value.__globals__]
@@ -242,13 +244,15 @@ def carry_modules_by_value(modules: Sequence[ModuleType] | None = None) -> None:
 
 
 def _is_installed(path: str) -> bool:
-    global _installed_roots
+    global _installed_roots  # noqa: PLW0603  one of it a process
     if not _installed_roots:
         import site
         import sysconfig
 
         roots = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
         roots |= {*site.getsitepackages(), site.getusersitepackages()}
-        roots |= {entry for entry in sys.path if entry.rstrip("/").endswith(("site-packages", "dist-packages", "lib-dynload"))}
+        roots |= {
+            entry for entry in sys.path if entry.rstrip("/").endswith(("site-packages", "dist-packages", "lib-dynload"))
+        }
         _installed_roots = tuple(root.rstrip("/") + "/" for root in roots if root)
     return path.startswith(_installed_roots) or path.endswith(".so")

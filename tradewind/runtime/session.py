@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tradewind.runtime import exceptions, object_ref
+from tradewind.runtime import object_ref
 from tradewind.runtime.core.process import Process
 from tradewind.runtime.messages import control
 from tradewind.runtime.node.main import NodeConfig
@@ -47,7 +47,7 @@ def current() -> Session:
     """The session, begun with defaults when there is none yet."""
     session = _current
     if session is None:
-        if object_ref._process is not None:
+        if object_ref.bound is not None:
             raise RuntimeError("A worker has no session of its own.")
         return begin()
     return session
@@ -55,13 +55,13 @@ def current() -> Session:
 
 def process() -> Process:
     """The runtime of this driver or worker; init() is called when there is none."""
-    bound = object_ref._process
+    bound = object_ref.bound
     return bound if bound is not None else current().process
 
 
 def is_initialized() -> bool:
     """True between init() and shutdown(), and always in a worker."""
-    return object_ref._process is not None
+    return object_ref.bound is not None
 
 
 def begin(
@@ -78,7 +78,7 @@ def begin(
     log_to_driver: bool = True,
 ) -> Session:
     """A session, new or (with ignore_reinit_error) the one that there is. Raises RuntimeError, ConnectionError, RaySystemError."""
-    global _current, _generation
+    global _current, _generation  # noqa: PLW0603  one of it a process
     with _lock:
         if _current is not None:
             if _current.process.broken:
@@ -87,8 +87,10 @@ def begin(
                 return _current
             else:
                 raise RuntimeError("init() was called twice; call shutdown() first, or pass ignore_reinit_error=True.")
-        if object_ref._process is not None:
-            raise RuntimeError("init() was called inside a task or actor, which is part of a cluster already; just call remote functions.")
+        if object_ref.bound is not None:
+            raise RuntimeError(
+                "init() was called inside a task or actor, which is part of a cluster already; just call remote functions."
+            )
         where = address or os.environ.get(ADDRESS_VARIABLE, "")
         if where in {"", "local"}:
             sock, daemon = _start_own(num_cpus, num_gpus, resources, labels, object_store_memory, env)
@@ -155,7 +157,9 @@ def _start_own(
         parent_pidfd=pidfd,
     )
     try:
-        daemon = start_daemon("tradewind.runtime.node.main", msgspec.msgpack.encode(config), pass_fds=[there.fileno(), pidfd])
+        daemon = start_daemon(
+            "tradewind.runtime.node.main", msgspec.msgpack.encode(config), pass_fds=[there.fileno(), pidfd]
+        )
     except BaseException:
         here.close()
         raise
@@ -167,7 +171,9 @@ def _start_own(
 
 def _connect(where: str) -> socket.socket:
     if not where.startswith("unix:"):
-        raise ConnectionError(f"The address {where!r} is none that a driver can join; it has the form unix:<path of a node daemon's socket>, see {ADDRESS_VARIABLE}.")
+        raise ConnectionError(
+            f"The address {where!r} is none that a driver can join; it has the form unix:<path of a node daemon's socket>, see {ADDRESS_VARIABLE}."
+        )
     path = where.removeprefix("unix:")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -177,7 +183,9 @@ def _connect(where: str) -> socket.socket:
         sock.connect(path)
     except OSError as error:
         sock.close()
-        raise ConnectionError(f"No node daemon answers at {where}: {error}; check {ADDRESS_VARIABLE}, or unset it to start a cluster of your own.") from error
+        raise ConnectionError(
+            f"No node daemon answers at {where}: {error}; check {ADDRESS_VARIABLE}, or unset it to start a cluster of your own."
+        ) from error
     return sock
 
 
@@ -201,14 +209,14 @@ def end() -> None:
 
 def _forget_after_fork() -> None:
     """A forked child is no driver: it would share the parent's sockets and confuse both."""
-    global _current, _lock
+    global _current, _lock  # noqa: PLW0603  one of it a process
     if _current is not None:
         _lock = threading.RLock()
         _current = None
         object_ref.bind(None)
 
 
-def _print_lines(lines: list[str], error: bool) -> None:  # noqa: FBT001  the signature of Process.on_output
+def _print_lines(lines: list[str], error: bool) -> None:
     stream = sys.stderr if error else sys.stdout
     try:
         stream.write("\n".join(lines) + "\n")

@@ -19,7 +19,10 @@ def own_path() -> list[str]:
     """The directories from which this package and what it needs are imported."""
     import tradewind
 
-    found = [os.path.dirname(os.path.dirname(os.path.abspath(tradewind.__file__ or ""))), os.path.dirname(os.path.dirname(msgspec.__file__))]
+    found = [
+        os.path.dirname(os.path.dirname(os.path.abspath(tradewind.__file__ or ""))),
+        os.path.dirname(os.path.dirname(msgspec.__file__)),
+    ]
     return list(dict.fromkeys(found))
 
 

@@ -34,7 +34,9 @@ def encode(messages: Sequence[Any]) -> bytes:
     _ENCODER.encode_into(messages, body, 4)
     size = len(body) - 4
     if size > MAX_FRAME_BYTES:
-        raise WireError(f"A message of {size:,} bytes is larger than a frame may be ({MAX_FRAME_BYTES:,}); pass large values by put().")
+        raise WireError(
+            f"A message of {size:,} bytes is larger than a frame may be ({MAX_FRAME_BYTES:,}); pass large values by put()."
+        )
     _HEAD.pack_into(body, 0, size)
     return body  # type: ignore[return-value]  # a bytearray is as good to send, and copying it is not free
 
@@ -66,7 +68,9 @@ class FrameReader(Generic[M]):
                 while total - offset >= 4 and self.budget:
                     (size,) = _HEAD.unpack_from(source, offset)
                     if size > MAX_FRAME_BYTES:
-                        raise WireError(f"The peer announced a frame of {size:,} bytes; the limit is {MAX_FRAME_BYTES:,}.")
+                        raise WireError(
+                            f"The peer announced a frame of {size:,} bytes; the limit is {MAX_FRAME_BYTES:,}."
+                        )
                     if total - offset - 4 < size:
                         break
                     with view[offset + 4 : offset + 4 + size] as body:

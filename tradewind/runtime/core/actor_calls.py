@@ -103,9 +103,10 @@ class ActorTarget:
         """The head is asked where the actor is, once at a time. Under the lock."""
         if not self.watching and self.created and self.dead is None:
             self.watching = True
-            self._calls.process.ask_head(cluster.WatchActor(self.actor, self.incarnation), self._found)
+            self._calls.process.ask_head(cluster.WatchActor(self.actor, self.incarnation), self.found)
 
-    def _found(self, answer: cluster.HeadAnswer) -> None:
+    def found(self, answer: cluster.HeadAnswer) -> None:
+        """The head has said where the actor is, or that it is dead. Under the lock."""
         self.watching = False
         if isinstance(answer, cluster.Accepted):
             answer = cluster.ActorState(self.actor, "DEAD", reason=answer.error or "it is unknown to the head")
@@ -150,7 +151,9 @@ class ActorTarget:
 
     def look_for_fate(self) -> None:
         """As look; the calls that died with the process get their error with the answer. Under the lock."""
-        self._calls.process.ask_head(cluster.WatchActor(self.actor, self.incarnation, fate=True), self._calls.decided(self))
+        self._calls.process.ask_head(
+            cluster.WatchActor(self.actor, self.incarnation, fate=True), self._calls.decided(self)
+        )
         self.look()
 
 
@@ -166,11 +169,19 @@ class ActorCalls:
         """The actor's one queue in this process."""
         found = self.targets.get(actor)
         if found is None:
-            found = self.targets.setdefault(actor, ActorTarget(self, actor, name, ordered=ordered, max_task_retries=max_task_retries))
+            found = self.targets.setdefault(
+                actor, ActorTarget(self, actor, name, ordered=ordered, max_task_retries=max_task_retries)
+            )
         return found
 
     def call(
-        self, target: ActorTarget, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], returns: int, holds: ObjectRef | None
+        self,
+        target: ActorTarget,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        returns: int,
+        holds: ObjectRef | None,
     ) -> ObjectRef | list[ObjectRef] | None:
         """The ref, or refs, of a method call."""
         process = self.process
@@ -204,7 +215,9 @@ class ActorCalls:
         def go(call: Call) -> None:
             resolved = process.calls.resolved_slots(call)
             if type(resolved) is Failed:
-                target.dead = cluster.ActorState(spec.actor, "DEAD", reason="an argument of its constructor failed", error=resolved.error)
+                target.dead = cluster.ActorState(
+                    spec.actor, "DEAD", reason="an argument of its constructor failed", error=resolved.error
+                )
                 waiting = list(target.queue)
                 target.queue.clear()
                 for waiter in waiting:
@@ -221,7 +234,7 @@ class ActorCalls:
             assert isinstance(answer, cluster.Accepted)
             if answer.error:
                 target.watching = True
-                target._found(cluster.ActorState(spec.actor, "DEAD", reason=answer.error))
+                target.found(cluster.ActorState(spec.actor, "DEAD", reason=answer.error))
             elif target.queue:
                 target.look()
 
@@ -244,10 +257,17 @@ class ActorCalls:
                     self.fail_dead(target, call)
                     continue
                 death = call.where
-                why = death.sentence(f"The process of actor {target.name}") if isinstance(death, Death) else f"The process of actor {target.name} died."
+                why = (
+                    death.sentence(f"The process of actor {target.name}")
+                    if isinstance(death, Death)
+                    else f"The process of actor {target.name} died."
+                )
                 self.process.calls.fail(
                     call,
-                    exceptions.ActorUnavailableError(f"{call.name}() was running when its actor's process died; the actor is being restarted. {why}", target.actor),
+                    exceptions.ActorUnavailableError(
+                        f"{call.name}() was running when its actor's process died; the actor is being restarted. {why}",
+                        target.actor,
+                    ),
                 )
 
         return settle
@@ -264,7 +284,9 @@ class ActorCalls:
                 text = f"The actor {target.name} died: {cause}"
             error: exceptions.RayActorError = exceptions.ActorDiedError(text, target.actor)
         elif state.reason.startswith("no node"):
-            error = exceptions.ActorUnschedulableError(f"The actor {target.name} can never start: {state.reason}", target.actor)
+            error = exceptions.ActorUnschedulableError(
+                f"The actor {target.name} can never start: {state.reason}", target.actor
+            )
         else:
             error = exceptions.ActorDiedError(f"The actor {target.name} is dead: {state.reason}", target.actor)
         self.process.calls.fail(call, error)
@@ -280,5 +302,7 @@ class ActorCalls:
     def out_of_scope(self, actor: str) -> None:
         """The last handle is gone: the actor ends when its calls are done. Under the lock."""
         self.process.tell_node(
-            control.Ask(0, cluster.KillActor(actor, "its last handle went out of scope", no_restart=True, graceful=True))
+            control.Ask(
+                0, cluster.KillActor(actor, "its last handle went out of scope", no_restart=True, graceful=True)
+            )
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import sys
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -112,15 +111,13 @@ class ArenaClient:
 
     def _counted(self, readable: mmap.mmap, offset: int, size: int, name: str, local: bool) -> Any:
         """An exporter of the bytes that says when the last view of it is gone; None when there is none to be had."""
-        numpy = sys.modules.get("numpy")
-        if numpy is None:
-            try:
-                import numpy
-            except ImportError:
-                return None
+        try:
+            import numpy as np
+        except ImportError:
+            return None
         import weakref
 
-        base = numpy.frombuffer(readable, dtype=numpy.uint8, count=size, offset=offset)
+        base = np.frombuffer(readable, dtype=np.uint8, count=size, offset=offset)
         ended = self.ended
         finalizer = weakref.finalize(base, ended.append, (name, local))
         finalizer.atexit = False

@@ -76,7 +76,9 @@ class Calls:
 
     # submitting
 
-    def submit(self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ObjectRef | list[ObjectRef] | None:
+    def submit(
+        self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> ObjectRef | list[ObjectRef] | None:
         """The ref, or refs, of a call that has been sent or queued; None for num_returns=0."""
         process = self._process
         returns = options.returns
@@ -138,13 +140,13 @@ class Calls:
         entries = objects.entries
         pending = 0
 
-        def ready(value: Value) -> None:
+        def ready(_value: Value) -> None:
             call.unready -= 1
             if not call.unready:
                 then(call)
 
         for _, ref in call.slots or ():
-            key = ref._key if isinstance(ref, ObjectRef) else None
+            key = ref.key if isinstance(ref, ObjectRef) else None
             if key is not None and entries[key].value is None:
                 pending += 1
                 objects.watch(key, entries[key], WhenReady(ready))
@@ -156,7 +158,7 @@ class Calls:
         entries = self._process.table.entries
         out: list[tuple[int | str, Value]] = []
         for name, ref in call.slots or ():
-            value = entries[ref._key].value
+            value = entries[ref.key].value
             assert value is not None
             if type(value) is Failed:
                 return value
@@ -194,13 +196,17 @@ class Calls:
         group.send(lease, call)
         if function.number not in target.defined:
             target.defined.add(function.number)
-            process.post(target, peer.Define(function.number, function.name, function.digest, function.code, function.resources))
+            process.post(
+                target, peer.Define(function.number, function.name, function.digest, function.code, function.resources)
+            )
         if call.slots is None and lease.accelerators is None:
             process.post(target, peer.Task(call.id, function.number, call.args, call.returns))
         else:
             slots = self.resolved_slots(call) if call.slots is not None else None
             assert not isinstance(slots, Failed)
-            process.post(target, peer.Task(call.id, function.number, call.args, call.returns, slots, lease.accelerators))
+            process.post(
+                target, peer.Task(call.id, function.number, call.args, call.returns, slots, lease.accelerators)
+            )
         if idle:
             # A worker with nothing to do gets its work now; one that has some gets the rest in batches.
             process.flush(target)
@@ -341,7 +347,9 @@ class Calls:
         if group is None:
             process.tell_node(control.ReturnLease(message.lease))
             return
-        lease = Lease(message.lease, group, process.peer(message.process, connect=False), message.pid, message.accelerators)
+        lease = Lease(
+            message.lease, group, process.peer(message.process, connect=False), message.pid, message.accelerators
+        )
         lease.idle_since = time.monotonic()
         lease.peer.leases.append(lease)
         self._leases[lease.id] = lease
@@ -395,7 +403,11 @@ class Calls:
                 group.queue.append(call)
             else:
                 assert death is not None
-                kind = exceptions.OutOfMemoryError if death.reason.startswith("out of memory") else exceptions.WorkerCrashedError
+                kind = (
+                    exceptions.OutOfMemoryError
+                    if death.reason.startswith("out of memory")
+                    else exceptions.WorkerCrashedError
+                )
                 self.fail(call, kind(death.sentence(f"The worker that ran {call.name}()")))
         if group.queue:
             best = group.choose()
@@ -420,7 +432,7 @@ class Calls:
         """The call's result is TaskCancelledError, unless it has one already."""
         process = self._process
         with process.lock:
-            key = ref._key
+            key = ref.key
             if isinstance(key, tuple):
                 process.post(process.peer(key[0]), peer.Cancel(key[1], recursive))
                 process.flush_all()
@@ -434,7 +446,9 @@ class Calls:
         if call is None:
             return False
         if force and call.method is not None:
-            raise ValueError("cancel(force=True) would kill the whole actor; use kill() for that, or cancel without force.")
+            raise ValueError(
+                "cancel(force=True) would kill the whole actor; use kill() for that, or cancel without force."
+            )
         call.cancelled = True
         target = call.target
         if target is None or type(target) is not Lease:

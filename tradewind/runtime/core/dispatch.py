@@ -155,7 +155,11 @@ class Group:
 
     def idle(self, now: float, limit: float = IDLE_LEASE_S) -> list[Lease]:
         """Workers without work for longer than limit seconds; they are no longer in the group."""
-        out = [lease for lease in self.leases if not lease.running and not lease.blocked and now - lease.idle_since >= limit]
+        out = [
+            lease
+            for lease in self.leases
+            if not lease.running and not lease.blocked and now - lease.idle_since >= limit
+        ]
         if out and not self.queue:
             self.leases = [lease for lease in self.leases if lease not in out]
             return out

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _LONG_TASK_S = 0.010
 _SHORT_WAIT_S = 0.002
 _FLUSH_EVERY_S = 0.001
+_RECHECK_S = 0.5
 _KEPT_FUNCTIONS = 1024
 
 
@@ -62,6 +63,7 @@ class Executor:
         self._interrupted: peer.Task | None = None
         self._unacknowledged = 0
         self._exit_reason = ""
+        self._exit_unneeded = False
         self._cancelled: set[int] = set()
         self.current = Current()
         self.actor: control.BecomeActor | None = None
@@ -84,12 +86,16 @@ class Executor:
             if not queue:
                 with process.lock:
                     if not queue:
-                        if self._exit_reason and not self._active:
+                        if (
+                            self._exit_reason
+                            and not self._active
+                            and not (self._exit_unneeded and process.table.entries)
+                        ):
                             return
                         idle = self._idle = Waiter()
                     else:
                         continue
-                process.pump.wait(idle)
+                process.pump.wait(idle, time.monotonic() + _RECHECK_S if self._exit_unneeded else None)
                 self._idle = None
                 flushed = time.monotonic()
                 continue
@@ -226,7 +232,9 @@ class Executor:
         else:
             results = [] if task.returns == 0 else list(result)
             if len(results) != task.returns:
-                raise ValueError(f"{self.current.name}() returned {len(results)} values, and its num_returns is {task.returns}.")
+                raise ValueError(
+                    f"{self.current.name}() returned {len(results)} values, and its num_returns is {task.returns}."
+                )
         process = self._process
         values: list[Value] = []
         refs: list[Any] = []
@@ -252,7 +260,12 @@ class Executor:
         self._await_acknowledgements()
         with process.lock:
             if isinstance(error, ActorExit):
-                process.post(sender, peer.Done(task.id, micros, b"") if task.returns == 1 else peer.DoneMany(task.id, micros, [b""] * task.returns))
+                process.post(
+                    sender,
+                    peer.Done(task.id, micros, b"")
+                    if task.returns == 1
+                    else peer.DoneMany(task.id, micros, [b""] * task.returns),
+                )
                 process.tell_node(control.ExitIntended("exit_actor() was called"))
                 self.on_exit("exit_actor() was called")
             elif task.returns == 1:
@@ -264,11 +277,17 @@ class Executor:
         """The error as the caller will see it, serialized."""
         name = self.current.name or "the constructor"
         where = exceptions.describe_here(os.getpid(), self._process.node)
-        if task is not None and isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)) and task.id in self._cancelled:
+        if (
+            task is not None
+            and isinstance(error, (KeyboardInterrupt, asyncio.CancelledError))
+            and task.id in self._cancelled
+        ):
             self._cancelled.discard(task.id)
             return dump_error(exceptions.TaskCancelledError(f"{name}() was cancelled while it ran."))
         if isinstance(error, SystemExit):
-            return dump_error(exceptions.WorkerCrashedError(f"{name}() ended its worker with sys.exit({error.code!r}) in {where}."))
+            return dump_error(
+                exceptions.WorkerCrashedError(f"{name}() ended its worker with sys.exit({error.code!r}) in {where}.")
+            )
         if isinstance(error, (exceptions.ObjectLostError, exceptions.RaySystemError, exceptions.ObjectStoreFullError)):
             return dump_error(error)
         trace = error.__traceback__
@@ -387,14 +406,19 @@ class Executor:
             self._interrupted = None
             raise KeyboardInterrupt
 
+    def is_cancelled(self, number: int) -> bool:
+        """True when the running call's caller no longer wants it."""
+        return number in self._cancelled
+
     def lose_peer(self, target: Peer) -> None:
         """A caller has ended: what it asked for is not begun. Under the lock."""
         kept = [item for item in self._queue if item[0] is not target]
         self._queue.clear()
         self._queue.extend(kept)
 
-    def on_exit(self, reason: str) -> None:
+    def on_exit(self, reason: str, *, when_unneeded: bool = False) -> None:
         """The worker ends when what was sent before is done. Under the lock."""
+        self._exit_unneeded = when_unneeded
         self._exit_reason = reason or "asked to end"
         if self._idle is not None:
             self._idle.finish()
@@ -424,7 +448,10 @@ class Executor:
             kind = serialization.deserialize(actor.code)
             args, kwargs = self.arguments(actor.args, actor.slots)
             self._instance = kind(*args, **kwargs)
-            is_async = any(inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member) for _, member in inspect.getmembers(kind))
+            is_async = any(
+                inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
+                for _, member in inspect.getmembers(kind)
+            )
             if is_async:
                 self._start_loop(actor.max_concurrency if actor.max_concurrency > 1 else 1000)
             elif actor.max_concurrency > 1:

@@ -90,7 +90,7 @@ class Objects:
         """The values; raises what the first failed one raises, as soon as it has failed."""
         process = self._process
         entries = self.entries
-        owned: list[tuple[Key, Entry]] = [(ref._key, entries[ref._key]) for ref in refs]
+        owned: list[tuple[Key, Entry]] = [(ref.key, entries[ref.key]) for ref in refs]
         if any(entry.value is None for _, entry in owned):
             self._await(owned, timeout)
         values: list[Any] = []
@@ -147,14 +147,16 @@ class Objects:
                     else:
                         waiter.finish()
                 if not self._process.wait(waiter, deadline):
-                    raise exceptions.GetTimeoutError("get() ran out of time while a lost object was being made again.") from error
+                    raise exceptions.GetTimeoutError(
+                        "get() ran out of time while a lost object was being made again."
+                    ) from error
                 value = entry.value
         if type(value) is Failed:
             raise load_error(value)
         return serialization.deserialize(value) if value else None  # type: ignore[arg-type]
 
     def watch(self, key: Key, entry: Entry, waiter: GetWaiter | WhenReady) -> None:
-        """waiter hears when the entry has a value. Under the lock; the entry must be pending."""
+        """Waiter hears when the entry has a value. Under the lock; the entry must be pending."""
         if entry.waiters is None:
             entry.waiters = [waiter]
         else:
@@ -169,11 +171,13 @@ class Objects:
                 if entry.waiters and waiter in entry.waiters:
                     entry.waiters.remove(waiter)
 
-    def wait(self, refs: list[ObjectRef], num_returns: int, timeout: float | None) -> tuple[list[ObjectRef], list[ObjectRef]]:
+    def wait(
+        self, refs: list[ObjectRef], num_returns: int, timeout: float | None
+    ) -> tuple[list[ObjectRef], list[ObjectRef]]:
         """(ready, not ready) in the order given; at most num_returns are ready."""
         process = self._process
         entries = self.entries
-        owned = [(ref._key, entries[ref._key]) for ref in refs]
+        owned = [(ref.key, entries[ref.key]) for ref in refs]
         ready = sum(entry.value is not None for _, entry in owned)
         if ready < num_returns:
             with process.lock:
@@ -239,7 +243,16 @@ class Objects:
         key: Key = number if owner == process.address else (owner, number)
         if isinstance(key, int) and key not in self.entries:
             self.table.hold(key)
-            self.resolve(key, Failed(dump_error(exceptions.ReferenceCountingAssertionError("The object had been let go of by its owner before this ref arrived."))))
+            self.resolve(
+                key,
+                Failed(
+                    dump_error(
+                        exceptions.ReferenceCountingAssertionError(
+                            "The object had been let go of by its owner before this ref arrived."
+                        )
+                    )
+                ),
+            )
         elif self.table.hold(key):
             reply = 0
             if acknowledged is not None:
@@ -255,7 +268,7 @@ class Objects:
     def keep_for(self, receiver: str, number: int, refs: list[ObjectRef]) -> list[Ref]:
         """The refs as a message names them; they stay until the receiver has taken them."""
         self._escrow[receiver, number] = refs
-        return [Ref(*ref._address()) for ref in refs]
+        return [Ref(*ref.named()) for ref in refs]
 
     # messages
 
@@ -279,7 +292,9 @@ class Objects:
         entry = self.entries.get(message.id)
         process = self._process
         if entry is None:
-            error = exceptions.ReferenceCountingAssertionError("The owner had already let go of the object when it was asked for.")
+            error = exceptions.ReferenceCountingAssertionError(
+                "The owner had already let go of the object when it was asked for."
+            )
             process.post(sender, peer.Resolved(message.id, Failed(dump_error(error))))
             return
         if message.lost and isinstance(entry.value, Stored) and entry.value.name == message.lost:
@@ -287,7 +302,7 @@ class Objects:
 
         def answer(value: Value) -> None:
             inner = self.entries[message.id].inner if message.id in self.entries else None
-            refs = [Ref(*ref._address()) for ref in inner] if inner else None
+            refs = [Ref(*ref.named()) for ref in inner] if inner else None
             process.post(sender, peer.Resolved(message.id, value, refs))
 
         if entry.value is not None:
@@ -319,7 +334,11 @@ class Objects:
         call = entry.lineage
         if call is not None and self._process.calls.rebuild(call):
             return
-        why = "it was made by put(), so there is no call to run again" if call is None else "its call may not be run again (max_retries)"
+        why = (
+            "it was made by put(), so there is no call to run again"
+            if call is None
+            else "its call may not be run again (max_retries)"
+        )
         error = exceptions.ObjectLostError(f"The object {self._process.address}:{key} is lost: {reason}; {why}.")
         self.resolve(key, Failed(dump_error(error)))
 
@@ -336,8 +355,14 @@ class Objects:
         for receiver, number in [key for key in self._escrow if key[0] == address]:
             del self._escrow[receiver, number]
         for key, entry in list(self.entries.items()):
-            if isinstance(key, tuple) and key[0] == address and (entry.value is None or isinstance(entry.value, Stored)):
-                error = exceptions.OwnerDiedError(f"The object {address}:{key[1]} is gone with the process that owned it: {reason}")
+            if (
+                isinstance(key, tuple)
+                and key[0] == address
+                and (entry.value is None or isinstance(entry.value, Stored))
+            ):
+                error = exceptions.OwnerDiedError(
+                    f"The object {address}:{key[1]} is gone with the process that owned it: {reason}"
+                )
                 self.resolve(key, Failed(dump_error(error)))
 
     def free(self, key: Key, entry: Entry) -> None:
@@ -374,7 +399,9 @@ def load_error(failed: Failed) -> BaseException:
     try:
         error = serialization.deserialize(failed.error)
     except Exception as problem:  # the class may exist only where it was raised
-        return exceptions.UnserializableException(f"A remote exception does not unpickle here: {type(problem).__name__}: {problem}")
+        return exceptions.UnserializableException(
+            f"A remote exception does not unpickle here: {type(problem).__name__}: {problem}"
+        )
     if not isinstance(error, BaseException):
         return exceptions.RaySystemError(f"A failure arrived that is no exception: {error!r}")
     return error

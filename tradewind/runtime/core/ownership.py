@@ -69,7 +69,7 @@ class ReferenceTable:
             self.freed.append((key, entry))
 
     def lend(self, key: int, borrower: str) -> bool:
-        """borrower holds the object from now on; False when it is gone already."""
+        """Borrower holds the object from now on; False when it is gone already."""
         entry = self.entries.get(key)
         if entry is None:
             return False
@@ -79,7 +79,7 @@ class ReferenceTable:
         return True
 
     def unlend(self, key: int, borrower: str) -> None:
-        """borrower gave one of its holds back."""
+        """Borrower gave one of its holds back."""
         entry = self.entries.get(key)
         if entry is None or not entry.borrowers or borrower not in entry.borrowers:
             return

@@ -19,6 +19,7 @@ from tradewind.runtime.core.ownership import Key, ReferenceTable
 from tradewind.runtime.core.pump import Pump, Waiter
 from tradewind.runtime.link import DescriptorLink, Link
 from tradewind.runtime.messages import cluster, control, peer
+from tradewind.runtime.messages.peer import Cancel, Task
 from tradewind.runtime.messages.values import Death
 
 _FLUSH_AT = 48
@@ -27,7 +28,18 @@ _FLUSH_AT = 48
 class Peer:
     """Another process as this one knows it. Everything to it goes over `link`, so it arrives in the order in which it was posted."""
 
-    __slots__ = ("actors", "address", "backlog", "connecting", "death", "defined", "functions", "leases", "link", "lost")
+    __slots__ = (
+        "actors",
+        "address",
+        "backlog",
+        "connecting",
+        "death",
+        "defined",
+        "functions",
+        "leases",
+        "link",
+        "lost",
+    )
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -76,7 +88,7 @@ class Process:
         self._requests = itertools.count(1)
         self._replies: dict[int, Reply] = {}
         self._head_replies: dict[int, Callable[[Any], None]] = {}
-        self._blocked_depth = 0
+        self._pool: Any = None
         self.pump = Pump(self)
         self.objects = Objects(self)
         self.calls = Calls(self)
@@ -89,7 +101,7 @@ class Process:
         self._welcome = Reply()
         self._peer_handlers: dict[type, Callable[[Peer, Any], None]] = {
             peer.Define: lambda sender, message: sender.functions.__setitem__(message.fn, message),
-            peer.Task: lambda sender, message: self.executor.on_task(sender, message),
+            Task: self._on_task,
             peer.Done: self.calls.on_done,
             peer.DoneMany: self.calls.on_done_many,
             peer.HandBack: self.calls.on_hand_back,
@@ -100,7 +112,7 @@ class Process:
             peer.Acknowledge: self.objects.on_acknowledge,
             peer.Fetch: self.objects.on_fetch,
             peer.Resolved: self.objects.on_resolved,
-            peer.Cancel: self._on_cancel,
+            Cancel: self._on_cancel,
         }
         self._node_handlers: dict[type, Callable[[Any], None]] = {
             control.Welcome: self._on_welcome,
@@ -115,8 +127,8 @@ class Process:
             control.Answer: self._on_answer,
             control.Output: lambda message: self.on_output(message.lines, message.error),
             control.NodeLost: lambda message: self.objects.lose_node(message.node, message.reason),
-            control.BecomeActor: lambda message: self.executor.become_actor(message),
-            control.Exit: lambda message: self.executor.on_exit(message.reason),
+            control.BecomeActor: self._on_become_actor,
+            control.Exit: lambda message: self.executor.on_exit(message.reason, when_unneeded=message.when_unneeded),
         }
 
     # lifecycle
@@ -126,7 +138,9 @@ class Process:
         import time
 
         if not self.pump.wait(self._welcome, None if timeout is None else time.monotonic() + timeout) or self.broken:
-            raise exceptions.RaySystemError(self.broken or f"The node daemon did not welcome this process within {timeout:g} s.")
+            raise exceptions.RaySystemError(
+                self.broken or f"The node daemon did not welcome this process within {timeout:g} s."
+            )
         object_ref.bind(self)
         self.pump.start()
 
@@ -143,6 +157,8 @@ class Process:
         with self.lock:
             object_ref.bind(None)
         self.pump.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
         for link in list(self._links.values()):
             link.close()
         self._links.clear()
@@ -190,7 +206,7 @@ class Process:
         from tradewind.runtime.core.objects import WhenReady
 
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        key = ref._key
+        key = ref.key
 
         def ready() -> None:
             try:
@@ -210,11 +226,11 @@ class Process:
         return future
 
     def later(self, function: Callable[[], None]) -> None:
-        """function runs outside the lock, in a thread of its own: it may wait for messages, which the pump must go on moving."""
+        """Function runs outside the lock, in a thread of its own: it may wait for messages, which the pump must go on moving."""
         self._later_pool().submit(function)
 
     def _later_pool(self) -> Any:
-        pool = getattr(self, "_pool", None)
+        pool = self._pool
         if pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
@@ -301,7 +317,7 @@ class Process:
             reply.finish()
 
     def ask_head(self, question: Any, answered: Callable[[Any], None]) -> None:
-        """answered gets the head's answer, under the lock."""
+        """Answered gets the head's answer, under the lock."""
         with self.lock:
             number = next(self._requests)
             self._head_replies[number] = answered
@@ -366,8 +382,17 @@ class Process:
                 link.pending.extend(target.backlog)
                 target.backlog.clear()
 
-    def _on_cancel(self, sender: Peer, message: peer.Cancel) -> None:
-        if not self.calls.cancel_own(message.id, force=False, recursive=message.recursive) and self.executor is not None:
+    def _on_task(self, sender: Peer, message: Task) -> None:
+        self.executor.on_task(sender, message)
+
+    def _on_become_actor(self, message: control.BecomeActor) -> None:
+        self.executor.become_actor(message)
+
+    def _on_cancel(self, sender: Peer, message: Cancel) -> None:
+        if (
+            not self.calls.cancel_own(message.id, force=False, recursive=message.recursive)
+            and self.executor is not None
+        ):
             self.executor.on_cancel(sender, message)
 
     def _lose_link(self, link: Link) -> None:

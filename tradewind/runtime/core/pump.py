@@ -71,7 +71,7 @@ class Pump:
         self._thread.start()
 
     def register(self, fd: int) -> None:
-        """fd is read by the handler when ready. Safe from any thread, also while another one polls."""
+        """Fd is read by the handler when ready. Safe from any thread, also while another one polls."""
         self._epoll.register(fd, select.EPOLLIN)
 
     def want_write(self, fd: int, wants: bool) -> None:
@@ -79,7 +79,7 @@ class Pump:
         self._epoll.modify(fd, select.EPOLLIN | select.EPOLLOUT if wants else select.EPOLLIN)
 
     def unregister(self, fd: int) -> None:
-        """fd is no longer polled; to be called before it is closed."""
+        """Fd is no longer polled; to be called before it is closed."""
         self._epoll.unregister(fd)
 
     def wake(self) -> None:

@@ -51,7 +51,9 @@ def run_worker(control_fd: int, *, by_value: bool) -> None:
     process.on_broken = lambda _reason: os._exit(1)
     executor = Executor(process)
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Output(1, executor)), line_buffering=True, errors="replace")
-    sys.stderr = io.TextIOWrapper(io.BufferedWriter(_Output(2, executor)), line_buffering=True, errors="replace", write_through=True)
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(_Output(2, executor)), line_buffering=True, errors="replace", write_through=True
+    )
     code = 0
     try:
         process.start(30)
@@ -81,7 +83,7 @@ def _run_exit_hooks() -> None:
 
     def run() -> None:
         try:
-            atexit._run_exitfuncs()
+            atexit._run_exitfuncs()  # noqa: SLF001  os._exit skips them, and there is no public way
         finally:
             done.set()
 

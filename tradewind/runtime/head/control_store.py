@@ -23,7 +23,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 }
 
 
-class IllegalTransition(Exception):
+class IllegalTransitionError(Exception):
     """An actor cannot go from the one state to the other; nothing was changed."""
 
 
@@ -43,9 +43,9 @@ class ActorRecord:
     ending: bool = False
 
     def move(self, state: str) -> None:
-        """The actor is in that state. Raises IllegalTransition."""
+        """The actor is in that state. Raises IllegalTransitionError."""
         if state not in TRANSITIONS[self.state]:
-            raise IllegalTransition(f"Actor {self.spec.actor} cannot go from {self.state} to {state}.")
+            raise IllegalTransitionError(f"Actor {self.spec.actor} cannot go from {self.state} to {state}.")
         self.state = state
 
     def answer(self) -> cluster.ActorState:
@@ -158,7 +158,9 @@ class ControlStore:
         record = ActorRecord(spec)
         if not self._feasible(spec):
             have = "; ".join(f"{node[:8]}: {describe(view.total)}" for node, view in sorted(self.nodes.items()))
-            return cluster.Accepted(f"no node can hold it: it asks for {describe(spec.placement.resources)}, and the nodes have: {have}.")
+            return cluster.Accepted(
+                f"no node can hold it: it asks for {describe(spec.placement.resources)}, and the nodes have: {have}."
+            )
         self.actors[spec.actor] = record
         if spec.name:
             self.names[spec.namespace, spec.name] = spec.actor
@@ -171,7 +173,11 @@ class ControlStore:
         if record is None:
             gone = cluster.ActorState(body.actor, "DEAD", reason="the cluster does not know it (any more)")
             self._send(node, cluster.HeadReply(process, request, gone))
-        elif record.state == "DEAD" or (record.incarnation > body.lost and (body.fate or record.state == "ALIVE")) or (body.fate and record.state == "RESTARTING"):
+        elif (
+            record.state == "DEAD"
+            or (record.incarnation > body.lost and (body.fate or record.state == "ALIVE"))
+            or (body.fate and record.state == "RESTARTING")
+        ):
             self._send(node, cluster.HeadReply(process, request, record.answer()))
         else:
             # The node daemon's word about the end may still be on its way.
@@ -218,7 +224,10 @@ class ControlStore:
             chosen = pool[self._turn % len(pool)]
         else:
             pool = fitting or views
-            chosen = next((view for view in pool if view.node == owner_node), max(pool, key=lambda view: view.available.get("CPU", 0.0)))
+            chosen = next(
+                (view for view in pool if view.node == owner_node),
+                max(pool, key=lambda view: view.available.get("CPU", 0.0)),
+            )
         record.node = chosen.node
         record.incarnation += 1
         record.move("STARTING")
@@ -295,7 +304,11 @@ class ControlStore:
         """Actors that the process owned end; with a driver, everything of its job but detached actors does."""
         for record in list(self.actors.values()):
             spec = record.spec
-            if record.state != "DEAD" and not spec.detached and (spec.owner == message.process or (message.driver and spec.job == message.process)):
+            if (
+                record.state != "DEAD"
+                and not spec.detached
+                and (spec.owner == message.process or (message.driver and spec.job == message.process))
+            ):
                 self._kill(record, "its owner has ended", graceful=False)
         if message.driver:
             for node in list(self.nodes):

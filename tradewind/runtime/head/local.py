@@ -14,7 +14,9 @@ class LocalHead:
 
     def __init__(self, loop: Loop, deliver: Callable[[cluster.FromHead], None]) -> None:
         self._loop = loop
-        self._store = ControlStore(lambda _node, message: loop.soon(lambda: deliver(message)), lambda _kind, _key, _data: None)
+        self._store = ControlStore(
+            lambda _node, message: loop.soon(lambda: deliver(message)), lambda _kind, _key, _data: None
+        )
         self._node = ""
 
     def send(self, message: cluster.ToHead) -> None:

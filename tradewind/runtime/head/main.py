@@ -96,7 +96,11 @@ class HeadServer:
         return ""
 
     async def _receive(
-        self, node: str, requests: AsyncIterator[bytes], reader: wire.FrameReader[Any], outbox: asyncio.Queue[cluster.FromHead | None]
+        self,
+        node: str,
+        requests: AsyncIterator[bytes],
+        reader: wire.FrameReader[Any],
+        outbox: asyncio.Queue[cluster.FromHead | None],
     ) -> None:
         reason = "its connection to the head ended"
         try:
@@ -143,7 +147,9 @@ def _server(credentials: ClusterCredentials, head: HeadServer) -> grpc.aio.Serve
     handler = grpc.stream_stream_rpc_method_handler(
         head.join, request_deserializer=grpc_settings.identity, response_serializer=grpc_settings.identity
     )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(grpc_settings.SERVICE, {grpc_settings.METHOD: handler}),))
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(grpc_settings.SERVICE, {grpc_settings.METHOD: handler}),)
+    )
     del credentials
     return server
 
@@ -151,7 +157,9 @@ def _server(credentials: ClusterCredentials, head: HeadServer) -> grpc.aio.Serve
 def _bind(server: grpc.aio.Server, credentials: ClusterCredentials, config: HeadConfig) -> int:
     """The port, the one of the last time when it is free: nodes of a head that died look for it there."""
     member = MemberCertificate.issue(credentials)
-    secure = grpc.ssl_server_credentials([(member.key, member.certificate)], credentials.ca_certificate, require_client_auth=True)
+    secure = grpc.ssl_server_credentials(
+        [(member.key, member.certificate)], credentials.ca_certificate, require_client_auth=True
+    )
     path = os.path.join(config.directory, "port")
     last = 0
     try:

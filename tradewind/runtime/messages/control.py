@@ -235,9 +235,10 @@ class BecomeActor(Message, frozen=True, tag=13):
 
 
 class Exit(Message, frozen=True, tag=14):
-    """The receiver ends when what it has been sent before is done."""
+    """The receiver ends when what it has been sent before is done, and nobody needs its objects if that is said."""
 
     reason: str
+    when_unneeded: bool = False
 
 
 FromNode = (

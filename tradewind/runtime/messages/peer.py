@@ -105,5 +105,17 @@ class Resolved(Message, frozen=True, tag=13):
 
 
 PeerMessage = (
-    Define | Task | Done | DoneMany | Taken | HandBack | Resume | Cancel | Borrow | Unborrow | Acknowledge | Fetch | Resolved
+    Define
+    | Task
+    | Done
+    | DoneMany
+    | Taken
+    | HandBack
+    | Resume
+    | Cancel
+    | Borrow
+    | Unborrow
+    | Acknowledge
+    | Fetch
+    | Resolved
 )

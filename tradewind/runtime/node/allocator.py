@@ -8,7 +8,7 @@ ALIGNMENT = 4096
 
 
 def aligned(size: int) -> int:
-    """size rounded up to whole pages, at least one."""
+    """Size rounded up to whole pages, at least one."""
     return max(ALIGNMENT, (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT)
 
 

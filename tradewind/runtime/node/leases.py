@@ -82,7 +82,9 @@ class LeaseBook:
         if found is not None:
             found.count = count
         else:
-            self.pending[key] = Pending(process, request, shape, to_units(shape.resources), count, priority, next(self._order))
+            self.pending[key] = Pending(
+                process, request, shape, to_units(shape.resources), count, priority, next(self._order)
+            )
 
     def withdraw(self, process: str) -> None:
         """The process wants nothing any more."""
@@ -91,7 +93,9 @@ class LeaseBook:
 
     def see(self, nodes: list[NodeView]) -> None:
         """What the head last said about the cluster."""
-        self._others = {view.node: _Other(view, to_units(view.available)) for view in nodes if view.alive and view.node != self.node}
+        self._others = {
+            view.node: _Other(view, to_units(view.available)) for view in nodes if view.alive and view.node != self.node
+        }
 
     def lose(self, node: str) -> None:
         """The node is gone; what it was asked for is wanted again."""
@@ -139,7 +143,11 @@ class LeaseBook:
         soft = strategy.startswith("NODE?")
         wanted = strategy[5:] if strategy.startswith(("NODE:", "NODE?")) else ""
         if wanted and wanted != self.node and wanted not in self._others and not soft:
-            return Refuse(pending.process, pending.request, f"it must run on node {wanted[:8]}, which is not alive. {self._census()}")
+            return Refuse(
+                pending.process,
+                pending.request,
+                f"it must run on node {wanted[:8]}, which is not alive. {self._census()}",
+            )
         nodes = self._order_of_preference(strategy, wanted, soft=soft)
         if not any(self._feasible(node, pending.units) for node in nodes):
             asked = describe(pending.shape.resources)

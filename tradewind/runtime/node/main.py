@@ -55,7 +55,9 @@ def run(config: NodeConfig) -> None:
         total=config.resources,
         labels=config.labels,
         arena_bytes=config.arena_bytes,
-        template=TemplateSettings(config.python, config.sys_path, config.extra_path, config.cwd, config.env, config.by_value, config.node),
+        template=TemplateSettings(
+            config.python, config.sys_path, config.extra_path, config.cwd, config.env, config.by_value, config.node
+        ),
         end_with_driver=config.driver_fd >= 0,
         prestart=min(int(config.resources.get("CPU", 0)), 8),
     )

@@ -24,7 +24,14 @@ _END: Any = None
 class RemoteHead:
     """Sends to the head in order; tries again when the head goes away, and joins anew."""
 
-    def __init__(self, daemon: NodeDaemon, credentials: ClusterCredentials, member: MemberCertificate, address: str, ready_fd: int) -> None:
+    def __init__(
+        self,
+        daemon: NodeDaemon,
+        credentials: ClusterCredentials,
+        member: MemberCertificate,
+        address: str,
+        ready_fd: int,
+    ) -> None:
         self._daemon = daemon
         self._token = credentials.token
         self._ready_fd = ready_fd

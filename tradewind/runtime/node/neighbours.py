@@ -72,14 +72,14 @@ class TlsNeighbours:
         self.address = f"{host}:{self._listener.getsockname()[1]}"
         self._loop.watch(self._listener.fileno(), self._on_accept)
         self._handlers: dict[type, Callable[[str, Any], None]] = {
-            cluster.AskWorker: daemon.asked_worker,
-            cluster.OfferWorker: daemon.offered_worker,
-            cluster.DropLease: lambda node, message: daemon.drop_lease_of(node, message.lease),
-            cluster.AskDeath: lambda node, message: daemon.asked_death(node, message.process),
-            cluster.TellDeath: lambda _node, message: daemon.told_death(message.death),
+            cluster.AskWorker: daemon.granting.asked,
+            cluster.OfferWorker: daemon.granting.offered,
+            cluster.DropLease: lambda _node, message: daemon.granting.drop(message.lease),
+            cluster.AskDeath: lambda node, message: daemon.deaths.asked(node, message.process),
+            cluster.TellDeath: lambda _node, message: daemon.deaths.told(message.death),
             cluster.Pull: self._on_pull,
             cluster.Chunk: self._on_chunk,
-            cluster.FreeThere: lambda _node, message: daemon.free(message.stored),
+            cluster.FreeThere: lambda _node, message: daemon.store.free(message.stored),
             cluster.Lines: lambda _node, message: daemon.lines(message.job, message.lines, error=message.error),
             cluster.KillThere: lambda _node, message: daemon.kill_process(message.process, message.reason),
         }
@@ -104,9 +104,11 @@ class TlsNeighbours:
         loop, daemon = self._loop, self._daemon
         if isinstance(message, cluster.AskDeath):
             why = self._lost.get(node, "it is not part of this cluster")
-            loop.soon(lambda: daemon.told_death(Death(message.process, 0, node, f"its node {node[:8]} was lost: {why}")))
+            loop.soon(
+                lambda: daemon.deaths.told(Death(message.process, 0, node, f"its node {node[:8]} was lost: {why}"))
+            )
         elif isinstance(message, cluster.AskWorker):
-            loop.soon(lambda: daemon.offered_worker(node, cluster.OfferWorker(message.request, 0)))
+            loop.soon(lambda: daemon.granting.offered(node, cluster.OfferWorker(message.request, 0)))
 
     def _reach(self, node: str) -> _Neighbour | None:
         neighbour = self._neighbours.get(node)
@@ -120,7 +122,7 @@ class TlsNeighbours:
         return neighbour
 
     def _dial(self, node: str, connected: Callable[[ssl.SSLSocket | None], None]) -> None:
-        """connected gets a TLS socket whose handshake is still to be done, or None."""
+        """Connected gets a TLS socket whose handshake is still to be done, or None."""
         view = self._views.get(node)
         if view is None:
             self._loop.soon(lambda: connected(None))
@@ -142,7 +144,9 @@ class TlsNeighbours:
                 sock.close()
                 connected(None)
                 return
-            wrapped = self._contexts.client.wrap_socket(sock, server_hostname=self._contexts.server_name, do_handshake_on_connect=False)
+            wrapped = self._contexts.client.wrap_socket(
+                sock, server_hostname=self._contexts.server_name, do_handshake_on_connect=False
+            )
             connected(wrapped)
 
         def late() -> None:
@@ -230,7 +234,11 @@ class TlsNeighbours:
 
     def _welcome(self, link: TlsLink, message: Any) -> bool:
         """True when the link is a daemon's and may be read on."""
-        if not isinstance(message, cluster.Greet) or message.protocol != control.PROTOCOL or not hmac.compare_digest(message.token, self._token):
+        if (
+            not isinstance(message, cluster.Greet)
+            or message.protocol != control.PROTOCOL
+            or not hmac.compare_digest(message.token, self._token)
+        ):
             self._drop_accepted(link)
             return False
         link.reader.budget = -1
@@ -250,7 +258,7 @@ class TlsNeighbours:
     # tunnels
 
     def tunnel(self, sock: socket.socket, node: str, to_process: str, from_process: str) -> None:
-        """sock is connected to the process on the node, or closed."""
+        """Sock is connected to the process on the node, or closed."""
 
         def connected(tls: ssl.SSLSocket | None) -> None:
             if tls is None:
@@ -295,13 +303,18 @@ class TlsNeighbours:
             self.send(transfer.stored.node, cluster.Pull(number, transfer.stored, start, length))
 
     def _on_pull(self, node: str, message: cluster.Pull) -> None:
-        offset = self._daemon.arena.find(message.stored.name)
+        offset = self._daemon.store.book.find(message.stored.name)
         if offset is None or message.start < 0 or message.start + message.length > message.stored.size:
-            reason = f"the object {message.stored.name} is not in the object store of node {self._daemon.node[:8]} any more"
+            reason = (
+                f"the object {message.stored.name} is not in the object store of node {self._daemon.node[:8]} any more"
+            )
             self.send(node, cluster.Chunk(message.request, message.start, b"", reason))
             return
         begin = offset + message.start
-        self.send(node, cluster.Chunk(message.request, message.start, self._daemon.arena_map[begin : begin + message.length]))
+        self.send(
+            node,
+            cluster.Chunk(message.request, message.start, self._daemon.store.memory[begin : begin + message.length]),
+        )
 
     def _on_chunk(self, _node: str, message: cluster.Chunk) -> None:
         transfer = self._transfers.get(message.request)
@@ -312,7 +325,7 @@ class TlsNeighbours:
             transfer.done(message.reason)
             return
         begin = transfer.offset + message.start
-        self._daemon.arena_map[begin : begin + len(message.data)] = message.data
+        self._daemon.store.memory[begin : begin + len(message.data)] = message.data
         transfer.received += len(message.data)
         if transfer.received == transfer.stored.size:
             del self._transfers[message.request]

@@ -40,7 +40,9 @@ class ResourcePool:
         self.total = to_units(total)
         self.free = dict(self.total)
         self._devices: dict[str, list[int]] = {
-            name: [UNIT] * (self.total.get(name, 0) // UNIT) for name in DEVICE_RESOURCES if self.total.get(name, 0) >= UNIT
+            name: [UNIT] * (self.total.get(name, 0) // UNIT)
+            for name in DEVICE_RESOURCES
+            if self.total.get(name, 0) >= UNIT
         }
 
     def feasible(self, units: Mapping[str, int]) -> bool:

@@ -41,7 +41,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
 
 def die_with(parent: int) -> None:
     """This process gets SIGKILL when its parent's thread ends; it ends at once if that has happened already."""
-    global _libc
+    global _libc  # noqa: PLW0603  one of it a process
     if _libc is None:
         import ctypes
 
@@ -94,8 +94,6 @@ def serve(control: socket.socket, parent: int) -> None:
 def _preload() -> None:
     import cloudpickle  # noqa: F401  the point is that it is loaded
 
-    import tradewind.runtime.core.worker
-    import tradewind.runtime.messages.peer
     from tradewind.runtime import api, wire  # noqa: F401  loaded once for all workers
     from tradewind.runtime.messages import control, peer
 

@@ -19,7 +19,15 @@ _LIMIT = 1 << 20
 class Tunnel:
     """Copies bytes both ways until one side ends."""
 
-    def __init__(self, loop: Loop, plain: socket.socket, tls: ssl.SSLSocket, to_tls: bytes, to_plain: bytes, on_end: Callable[[Tunnel], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        plain: socket.socket,
+        tls: ssl.SSLSocket,
+        to_tls: bytes,
+        to_plain: bytes,
+        on_end: Callable[[Tunnel], None],
+    ) -> None:
         self._loop = loop
         self._plain = plain
         self._tls = tls

@@ -12,7 +12,6 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -47,6 +46,18 @@ class Worker:
     pipes: dict[int, bytes] = field(default_factory=dict)
     speaker: dict[int, str] = field(default_factory=dict)
     when_ready: list[Callable[[], None]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Driver:
+    """A driver of this node."""
+
+    address: str
+    link: DescriptorLink
+    pid: int
+    pidfd: int = -1
+    actor: str = ""
+    job: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +250,15 @@ class WorkerPool:
                 reason += ", sent by somebody else or by the kernel for want of memory"
         else:
             reason = f"exit code {code}"
-        death = Death(worker.address, worker.pid, self._node, reason, code if code >= 0 else None, signal_number, list(worker.last))
+        death = Death(
+            worker.address,
+            worker.pid,
+            self._node,
+            reason,
+            code if code >= 0 else None,
+            signal_number,
+            list(worker.last),
+        )
         self._on_end(worker, death)
         for descriptor in list(worker.pipes):
             self._loop.forget(descriptor)
@@ -314,5 +333,3 @@ def sweep(mark: str) -> int:
 def welcome(worker: Worker, node: str, arena_fd: int, arena_bytes: int) -> None:
     """The first message to a worker, with the arena."""
     worker.link.send(control.Welcome(worker.address, node, worker.job, arena_bytes, shared_filesystem=True), [arena_fd])
-
-

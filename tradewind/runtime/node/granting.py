@@ -1,0 +1,218 @@
+"""Leases: the shell around LeaseBook. It grants this node's workers, and asks other nodes for theirs."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.node.leases import AskThere, GrantHere, LeaseBook
+from tradewind.runtime.node.resources import Allocation, ResourcePool, to_units
+from tradewind.runtime.node.workers import Driver, Worker
+
+if TYPE_CHECKING:
+    from tradewind.runtime.node.daemon import NodeDaemon
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """A worker that works for one process: a local one, or one of another node."""
+
+    id: int
+    holder: str
+    allocation: Allocation | None
+    worker: Worker | None
+    remote_node: str = ""
+    remote_lease: int = 0
+    remote_process: str = ""
+
+
+class Granting:
+    """Who holds which worker."""
+
+    def __init__(self, daemon: NodeDaemon, pool: ResourcePool) -> None:
+        self._daemon = daemon
+        self.pool = pool
+        self.book = LeaseBook(daemon.node, pool)
+        self.held: dict[int, Lease] = {}
+        self.due = False
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, AskThere] = {}
+        self._blocked: set[str] = set()
+
+    def schedule(self) -> None:
+        """What can be granted is, at the end of this turn."""
+        self.due = True
+
+    def on_request(self, who: Driver | Worker, message: control.RequestLease) -> None:
+        """A process wants workers."""
+        self.book.want(who.address, message.request, message.shape, message.count, 1 if isinstance(who, Driver) else 0)
+        self.schedule()
+
+    def run(self) -> None:
+        """Every decision that can be made now is carried out."""
+        self.due = False
+        for decision in self.book.decide():
+            process, request = decision.process, decision.request
+            if isinstance(decision, GrantHere):
+                if process.startswith("actor:"):
+                    self._daemon.actors.placed(process[6:], decision.allocation)
+                else:
+                    self._grant(process, request, decision.allocation)
+            elif isinstance(decision, AskThere):
+                if self._daemon.neighbours is not None:
+                    self._ask_there(decision)
+            elif process.startswith("actor:"):
+                self._daemon.actors.failed(process[6:], f"no node can hold it: {decision.reason}")
+            else:
+                self._daemon.tell(process, control.Refused(request, decision.reason))
+        if self.book.pending:
+            for holder in {lease.holder for lease in self.held.values()}:
+                self._daemon.tell(holder, control.Revoke())
+
+    def _job_of(self, address: str) -> str:
+        process = self._daemon.processes.get(address)
+        return process.job if process is not None else ""
+
+    def _grant(self, holder: str, request: int, allocation: Allocation) -> None:
+        def ready(worker: Worker) -> None:
+            if holder not in self._daemon.processes or worker.ended:
+                self.pool.release(allocation)
+                self._daemon.release_worker(worker)
+                self.schedule()
+                return
+            lease = Lease(next(self._numbers), holder, allocation, worker)
+            self.held[lease.id] = lease
+            worker.lease = lease.id
+            self._daemon.connect(holder, worker.address)
+            accelerators = allocation.accelerators() or None
+            self._daemon.tell(
+                holder, control.Granted(request, lease.id, worker.address, worker.pid, self._daemon.node, accelerators)
+            )
+
+        self._daemon.with_worker(self._job_of(holder), ready)
+
+    def _ask_there(self, decision: AskThere) -> None:
+        assert self._daemon.neighbours is not None
+        process = self._daemon.processes.get(decision.process)
+        if process is None:
+            self.book.answered(decision.process, decision.request, decision.node, granted=False)
+            return
+        number = next(self._numbers)
+        lease = Lease(number, decision.process, None, None, decision.node)
+        self.held[number] = lease
+        self._asked[number] = decision
+        self._daemon.neighbours.send(
+            decision.node,
+            cluster.AskWorker(number, decision.shape, process.job, decision.process, self._daemon.node, []),
+        )
+
+    def offered(self, node: str, message: cluster.OfferWorker) -> None:
+        """Another node has answered AskWorker."""
+        decision = self._asked.pop(message.request, None)
+        lease = self.held.get(message.request)
+        if decision is None or lease is None:
+            if message.lease and self._daemon.neighbours is not None:
+                self._daemon.neighbours.send(node, cluster.DropLease(message.lease))
+            return
+        self.book.answered(decision.process, decision.request, node, granted=bool(message.lease))
+        if not message.lease:
+            del self.held[lease.id]
+            self.schedule()
+            return
+        lease.remote_lease = message.lease
+        lease.remote_process = message.process
+        self._daemon.connect(lease.holder, message.process)
+        self._daemon.tell(
+            lease.holder,
+            control.Granted(decision.request, lease.id, message.process, message.pid, node, message.accelerators),
+        )
+
+    def asked(self, node: str, message: cluster.AskWorker) -> None:
+        """Another node wants a worker for one of its processes; it gets one now or a refusal."""
+        assert self._daemon.neighbours is not None
+        neighbours = self._daemon.neighbours
+        local = any(pending.priority <= 1 for pending in self.book.pending.values())
+        allocation = None if local else self.pool.take(to_units(message.shape.resources))
+        if allocation is None:
+            neighbours.send(node, cluster.OfferWorker(message.request, 0))
+            return
+
+        def ready(worker: Worker) -> None:
+            if worker.ended:
+                self.pool.release(allocation)
+                neighbours.send(node, cluster.OfferWorker(message.request, 0))
+                return
+            lease = Lease(next(self._numbers), f"@{node}", allocation, worker)
+            self.held[lease.id] = lease
+            worker.lease = lease.id
+            neighbours.send(
+                node,
+                cluster.OfferWorker(
+                    message.request, lease.id, worker.address, worker.pid, allocation.accelerators() or None
+                ),
+            )
+
+        self._daemon.with_worker(message.job, ready)
+
+    def drop(self, number: int) -> None:
+        """The lease is over: its resources are free and its worker is warm for the next."""
+        lease = self.held.pop(number, None)
+        if lease is None:
+            return
+        if lease.allocation is not None:
+            if lease.worker is not None and lease.worker.address in self._blocked:
+                self._blocked.discard(lease.worker.address)
+                self.pool.reclaim_cpus(lease.allocation)
+            self.pool.release(lease.allocation)
+        if lease.worker is not None and lease.worker.lease == number:
+            self._daemon.release_worker(lease.worker)
+        elif lease.remote_lease and self._daemon.neighbours is not None:
+            self._daemon.neighbours.send(lease.remote_node, cluster.DropLease(lease.remote_lease))
+        self.schedule()
+
+    def set_blocked(self, address: str, *, blocked: bool) -> None:
+        """A worker waits inside a task and lends its CPUs, or runs again and has them back."""
+        worker = self._daemon.processes.get(address)
+        if not isinstance(worker, Worker) or (address in self._blocked) == blocked:
+            return
+        lease = self.held.get(worker.lease)
+        actor = self._daemon.actors.here.get(worker.actor)
+        allocation = lease.allocation if lease is not None else actor.allocation if actor is not None else None
+        if allocation is None:
+            return
+        if blocked:
+            self._blocked.add(address)
+            self.pool.lend_cpus(allocation)
+            self.schedule()
+        else:
+            self._blocked.discard(address)
+            self.pool.reclaim_cpus(allocation)
+
+    def forget(self, address: str) -> None:
+        """The process has ended: it wants nothing, and the workers that worked for it are killed."""
+        daemon = self._daemon
+        self.book.withdraw(address)
+        for lease in [lease for lease in self.held.values() if lease.holder == address]:
+            if lease.worker is not None:
+                daemon.workers.kill(lease.worker, "the process that it worked for has ended")
+            elif daemon.neighbours is not None:
+                daemon.neighbours.send(
+                    lease.remote_node,
+                    cluster.KillThere(lease.remote_process, "the process that it worked for has ended"),
+                )
+            self.drop(lease.id)
+        self.schedule()
+
+    def lose_node(self, node: str) -> None:
+        """The node is gone, with the workers that it lent and the processes that it borrowed ours for."""
+        self.book.lose(node)
+        for lease in [lease for lease in self.held.values() if lease.remote_node == node or lease.holder == f"@{node}"]:
+            decision = self._asked.pop(lease.id, None)
+            if decision is not None:
+                self.book.answered(decision.process, decision.request, node, granted=False)
+            if lease.worker is not None:
+                self._daemon.workers.kill(lease.worker, f"it worked for node {node[:8]}, which was lost")
+            self.drop(lease.id)
+        self.schedule()

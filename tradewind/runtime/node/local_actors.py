@@ -1,0 +1,130 @@
+"""The actors that live on this node: started, watched and ended as the head says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.messages.cluster import ActorSpec
+from tradewind.runtime.messages.values import Death, Shape
+from tradewind.runtime.node.resources import Allocation, to_units
+from tradewind.runtime.node.workers import Worker
+
+if TYPE_CHECKING:
+    from tradewind.runtime.node.daemon import NodeDaemon
+
+
+@dataclass(slots=True, eq=False)
+class LocalActor:
+    """An actor that lives here."""
+
+    spec: ActorSpec
+    incarnation: int
+    allocation: Allocation | None = None
+    worker: Worker | None = None
+    started: bool = False
+
+
+class LocalActors:
+    """The node's actors, by id."""
+
+    def __init__(self, daemon: NodeDaemon) -> None:
+        self._daemon = daemon
+        self.here: dict[str, LocalActor] = {}
+
+    def start(self, spec: ActorSpec, incarnation: int) -> None:
+        """The actor is started as soon as there is room."""
+        self.here[spec.actor] = LocalActor(spec, incarnation)
+        self._daemon.granting.book.want(
+            f"actor:{spec.actor}", 0, Shape(spec.placement.resources, f"NODE:{self._daemon.node}"), 1, 1
+        )
+        self._daemon.granting.schedule()
+
+    def placed(self, actor_id: str, placed: Allocation) -> None:
+        """There is room: the actor gets a worker."""
+        actor = self.here.get(actor_id)
+        # What placed the actor is not what it holds while it runs: by default it needs a CPU to start and none to live.
+        self._daemon.granting.pool.release(placed)
+        self._daemon.granting.schedule()
+        if actor is None:
+            return
+        actor.allocation = self._daemon.granting.pool.take(to_units(actor.spec.resources))
+        if actor.allocation is None:
+            self.failed(actor_id, "no node can hold it: its resources were taken while it was placed")
+            return
+        allocation = actor.allocation
+
+        def ready(worker: Worker) -> None:
+            if self.here.get(actor_id) is not actor:
+                self._daemon.release_worker(worker)
+                return
+            actor.worker = worker
+            worker.actor = actor_id
+            spec = actor.spec
+            if worker.ended:
+                return
+            self._daemon.post(
+                worker.link,
+                control.BecomeActor(
+                    actor_id,
+                    spec.class_name,
+                    spec.code,
+                    spec.args,
+                    spec.slots,
+                    spec.max_concurrency,
+                    spec.resources,
+                    allocation.accelerators() or None,
+                    spec.job,
+                    actor.incarnation - 1,
+                ),
+            )
+
+        self._daemon.with_worker(actor.spec.job, ready)
+
+    def failed(self, actor_id: str, reason: str) -> None:
+        """The actor cannot be started here."""
+        actor = self.here.pop(actor_id, None)
+        if actor is not None and self._daemon.head is not None:
+            self._daemon.head.send(cluster.ActorEnded(actor_id, actor.incarnation, reason, intended=True))
+
+    def on_ready(self, who: Worker, message: control.ActorReady) -> None:
+        """The constructor has run, or raised."""
+        actor = self.here.get(message.actor)
+        if actor is None or self._daemon.head is None:
+            return
+        actor.started = True
+        self._daemon.head.send(cluster.ActorStarted(message.actor, actor.incarnation, who.address, message.error))
+
+    def stop(self, message: cluster.StopActor) -> None:
+        """The actor is ending."""
+        actor = self.here.get(message.actor)
+        if actor is None:
+            return
+        if actor.worker is None:
+            del self.here[message.actor]
+            self._daemon.granting.book.withdraw(f"actor:{message.actor}")
+            if actor.allocation is not None:
+                self._daemon.granting.pool.release(actor.allocation)
+            self._daemon.granting.schedule()
+        elif message.graceful:
+            actor.worker.intended = actor.worker.intended or message.reason
+            self._daemon.post(actor.worker.link, control.Exit(message.reason))
+        else:
+            self._daemon.workers.kill(actor.worker, message.reason)
+
+    def ended(self, worker: Worker, death: Death) -> None:
+        """The worker that may have been an actor is gone."""
+        actor = self.here.get(worker.actor)
+        if actor is None or actor.worker is not worker:
+            return
+        del self.here[worker.actor]
+        daemon = self._daemon
+        if actor.allocation is not None:
+            daemon.granting.pool.release(actor.allocation)
+        if daemon.head is not None:
+            daemon.head.send(
+                cluster.ActorEnded(
+                    actor.spec.actor, actor.incarnation, death.sentence("Its process"), bool(worker.intended)
+                )
+            )
