@@ -110,7 +110,9 @@ class WorkerPool:
             "sys.path += [p for p in " + repr(settings.extra_path) + " if p not in sys.path]; "
             "from tradewind.runtime.node.template import main; main()"
         )
-        environment = {**os.environ, **settings.env, MARK_VARIABLE: settings.mark, "PYTHONUNBUFFERED": "1"}
+        # As Ray does: numeric libraries take one thread a worker unless told otherwise, or workers on all cores fight for them.
+        threads = {"OMP_NUM_THREADS": "1"}
+        environment = {**threads, **os.environ, **settings.env, MARK_VARIABLE: settings.mark, "PYTHONUNBUFFERED": "1"}
         self._template = subprocess.Popen(
             [settings.python, "-c", script, str(there.fileno()), str(os.getpid())],
             pass_fds=[there.fileno()],
