@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from tradewind.cli import billpage, daemon, exits, follow, managed, planpage, terminal, timeline
+from tradewind.cli import billpage, daemon, exits, follow, jobs, managed, planpage, rows, terminal, timeline
 from tradewind.cli.demo import leftovers, setting
 from tradewind.cli.errors import CliError
 from tradewind.cli.purchase import Accepted, accept
@@ -35,21 +38,23 @@ def plan_step(api: daemon.Api, root: str) -> Accepted:
     return accepted
 
 
-def run_step(api: daemon.Api, accepted: Accepted, seed: int) -> tuple[int, int, float]:
-    """Launch, rehearsed, and follow through the preemption to the end: the job's number, exit code, and seconds."""
+def run_step(api: daemon.Api, accepted: Accepted, seed: int) -> tuple[int, int]:
+    """Launch, rehearsed, and follow through the preemption to the end: the job's number and its exit code."""
     title(
         2,
         "Launch, rehearsed: two local instances, one cluster, real work, one preemption",
         f"jobs launch {TASK} --rehearse --seed {seed}",
     )
     print(
-        f"The spot market is drawn from recorded traces with seed {seed}, {TIME_SCALE:g} recorded seconds to one of ours.\n",
+        f"The spot market is drawn from recorded traces with seed {seed}; {TIME_SCALE:g} recorded seconds are one of ours.\n",
         flush=True,
     )
     began = time.time()
     job_id = managed.submit(api, accepted, market=managed.market(seed, TIME_SCALE, 1))
-    code = managed.follow(api, job_id, since_unix=began, out=sys.stdout)
-    return job_id, code, time.time() - began
+    subject = f"job/{job_id}"
+    with follow.stages(api, subject, began, out=sys.stdout):
+        follow.copy_logs(api, managed.log_path(job_id, follow=True))
+    return job_id, jobs.said(api.get(f"/v1/jobs/{job_id}"), f"managed job {job_id}")
 
 
 def bill_step(api: daemon.Api, job_id: int) -> None:
@@ -64,10 +69,12 @@ def bill_step(api: daemon.Api, job_id: int) -> None:
 def nothing_left_step(api: daemon.Api, data_dir: str) -> bool:
     """Count what is left, stop the daemon, count again: whether nothing is."""
     title(4, "What is left")
-    rows = tuple(f"cluster {c['name']}: {c['state']}" for c in api.get("/v1/clusters") if c["state"] != "TERMINATED")
+    still_up = tuple(
+        f"cluster {c['name']}: {c['state']}" for c in api.get("/v1/clusters") if c["state"] != "TERMINATED"
+    )
     directories = leftovers.directories(os.path.join(data_dir, "instances"))
     daemon.stop("now")
-    found = leftovers.Leftovers(leftovers.settled(data_dir), directories, rows)
+    found = leftovers.Leftovers(leftovers.settled(data_dir), directories, still_up)
     print(
         f"rows still up: {len(found.rows)}   instance directories: {len(found.directories)}   processes: {len(found.processes)}"
     )
@@ -77,6 +84,33 @@ def nothing_left_step(api: daemon.Api, data_dir: str) -> bool:
     return not found
 
 
+@contextmanager
+def _ending_all(data_dir: str) -> Iterator[None]:
+    """Whatever ends the demo (its last step, a failure, Ctrl-C, SIGTERM): its instances end, then its daemon."""
+
+    def on_terminate(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, on_terminate)
+    try:
+        yield
+    except BaseException:
+        print("\nending the demo's instances and its daemon ...", file=sys.stderr, flush=True)
+        api = daemon.running()
+        for job in api.get("/v1/jobs"):
+            if job["state"] not in rows.ENDED:
+                api.post(f"/v1/jobs/{job['id']}/cancel")
+        for cluster in api.get("/v1/clusters"):
+            api.post(f"{jobs.cluster_path(cluster['name'])}/down")
+        raise
+    finally:
+        daemon.stop("now")
+        left = leftovers.settled(data_dir)
+        for line in left:
+            print(f"left: {line}", file=sys.stderr)
+        signal.signal(signal.SIGTERM, before)
+
+
 def play(seed: int, *, keep: bool) -> int:
     """The whole demo; the exit code is 0 only if training succeeded after a preemption and nothing is left."""
     root = setting.example()
@@ -84,15 +118,13 @@ def play(seed: int, *, keep: bool) -> int:
         raise CliError(f"{TASK} is not here; run this in a checkout of tradewind.", exits.BAD_INPUT)
     began = time.monotonic()
     with setting.private_world(keep=keep) as data_dir:
-        try:
+        with _ending_all(data_dir):
             api = daemon.reach(start=True)
             accepted = plan_step(api, root)
-            job_id, code, _ = run_step(api, accepted, seed)
+            job_id, code = run_step(api, accepted, seed)
             bill_step(api, job_id)
             recoveries = int(api.get(f"/v1/jobs/{job_id}")["recoveries"])
             clean = nothing_left_step(api, data_dir)
-        finally:
-            daemon.stop("now")
         if keep:
             print(f"kept: {data_dir}")
     print(f"\nDone in {terminal.duration(time.monotonic() - began)}.", flush=True)
