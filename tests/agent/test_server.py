@@ -33,15 +33,18 @@ NOBODY = 65534
 
 def test_it_listens_soon(agent, run):
     async def scenario():
-        times = []
+        ratios = []
         for _ in range(5):
             agent.kill()
             before = time.monotonic()
+            bare = await asyncio.create_subprocess_exec(sys.executable, "-P", "-c", "import asyncio, msgspec")
+            await bare.wait()
+            between = time.monotonic()
             agent.start()
             client = await agent.connect(configure=False)
-            times.append(time.monotonic() - before)
+            ratios.append((time.monotonic() - between) / (between - before))
             await client.close()
-        assert min(times) < 0.3, times  # 0.07 s on a quiet machine
+        assert min(ratios) < 3, ratios  # 1.3 on a quiet machine: little beyond the libraries themselves
 
     run(scenario())
 

@@ -45,7 +45,8 @@ class LocalTransport:
             sock = unix_socket(self._directory.host_socket)
             request = json.dumps({"op": "run", "argv": list(argv), "env": dict(env)}).encode() + b"\n"
             sent = socket.send_fds(sock, [request], [out_write, err_write])
-            sock.sendall(request[sent:])
+            if sent < len(request):  # an empty send would fail where the command has ended and the host hung up already
+                sock.sendall(request[sent:])
         except OSError as error:
             for fd in (out_read, err_read):
                 os.close(fd)
