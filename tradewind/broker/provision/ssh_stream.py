@@ -18,9 +18,10 @@ class _ChannelTransport(asyncio.Transport):
         super().__init__()
         self._channel = channel
         self._reading = True
+        self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._channel.is_closing():
+        if not self._closing:
             self._channel.write(bytes(data))
 
     def can_write_eof(self) -> bool:
@@ -30,13 +31,19 @@ class _ChannelTransport(asyncio.Transport):
         self._channel.write_eof()
 
     def close(self) -> None:
+        self._closing = True
         self._channel.close()
 
     def abort(self) -> None:
+        self._closing = True
         self._channel.abort()
 
     def is_closing(self) -> bool:
-        return self._channel.is_closing()
+        return self._closing  # the channel's own answer is true after write_eof already
+
+    def lost(self) -> None:
+        """The channel is gone: nothing is written to it any more."""
+        self._closing = True
 
     def pause_reading(self) -> None:
         self._reading = False
@@ -48,7 +55,7 @@ class _ChannelTransport(asyncio.Transport):
         asyncio.get_running_loop().call_soon(self._resume)
 
     def _resume(self) -> None:
-        if self._reading and not self._channel.is_closing():
+        if self._reading and not self._closing:
             self._channel.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -85,6 +92,8 @@ class _Session:
         self._protocol.resume_writing()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self.transport is not None:
+            self.transport.lost()
         self._protocol.connection_lost(ConnectionResetError(str(error)) if error is not None else None)
 
 
