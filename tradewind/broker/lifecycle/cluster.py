@@ -164,6 +164,12 @@ class TellOwnerNoPlace(Instruction, frozen=True):
     why: str
 
 
+class TellOwnerBroken(Instruction, frozen=True):
+    """Tell the managed job that instances could be had, and could not be made into a cluster anywhere."""
+
+    why: str
+
+
 # -- the table ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -195,7 +201,9 @@ def _on_place_refused(cluster: Cluster, event: Any) -> Step[Cluster]:
 def _fail(cluster: Cluster, event: Any) -> Step[Cluster]:
     owner: tuple[Instruction, ...] = ()
     if cluster.managed:
-        owner = (TellOwnerNoPlace(cause=event.cause, why=event.why),)
+        places = isinstance(event, PlacesExhausted | InstanceLost)
+        tell = TellOwnerNoPlace if places else TellOwnerBroken
+        owner = (tell(cause=event.cause, why=event.why),)
     # Whoever tries again later (RecoveryRequested) starts with a clean count.
     return msgspec.structs.replace(cluster, state="FAILED", bootstrap_failures=0), (
         LoseJobs(cause=event.cause, kind="instance", why=event.why),

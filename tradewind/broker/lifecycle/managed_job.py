@@ -115,6 +115,10 @@ class Replace(Instruction, frozen=True):
     delay_s: float = 0.0
 
 
+class Admit(Instruction, frozen=True):
+    """Let waiting jobs start: one was submitted, or one has ended."""
+
+
 class EndCluster(Instruction, frozen=True):
     """Take the cluster down; it may never have been made."""
 
@@ -180,6 +184,8 @@ TABLE: Table[ManagedJob] = {
     ("PENDING", CancelRequested): _cancelled,
     ("STARTING", ClusterUp): _on_cluster_up,
     ("STARTING", NoPlace): _end("FAILED_NO_RESOURCE"),
+    ("STARTING", PrecheckFailed): _end("FAILED_PRECHECKS"),
+    ("RECOVERING", PrecheckFailed): _wait_for_place,  # it worked before, so it may again
     ("RECOVERING", ClusterUp): _on_cluster_up,
     ("RECOVERING", NoPlace): _wait_for_place,
     ("RECOVERING", Replanned): _stay,
@@ -193,9 +199,13 @@ TABLE: Table[ManagedJob] = {
     # While a cancel is carried out, the attempt's own end and losses no longer matter.
     **{
         ("CANCELLING", kind): _stay
-        for kind in (ClusterUp, RunStarted, AttemptLost, AttemptEnded, NoPlace, CancelRequested)
+        for kind in (ClusterUp, RunStarted, AttemptLost, AttemptEnded, NoPlace, PrecheckFailed, CancelRequested)
     },
-    **{(state, kind): _stay for state in FINAL for kind in (ClusterGone, AttemptLost, NoPlace, RunStarted)},
+    **{
+        (state, kind): _stay
+        for state in FINAL
+        for kind in (ClusterGone, AttemptLost, NoPlace, PrecheckFailed, RunStarted)
+    },
 }
 
 
@@ -223,7 +233,7 @@ def word(before: ManagedJob, event: Event, after: ManagedJob) -> str:
             return "recovered"
         case RunStarted():
             return "running"
-        case NoPlace() if after.state == "RECOVERING":
+        case NoPlace() | PrecheckFailed() if after.state == "RECOVERING":
             return "no place"
         case CancelRequested() if after.state == "CANCELLING":
             return "cancelling"
@@ -237,5 +247,5 @@ def validate(job: ManagedJob) -> None:
     assert 0 <= job.recoveries <= max(0, job.attempt - 1), "every recovery is a further attempt"
     if job.state in {"RUNNING", "SUCCEEDED", "FAILED", "FAILED_SETUP"}:
         assert job.attempt >= 1, "what ran had an attempt"
-    if job.state in {"PENDING", "FAILED_PRECHECKS"}:
+    if job.state == "PENDING":
         assert job.attempt == 0, "nothing is attempted before the queue admits it"

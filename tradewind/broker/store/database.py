@@ -105,9 +105,9 @@ class Store:
         except StoreError:
             raise
         except Exception as error:
-            raise DataDirectoryError(
-                self.data_dir, f"{FILE_NAME} cannot be used: {error}; move it away to start anew"
-            ) from error
+            said = str(error).partition("\n")[0]
+            message = f"{FILE_NAME} cannot be used: {said}; move it away to start anew"
+            raise DataDirectoryError(self.data_dir, message) from error
         return token
 
     # -- writing ----------------------------------------------------------------------------------------------------------------------

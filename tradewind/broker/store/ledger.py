@@ -162,6 +162,8 @@ class Ledger:
                 self.managed_event(owner, mm.AttemptLost(cause=cause, kind=instruction.kind, why=instruction.why))
             case cm.TellOwnerNoPlace() if owner is not None:
                 self.managed_event(owner, mm.NoPlace(cause=cause, why=instruction.why))
+            case cm.TellOwnerBroken() if owner is not None:
+                self.managed_event(owner, mm.PrecheckFailed(cause=cause, why=instruction.why))
             case _:
                 self.orders.append(Order(instruction=instruction, cluster_id=row.id))
 
