@@ -25,7 +25,7 @@ from tradewind.broker.provision.release import release
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.watch import Watch
 from tradewind.broker.store import rows
-from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store.ledger import Order
 from tradewind.broker.store.records import ClusterRow, InstanceRow
 
 END_TIMEOUT_S = 15.0
@@ -223,7 +223,10 @@ class ClusterDriver:
         self._watch.stop()
 
     async def _tell_agent(self, instance_id: str) -> None:
-        """The agent has ended its jobs, saved its checkpoints and handed over its logs, if it still can."""
+        """The agent has ended its jobs, saved their checkpoints and handed over their logs, if it still can.
+
+        It is not asked to stop the runtime and itself in good order: its instance is about to end, and that would take seconds.
+        """
         node = self.nodes.get(instance_id)
         try:
             if node is None:
@@ -232,23 +235,11 @@ class ClusterDriver:
                     return
                 transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=False)
                 node = self.nodes[instance_id] = Node(row, transport, client)
-            await asyncio.wait_for(self._end_agent(node), END_TIMEOUT_S)
+            await asyncio.wait_for(self._jobs.end_on(node), END_TIMEOUT_S)
         except _TROUBLE as error:
             log.info("ending %s: its agent did not help: %s", instance_id, error)
         finally:
             await self._drop(instance_id)
-
-    async def _end_agent(self, node: Node) -> None:
-        await self._jobs.end_on(node)
-        await boot.call(node.client, protocol.EndInstance(), END_TIMEOUT_S)
-
-    def waiting(self, sentence: str) -> Coroutine[Any, Any, None]:
-        """Set what the cluster waits for."""
-
-        def note(ledger: Ledger) -> None:
-            rows.update_cluster(ledger.connection, self.cluster_id, waiting_for=sentence)
-
-        return self.services.apply(note)
 
     async def close(self) -> None:
         """Let go of everything; instances and jobs go on."""
