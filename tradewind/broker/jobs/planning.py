@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tradewind.catalog import Catalog
 
 LOCAL = "local"
+FEWEST_RECORDS = 20  # fewer would make every seed draw the same loss
 
 
 def names_this_machine(task: Task) -> bool:
@@ -123,9 +124,9 @@ class CatalogPlanner:
             lambda _s: True,
         ):
             found = tuple(hold for series, holds in recorded if fits(series) for hold in holds)
-            if found:
+            if len(found) >= FEWEST_RECORDS:
                 return found
-        return ()
+        return found
 
     def close(self) -> None:
         """Close every catalog."""
