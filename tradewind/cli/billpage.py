@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tradewind.cli.terminal import Column, duration, styled, table
+from tradewind.cli.terminal import Column, duration, short_place, styled, table
 
 Bill = Mapping[str, Any]  # GET /v1/jobs/{id}/bill
 
@@ -27,7 +27,7 @@ def page(bill: Bill, *, limit: int | None, colour: bool = False) -> str:
     """The instances, their sum, and the comparisons, dearest last."""
     instances = [
         [
-            str(i["place"]),
+            short_place(str(i["place"])),
             f"{i['price_usd_h']:g}",
             duration(float(i["seconds"])) + (" so far" if i["running"] else ""),
             exact(float(i["usd"])),
@@ -41,17 +41,45 @@ def page(bill: Bill, *, limit: int | None, colour: bool = False) -> str:
         Column("USD", "right"),
     ]
     lines = [table(columns, instances, limit=limit, colour=colour), f"in all: {spent(bill)}"]
-    if bill.get("comparisons"):
+    others = elsewhere(bill)
+    if others:
         columns = [
             Column("THE SAME MACHINE-HOURS"),
             Column("AT", shrink=True),
             Column("USD/H", "right"),
             Column("USD", "right"),
+            Column("", "right"),
         ]
         rows = [
-            [str(c["how"]), str(c["place"]), f"{c['node_usd_h']:g}", exact(float(c["usd"]))]
-            for c in bill["comparisons"]
+            [
+                str(c["how"]),
+                short_place(str(c["place"])),
+                f"{c['node_usd_h']:g}",
+                exact(float(c["usd"])),
+                _times(c, bill),
+            ]
+            for c in others
         ]
-        lines += ["", styled(f"{float(bill['node_hours']) * 3600:.0f} node-seconds elsewhere", "bold", colour=colour)]
+        lines += [
+            "",
+            styled(f"{float(bill['node_hours']) * 3600:.0f} node-seconds, bought otherwise", "bold", colour=colour),
+        ]
         lines.append(table(columns, rows, limit=limit, colour=colour))
     return "\n".join(lines)
+
+
+def elsewhere(bill: Bill) -> list[Mapping[str, Any]]:
+    """The comparisons, cheapest first, one a place and price."""
+    seen: set[tuple[str, float]] = set()
+    kept = []
+    for comparison in sorted(bill.get("comparisons") or (), key=lambda c: float(c["usd"])):
+        key = (str(comparison["place"]), float(comparison["node_usd_h"]))
+        if key not in seen:
+            seen.add(key)
+            kept.append(comparison)
+    return kept
+
+
+def _times(comparison: Mapping[str, Any], bill: Bill) -> str:
+    spent_usd = float(bill["spent_usd"])
+    return f"{float(comparison['usd']) / spent_usd:.1f}x" if spent_usd else ""

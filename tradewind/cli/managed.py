@@ -26,9 +26,14 @@ def find(api: Api, wanted: str) -> dict[str, Any]:
     return dict(max(rows, key=lambda row: int(row["id"])))
 
 
-def market(seed: int, time_scale: float, reclaims: int) -> dict[str, Any]:
-    """How a rehearsal takes instances away."""
-    return {"seed": seed, "time_scale": time_scale, "max_reclaims": reclaims}
+RECLAIM_WINDOW_S = (10.0, 20.0)  # seconds after launch: late enough for a checkpoint, early enough for a short job
+
+
+def market(seed: int, time_scale: float | None = None, reclaims: int = 1) -> dict[str, Any]:
+    """How a rehearsal takes instances away: at `time_scale`, or at the one that lets the recorded median hold end in RECLAIM_WINDOW_S."""
+    if time_scale is not None:
+        return {"seed": seed, "time_scale": time_scale, "max_reclaims": reclaims}
+    return {"seed": seed, "time_scale": None, "window_s": RECLAIM_WINDOW_S, "max_reclaims": reclaims}
 
 
 def submit(api: Api, accepted: Accepted, *, name: str | None = None, market: dict[str, Any] | None = None) -> int:

@@ -49,7 +49,7 @@ def clusters_table(rows: Sequence[Row], now_unix: float | None = None) -> str:
             str(row["name"]),
             str(row["state"]),
             str(row.get("num_nodes") or "-"),
-            str(row.get("place") or "-") + (" (rehearsed)" if row.get("rehearse") else ""),
+            terminal.short_place(str(row.get("place") or "-")) + (" (rehearsed)" if row.get("rehearse") else ""),
             str(row.get("instance_type") or "-") + (" spot" if row.get("use_spot") else ""),
             terminal.usd(float(row["hourly_usd"])) if row.get("hourly_usd") is not None else "-",
             age(row, now),

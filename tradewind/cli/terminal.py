@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -112,6 +113,11 @@ def usd(amount: float | None) -> str:
 def count(value: float | None) -> str:
     """A number without needless decimals; "-" when unknown."""
     return "-" if value is None else f"{value:g}"
+
+
+def short_place(text: str) -> str:
+    """Places in the text without a region that their zone names: `gcp/us-west4/us-west4-b` is `gcp/us-west4-b`."""
+    return re.sub(r"\b([a-z]+)/([\w-]+)/(?=\2)", r"\1/", text)
 
 
 def duration(seconds: float) -> str:

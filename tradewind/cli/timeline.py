@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tradewind.cli.terminal import styled, usd
+from tradewind.cli.terminal import short_place, styled, usd
 
 Event = Mapping[str, Any]  # a row of GET /v1/events, as JSON
 
@@ -31,8 +31,10 @@ def sentence(event: Event) -> str:
         parts.append(f"{usd(float(data['hourly_usd']))} USD/h")
     parts += [str(data[key]) for key in ("why", "reason") if data.get(key)]
     if data.get("left"):
-        parts.append(f"leaving {data['left']}")
-    return "; ".join(parts)
+        parts.append(f"without {str(data['left']).partition(' ')[0]}")
+    if data.get("newest"):
+        parts.append(str(data["newest"]))
+    return short_place("; ".join(parts))
 
 
 def line(event: Event, since_unix: float, *, colour: bool = False) -> str:
@@ -47,14 +49,21 @@ def line(event: Event, since_unix: float, *, colour: bool = False) -> str:
 
 
 _TOLD_BY_THE_JOB = frozenset({"provisioning", "up", "preempted", "failed", "terminating", "released"})
+_SMALL = frozenset({"submitted", "setting up", "checkpoint synced"})
 
 
 def is_stage(event: Event, subject: str) -> bool:
-    """Whether someone who follows `subject` wants to hear of the event: of a managed job's cluster only what the job does not say itself."""
-    kind = str(event["kind"])
-    if subject.startswith("job/") and str(event.get("subject", "")).startswith("cluster/"):
-        return kind not in _TOLD_BY_THE_JOB
-    return kind != "submitted"
+    """Whether someone who follows `subject` wants to hear of the event: what a managed job's cluster repeats of it is left out."""
+    kind, of, data = str(event["kind"]), str(event.get("subject", "")), event.get("data") or {}
+    if kind in _SMALL:
+        return False
+    if kind == "checkpoint restored":
+        return bool(data.get("newest"))
+    if not subject.startswith("job/"):
+        return True
+    if "/job/" in of:
+        return False
+    return not (of.startswith("cluster/") and kind in _TOLD_BY_THE_JOB)
 
 
 def timeline(events: Sequence[Event], *, colour: bool = False) -> str:

@@ -25,8 +25,8 @@ def jobs() -> None:
 @click.option(
     "--seed", type=int, help="Rehearsal: take an instance at a moment that this seed draws from recorded spot traces."
 )
-@click.option("--time-scale", type=click.FloatRange(min=0, min_open=True), default=600.0, show_default=True,
-              help="Rehearsal: recorded seconds that pass in one of ours.")  # fmt: skip
+@click.option("--time-scale", type=click.FloatRange(min=0, min_open=True), default=None,
+              help="Rehearsal: recorded seconds that pass in one of ours; if not given, such that the loss comes after 10 to 20 s.")  # fmt: skip
 @click.option(
     "--reclaims",
     type=click.IntRange(min=0),
@@ -38,7 +38,7 @@ def jobs() -> None:
 @options.detach
 @options.catalog
 def launch(
-    file: str, name: str | None, catalog: str | None, seed: int | None, time_scale: float, reclaims: int,
+    file: str, name: str | None, catalog: str | None, seed: int | None, time_scale: float | None, reclaims: int,
     flags: dict[str, Any],    *, rehearse: bool, yes: bool, detach: bool,
 ) -> int:  # fmt: skip
     """Plan a task, ask, and run it to its end: after a preemption it plans again and goes on from its last checkpoint."""

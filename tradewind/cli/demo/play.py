@@ -15,7 +15,6 @@ from tradewind.cli.errors import CliError
 from tradewind.cli.purchase import Accepted, accept
 
 TASK = "examples/digits/train.yaml"
-TIME_SCALE = 600.0  # recorded seconds that pass in one of the demo's: ten minutes of a spot market
 
 
 def title(number: int, text: str, command: str = "") -> None:
@@ -45,12 +44,14 @@ def run_step(api: daemon.Api, accepted: Accepted, seed: int) -> tuple[int, int]:
         "Launch, rehearsed: two local instances, one cluster, real work, one preemption",
         f"jobs launch {TASK} --rehearse --seed {seed}",
     )
+    earliest, latest = managed.RECLAIM_WINDOW_S
     print(
-        f"The spot market is drawn from recorded traces with seed {seed}; {TIME_SCALE:g} recorded seconds are one of ours.\n",
+        f"An instance will be taken at a moment drawn with seed {seed} from recorded spot traces,\n"
+        f"their time compressed so that it falls {earliest:g} to {latest:g} s after the launch.\n",
         flush=True,
     )
     began = time.time()
-    job_id = managed.submit(api, accepted, market=managed.market(seed, TIME_SCALE, 1))
+    job_id = managed.submit(api, accepted, market=managed.market(seed))
     subject = f"job/{job_id}"
     with follow.stages(api, subject, began, out=sys.stdout):
         follow.copy_logs(api, managed.log_path(job_id, follow=True))
