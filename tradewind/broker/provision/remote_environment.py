@@ -103,7 +103,8 @@ async def _stamp(transport: ShellTransport, environment: str) -> str:
 
 def _install_script(environment: str, wheel_path: str, wheel: Wheel) -> str:
     wanted = shlex.quote(json.dumps([[r.name, r.least] for r in wheel.requirements]))
-    env, new = shlex.quote(environment), shlex.quote(environment + ".new")
+    # Environments cannot be moved (scripts name their interpreter), so each wheel has its own and `env` is a link that is switched.
+    env, new = shlex.quote(environment), shlex.quote(f"{environment}-{wheel.digest[:12]}")
     return f"""
 set -u
 PATH="$HOME/.local/bin:$PATH"
@@ -116,7 +117,7 @@ for python in ${{TRADEWIND_PYTHON:-}} python3 python3.13 python3.12 python3.11; 
     bare) bare=${{bare:-$python}};;
   esac
 done
-rm -rf {new} {env}.old
+rm -rf {new}
 if [ -n "$full" ]; then
   "$full" -m venv --without-pip --system-site-packages {new} || exit 20
   {new}/bin/python -c {shlex.quote(_UNPACK)} {shlex.quote(wheel_path)} || exit 21
@@ -135,10 +136,8 @@ else
   fi
 fi
 {new}/bin/python -P -c {shlex.quote(_CHECK)} || exit 26
-test -e {env} && mv {env} {env}.old
-mv {new} {env} || exit 20
-printf %s {wheel.digest} >{env}/complete || exit 20
-rm -rf {env}.old
+printf %s {wheel.digest} >{new}/complete || exit 20
+ln -sfn {new} {env}.link && mv -T {env}.link {env} || exit 20
 """
 
 

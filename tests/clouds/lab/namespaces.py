@@ -1,0 +1,290 @@
+"""Network namespaces as machines: each host has its own addresses, processes, root file system (a copy-on-write view of this one) and sshd.
+
+Root is needed. A host costs about 0.1 s and 2 MB. What a developer has in their home, in the checkout and in /tmp is hidden from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import pytest
+
+from clouds.lab.sshd import SSHD
+
+T = TypeVar("T")
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+CLONE_NEWNET = 0x40000000
+BRIDGE_ADDRESS = "10.231.0.1"
+START_S = 15.0
+
+
+def why_no_lab() -> str:
+    """What is missing for a lab on this machine; "" when nothing is."""
+    if os.geteuid() != 0:
+        return "the lab of real hosts needs root (network namespaces, overlay mounts)"
+    missing = [
+        name
+        for name in ("ip", "unshare", "pivot_root")
+        if not shutil.which(name, path=os.environ["PATH"] + ":/sbin:/usr/sbin")
+    ]
+    if missing or not SSHD:
+        return f"the lab of real hosts needs {', '.join([*missing, *([] if SSHD else ['sshd'])])}: apt-get install iproute2 openssh-server"
+    probe = subprocess.run(["unshare", "--mount", "--net", "true"], capture_output=True, check=False)
+    return "" if probe.returncode == 0 else f"no namespaces here: {probe.stderr.decode().strip()}"
+
+
+# Arguments: seed directory, interpreter prefix with the lab's packages, checkout, base prefix
+INIT = r"""
+set -eu
+SEED=$1 PYTHON=$2 CHECKOUT=$3 PREFIX=$4
+mount --make-rprivate /
+mount -t tmpfs none "$SEED/mnt"
+M=$SEED/mnt; mkdir $M/up $M/work $M/root
+cp -a "$SEED/up/." $M/up/
+mount -t overlay overlay -o lowerdir=/,upperdir=$M/up,workdir=$M/work $M/root
+for hidden in /root /home /tmp /run /var/tmp "$CHECKOUT"; do
+  [ -d "$M/root$hidden" ] || continue
+  mount -t tmpfs -o mode=755 none "$M/root$hidden"
+done
+chmod 1777 $M/root/tmp
+cp -a "$SEED/home/." $M/root/home/
+mkdir -p "$M/root$PREFIX" $M/root/run/sshd $M/root/oldroot
+mount --rbind "$PYTHON" "$M/root$PREFIX"
+mkdir -p $M/root/opt/lab/packages; mount --bind "$5" $M/root/opt/lab/packages
+ln -sf "$PREFIX/bin/python3" $M/root/usr/local/bin/python3
+mount -t proc proc $M/root/proc
+mount --rbind /dev $M/root/dev
+hostname "$6"
+cd $M/root
+pivot_root . oldroot
+umount -l /oldroot
+rmdir /oldroot 2>/dev/null || true
+for run in /etc/lab/run.d/*; do [ -x "$run" ] && setsid "$run" </dev/null >/tmp/$(basename "$run").log 2>&1 & done
+exec /usr/sbin/sshd -D -e -f /etc/ssh/lab_sshd_config
+"""
+SSHD_CONFIG = (
+    "ListenAddress 0.0.0.0\nHostKey /etc/ssh/lab_host_key\nPidFile none\nUsePAM no\nPasswordAuthentication no\nStrictModes no\n"
+    "PermitRootLogin no\nMaxStartups 100\nMaxSessions 100\nLogLevel ERROR\nSubsystem sftp internal-sftp\n"
+)
+
+
+class Host:
+    """One machine of the lab. `files` are what its image has beyond this machine's own (absolute path -> content, mode)."""
+
+    def __init__(self, lab: Lab, name: str, addresses: tuple[str, ...], seed: pathlib.Path) -> None:
+        self.lab, self.name, self.addresses, self.seed = lab, name, addresses, seed
+        self.link = f"v{name}"[:15]
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def boot(self) -> None:
+        """Its network is up and its first process is started; `wait_ssh` says when it answers."""
+        lab = self.lab
+        _ip("netns", "add", self.name)
+        _ip("link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        _ip("link", "set", self.link, "master", lab.bridge, "up")
+        inside = ["lo up", "eth0 up"]
+        for state in inside:
+            _ip("-n", self.name, "link", "set", *state.split())
+        for address in self.addresses:
+            _ip("-n", self.name, "address", "add", f"{address}/32", "dev", "eth0")
+            _ip("route", "replace", f"{address}/32", "dev", lab.bridge)
+        _ip("-n", self.name, "address", "add", "169.254.169.254/32", "dev", "lo")
+        _ip("-n", self.name, "route", "add", "default", "dev", "eth0", "src", self.addresses[0])
+        with open(self.seed / "console", "ab") as console:
+            self.process = subprocess.Popen(
+                ["ip", "netns", "exec", self.name, "unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--kill-child",
+                 "sh", "-c", INIT, "init", str(self.seed), str(lab.python), str(ROOT), sys.base_prefix, str(lab.packages), self.name],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
+                env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+            )  # fmt: skip
+
+    def wait_ssh(self) -> None:
+        """Its sshd answers."""
+        deadline = time.monotonic() + START_S
+        import socket
+
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection((self.addresses[-1], 22), timeout=1) as sock:
+                if sock.recv(4) == b"SSH-":
+                    return
+            if time.monotonic() > deadline or not self.alive():
+                pytest.fail(f"host {self.name} did not come up: {(self.seed / 'console').read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """Its first process is killed, and with it all others: its peers see their connections end."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)  # --kill-child takes the namespace along
+            self.process.wait()
+
+    def lose_power(self) -> None:
+        """Its cable is cut, then it dies: nobody is told."""
+        _ip("link", "set", self.link, "down")
+        self.kill()
+
+    def remove(self) -> None:
+        """Nothing of it is left on this machine."""
+        self.kill()
+        for address in self.addresses:
+            _ip("route", "del", f"{address}/32", "dev", self.lab.bridge, check=False)
+        _ip("link", "del", self.link, check=False)  # first: a namespace frees its link only later
+        _ip("netns", "del", self.name, check=False)
+
+    def inside(self, work: Callable[[], T]) -> T:
+        """What `work` returns in a thread that stands in this host's network: sockets made there stay there."""
+        caught: list[T] = []
+
+        def enter() -> None:
+            descriptor = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if ctypes.CDLL(None, use_errno=True).setns(descriptor, CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+            finally:
+                os.close(descriptor)
+            caught.append(work())
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        return caught[0]
+
+
+class Lab:
+    """A bridge with hosts on it."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.directory = directory
+        self.tag = f"tw{os.getpid()}"
+        self.bridge = f"{self.tag}br"[:15]
+        self.hosts: list[Host] = []
+        self.python = directory / "python"
+        self.packages = pathlib.Path(sysconfig.get_path("purelib"))
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        _sweep_stale()
+        _ip("link", "add", self.bridge, "type", "bridge")
+        _ip("link", "set", self.bridge, "up")
+        _ip("address", "add", f"{BRIDGE_ADDRESS}/32", "dev", self.bridge)
+        # The image's interpreter: this one, with the packages of the tests' environment but not the checkout itself.
+        extra = (
+            self.directory
+            / "extra"
+            / pathlib.Path(sysconfig.get_path("purelib", vars={"base": sys.base_prefix})).relative_to(sys.base_prefix)
+        )
+        extra.mkdir(parents=True)
+        (extra / "lab.pth").write_text("/opt/lab/packages\n")
+        self.python.mkdir()
+        subprocess.run(
+            [
+                "mount",
+                "-t",
+                "overlay",
+                "overlay",
+                "-o",
+                f"lowerdir={self.directory / 'extra'}:{sys.base_prefix}",
+                str(self.python),
+            ],
+            check=True,
+        )
+
+    def close(self) -> None:
+        for host in self.hosts:
+            host.remove()
+        _ip("link", "del", self.bridge, check=False)
+        subprocess.run(["umount", "-l", str(self.python)], check=False, capture_output=True)
+
+    def host(
+        self,
+        addresses: tuple[str, ...],
+        *,
+        user: str,
+        authorized: tuple[str, ...],
+        host_key: str,
+        files: dict[str, tuple[str, int]] | None = None,
+    ) -> Host:
+        """A booting machine with that login user; the last of its addresses is where sshd is reached from here."""
+        with self._lock:
+            name = f"{self.tag}n{next(self._numbers)}"
+        seed = self.directory / name
+        home = seed / "home" / user / ".ssh"
+        home.mkdir(parents=True)
+        (seed / "mnt").mkdir()
+        (home / "authorized_keys").write_text("\n".join(authorized) + "\n")
+        etc = seed / "up" / "etc"
+        (etc / "ssh").mkdir(parents=True)
+        uid = 4242
+        (etc / "passwd").write_text(
+            f"{pathlib.Path('/etc/passwd').read_text()}{user}:x:{uid}:{uid}::/home/{user}:/bin/bash\n"
+        )
+        (etc / "group").write_text(f"{pathlib.Path('/etc/group').read_text()}{user}:x:{uid}:\n")
+        (etc / "shadow").write_text(f"{pathlib.Path('/etc/shadow').read_text()}{user}:*:19000:0:99999:7:::\n")
+        (etc / "ssh" / "lab_sshd_config").write_text(SSHD_CONFIG)
+        (etc / "ssh" / "lab_host_key").write_text(host_key)
+        (etc / "ssh" / "lab_host_key").chmod(0o600)
+        for path, (content, mode) in (files or {}).items():
+            target = seed / "up" / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(content)
+            target.chmod(mode)
+        for path in (seed / "home" / user).rglob("*"):
+            os.chown(path, uid, uid)
+        os.chown(seed / "home" / user, uid, uid)
+        host = Host(self, name, addresses, seed)
+        self.hosts.append(host)
+        host.boot()
+        return host
+
+
+@contextlib.contextmanager
+def open_lab(directory: pathlib.Path) -> Iterator[Lab]:
+    if reason := why_no_lab():
+        pytest.skip(reason)
+    directory.mkdir(parents=True, exist_ok=True)
+    lab = Lab(directory)
+    try:
+        lab.open()
+        yield lab
+    finally:
+        lab.close()
+
+
+def _ip(*arguments: str, check: bool = True) -> None:
+    done = subprocess.run(["ip", *arguments], capture_output=True, check=False)
+    if check and done.returncode != 0:
+        raise RuntimeError(f"ip {' '.join(arguments)}: {done.stderr.decode().strip()}")
+
+
+def _sweep_stale() -> None:
+    """What a killed test run left: namespaces and links of processes that are gone."""
+    names = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False).stdout.split("\n")
+    for name in (line.split()[0] for line in names if line.startswith("tw")):
+        pid = name[2:].partition("n")[0]
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            for held in subprocess.run(
+                ["ip", "netns", "pids", name], capture_output=True, text=True, check=False
+            ).stdout.split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(held), signal.SIGKILL)
+            _ip("link", "del", f"v{name}"[:15], check=False)
+            _ip("netns", "del", name, check=False)
+    for path in pathlib.Path("/sys/class/net").glob("tw*br"):
+        if not os.path.exists(f"/proc/{path.name[2:-2]}"):
+            _ip("link", "del", path.name, check=False)

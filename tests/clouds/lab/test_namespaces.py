@@ -1,0 +1,102 @@
+"""The lab itself: hosts answer, are apart from this machine, and die in both ways."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from clouds.lab.namespaces import ROOT, Host, Lab, open_lab
+from tradewind.broker.provision.ssh_keys import KeyRing
+from tradewind.broker.provision.ssh_transport import Endpoint, SshTransport, connect
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
+        yield lab
+
+
+@pytest.fixture
+def keys(tmp_path: pathlib.Path) -> KeyRing:
+    return KeyRing(str(tmp_path / "data"))
+
+
+def boot(lab: Lab, keys: KeyRing, *addresses: str) -> Host:
+    host = lab.host(
+        addresses, user="tradewind", authorized=(keys.login().public,), host_key=keys.host(addresses[0]).private
+    )
+    host.wait_ssh()
+    return host
+
+
+async def reach(host: Host, keys: KeyRing) -> SshTransport:
+    endpoint = Endpoint(
+        host=host.addresses[-1], user="tradewind", host_keys=(keys.host(host.addresses[0]).public,), cloud="lab"
+    )
+    return await connect(endpoint, keys.login().private, deadline_s=15)
+
+
+def test_hosts_are_machines_of_their_own(lab: Lab, keys: KeyRing) -> None:
+    one = boot(lab, keys, "172.31.7.1", "54.200.7.1")
+    two = boot(lab, keys, "172.31.7.2", "54.200.7.2")
+
+    async def scenario() -> None:
+        first, second = await reach(one, keys), await reach(two, keys)
+        try:
+            assert first.home == "/home/tradewind"
+            seen = await first.script(
+                f"hostname; id -un; ls -A /root /tmp {ROOT} | grep -c -v -e : -e '^$'; ls /proc | grep -c '^[0-9]'"
+            )
+            name, user, visible, processes = seen.stdout.decode().split()
+            assert (name, user) == (one.name, "tradewind")
+            assert int(visible) <= 2, seen.stdout
+            assert int(processes) < 20
+            assert (
+                await first.run(
+                    [
+                        "python3",
+                        "-c",
+                        "import msgspec, cryptography; import importlib.util as u; print(u.find_spec('tradewind'))",
+                    ]
+                )
+            ).stdout == b"None\n"
+            await second.script(
+                "cat > /tmp/server.py <<'X'\nimport socket\ns=socket.create_server(('0.0.0.0', 7000))\nc,_=s.accept(); c.sendall(b'hello'); c.close()\nX"
+            )
+            await second.start(["python3", "/tmp/server.py"], log="server.log")
+            call = "import socket,time\nfor _ in range(100):\n  try: print(socket.create_connection(('172.31.7.2',7000),5).recv(5)); break\n  except OSError: time.sleep(.05)"
+            assert (await first.run(["python3", "-c", call])).stdout == b"b'hello'\n"
+        finally:
+            await asyncio.gather(first.close(), second.close())
+
+    asyncio.run(scenario())
+    one.remove()
+    two.remove()
+
+
+def test_a_kill_is_seen_at_once_and_a_loss_of_power_by_silence(lab: Lab, keys: KeyRing) -> None:
+    one = boot(lab, keys, "172.31.8.1", "54.200.8.1")
+    two = boot(lab, keys, "172.31.8.2", "54.200.8.2")
+
+    async def scenario() -> tuple[float, float]:
+        first, second = await reach(one, keys), await reach(two, keys)
+        took = []
+        for transport, die in ((first, one.kill), (second, two.lose_power)):
+            lost = asyncio.create_task(transport.wait_lost())
+            await transport.run(["true"])
+            started = time.monotonic()
+            await asyncio.to_thread(die)
+            await asyncio.wait_for(lost, 15)
+            took.append(time.monotonic() - started)
+            await transport.close()
+        return took[0], took[1]
+
+    killed_s, silent_s = asyncio.run(scenario())
+    assert killed_s < 1.0
+    assert silent_s < 5.5
+    one.remove()
+    two.remove()
