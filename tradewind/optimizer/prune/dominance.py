@@ -20,6 +20,26 @@ def keep_undominated(problem: Problem, pool: Pool) -> Pool:
     return Pool(tuple(rows), pool.refused)
 
 
+# Up to so many columns every place keeps its own, so that the program shows what was weighed.
+FEW_COLUMNS = 5000
+
+
+def keep_one_a_signature(problem: Problem, pool: Pool) -> Pool:
+    """In a large problem places stop mattering: of candidates that use limits alike, wherever they are, only the first in order stays.
+
+    Exact for the same reason as above. With data on edges places do matter, and such problems are left alone.
+    """
+    if problem.edges or sum(len(row) for row in pool.left) <= FEW_COLUMNS:
+        return pool
+    rows = []
+    for request, row in zip(problem.requests, pool.left, strict=True):
+        first: dict[tuple[int, ...], Candidate] = {}
+        for candidate in row:  # in the total order since the pass before
+            first.setdefault(coupled_use(problem.limits, request, candidate), candidate)
+        rows.append(tuple(first.values()))
+    return Pool(tuple(rows), pool.refused)
+
+
 def _undominated(problem: Problem, request: Request, row: tuple[Candidate, ...]) -> list[Candidate]:
     best_at: dict[tuple[str, str, str], list[tuple[int, ...]]] = {}
     kept: list[Candidate] = []

@@ -7,13 +7,13 @@ from tradewind.optimizer.prune.blocks import drop_blocked
 from tradewind.optimizer.prune.caps import drop_over_cap
 from tradewind.optimizer.prune.dead_ends import drop_dead_ends
 from tradewind.optimizer.prune.deadlines import drop_late
-from tradewind.optimizer.prune.dominance import keep_undominated
+from tradewind.optimizer.prune.dominance import keep_one_a_signature, keep_undominated
 from tradewind.optimizer.prune.pool import Pass, Pool, full_pool
 from tradewind.optimizer.prune.prices import drop_unpriced
 from tradewind.optimizer.prune.quotas import drop_over_quota
 
 LIMIT_PASSES: tuple[Pass, ...] = (drop_unpriced, drop_blocked, drop_late, drop_over_quota, drop_over_cap)
-RIVAL_PASSES: tuple[Pass, ...] = (keep_undominated, drop_dead_ends)
+RIVAL_PASSES: tuple[Pass, ...] = (keep_undominated, keep_one_a_signature, drop_dead_ends)
 PASSES: tuple[Pass, ...] = (*LIMIT_PASSES, *RIVAL_PASSES)
 
 
