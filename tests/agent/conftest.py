@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
@@ -75,7 +76,13 @@ class RunningAgent:
 
 
 @pytest.fixture
-def agent(tmp_path) -> Iterator[RunningAgent]:
+def agent(tmp_path, monkeypatch) -> Iterator[RunningAgent]:
+    with tempfile.TemporaryDirectory(prefix="tw-") as path:  # sockets' paths are short
+        monkeypatch.setenv("XDG_RUNTIME_DIR", path)
+        yield from running_agent(tmp_path)
+
+
+def running_agent(tmp_path) -> Iterator[RunningAgent]:
     home = tmp_path / "home"
     home.mkdir()
     made = RunningAgent(str(home))

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 
 import pytest
 
-from tradewind.agent.protocol import CancelJob, Configure, JobEnded, Jobs, ListJobs, StartJob
+from tradewind.agent import jobs as jobs_module
+from tradewind.agent.checkpoints.store import Restoration, StoreError
+from tradewind.agent.jobs import Jobs
+from tradewind.agent.protocol import CancelJob, Configure, JobEnded, ListJobs, StartJob
+from tradewind.agent.protocol import Jobs as JobList
+from tradewind.agent.state import StateDirectory
 from tradewind.broker.provision.agent_client import AgentRefused
 
 
@@ -180,7 +186,7 @@ def test_what_cannot_start_is_refused_and_may_be_sent_again(connected, run):
                 await client.call(StartJob("../1", "run", "true"))
             with pytest.raises(AgentRefused, match="could not start"):
                 await client.call(StartJob("1-1", "run", "true", envs={"A=B": "nul\0"}))
-            assert await client.call(ListJobs()) == Jobs(())
+            assert await client.call(ListJobs()) == JobList(())
             await client.call(StartJob("1-1", "run", "true"))
 
     run(scenario())
@@ -192,5 +198,53 @@ def test_a_script_longer_than_an_argument_may_be(connected, end_of, run):
             await client.call(StartJob("1-1", "run", "# " + "x" * 200_000 + "\necho fine"))
             assert (await end_of(client, "1-1")).state == "SUCCEEDED"
             assert await output(client, "1-1") == b"fine\n"
+
+    run(scenario())
+
+
+def test_a_start_is_answered_while_a_large_checkpoint_still_comes_back(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(jobs_module, "ANSWER_WITHIN_S", 0.05)
+    released = threading.Event()
+    outcome = "the disk is gone"
+
+    class SlowStore:
+        def restore(self, directory):
+            released.wait(10)
+            if outcome:
+                raise StoreError(outcome)
+            return Restoration((), "", ())
+
+        def keep(self, entry, source):
+            return True
+
+    monkeypatch.setattr(jobs_module, "open_store", lambda uri, rank: SlowStore())
+
+    async def scenario():
+        nonlocal outcome
+        state = StateDirectory(str(tmp_path))
+        os.makedirs(state.path)
+        told = []
+        jobs = Jobs(
+            state, emit=told.append, node_environment=lambda: dict(os.environ), place=lambda: None,
+            runtime_address=lambda: "",
+        )  # fmt: skip
+        await jobs.start(StartJob("1-1", "run", "true", checkpoint_uri="slow:"))
+        assert jobs.known() == ()
+        assert not jobs.is_over("1-1")
+        released.set()
+        while not told:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        assert told == [
+            JobEnded("1-1", "run", "FAILED", last_lines="tradewind: job 1-1 could not start: the disk is gone")
+        ]
+        assert jobs.is_over("1-1")
+        released.clear()
+        outcome = ""
+        await jobs.start(StartJob("1-2", "run", "true", checkpoint_uri="slow:"))
+        cancelling = asyncio.create_task(jobs.cancel("1-2", 1))
+        await asyncio.sleep(0.01)
+        released.set()
+        await cancelling
+        assert told[-1] == JobEnded("1-2", "run", "CANCELLED")
 
     run(scenario())

@@ -165,6 +165,7 @@ class Agent:
         self._place = order
         self.state.write_place(order)
         self._renew(order.lease_until_unix)
+        self.runtime.warm()
         return Done()
 
     def _renew(self, until_unix: float) -> None:

@@ -37,6 +37,7 @@ from tradewind.agent.state import StateDirectory
 
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _KILL_DEADLINE_S = 5.0
+ANSWER_WITHIN_S = 10.0
 _CANCEL_LOOK_EVERY_S = 0.02
 # Linux refuses one argument over 128 KiB (MAX_ARG_STRLEN); a longer script is given to bash as a file
 _SCRIPT_ARGUMENT_BYTES = 100_000
@@ -52,6 +53,7 @@ class RunningPhase:
         self.started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
         self.cancel_grace_s: float | None = None
+        self.is_answered = False  # before it had started: a failure to start is then its end
 
 
 class Jobs:
@@ -110,7 +112,7 @@ class Jobs:
         return run is not None or (setup is not None and setup.state != "SUCCEEDED")
 
     async def start(self, order: StartJob) -> None:
-        """The phase has started, or had before. Raises RefusalError when it cannot."""
+        """The phase has started, or had before, or a large checkpoint still comes back for it. Raises RefusalError when it cannot."""
         key = (order.job_id, order.phase)
         self.log_path(order.job_id)
         if key in self._known:
@@ -120,7 +122,12 @@ class Jobs:
             task = asyncio.create_task(self._attend(key, phase), name=f"job {order.job_id} {order.phase}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        await asyncio.shield(self._running[key].started)
+        phase = self._running[key]
+        await asyncio.wait([phase.started], timeout=ANSWER_WITHIN_S)
+        if phase.started.done():
+            phase.started.result()
+        else:
+            phase.is_answered = True
 
     async def cancel(self, job_id: str, grace_s: float) -> None:
         """No process of the job is left, and its end has been said."""
@@ -166,10 +173,15 @@ class Jobs:
             except BaseException as error:
                 raise RefusalError(f"job {order.job_id} could not start: {error!r}", "internal") from error
         except RefusalError as refusal:
-            del self._running[key]
-            phase.ended.set()
             if phase.sync is not None:
                 await phase.sync.stop()
+            if phase.is_answered:
+                self._say(order.job_id, refusal.message)
+                self._known[key] = JobInfo(order.job_id, order.phase, "RUNNING", started_unix=time.time())
+                self._end(key, "FAILED", None)
+            else:
+                del self._running[key]
+            phase.ended.set()
             phase.started.set_exception(refusal)
             phase.started.exception()  # looked at, also when the peer that ordered it is gone
             return

@@ -76,7 +76,10 @@ class StopRuntime(msgspec.Struct, frozen=True, tag=True):
 
 
 class StartJob(msgspec.Struct, frozen=True, tag=True):
-    """Run one phase of a job on this node as `bash -c script` in the work directory. Answered by `Done` once it has started.
+    """Run one phase of a job on this node as `bash -c script` in the work directory.
+
+    Answered by `Done` once it has started, or after 10 s while a large checkpoint is still coming back. A job's id is used once: after a
+    recovery the job goes on under another id with the same `checkpoint_uri`.
 
     Its end arrives as a `JobEnded` event. `secret_envs` are set like `envs` but never logged or written. `checkpoint_uri` "" means the job
     keeps no checkpoints; else what is stored there for this rank is restored before the run phase starts and synced while it runs.

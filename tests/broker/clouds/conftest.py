@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -29,6 +30,16 @@ def _ways() -> list[Containment]:
 def way(request: pytest.FixtureRequest) -> Containment:
     """Every way of holding processes together that works on this machine."""
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def own_run_directory(monkeypatch) -> Iterator[str]:
+    """Sockets' directories of this test's instances: empty again when it ends."""
+    with tempfile.TemporaryDirectory(prefix="tw-") as path:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", path)
+        yield path
+        left = os.listdir(os.path.join(path, "tradewind")) if os.path.exists(os.path.join(path, "tradewind")) else []
+        assert left == []
 
 
 @pytest.fixture

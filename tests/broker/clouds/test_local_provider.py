@@ -13,6 +13,7 @@ import pytest
 from tradewind.broker.clouds.local.containment import MARK
 from tradewind.broker.clouds.local.market import REASON
 from tradewind.broker.clouds.local.provider import LocalProvider
+from tradewind.broker.clouds.local.run_directory import make_run_directory, remove_run_directory
 from tradewind.broker.provider import ProviderError
 
 
@@ -215,3 +216,48 @@ def test_a_start_that_fails_says_what_the_host_said(best_provider, ask, run, mon
     monkeypatch.setattr("tradewind.broker.clouds.local.provider._HOST", str(broken))
     with pytest.raises(ProviderError, match="no such luck"):
         run(best_provider.launch(ask(), "t"))
+
+
+def test_its_sockets_have_a_short_private_place_that_goes_with_it(best_provider, ask, run, own_run_directory):
+    async def scenario():
+        transport = await best_provider.connect(await best_provider.launch(ask(), "t"))
+        place = (await transport.run(["bash", "-c", "echo -n $XDG_RUNTIME_DIR"])).stdout.decode()
+        assert place.startswith(own_run_directory)
+        assert len(place) < 70
+        assert stat.S_IMODE(os.stat(place).st_mode) == 0o700
+        await transport.run(["bash", "-c", "mkdir $XDG_RUNTIME_DIR/x; touch $XDG_RUNTIME_DIR/x/y"])
+        await best_provider.terminate("i-one")
+        assert os.path.basename(place) not in os.listdir(os.path.dirname(place))
+
+    run(scenario())
+
+
+def test_a_place_for_sockets_that_others_can_enter_is_refused(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    instance = tmp_path / "i-one"
+    instance.mkdir()
+    open_to_all = tmp_path / "instance-x"
+    open_to_all.mkdir(mode=0o755)
+    (instance / "run").symlink_to(open_to_all)
+    with pytest.raises(ProviderError, match="closed to others"):
+        make_run_directory(str(instance))
+
+
+def test_a_link_that_a_job_put_there_is_not_followed(tmp_path):
+    instance, precious = tmp_path / "i-one", tmp_path / "precious"
+    for path in (instance, precious):
+        path.mkdir()
+    (instance / "run").symlink_to(precious)
+    remove_run_directory(str(instance))
+    assert precious.exists()
+
+
+def test_watching_one_that_is_terminated(best_provider, ask, run):
+    async def scenario():
+        instance = await best_provider.launch(ask(), "t")
+        watching = asyncio.create_task(best_provider.watch(instance))
+        await asyncio.sleep(0.05)
+        await best_provider.terminate("i-one")
+        assert await watching in {"it was terminated", "its host process was killed"}
+
+    run(scenario())

@@ -7,6 +7,7 @@
         started        the host listens
         ended          one sentence: why the instance ended, where the host could still say it
         host.log       the host's own words (normally none)
+        run            link to its XDG_RUNTIME_DIR (run_directory.py)
         home/          the instance's home directory
         logs/          what bootstrap writes
 
@@ -113,6 +114,8 @@ class InstanceDirectory:
 
     def why_ended(self) -> str:
         """The host's last sentence, or what its silence means."""
+        if not os.path.exists(self.path):
+            return "it was terminated"
         try:
             with open(os.path.join(self.path, "ended"), encoding="utf-8") as file:
                 return file.read().strip()

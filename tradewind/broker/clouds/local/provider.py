@@ -17,6 +17,7 @@ from tradewind.broker.clouds.local.directory import InstanceDirectory, Intent, i
 from tradewind.broker.clouds.local.errors import refusal
 from tradewind.broker.clouds.local.host_client import ask_host, connect_unix
 from tradewind.broker.clouds.local.market import REASON
+from tradewind.broker.clouds.local.run_directory import make_run_directory, remove_run_directory
 from tradewind.broker.clouds.local.transport import LocalTransport
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError
 
@@ -123,6 +124,7 @@ class LocalProvider:
             raise refusal(
                 "time-out", f"instance {provider_id} still has processes after SIGKILL; try again, or end them by hand"
             )
+        await asyncio.to_thread(remove_run_directory, directory.path)
         await asyncio.to_thread(directory.remove)
         await asyncio.to_thread(remove_leftovers, self._root)
 
@@ -206,7 +208,8 @@ class LocalProvider:
             cap = request.lease_until_unix + _OUTER_CAP_MARGIN_S if request.lease_until_unix > 0 else 0
             argv = contained(way, [sys.executable, "-I", "-S", "-B", _HOST, directory.path, repr(cap)])
             environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-            environment |= {"HOME": directory.home, "TRADEWIND_INSTANCE": directory.instance_id, MARK: directory.path}
+            environment |= {"HOME": directory.home, "XDG_RUNTIME_DIR": make_run_directory(directory.path)}
+            environment |= {"TRADEWIND_INSTANCE": directory.instance_id, MARK: directory.path}
             log = os.open(directory.host_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
             try:
