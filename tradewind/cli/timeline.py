@@ -34,7 +34,7 @@ def sentence(event: Event) -> str:
         parts.append(f"without {str(data['left']).partition(' ')[0]}")
     if data.get("newest"):
         parts.append(str(data["newest"]))
-    return short_place("; ".join(parts))
+    return short_place(" ".join("; ".join(parts).split()))
 
 
 def line(event: Event, since_unix: float, *, colour: bool = False) -> str:
