@@ -259,7 +259,7 @@ class ControlStore:
     def ended(self, message: cluster.ActorEnded) -> None:
         """The actor's process is gone."""
         record = self.actors.get(message.actor)
-        if record is not None and record.incarnation == message.incarnation and record.state != "DEAD":
+        if record is not None and record.incarnation == message.incarnation and record.state in {"STARTING", "ALIVE"}:
             self._ended(record, message.reason, intended=message.intended)
 
     def _ended(self, record: ActorRecord, reason: str, *, intended: bool) -> None:

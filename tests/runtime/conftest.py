@@ -1,0 +1,104 @@
+"""Clusters for the runtime's tests: one-node ones in this process's hands, and several nodes on loopback addresses."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+import tradewind.runtime as ray
+from tradewind.runtime import launcher
+
+
+@pytest.fixture
+def cluster() -> Iterator[None]:
+    """A one-node cluster with two CPUs, gone afterwards."""
+    ray.init(num_cpus=2, object_store_memory=256 << 20)
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def shared_cluster() -> Iterator[None]:
+    """As cluster, one for all tests of a file that leave it as they found it."""
+    ray.init(num_cpus=2, object_store_memory=256 << 20)
+    yield
+    ray.shutdown()
+
+
+@dataclass
+class Nodes:
+    """A head and node daemons of this machine."""
+
+    head: launcher.RuntimeProcess
+    nodes: list[launcher.RuntimeProcess]
+    credentials: launcher.ClusterCredentials
+    directory: str
+
+    def add(self, **resources: float) -> launcher.RuntimeProcess:
+        number = len(self.nodes)
+        node = launcher.start_node(
+            f"{self.directory}/node{number}",
+            self.head.address,
+            f"127.9.1.{number + 2}",
+            credentials=self.credentials,
+            resources={"CPU": 1, "memory": 1 << 30, **resources},
+            python=sys.executable,
+            working_dir=self.directory,
+            env={"NODE_NUMBER": str(number)},
+            object_store_bytes=128 << 20,
+            labels={"number": str(number)},
+            timeout_s=30,
+        )
+        self.nodes.append(node)
+        return node
+
+
+@pytest.fixture
+def make_nodes(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Nodes]]:
+    """make_nodes(2) is a cluster of two nodes that init() joins."""
+    made: list[Nodes] = []
+
+    def make(count: int) -> Nodes:
+        credentials = launcher.ClusterCredentials.new("test-cluster")
+        head = launcher.start_head(f"{tmp_path}/head", "127.9.1.1", credentials=credentials, timeout_s=30)
+        nodes = Nodes(head, [], credentials, str(tmp_path))
+        made.append(nodes)
+        for _ in range(count):
+            nodes.add()
+        monkeypatch.setenv("TRADEWIND_ADDRESS", nodes.nodes[0].address)
+        return nodes
+
+    yield make
+    ray.shutdown()
+    for nodes in made:
+        for process in [*nodes.nodes, nodes.head]:
+            process.stop()
+
+
+def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> bool:
+    """True as soon as the condition holds; False when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return condition()
+
+
+def alive(pid: int) -> bool:
+    """True while the process runs (a zombie does not)."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def environment() -> dict[str, str]:
+    """The environment for scripts that are drivers of their own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TRADEWIND_")}
