@@ -1,0 +1,163 @@
+"""Azure as a `Provider`: virtual machines, a resource group a cluster and region, so that deleting it deletes all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from tradewind.broker.capabilities import Finding, NoticeSource
+from tradewind.broker.clouds.azure import check, errors, images, machine, naming, notices, quota
+from tradewind.broker.clouds.azure.errors import refusal
+from tradewind.broker.clouds.azure.groups import Groups
+from tradewind.broker.clouds.azure.machines import Machines
+from tradewind.broker.clouds.azure.operations import Operations
+from tradewind.broker.clouds.azure.session import Session
+from tradewind.broker.clouds.azure.skus import Skus, usable_zones
+from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
+from tradewind.catalog.offer import Offer
+
+# How long a machine that was just made is asked for by name although no list shows it yet.
+LIST_LAG_S = 120.0
+
+
+class AzureProvider:
+    """Implements `Provider`, `Zoned`, `Limited`, `Sweeping`, `Checking` and `Noticing`.
+
+    `dial` opens a connection to an instance; without it `connect` refuses.
+    """
+
+    name = errors.CLOUD
+    notice_source: NoticeSource = notices.SOURCE
+
+    def __init__(
+        self,
+        session: Session | None = None,
+        *,
+        dial: Callable[[Instance], Awaitable[Transport]] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._session = session or Session()
+        self._operations = Operations(self._session)
+        self._groups = Groups(self._session, self._operations)
+        self._machines = Machines(self._session, self._operations)
+        self._skus = Skus(self._session)
+        self._dial, self._now = dial, now
+        self._recent: dict[str, tuple[Mapping[str, str], float]] = {}
+
+    def close(self) -> None:
+        """End the threads and connections of this provider; instances stay."""
+        self._session.close()
+
+    async def check(self) -> str:
+        """Say who may do what here. Raises ProviderError naming the first thing that is missing and the command that mends it."""
+        return check.verdict(await check.report(self._session, strict=True), self._session)
+
+    async def report(self) -> tuple[Finding, ...]:
+        """Everything that was looked at, good or bad; raises nothing."""
+        return await check.report(self._session, strict=False)
+
+    async def launch(self, request: LaunchRequest, token: str) -> Instance:
+        """Buy one machine; a second call with the same token returns the first one's. An offer without a zone leaves the choice to Azure.
+
+        Raises:
+            ProviderError: Azure refused.
+        """
+        offer = request.offer
+        if not request.ssh_public_key:
+            raise refusal("NO_KEY", "Azure makes no machine without an SSH key, and none was given")
+        sku = await self._skus.of(offer)
+        if sku is None:
+            raise refusal("NOT_SOLD_HERE", f"Azure does not sell {offer.instance_type} in {offer.region}")
+        zone = naming.zone_number(offer.zone)
+        if sku.restricted or (zone and zone not in sku.zones):
+            where = f"zone {zone} of {offer.region}" if zone else offer.region
+            why = f" ({sku.why})" if sku.why else ""
+            raise refusal(
+                "NOT_FOR_SUBSCRIPTION", f"this subscription may not use {offer.instance_type} in {where}{why}"
+            )
+        image = images.image(offer, sku)
+        if isinstance(image, str):
+            raise refusal("NO_IMAGE", image)
+        shared = naming.shared_tags(request.tags, request.instance_id)
+        group = naming.group_name(request.cluster, shared, offer.region)
+        name = naming.machine_name(request.instance_id)
+        identity = self._session.settings.self_deletion
+        body = machine.resource(
+            request, token, name, self._session.scope(group), image, sku, zone=zone, identity=identity
+        )
+        await self._groups.begin(group, offer.region, shared, request.ssh_cidrs)
+        try:
+            instance = await self._machines.make(group, name, body, token, image)
+        finally:
+            self._groups.end(group)
+        self._recent[instance.provider_id] = (dict(request.tags), self._now() + LIST_LAG_S)
+        return instance
+
+    async def zones(self, offer: Offer) -> list[str]:
+        """The zones of the offer's region in which this subscription may use its size; [] where the region or size has none."""
+        sku = await self._skus.of(offer)
+        return [] if sku is None or sku.restricted else usable_zones(sku, offer)
+
+    async def describe(self, tags: Mapping[str, str]) -> list[Instance]:
+        """Every machine that carries all of `tags`; those just made here are asked for by name if no list shows them yet."""
+        listed = await self._machines.find(tags)
+        seen = {instance.provider_id for instance in listed}
+        self._recent = {pid: entry for pid, entry in self._recent.items() if entry[1] > self._now()}
+        missing = [
+            pid for pid, (carried, _) in self._recent.items() if pid not in seen and naming.carries(carried, tags)
+        ]
+        found = await asyncio.gather(*(self._describe_one(pid) for pid in missing))
+        return listed + [instance for instance in found if instance is not None]
+
+    async def _describe_one(self, provider_id: str) -> Instance | None:
+        group, name = naming.parts(provider_id)
+        seen = await self._machines.get(group, name)
+        return await self._machines.read_in_group(group, seen) if seen is not None else None
+
+    async def stop(self, provider_id: str) -> None:
+        """Deallocate the machine; its disk and address are kept and paid for."""
+        await self._machines.stop(*naming.parts(provider_id))
+
+    async def start(self, provider_id: str) -> None:
+        """Start what was stopped."""
+        await self._machines.start(*naming.parts(provider_id))
+
+    async def terminate(self, provider_id: str) -> None:
+        """Delete the machine with all it had, and its cluster's resource group if it was the last; done already is fine."""
+        await self._groups.remove_machine(*naming.parts(provider_id))
+        self._recent.pop(provider_id, None)
+
+    async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
+        """The names of the resource groups without machines that carry all of `tags`."""
+        groups = await self._groups.listed(tags)
+        inside = await asyncio.gather(*(self._groups.machines(group) for group in groups))
+        return [group for group, machines in zip(groups, inside, strict=True) if not machines]
+
+    async def sweep(self, tags: Mapping[str, str]) -> list[str]:
+        """Delete the resource groups without machines that carry all of `tags`; returns the names of those deleted."""
+        groups = await self.leftovers(tags)
+        removed = await asyncio.gather(*(self._groups.remove_if_empty(group) for group in groups))
+        return [group for group, gone in zip(groups, removed, strict=True) if gone]
+
+    async def connect(self, instance: Instance) -> Transport:
+        """A connection to the instance, over SSH."""
+        if self._dial is None:
+            raise refusal("NO_CONNECTION", "this process was given no way to connect to instances")
+        return await self._dial(instance)
+
+    async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
+        """Let the world reach these ports on the instances' clusters."""
+        for group in sorted({naming.parts(provider_id)[0] for provider_id in provider_ids}):
+            await self._groups.open(group, ports)
+
+    async def lease(self, provider_id: str, until_unix: float) -> None:
+        """Nothing changes: Azure has no outer cap on a machine's life; the machine itself deletes its group when its lease runs out."""
+
+    async def headroom(self, offers: Sequence[Offer], *, use_spot: bool) -> list[int | None]:
+        """How many machines of each offer the subscription's quotas still allow; two calls a region."""
+        return await quota.headroom(self._session, self._skus, offers, use_spot=use_spot)
+
+    def classify(self, error: ProviderError) -> Blocked:
+        """What the error covers, and for how long."""
+        return errors.classify(error, self._now())

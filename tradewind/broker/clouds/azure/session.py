@@ -1,0 +1,212 @@
+"""Azure credentials, found where the az command leaves them, and the vendor's clients, imported when first used.
+
+Order: a service principal in AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH); `az login`.
+Subscription: AZURE_SUBSCRIPTION_ID, then the default one of `az account`. Looking for them starts no program and calls nobody.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from tradewind.broker.clouds.azure.errors import refusal
+from tradewind.broker.clouds.blocking import Blocking
+
+T = TypeVar("T")
+
+LOGIN = "az login"
+INSTALL = "pip install 'tradewind[azure]'"
+READ_RETRIES = 5
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Where credentials come from ("environment", "az" or ""), and the subscription to work in."""
+
+    source: str = ""
+    subscription: str = ""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What a person may set. `self_deletion` gives each machine an identity that may delete its own cluster's resource group.
+
+    `endpoint` and `authority` are for tests and sovereign clouds: the address of Azure Resource Manager, and the certificate to trust there.
+    """
+
+    subscription: str = ""
+    self_deletion: bool = True
+    endpoint: str = ""
+    authority: str = ""
+    poll_interval_s: float = 2.0
+    retry_first_s: float = 0.8
+
+
+def find() -> Found:
+    """The credentials and subscription on this machine; empty fields for what is not there."""
+    source, subscription = "", os.environ.get("AZURE_SUBSCRIPTION_ID", "")
+    secret = os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH")
+    if os.environ.get("AZURE_CLIENT_ID") and os.environ.get("AZURE_TENANT_ID") and secret:
+        source = "environment"
+    default = _default_subscription()
+    if not source and default and shutil.which("az"):
+        source = "az"
+    return Found(source, subscription or default)
+
+
+def _default_subscription() -> str:
+    """The default subscription of the az command's profile; "" if nobody is logged in."""
+    directory = os.environ.get("AZURE_CONFIG_DIR") or os.path.join(os.path.expanduser("~"), ".azure")
+    try:
+        with open(
+            os.path.join(directory, "azureProfile.json"), encoding="utf-8-sig"
+        ) as file:  # az writes a byte order mark
+            entries = json.load(file).get("subscriptions", [])
+        return next((str(entry["id"]) for entry in entries if entry.get("isDefault")), "")
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return ""
+
+
+def load_credentials(found: Found) -> Any:
+    """Azure's credential object. Raises ProviderError where there is none."""
+    try:
+        from azure import identity
+    except ImportError as error:
+        raise refusal("NO_LIBRARY", f"Azure's libraries are not installed; run: {INSTALL}") from error
+    if found.source == "environment":
+        return identity.EnvironmentCredential()
+    if found.source == "az":
+        return identity.AzureCliCredential()
+    raise refusal("NO_CREDENTIALS", f"no Azure credentials were found on this machine; run: {LOGIN}")
+
+
+class Session:
+    """One identity on one subscription. `call` runs the vendor's blocking code in threads and translates what it raises."""
+
+    def __init__(
+        self, settings: Settings | None = None, *, credentials: Any = None, found: Found | None = None
+    ) -> None:
+        self.settings = settings or Settings()
+        self._credentials, self._found = credentials, found
+        self._threads = Blocking("azure")
+        self._making = threading.RLock()
+        self._clients: dict[str, Any] = {}
+
+    @functools.cached_property
+    def found(self) -> Found:
+        """What lies on this machine, looked up once."""
+        return self._found if self._found is not None else find()
+
+    @property
+    def subscription(self) -> str:
+        """The subscription to work in. Raises ProviderError when none is named anywhere."""
+        subscription = self.settings.subscription or self.found.subscription
+        if not subscription:
+            raise refusal("NO_SUBSCRIPTION", "no Azure subscription is chosen; run: az account set --subscription ID")
+        return subscription
+
+    def scope(self, group: str = "") -> str:
+        """The id of the subscription, or of a resource group in it."""
+        return f"/subscriptions/{self.subscription}" + (f"/resourceGroups/{group}" if group else "")
+
+    async def call(self, call: Callable[[], T]) -> T:
+        """What the vendor's code returns. Raises ProviderError for whatever it raises."""
+        return await self._threads.run(functools.partial(self._translated, call))
+
+    def close(self) -> None:
+        """End the threads and the connections."""
+        self._threads.close()
+        with self._making:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()
+
+    def _translated(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except ImportError as error:
+            raise refusal("NO_LIBRARY", f"Azure's libraries are not installed; run: {INSTALL}") from error
+        except Exception as error:
+            from tradewind.broker.clouds.azure.translate import translate
+
+            known = translate(error)
+            if known is None:
+                raise
+            raise known from error
+
+    def credentials(self) -> Any:
+        """Azure's credential object, found once."""
+        with self._making:
+            if self._credentials is None:
+                self._credentials = load_credentials(self.found)
+            return self._credentials
+
+    def compute(self) -> Any:
+        """azure.mgmt.compute.ComputeManagementClient."""
+
+        def make(**options: Any) -> Any:
+            from azure.mgmt.compute import ComputeManagementClient
+
+            return ComputeManagementClient(self.credentials(), self.subscription, **options)
+
+        return self._client("compute", make)
+
+    def network(self) -> Any:
+        """azure.mgmt.network.NetworkManagementClient."""
+
+        def make(**options: Any) -> Any:
+            from azure.mgmt.network import NetworkManagementClient
+
+            return NetworkManagementClient(self.credentials(), self.subscription, **options)
+
+        return self._client("network", make)
+
+    def resources(self) -> Any:
+        """azure.mgmt.resource.resources.ResourceManagementClient."""
+
+        def make(**options: Any) -> Any:
+            from azure.mgmt.resource.resources import ResourceManagementClient
+
+            return ResourceManagementClient(self.credentials(), self.subscription, **options)
+
+        return self._client("resources", make)
+
+    def access(self) -> Any:
+        """azure.mgmt.authorization.AuthorizationManagementClient."""
+
+        def make(**options: Any) -> Any:
+            from azure.mgmt.authorization import AuthorizationManagementClient
+
+            return AuthorizationManagementClient(
+                self.credentials(), self.subscription, api_version="2022-04-01", **options
+            )
+
+        return self._client("access", make)
+
+    def _client(self, name: str, make: Callable[..., Any]) -> Any:
+        with self._making:
+            if name not in self._clients:
+                self._clients[name] = make(**self._options())
+            return self._clients[name]
+
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "retry_total": READ_RETRIES,
+            "retry_backoff_factor": self.settings.retry_first_s,
+            "retry_backoff_max": 8,
+            "connection_timeout": 10,
+            "read_timeout": 60,
+        }
+        if self.settings.endpoint:
+            options |= {
+                "base_url": self.settings.endpoint,
+                "credential_scopes": [f"{self.settings.endpoint}/.default"],
+            }
+        if self.settings.authority:
+            options["connection_verify"] = self.settings.authority
+        return options
