@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tradewind.optimizer.cost import risk_micro_per_h
-from tradewind.optimizer.exact import cost_of, solve_exact
+from tradewind.optimizer.cost import plan_nano, risk_micro_per_h
+from tradewind.optimizer.exact import choice_of, cost_of, solve_exact
+from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.model import Model
 from tradewind.optimizer.problem import Problem
 from tradewind.optimizer.solvers import IntegerProgram, Row, Solution, Solver
 
-# Up to so many requests ties are settled request by request, which makes the plan unique; beyond, by the sum of ranks in one solve.
+# Up to so many coupled requests ties are settled one by one, which makes the plan unique whatever the solver.
 SETTLED_ONE_BY_ONE = 12
 # A reduced cost below this may be the rounding of 0 (costs are scaled to a sum near 1000).
 NO_DEARER = 1e-6
@@ -37,14 +38,18 @@ def contenders(model: Model, solution: Solution) -> tuple[Model, tuple[int, ...]
 def settle_ties(problem: Problem, model: Model, chosen: tuple[int, ...], solvers: Sequence[Solver]) -> tuple[int, ...]:
     """The best of the model's plans that cost what the chosen one costs.
 
-    Columns stand in the content order, so when no data moves and every request has its first column there is nothing to settle. A large DAG
-    is left as the solver, which is deterministic, found it: another solve would cost as much as the first.
+    Columns stand in the content order, so when no data moves and the first of every request cost the same, they are it. Beyond that, many
+    requests are left as the solver, which is deterministic, placed them: settling would cost more than the plan itself did.
     """
-    ranks = _ranks(model)
-    many = len(problem.requests) > SETTLED_ONE_BY_ONE
-    if len(model.columns) == len(set(chosen)) or (problem.edges and many):
+    if len(model.columns) == len(set(chosen)):
         return chosen
-    if not problem.edges and not any(ranks[j] for j in chosen):
+    ranks = _ranks(model)
+    if not problem.edges:
+        firsts = tuple(j for j, rank in enumerate(ranks) if not rank for _ in model.members[model.columns[j][0]])
+        choice = choice_of(model, firsts, "the search")
+        if plan_nano(problem, choice) == cost_of(problem, model, chosen) and keeps_limits(problem, choice):
+            return firsts
+    if len(problem.requests) > SETTLED_ONE_BY_ONE:
         return chosen
     settle = _Settling(problem, model, solvers)
     nodes = [problem.requests[group[0]].num_nodes for group in model.members]
@@ -52,8 +57,6 @@ def settle_ties(problem: Problem, model: Model, chosen: tuple[int, ...], solvers
     program = model.program.with_row(_at_most(model.program.costs, cost_of(problem, model, chosen) * model.scale))
     best = settle.better(chosen, program, risks)
     program = program.with_row(_at_most(risks, sum(risks[j] for j in best)))
-    if many:
-        return settle.better(best, program, ranks)
     for k in range(len(model.members)):
         mine = tuple(rank if group == k else 0.0 for rank, (group, _) in zip(ranks, model.columns, strict=True))
         best = settle.better(best, program, mine)
