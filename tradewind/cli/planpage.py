@@ -79,7 +79,8 @@ def _share(match: re.Match[str]) -> str:
     return f"{share} the price" if share.endswith("x") else f"{share.lstrip('+-')} {match[1]}"
 
 
-def _comparison(title: str, rows: Iterable[RankedCandidate], *, limit: int | None, colour: bool) -> Iterable[str]:
+def comparison(title: str, rows: Iterable[RankedCandidate], *, limit: int | None, colour: bool) -> Iterable[str]:
+    """A titled table of places with why each is not the choice; nothing when there are none."""
     rows = list(rows)
     if not rows:
         return
@@ -120,10 +121,10 @@ def page(plan: Plan, *, limit: int | None = 80, colour: bool = False) -> str:
         lines += [wrapped(reason, indent=2, limit=limit) for reason in plan.why_infeasible]
     for task in overview(plan).tasks:
         lines += _choice(task, colour=colour)
-        lines += _comparison("The best of each cloud", task.clouds, limit=limit, colour=colour)
+        lines += comparison("The best of each cloud", task.clouds, limit=limit, colour=colour)
         shown = set(map(_identity, task.clouds))
         others = [row for row in plan.references if row.task == task.task and _identity(row) not in shown]
-        lines += _comparison("Not for this task", others[:6], limit=limit, colour=colour)
+        lines += comparison("Not for this task", others[:6], limit=limit, colour=colour)
     if len(plan.placements) > 1:
         lines += ["", f"Together {usd(plan.hourly_usd)} USD/h, {usd(plan.total_usd)} USD in all."]
     if plan.feasible:
@@ -131,11 +132,6 @@ def page(plan: Plan, *, limit: int | None = 80, colour: bool = False) -> str:
     if plan.defaults_applied:
         lines.append(wrapped("Assumed: " + "; ".join(plan.defaults_applied) + ".", limit=limit))
     return "\n".join(lines)
-
-
-def ranking(plan: Plan, *, limit: int | None = 80, colour: bool = False) -> str:
-    """Every candidate in the order that failover tries them."""
-    return "\n".join(_comparison("In the order of failover", plan.candidates, limit=limit, colour=colour))
 
 
 def headline(plan: Plan) -> str:

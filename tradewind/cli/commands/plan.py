@@ -13,6 +13,7 @@ from tradewind.cli.overrides import read, task_flags
 
 if TYPE_CHECKING:
     from tradewind.catalog import Catalog
+    from tradewind.optimizer.plan import Plan
     from tradewind.spec.task import Task
 
 
@@ -27,12 +28,27 @@ def _shelf(task: Task, path: str | None) -> Catalog:
     return open_catalog(path)
 
 
+def _explanation(
+    task: Task, offers: Catalog, plan: Plan, hours: float | None, *, limit: int | None, colour: bool
+) -> str:
+    from tradewind.broker.planner import problem_of, relaxations
+    from tradewind.cli import explainpage
+    from tradewind.optimizer.sensitivity import explain
+
+    found = explain(problem_of([task], offers, hours=hours), plan)
+    return explainpage.page(plan, found, relaxations(task, offers, plan, hours=hours), limit=limit, colour=colour)
+
+
 @click.command()
 @options.task_file
 @click.option(
     "--hours", type=click.FloatRange(min=0, min_open=True), default=None, help="How long the job runs; 1 if not given."
 )
-@click.option("--explain", is_flag=True, help="Also every candidate in the order that failover would try them.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Also how firm the choice is, what each limit given up would save, and the order of failover.",
+)
 @task_flags
 @options.catalog
 @options.as_json
@@ -47,15 +63,16 @@ def plan(
     from tradewind.broker.planner import plan_task
     from tradewind.cli import planpage
 
+    limit, colour = terminal.width(), terminal.colourful()
     with _shelf(task, catalog) as offers:
-        result = plan_task(task, offers) if hours is None else plan_task(task, offers, hours=hours)
+        result = plan_task(task, offers, hours=hours)
+        why = _explanation(task, offers, result, hours, limit=limit, colour=colour) if explain and not as_json else ""
     if as_json:
         print_json(result)
     else:
-        colour = terminal.colourful()
-        print(planpage.page(result, limit=terminal.width(), colour=colour))
-        if explain and result.feasible:
-            print(planpage.ranking(result, limit=terminal.width(), colour=colour))
+        print(planpage.page(result, limit=limit, colour=colour))
+        if why:
+            print(why)
     if not result.feasible:
         if as_json:
             print("tradewind: " + " ".join(result.why_infeasible), file=sys.stderr)
