@@ -64,7 +64,8 @@ cp -a "$SEED/home/." $M/root/home/
 mkdir -p "$M/root$PREFIX" $M/root/run/sshd $M/root/oldroot
 mount --rbind "$PYTHON" "$M/root$PREFIX"
 mkdir -p $M/root/opt/lab/packages; mount --bind "$5" $M/root/opt/lab/packages
-ln -sf "$PREFIX/bin/python3" $M/root/usr/local/bin/python3
+# a script, not a link: an environment made through a link would look for its library beside the link
+printf '#!/bin/sh\nexec %s/bin/python3 "$@"\n' "$PREFIX" > $M/root/usr/local/bin/python3; chmod 755 $M/root/usr/local/bin/python3
 mount -t proc proc $M/root/proc
 mount --rbind /dev $M/root/dev
 hostname "$6"
@@ -191,6 +192,7 @@ class Lab:
         )
         extra.mkdir(parents=True)
         (extra / "lab.pth").write_text("/opt/lab/packages\n")
+        os.setxattr(extra, "trusted.overlay.opaque", b"y")  # what this machine's interpreter has beside it stays unseen
         self.python.mkdir()
         subprocess.run(
             [
@@ -237,6 +239,7 @@ class Lab:
         (etc / "group").write_text(f"{pathlib.Path('/etc/group').read_text()}{user}:x:{uid}:\n")
         (etc / "shadow").write_text(f"{pathlib.Path('/etc/shadow').read_text()}{user}:*:19000:0:99999:7:::\n")
         (etc / "ssh" / "lab_sshd_config").write_text(SSHD_CONFIG)
+        (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")  # nobody answers, and says so at once
         (etc / "ssh" / "lab_host_key").write_text(host_key)
         (etc / "ssh" / "lab_host_key").chmod(0o600)
         for path, (content, mode) in (files or {}).items():

@@ -10,13 +10,14 @@ The environment lies in `~/.tradewind/env`; a stamp holds the wheel's digest, so
 
 from __future__ import annotations
 
+import asyncio
 import json
 import posixpath
 import shlex
 from typing import Protocol
 
 from tradewind.broker.provider import ProviderError, RunResult, Transport
-from tradewind.broker.provision.wheel import Wheel, write_wheel
+from tradewind.broker.provision.wheel import Wheel, build_wheel, write_wheel
 
 ENVIRONMENT = ".tradewind/env"
 WHEELS = ".tradewind/wheels"
@@ -80,6 +81,20 @@ async def prepare_environment(transport: ShellTransport, wheel: Wheel, cache_dir
     return transport.python
 
 
+class EnvironmentMaker:
+    """`prepare_environment` with this process's own wheel, built once: what a connector's `prepare` is."""
+
+    def __init__(self, cache_dir: str) -> None:
+        self._cache_dir = cache_dir
+        self._building: asyncio.Task[Wheel] | None = None
+
+    async def __call__(self, transport: ShellTransport) -> str:
+        """As `prepare_environment`. Raises ProviderError."""
+        if self._building is None:
+            self._building = asyncio.create_task(asyncio.to_thread(build_wheel))
+        return await prepare_environment(transport, await asyncio.shield(self._building), self._cache_dir)
+
+
 async def start_agent(transport: Transport, instance_id: str) -> None:
     """An agent is being started: by systemd where it runs the machine (and starts it again if it dies), else alone. Raises ProviderError."""
     argv = [transport.python, "-P", "-m", "tradewind.agent", "--home", transport.home, "--instance-id", instance_id]
@@ -126,8 +141,8 @@ else
   if [ -n "$uv" ] && [ -n "$bare" ]; then
     "$uv" venv --quiet --python "$bare" {new} && "$uv" pip install --quiet --python {new}/bin/python {shlex.quote(wheel_path)} || exit 22
   elif [ -n "$bare" ] && "$bare" -c 'import ensurepip' 2>/dev/null; then
-    "$bare" -m venv {new} || exit 20
-    {new}/bin/python -m pip install --quiet --disable-pip-version-check --no-input {shlex.quote(wheel_path)} || exit 23
+    "$bare" -m venv {new} || exit 27
+    {new}/bin/python -m pip install --quiet --disable-pip-version-check --no-input --retries 2 {shlex.quote(wheel_path)} || exit 23
   else
     command -v curl >/dev/null 2>&1 || {{ say "no Python 3.11 or newer with venv, no uv and no curl to fetch it with"; exit 24; }}
     curl -LsSf --max-time 120 https://astral.sh/uv/install.sh | env UV_INSTALL_DIR="$HOME/.local/bin" UV_NO_MODIFY_PATH=1 sh >/dev/null || exit 25
@@ -148,6 +163,7 @@ _WHERE = {
     23: "pip could not install tradewind's dependencies",
     24: "the image has no usable Python",
     25: "uv could not be fetched from astral.sh",
+    27: "the image's venv module does not work",
     26: "the new environment cannot import tradewind",
 }
 
@@ -157,5 +173,5 @@ def _failure(transport: ShellTransport, done: RunResult) -> ProviderError:
     why = _WHERE.get(done.exit_code, f"making the environment ended with exit code {done.exit_code}")
     if "No space left on device" in said or "os error 28" in said:
         return transport.error("DiskFull", f"the instance's disk is full: {why}; ask for more with disk_size")
-    code = "NoPython" if done.exit_code in {24, 25} else "Install"
+    code = "NoPython" if done.exit_code in {24, 25, 27} else "Install"
     return transport.error(code, f"{why}: {said[-600:]}" if said else why)

@@ -10,7 +10,7 @@ import os
 import posixpath
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,6 +30,7 @@ RETRY_S = 0.5
 BOOT_DEADLINE_S = 300.0  # clouds take 20 to 120 s from "running" to a listening sshd
 ENVIRONMENT = ".tradewind/env"  # in the home: where bootstrap makes the environment that the agent runs in
 _NO_ENVIRONMENT: Mapping[str, str] = {}
+Prepare = Callable[["SshTransport"], Awaitable[object]]
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -43,19 +44,42 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class SshConnector:
-    """Connects to the instances of one data directory: logs in with its key, and pins the host key that it gave each of them."""
+    """Connects to the instances of one data directory: logs in with its key, and pins the host key that it gave each of them.
+
+    `prepare` runs on every new connection before anybody sees it: it makes the environment that the agent needs.
+    """
 
     def __init__(
-        self, keys: KeyRing, *, cloud: str, user: str = "tradewind", port: int = 22, deadline_s: float = BOOT_DEADLINE_S
+        self,
+        keys: KeyRing,
+        *,
+        cloud: str,
+        user: str = "tradewind",
+        port: int = 22,
+        deadline_s: float = BOOT_DEADLINE_S,
+        prepare: Prepare | None = None,
     ) -> None:
         self._keys, self._cloud, self._user, self._port, self._deadline_s = keys, cloud, user, port, deadline_s
+        self._prepare = prepare
 
     async def __call__(self, instance: Instance, host_keys: Sequence[str] = ()) -> SshTransport:
         """A transport to a running instance; `host_keys` are pinned in place of ours where the image took none. Raises ProviderError."""
         pinned = tuple(host_keys) or (self._keys.host(instance.instance_id).public,)
         host = instance.public_address or instance.address
         endpoint = Endpoint(host=host, user=self._user, host_keys=pinned, port=self._port, cloud=self._cloud)
-        return await connect(endpoint, self._keys.login().private, deadline_s=self._deadline_s)
+        transport = await connect(endpoint, self._keys.login().private, deadline_s=self._deadline_s)
+        return await prepared(transport, self._prepare)
+
+
+async def prepared(transport: SshTransport, prepare: Prepare | None) -> SshTransport:
+    """The transport once `prepare` has made its instance ready; closed again when that fails."""
+    if prepare is not None:
+        try:
+            await prepare(transport)
+        except BaseException:
+            await transport.close()
+            raise
+    return transport
 
 
 async def connect(endpoint: Endpoint, private_key: str | None, *, deadline_s: float = BOOT_DEADLINE_S) -> SshTransport:

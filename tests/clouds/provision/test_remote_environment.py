@@ -1,0 +1,119 @@
+"""An environment on a real machine that has only an image's Python, and the agent answering from it."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from clouds.lab.namespaces import Host, Lab, open_lab
+from clouds.lab.test_namespaces import boot, reach
+from tradewind import __version__
+from tradewind.agent import protocol
+from tradewind.broker.provider import ProviderError
+from tradewind.broker.provision.agent_client import AgentClient
+from tradewind.broker.provision.remote_environment import EnvironmentMaker, prepare_environment, start_agent
+from tradewind.broker.provision.ssh_keys import KeyRing
+from tradewind.broker.provision.ssh_transport import SshTransport
+from tradewind.broker.provision.wheel import Requirement, build_wheel
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
+        yield lab
+
+
+@pytest.fixture
+def host(lab: Lab, keys: KeyRing) -> Iterator[Host]:
+    host = boot(lab, keys, "172.31.5.1", "54.200.5.1")
+    yield host
+    host.remove()
+
+
+async def greeted(transport: SshTransport) -> protocol.Welcome:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            reader, writer = await transport.open(protocol.agent_socket_path(transport.home))
+        except OSError:
+            assert time.monotonic() < deadline, (await transport.run(["cat", "logs/agent.log"])).stdout
+            await asyncio.sleep(0.05)
+            continue
+        client = AgentClient(reader, writer)
+        try:
+            return await client.hello(__version__)
+        finally:
+            await client.close()
+
+
+def test_from_a_bare_machine_to_an_agent_that_answers(host: Host, keys: KeyRing, tmp_path: pathlib.Path) -> None:
+    async def scenario() -> None:
+        transport = await reach(host, keys)
+        try:
+            assert transport.python == ""
+            started = time.monotonic()
+            make = EnvironmentMaker(str(tmp_path / "cache"))
+            python = await make(transport)
+            assert python == transport.python == "/home/tradewind/.tradewind/env/bin/python"
+            await start_agent(transport, "i-one")
+            welcome = await greeted(transport)
+            took = time.monotonic() - started
+            assert (welcome.instance_id, welcome.tradewind_version) == ("i-one", __version__)
+            assert took < 20, f"{took:.1f} s from SSH to an agent"
+            where = await transport.run([python, "-P", "-c", "import tradewind; print(tradewind.__file__)"])
+            assert where.stdout.startswith(b"/home/tradewind/.tradewind/env")
+        finally:
+            await transport.close()
+        again = await reach(host, keys)
+        try:
+            started = time.monotonic()
+            assert await make(again) == python
+            assert time.monotonic() - started < 2, "a second connection finds the environment as it is"
+        finally:
+            await again.close()
+
+    asyncio.run(scenario())
+
+
+def test_another_wheel_replaces_the_environment(host: Host, keys: KeyRing, tmp_path: pathlib.Path) -> None:
+    package = tmp_path / "tradewind"
+    (package / "agent").mkdir(parents=True)
+    (package / "__init__.py").write_text("WHICH = 'other'\n")
+    (package / "agent" / "__init__.py").touch()
+
+    async def scenario() -> None:
+        transport = await reach(host, keys)
+        try:
+            await prepare_environment(transport, build_wheel(str(package)), str(tmp_path / "cache"))
+            done = await transport.run([transport.python, "-c", "import tradewind; print(tradewind.WHICH)"])
+            assert done.stdout == b"other\n"
+            (package / "__init__.py").write_text("WHICH = 'third'\n")
+            await prepare_environment(transport, build_wheel(str(package)), str(tmp_path / "cache"))
+            done = await transport.run([transport.python, "-c", "import tradewind; print(tradewind.WHICH)"])
+            assert done.stdout == b"third\n"
+        finally:
+            await transport.close()
+
+    asyncio.run(scenario())
+
+
+def test_without_an_index_the_refusal_says_so(host: Host, keys: KeyRing, tmp_path: pathlib.Path) -> None:
+    wheel = msgspec.structs.replace(build_wheel(), requirements=(Requirement("no-such-distribution", "1.0"),))
+
+    async def scenario() -> None:
+        transport = await reach(host, keys)
+        try:
+            with pytest.raises(ProviderError, match="could not") as caught:
+                await prepare_environment(transport, wheel, str(tmp_path / "cache"))
+            assert caught.value.code in {"Install", "NoPython"}
+            assert "\n" not in str(caught.value)
+            assert transport.python == ""
+        finally:
+            await transport.close()
+
+    asyncio.run(scenario())
