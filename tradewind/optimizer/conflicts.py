@@ -20,12 +20,27 @@ from tradewind.optimizer.solvers import Solver
 EXHAUSTIVE_SIZE = 3
 EXHAUSTIVE_LIMITS = 24
 
-Limit = tuple[str, float] | Place | Quota
+
+class Cap(msgspec.Struct, frozen=True):
+    """A spending cap in USD, by the name of its field."""
+
+    field: str
+    usd: float
+
+
+class Deadline(msgspec.Struct, frozen=True):
+    """The hours from launch within which a task must be expected to end."""
+
+    task: str
+    hours: float
+
+
+Limit = Cap | Deadline | Place | Quota
 
 
 def find_conflicts(problem: Problem, solvers: Sequence[Solver]) -> tuple[Conflict, ...]:
     """The limits in conflict, each with the cost of the cheapest plan once it alone is lifted. Empty when no limit is to blame."""
-    limits = as_list(problem.limits)
+    limits = limits_of(problem)
     if not all(r.candidates for r in problem.requests) or not _feasible(problem, (), solvers):
         return ()
     guilty = _smallest(problem, limits, solvers)
@@ -43,12 +58,43 @@ def find_conflicts(problem: Problem, solvers: Sequence[Solver]) -> tuple[Conflic
 
 def describe(limit: Limit) -> str:
     """The limit as a person would name it."""
-    if isinstance(limit, Quota):
-        return f"the quota of {limit.limit} nodes at {limit.place}"
-    if isinstance(limit, Place):
-        return f"the block of {limit}"
-    name, cap = limit
-    return f"{name} {cap:g}"
+    match limit:
+        case Quota():
+            return f"the quota of {limit.limit} nodes at {limit.place}"
+        case Place():
+            return f"the block of {limit}"
+        case Deadline():
+            return f"the deadline of {limit.task} after {limit.hours:g} h"
+        case Cap():
+            return f"{limit.field} {limit.usd:g}"
+
+
+def limits_of(problem: Problem) -> list[Limit]:
+    """Each limit by itself."""
+    limits = problem.limits
+    caps = [
+        Cap(field, usd)
+        for field, usd in (("max_hourly_usd", limits.max_hourly_usd), ("max_total_usd", limits.max_total_usd))
+        if usd is not None
+    ]
+    deadlines = [Deadline(r.task, r.deadline_h) for r in problem.requests if r.deadline_h is not None]
+    return [*caps, *deadlines, *limits.quotas, *limits.blocks]
+
+
+def under(problem: Problem, limits: Sequence[Limit]) -> Problem:
+    """The problem with these limits alone."""
+    caps = {limit.field: limit.usd for limit in limits if isinstance(limit, Cap)}
+    deadlines = {limit.task: limit.hours for limit in limits if isinstance(limit, Deadline)}
+    return msgspec.structs.replace(
+        problem,
+        requests=tuple(msgspec.structs.replace(r, deadline_h=deadlines.get(r.task)) for r in problem.requests),
+        limits=Limits(
+            max_hourly_usd=caps.get("max_hourly_usd"),
+            max_total_usd=caps.get("max_total_usd"),
+            blocks=tuple(limit for limit in limits if isinstance(limit, Place)),
+            quotas=tuple(limit for limit in limits if isinstance(limit, Quota)),
+        ),
+    )
 
 
 def _smallest(problem: Problem, limits: list[Limit], solvers: Sequence[Solver]) -> list[Limit]:
@@ -71,26 +117,5 @@ def _feasible(problem: Problem, limits: Sequence[Limit], solvers: Sequence[Solve
 
 
 def _solve(problem: Problem, limits: Sequence[Limit], solvers: Sequence[Solver]) -> Found:
-    eased = msgspec.structs.replace(problem, limits=as_limits(limits))
+    eased = under(problem, limits)
     return search(eased, prune(eased), solvers)
-
-
-def as_list(limits: Limits) -> list[Limit]:
-    """Each limit by itself."""
-    caps: list[Limit] = []
-    if limits.max_hourly_usd is not None:
-        caps.append(("max_hourly_usd", limits.max_hourly_usd))
-    if limits.max_total_usd is not None:
-        caps.append(("max_total_usd", limits.max_total_usd))
-    return [*caps, *limits.quotas, *limits.blocks]
-
-
-def as_limits(limits: Sequence[Limit]) -> Limits:
-    """The limits put together again."""
-    caps = {limit[0]: limit[1] for limit in limits if isinstance(limit, tuple)}
-    return Limits(
-        max_hourly_usd=caps.get("max_hourly_usd"),
-        max_total_usd=caps.get("max_total_usd"),
-        blocks=tuple(limit for limit in limits if isinstance(limit, Place)),
-        quotas=tuple(limit for limit in limits if isinstance(limit, Quota)),
-    )

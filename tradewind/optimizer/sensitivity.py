@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tradewind.optimizer.check import canonical
-from tradewind.optimizer.conflicts import as_limits, as_list, describe
+from tradewind.optimizer.conflicts import describe, limits_of, under
 from tradewind.optimizer.cost import hourly_nano, machine_nano, plan_nano
 from tradewind.optimizer.money import nano_usd, usd
 from tradewind.optimizer.plan import Plan, RankedCandidate
@@ -124,10 +124,10 @@ def _until_a_cap(problem: Problem, chosen: list[Candidate], i: int) -> tuple[flo
 
 def _limit_prices(problem: Problem, plan: Plan, solvers: Sequence[Solver]) -> tuple[LimitPrice, ...]:
     """Of every limit without which the plan would be cheaper, dearest limit first."""
-    limits = as_list(problem.limits)
+    limits = limits_of(problem)
     prices = []
     for k, limit in enumerate(limits):
-        eased = msgspec.structs.replace(problem, limits=as_limits(limits[:k] + limits[k + 1 :]))
+        eased = under(problem, limits[:k] + limits[k + 1 :])
         found = search(eased, prune(eased), solvers)
         if found.choice and nano_usd(found.objective_usd) < nano_usd(plan.total_usd):
             prices.append(LimitPrice(describe(limit), found.objective_usd, 1 - found.objective_usd / plan.total_usd))

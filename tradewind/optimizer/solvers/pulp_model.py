@@ -51,7 +51,8 @@ class PulpSolver:
         return cbc
 
     def _read(self, pulp: Any, model: Any, variables: list[Any], program: IntegerProgram) -> Solution:
-        if model.sol_status == pulp.LpSolutionInfeasible:
+        # CBC calls what only whole numbers make impossible infeasible in `status` alone.
+        if model.status == pulp.LpStatusInfeasible or model.sol_status == pulp.LpSolutionInfeasible:
             return Solution("infeasible", (), math.inf, self.name)
         if model.sol_status == pulp.LpSolutionNoSolutionFound:
             if model.status == pulp.LpStatusUndefined:
