@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Self
 
 from tests.broker.scripted import ScriptedCloud
-from tradewind.broker.jobs.driver import PlanRefused
+from tradewind.broker.jobs.plans import PlanRefused
 from tradewind.broker.provision.boundary import Boundary, no_boundary
 from tradewind.broker.server.broker import Broker
 from tradewind.broker.server.requests import JobRequest, LaunchRequest

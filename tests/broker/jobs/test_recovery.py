@@ -149,7 +149,7 @@ def test_refused_places_are_left_for_the_next_and_a_partial_gang_is_ended(direct
             assert {cloud.requests[p].offer.zone for p in cloud.running()} == {"b"}
             assert len(cloud.terminated) == 1
             assert "place refused" in r.kinds(managed_job_id=job)
-            blocks = r.store.read(lambda c: rows.blocks(c, now=0.0, rehearse=True))
+            blocks = r.store.read(lambda c: rows.blocks(c, now=0.0, cluster_id=1))
             assert [(b.zone, b.kind, b.why) for b in blocks] == [("a", "capacity", "zone a is full")]
 
     run(scenario())

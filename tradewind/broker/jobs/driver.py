@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Protocol
 
+from tradewind.broker.jobs.plans import Planner, PlanRefused
 from tradewind.broker.jobs.queue import admit, waiting_sentence
-from tradewind.broker.jobs.strategy import STRATEGIES
+from tradewind.broker.jobs.strategy import STRATEGIES, plan_around
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import IllegalMove, Instruction
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger, place_of
-from tradewind.broker.store.records import ManagedJobRow, Options
+from tradewind.broker.store.records import ManagedJobRow
 from tradewind.optimizer.plan import Plan
-from tradewind.optimizer.problem import Place
 from tradewind.spec.task import Task
 
 _CAN_MOVE = frozenset({"PREEMPTED", "FAILED"})
-
-
-class Planner(Protocol):
-    """Decides where a task goes."""
-
-    async def plan(self, task: Task, options: Options, blocks: tuple[Place, ...] = ()) -> Plan:
-        """The cheapest plan without the blocked places; raises PlanRefused with one sentence."""
 
 
 class ManagedJobs:
@@ -86,16 +78,14 @@ class ManagedJobs:
             return
         await self._services.boundary("replan:before")
         now = self._services.now()
-        blocks = self._services.store.read(lambda c: rows.blocks(c, now=now, rehearse=row.options.rehearse))
+        scope = row.cluster_id if row.options.rehearse else None
+        blocks = self._services.store.read(lambda c: rows.blocks(c, now=now, cluster_id=scope))
         plan: Plan | None = None
         why = ""
-        for places in STRATEGIES[row.strategy](blocks):
-            try:
-                plan = await self._planner.plan(row.task, row.options, places)
-            except PlanRefused as error:
-                why = str(error)
-            else:
-                break
+        try:
+            plan = await plan_around(self._planner, row.task, row.options, blocks, STRATEGIES[row.strategy])
+        except PlanRefused as error:
+            why = str(error)
         await self._services.boundary("replan:after")
 
         def move(ledger: Ledger) -> None:
@@ -129,17 +119,6 @@ class ManagedJobs:
             return False
         cluster = rows.cluster(ledger.connection, row.cluster_id)
         return cluster is not None and cluster.state in _CAN_MOVE
-
-
-class PlanRefused(Exception):  # noqa: N818  the name says what happened
-    """There is no plan, or none that may be carried out: one sentence, and a word that programs branch on."""
-
-    def __init__(self, message: str, kind: str = "no_plan") -> None:
-        super().__init__(message, kind)
-        self.message, self.kind = message, kind
-
-    def __str__(self) -> str:
-        return self.message
 
 
 def missing_files(task: Task) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tradewind.broker.jobs.driver import PlanRefused
+from tradewind.broker.jobs.plans import PlanRefused
 from tradewind.broker.store.records import Options
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.problem import Limits, Place

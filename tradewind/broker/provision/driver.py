@@ -29,6 +29,7 @@ from tradewind.broker.store.ledger import Order
 from tradewind.broker.store.records import ClusterRow, InstanceRow
 
 END_TIMEOUT_S = 15.0
+RELEASE_RETRY_S = 5.0
 _TROUBLE = (AgentError, ProviderError, boot.BootstrapError, TimeoutError, OSError)
 
 
@@ -111,7 +112,15 @@ class ClusterDriver:
     # -- provision --------------------------------------------------------------------------------------------------------------------
 
     async def _provision(self, tries: int, cause: str) -> None:
-        await provision(self.services, self.cluster_id, tries, cause, self._tell_agent)
+        try:
+            await provision(self.services, self.cluster_id, tries, cause, self._tell_agent)
+        except IllegalMove:
+            raise
+        except Exception as error:
+            # A bug, not a refusal: other places would meet it too. The cluster fails and what it has is released.
+            log.exception("cluster %d: provisioning failed", self.cluster_id)
+            failed = cm.PlacesExhausted(cause=cause, why=f"provisioning failed: {type(error).__name__}: {error}")
+            await self.services.apply(lambda ledger: ledger.cluster_event(self.cluster_id, failed))
 
     # -- bootstrap --------------------------------------------------------------------------------------------------------------------
 
@@ -125,7 +134,11 @@ class ClusterDriver:
         try:
             await self._market.arm(self.services, cluster, instances)
             await self._make_cluster(cluster, instances)
-        except _TROUBLE as error:
+        except IllegalMove:
+            raise
+        except Exception as error:
+            if not isinstance(error, _TROUBLE):
+                log.exception("cluster %s: bootstrap failed in an unexpected way", cluster.name)
             why = str(error) or f"{type(error).__name__} while its nodes were set up"
             if await self._watch.look_for_losses(instances):
                 return  # the loss is the reason, and its event is on its way
@@ -217,7 +230,16 @@ class ClusterDriver:
     # -- release ----------------------------------------------------------------------------------------------------------------------
 
     async def _release(self, cause: str) -> None:
-        await release(self.services, self.cluster_id, cause, self._tell_agent)
+        while True:
+            try:
+                await release(self.services, self.cluster_id, cause, self._tell_agent)
+                break
+            except IllegalMove:
+                raise
+            except Exception:
+                # What may still cost is never given up.
+                log.exception("cluster %d: release failed; trying again", self.cluster_id)
+                await asyncio.sleep(RELEASE_RETRY_S)
         for instance_id in list(self.nodes):
             await self._drop(instance_id)
         self._watch.stop()

@@ -12,6 +12,7 @@ from tradewind.optimizer.problem import Place
 
 LOSS = "loss"  # the kind of block that a loss leaves behind
 LOSS_BLOCK_S = 600.0  # a zone that has just taken an instance back is likely to do it again; then it competes anew
+MAX_BLOCK_S = 86400.0  # what looks final (a permission, a region not enabled) is looked at again the next day
 MIN_BLOCK_S = 20.0  # so that a refusal "for no time" does not make failover spin on one place
 
 
@@ -47,7 +48,9 @@ def _covered(candidate: RankedCandidate, places: Iterable[Place]) -> bool:
     return any(place.matches(candidate.offer, use_spot=candidate.use_spot) for place in places)
 
 
-def block_for_refusal(offer: Offer, *, use_spot: bool, refused: Blocked, rehearse: bool, now: float) -> BlockRow:
+def block_for_refusal(
+    offer: Offer, *, use_spot: bool, refused: Blocked, cluster_id: int | None, now: float
+) -> BlockRow:
     """What a provider's refusal of `offer` rules out, for at least MIN_BLOCK_S seconds.
 
     Scope "type" means this type in this zone (region, where the offer has no zone) and market; wider scopes take in every type there.
@@ -55,7 +58,7 @@ def block_for_refusal(offer: Offer, *, use_spot: bool, refused: Blocked, rehears
     zone = offer.zone if refused.scope in {"zone", "type"} else ""
     region = offer.region if refused.scope != "cloud" else ""
     return BlockRow(
-        rehearse=rehearse,
+        cluster_id=cluster_id,
         cloud=offer.cloud,
         region=region,
         zone=zone,
@@ -64,14 +67,14 @@ def block_for_refusal(offer: Offer, *, use_spot: bool, refused: Blocked, rehears
         kind=refused.kind,
         why=refused.why,
         created_unix=now,
-        until_unix=max(refused.until_unix, now + MIN_BLOCK_S) if refused.until_unix != float("inf") else now + 86400.0,
+        until_unix=min(max(refused.until_unix, now + MIN_BLOCK_S), now + MAX_BLOCK_S),
     )
 
 
-def block_for_loss(offer: Offer, *, use_spot: bool, why: str, rehearse: bool, now: float) -> BlockRow:
+def block_for_loss(offer: Offer, *, use_spot: bool, why: str, cluster_id: int | None, now: float) -> BlockRow:
     """What the loss of an instance rules out for LOSS_BLOCK_S: its zone, or its region where the offer is regional, in its market."""
     return BlockRow(
-        rehearse=rehearse,
+        cluster_id=cluster_id,
         cloud=offer.cloud,
         region=offer.region,
         zone=offer.zone,

@@ -24,6 +24,10 @@ TRANSIENT_TRIES = 3
 TAG_OWNER, TAG_CLUSTER, TAG_INSTANCE = "tradewind-owner", "tradewind-cluster", "tradewind-instance"
 
 
+class NeverRanError(Exception):
+    """An instance was bought and did not come to run; one sentence."""
+
+
 async def finish(work: Coroutine[Any, Any, T]) -> T:
     """Await `work`; when cancelled meanwhile, wait for its end first: a call that may buy is never left half-way."""
     task = asyncio.ensure_future(work)
@@ -78,7 +82,7 @@ async def provision(
 async def _choose(services: Services, cluster: ClusterRow, tries: int, cause: str) -> list[InstanceRow]:
     """The intents of the next candidate, committed; none when the cluster has been told that there is none."""
     now = services.now()
-    active = services.store.read(lambda c: rows.blocks(c, now=now, rehearse=cluster.options.rehearse))
+    active = services.store.read(lambda c: rows.blocks(c, now=now, cluster_id=cluster.block_scope))
     index = next_candidate(cluster.candidates, active)
     if index is None:
         reasons = "; ".join(dict.fromkeys(block.why for block in active)) or "no candidate is left"
@@ -176,9 +180,9 @@ async def _until_running(provider: Provider, row: InstanceRow, instance: Instanc
     deadline = asyncio.get_running_loop().time() + START_DEADLINE_S
     while instance.state != "RUNNING":
         if instance.state == "TERMINATED":
-            raise ProviderError(row.provider, "ended-early", f"{row.id} ended while it started: {instance.reason}")
+            raise NeverRanError(f"{row.id} ended while it started: {instance.reason or 'nobody says why'}")
         if asyncio.get_running_loop().time() > deadline:
-            raise ProviderError(row.provider, "start-timeout", f"{row.id} did not start in {START_DEADLINE_S:.0f} s")
+            raise NeverRanError(f"{row.id} did not start in {START_DEADLINE_S:.0f} s")
         await asyncio.sleep(0.5)
         found = await provider.describe({TAG_INSTANCE: row.id})
         instance = found[0] if found else instance
@@ -198,6 +202,8 @@ async def _give_up(
     now = services.now()
     if isinstance(error, ProviderError):
         refused = provider.classify(error)
+    elif isinstance(error, NeverRanError):
+        refused = Blocked(kind="capacity", scope="zone", why=str(error), until_unix=now + 60)
     else:
         log.error("launch of %s failed in an unexpected way", row.id, exc_info=error)
         refused = Blocked(kind="fatal", scope="zone", why=f"{type(error).__name__}: {error}", until_unix=now + 60)
@@ -205,7 +211,7 @@ async def _give_up(
     assert {r.id for r in live} <= {r.id for r in intents}, "a try has no instances but its own"
     await end_instances(services, live, reason="the gang was incomplete", cause=cause)
     block = block_for_refusal(
-        row.offer, use_spot=row.use_spot, refused=refused, rehearse=cluster.options.rehearse, now=services.now()
+        row.offer, use_spot=row.use_spot, refused=refused, cluster_id=cluster.block_scope, now=services.now()
     )
 
     def refuse(ledger: Ledger) -> None:

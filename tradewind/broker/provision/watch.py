@@ -99,7 +99,7 @@ class Watch:
                 return
             ledger.instance_lost(instance_id, reason=why, cause=cause)
             block = block_for_loss(
-                row.offer, use_spot=row.use_spot, why=why, rehearse=cluster.options.rehearse, now=ledger.now
+                row.offer, use_spot=row.use_spot, why=why, cluster_id=cluster.block_scope, now=ledger.now
             )
             rows.insert_block(ledger.connection, block)
             if cluster.state in _LIVE and row.tries == cluster.tries:
@@ -125,6 +125,9 @@ class Watch:
                     await self._take_in(node, event)
         except AgentError as error:
             why = str(error)
+        except Exception as error:
+            log.exception("%s: its events cannot be read", node.row.id)
+            why = f"its events cannot be read: {error}"
         await self.agent_gone(node.row.id, why)
 
     async def _keep(self, node: Node) -> None:

@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Mapping
 
 from tradewind.broker.jobs.bill import Bill, make_bill
-from tradewind.broker.jobs.driver import ManagedJobs, PlanRefused, missing_files
+from tradewind.broker.jobs.driver import ManagedJobs, missing_files
 from tradewind.broker.jobs.planning import CatalogPlanner
+from tradewind.broker.jobs.plans import PlanRefused
+from tradewind.broker.jobs.strategy import plan_around
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle import managed_job as mm
@@ -26,7 +28,7 @@ from tradewind.broker.server.requests import JobRequest, LaunchRequest, PlanRequ
 from tradewind.broker.store import rows
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.ledger import Ledger, Order
-from tradewind.broker.store.records import ClusterRow, JobRow, ManagedJobRow
+from tradewind.broker.store.records import ClusterRow, JobRow, ManagedJobRow, Options
 from tradewind.optimizer.plan import Plan
 from tradewind.spec.task import Task
 
@@ -78,10 +80,12 @@ class Broker:
             log.warning("looking for instances that no record owns: %s", error)
 
     def is_idle(self) -> bool:
-        """Whether nothing is alive and nothing waits."""
-        return not self.store.read(rows.clusters) and not self.store.read(
-            lambda c: rows.managed_jobs(c, unfinished_only=True)
-        )
+        """Whether nothing is alive and nothing waits: what has failed or was taken only waits to be looked at."""
+        if self.store.read(rows.live_instances):
+            return False
+        if self.store.read(lambda c: rows.managed_jobs(c, unfinished_only=True)):
+            return False
+        return all(row.state in {"FAILED", "PREEMPTED"} for row in self.store.read(rows.clusters))
 
     async def stop(self) -> None:
         """Let go of everything; clusters and jobs go on without a daemon."""
@@ -109,9 +113,20 @@ class Broker:
     async def plan(self, asked: PlanRequest) -> Plan:
         """The plan as a launch would make it now. Raises Refusal."""
         try:
+            return await self._plan(asked.task, asked.options())
+        except PlanRefused as error:
+            if error.kind != "no_plan":
+                raise Refusal(str(error), error.kind) from error
+        try:
             return await self.planner.consider(asked.task, asked.options())
         except PlanRefused as error:
             raise Refusal(str(error), error.kind) from error
+
+    async def _plan(self, task: Task, options: Options) -> Plan:
+        """The cheapest plan around the places that have refused or lost something lately; a rehearsal starts with a clean slate."""
+        now = self.services.now()
+        blocks = [] if options.rehearse else self.store.read(lambda c: rows.blocks(c, now=now, cluster_id=None))
+        return await plan_around(self.planner, task, options, blocks)
 
     async def _plan_to_buy(self, asked: LaunchRequest | JobRequest) -> Plan:
         """A plan that costs no more than what was accepted. Raises Refusal."""
@@ -119,7 +134,7 @@ class Broker:
         if missing:
             raise Refusal(missing, "request")
         try:
-            plan = await self.planner.plan(asked.task, asked.options())
+            plan = await self._plan(asked.task, asked.options())
         except PlanRefused as error:
             raise Refusal(str(error), error.kind) from error
         if plan.hourly_usd > asked.accepted_hourly_usd * (1 + PRICE_TOLERANCE):

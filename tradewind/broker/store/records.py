@@ -66,6 +66,11 @@ class ClusterRow(msgspec.Struct, frozen=True):
         return f"cluster/{self.name}"
 
     @property
+    def block_scope(self) -> int | None:
+        """Whose blocks count for it: its own in a rehearsal, else everyone's (None)."""
+        return self.id if self.options.rehearse else None
+
+    @property
     def place(self) -> RankedCandidate:
         """Where it is, or would go first."""
         return self.candidates[self.candidate or 0]
@@ -193,9 +198,12 @@ class EventRow(msgspec.Struct, frozen=True):
 
 
 class BlockRow(msgspec.Struct, frozen=True):
-    """A place that refused or lost instances, and until when trying it again is useless."""
+    """A place that refused or lost instances, and until when trying it again is useless.
 
-    rehearse: bool
+    `cluster_id` is the rehearsed cluster that it is for; None: what was learnt of the world holds for everyone.
+    """
+
+    cluster_id: int | None
     cloud: str
     region: str
     zone: str

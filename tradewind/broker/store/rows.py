@@ -284,8 +284,8 @@ def insert_block(connection: Connection, row: BlockRow) -> None:
     connection.execute(insert(schema.blocks).values(**_plain(_fields(row))))
 
 
-def blocks(connection: Connection, *, now: float, rehearse: bool) -> list[BlockRow]:
-    """Blocks still in force at `now`, of the rehearsed world or the real one."""
+def blocks(connection: Connection, *, now: float, cluster_id: int | None) -> list[BlockRow]:
+    """Blocks still in force at `now`: those of one rehearsed cluster, or (None) those of the real world."""
     table = schema.blocks
-    query = select(table).where(table.c.until_unix > now, table.c.rehearse == int(rehearse)).order_by(table.c.id)
+    query = select(table).where(table.c.until_unix > now, table.c.cluster_id.is_(cluster_id)).order_by(table.c.id)
     return _all(connection, BlockRow, query)

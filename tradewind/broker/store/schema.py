@@ -141,7 +141,7 @@ blocks = Table(
     "blocks",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("rehearse", Integer, nullable=False, default=0),  # a rehearsal learns nothing about the world
+    Column("cluster_id", Integer),  # of a rehearsal, which learns nothing about the world; NULL: it holds for everyone
     Column("cloud", Text, nullable=False),
     Column("region", Text, nullable=False, default=""),
     Column("zone", Text, nullable=False, default=""),
@@ -152,4 +152,4 @@ blocks = Table(
     Column("created_unix", Float, nullable=False),
     Column("until_unix", Float, nullable=False),
 )
-Index("blocks_by_until", blocks.c.until_unix)
+Index("blocks_by_until", blocks.c.cluster_id, blocks.c.until_unix)
