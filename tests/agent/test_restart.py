@@ -8,7 +8,6 @@ import signal
 from tradewind.agent.environment import agent_mark
 from tradewind.agent.processes import marked
 from tradewind.agent.protocol import JobEnded, ListJobs, StartJob
-from tradewind.agent.state import EventLog
 
 
 def test_killed_with_a_job_running(agent, run, end_of, tmp_path):
@@ -52,20 +51,3 @@ def test_told_to_end_it_ends_its_jobs(agent, run):
         await client.close()
 
     run(scenario())
-
-
-def test_an_event_cut_off_by_a_kill_is_forgotten(tmp_path):
-    path = str(tmp_path / "events.jsonl")
-    log = EventLog(path)
-    for n in range(3):
-        log.append(JobEnded(f"1-{n}", "run", "SUCCEEDED", 0))
-    log.close()
-    with open(path, "ab") as file:
-        file.write(b'{"type":"AgentEvent","seq":4,"un')
-    log = EventLog(path)
-    assert [event.seq for event in log.events] == [1, 2, 3]
-    assert log.append(JobEnded("1-4", "run", "FAILED", 1)).seq == 4
-    log.close()
-    again = EventLog(path)
-    assert [event.seq for event in again.events] == [1, 2, 3, 4]
-    again.close()

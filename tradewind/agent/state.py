@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import time
 from typing import TypeVar
 
@@ -65,7 +66,11 @@ class StateDirectory:
         return self._read("jobs.json", list[JobInfo]) or []
 
     def write_jobs(self, jobs: list[JobInfo]) -> None:
-        self._write("jobs.json", jobs)
+        """On a full disk the jobs go on, and a restarted agent would know what was written last."""
+        try:
+            self._write("jobs.json", jobs)
+        except OSError as error:
+            print(f"the list of jobs could not be written: {error}", file=sys.stderr)
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         try:
@@ -76,7 +81,8 @@ class StateDirectory:
 
     def _write(self, name: str, value: object) -> None:
         path = os.path.join(self.path, name)
-        with open(path + ".partial", "wb") as file:
+        fd = os.open(path + ".partial", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
             file.write(msgspec.json.encode(value))
         os.replace(path + ".partial", path)
 
@@ -98,20 +104,27 @@ class EventLog:
             pass
         except msgspec.DecodeError:
             pass  # what stands before the damage is kept
-        self._file = open(path, "ab")  # noqa: SIM115  open as long as the agent
-        self._file.truncate(whole)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._whole = whole
+        os.ftruncate(self._fd, whole)
 
     @property
     def last_seq(self) -> int:
         return len(self.events)
 
     def append(self, fact: AgentFact) -> AgentEvent:
-        """Number the fact and put it on file."""
+        """Number the fact and put it on file; on a full disk it is told all the same, and a restarted agent would not know it."""
         event = AgentEvent(seq=self.last_seq + 1, unix=time.time(), fact=fact)
-        self._file.write(msgspec.json.encode(event) + b"\n")
-        self._file.flush()
+        line = msgspec.json.encode(event) + b"\n"
+        try:
+            if os.write(self._fd, line) == len(line):
+                self._whole += len(line)
+            else:
+                os.ftruncate(self._fd, self._whole)
+        except OSError as error:
+            print(f"event {event.seq} could not be put on file: {error}", file=sys.stderr)
         self.events.append(event)
         return event
 
     def close(self) -> None:
-        self._file.close()
+        os.close(self._fd)

@@ -261,3 +261,12 @@ def test_watching_one_that_is_terminated(best_provider, ask, run):
         assert await watching in {"it was terminated", "its host process was killed"}
 
     run(scenario())
+
+
+def test_a_data_directory_that_cannot_be_written_is_one_sentence(tmp_path, ask, run):
+    (tmp_path / "file").write_text("")
+    provider = LocalProvider(str(tmp_path / "file" / "instances"))
+    for call in (provider.check, lambda: provider.launch(ask(), "t")):
+        with pytest.raises(ProviderError, match="cannot be made") as caught:
+            run(call())
+        assert provider.classify(caught.value).kind == "capacity"

@@ -178,7 +178,12 @@ class LocalProvider:
         return way
 
     def _make_root(self) -> None:
-        os.makedirs(self._root, mode=0o700, exist_ok=True)
+        try:
+            os.makedirs(self._root, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise refusal(
+                "disk", f"{self._root} cannot be made: {error.strerror}; choose a data directory that can be written"
+            ) from error
         state = os.stat(self._root)
         if state.st_uid != os.geteuid():
             raise refusal("not-yours", f"{self._root} belongs to another user; use a directory of your own")
@@ -197,14 +202,20 @@ class LocalProvider:
         self, directory: InstanceDirectory, way: Containment, request: LaunchRequest, token: str, intent: Intent | None
     ) -> None:
         """Lock, intent, host, in this order; whatever kills this process in between leaves garbage or an instance, never half of one."""
-        directory.create()
-        lock = directory.try_lock()
+        try:
+            directory.create()
+            lock = directory.try_lock()
+        except OSError as error:
+            raise _not_written(directory, error) from error
         if lock is None:
             return  # a host of an earlier launch with this token is just coming up
         try:
             if intent is None:
                 intent = Intent(token=token, address=self._free_address(request.instance_id), request=request)
-                directory.write_intent(intent)
+                try:
+                    directory.write_intent(intent)
+                except OSError as error:
+                    raise _not_written(directory, error) from error
             cap = request.lease_until_unix + _OUTER_CAP_MARGIN_S if request.lease_until_unix > 0 else 0
             argv = contained(way, [sys.executable, "-I", "-S", "-B", _HOST, directory.path, repr(cap)])
             environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -298,6 +309,13 @@ class LocalProvider:
                 done = True
             if done:
                 del self._children[instance_id]
+
+
+def _not_written(directory: InstanceDirectory, error: OSError) -> ProviderError:
+    return refusal(
+        "disk",
+        f"instance {directory.instance_id} found no place in {directory.path}: {error.strerror}; free some space",
+    )
 
 
 def _inheritable_fds() -> list[int]:
