@@ -22,14 +22,6 @@ def cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-@pytest.fixture(scope="module")
-def shared_cluster() -> Iterator[None]:
-    """As cluster, one for all tests of a file that leave it as they found it."""
-    ray.init(num_cpus=2, object_store_memory=256 << 20)
-    yield
-    ray.shutdown()
-
-
 @dataclass
 class Nodes:
     """A head and node daemons of this machine."""

@@ -7,9 +7,20 @@ from hypothesis import strategies as st
 from tradewind.runtime import wire
 from tradewind.runtime.messages import cluster, control, peer
 
-VALUES = st.one_of(st.binary(max_size=50), st.builds(peer.Value.__args__[1], st.text(max_size=5), st.integers(0, 2**40), st.integers(0, 2**40), st.text(max_size=5)))
+VALUES = st.one_of(
+    st.binary(max_size=50),
+    st.builds(
+        peer.Value.__args__[1], st.text(max_size=5), st.integers(0, 2**40), st.integers(0, 2**40), st.text(max_size=5)
+    ),
+)
 MESSAGES = st.one_of(
-    st.builds(peer.Task, st.integers(1, 2**50), st.one_of(st.integers(1, 1000), st.text(max_size=9)), VALUES, st.integers(0, 9)),
+    st.builds(
+        peer.Task,
+        st.integers(1, 2**50),
+        st.one_of(st.integers(1, 1000), st.text(max_size=9)),
+        VALUES,
+        st.integers(0, 9),
+    ),
     st.builds(peer.Done, st.integers(1, 2**50), st.integers(0, 2**31), VALUES),
     st.builds(peer.Borrow, st.integers(1, 2**50)),
     st.builds(peer.HandBack, st.lists(st.integers(1, 99), max_size=5), st.integers(0, 9), st.booleans()),
@@ -17,7 +28,9 @@ MESSAGES = st.one_of(
 
 
 @given(st.lists(st.lists(MESSAGES, min_size=1, max_size=5), max_size=6), st.data())
-def test_messages_arrive_whole_and_in_order_however_the_stream_is_cut(batches: list[list[object]], data: st.DataObject) -> None:
+def test_messages_arrive_whole_and_in_order_however_the_stream_is_cut(
+    batches: list[list[object]], data: st.DataObject
+) -> None:
     stream = b"".join(bytes(wire.encode(batch)) for batch in batches)
     reader: wire.FrameReader[object] = wire.FrameReader(peer.PeerMessage)
     received: list[object] = []
@@ -55,7 +68,16 @@ def test_a_budget_leaves_what_follows_the_greeting_untouched() -> None:
 
 
 @pytest.mark.parametrize(
-    "family", [peer.PeerMessage, control.ToNode, control.FromNode, cluster.ToHead, cluster.FromHead, cluster.NodeToNode, cluster.HeadQuestion]
+    "family",
+    [
+        peer.PeerMessage,
+        control.ToNode,
+        control.FromNode,
+        cluster.ToHead,
+        cluster.FromHead,
+        cluster.NodeToNode,
+        cluster.HeadQuestion,
+    ],
 )
 def test_tags_are_unique_in_their_family(family: object) -> None:
     tags = [kind.__struct_config__.tag for kind in family.__args__]

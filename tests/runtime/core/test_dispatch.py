@@ -50,7 +50,11 @@ def test_the_first_look_replaces_the_guess_and_later_ones_blend_in() -> None:
     assert 4900 < seen.cost <= 5012
 
 
-@given(st.lists(st.tuples(st.sampled_from(["add", "grant", "send", "finish", "back", "lose"]), st.integers(0, 5)), max_size=60))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["add", "grant", "send", "finish", "back", "lose"]), st.integers(0, 5)), max_size=60
+    )
+)
 def test_every_call_is_in_exactly_one_place_and_loads_add_up(steps: list[tuple[str, int]]) -> None:
     group = Group(1, Shape({"CPU": 1}))
     cost = function(100)
@@ -79,5 +83,9 @@ def test_every_call_is_in_exactly_one_place_and_loads_add_up(steps: list[tuple[s
         asked = group.to_ask()
         assert asked is None or 0 <= asked <= MAX_WANTED
         assert all(lease.load == 100 * len(lease.running) for lease in group.leases)
-        places = [call.id for call in group.queue] + [number for lease in group.leases for number in lease.running] + list(finished)
+        places = (
+            [call.id for call in group.queue]
+            + [number for lease in group.leases for number in lease.running]
+            + list(finished)
+        )
         assert sorted(places) == [call.id for call in calls]

@@ -28,7 +28,11 @@ class Recorder:
     def ask(self, body: object, request: int = 1) -> object:
         before = len(self.sent)
         self.store.question("n1", cluster.Question("n1/1", request, body))
-        answers = [message.body for _, message in self.sent[before:] if isinstance(message, cluster.HeadReply) and message.request == request]
+        answers = [
+            message.body
+            for _, message in self.sent[before:]
+            if isinstance(message, cluster.HeadReply) and message.request == request
+        ]
         return answers[0] if answers else None
 
     def started(self) -> list[cluster.StartActor]:
@@ -72,7 +76,9 @@ def test_the_fate_of_a_lost_actor_waits_for_the_node_daemons_word() -> None:
     head.store.started(cluster.ActorStarted("a", 1, "n1/5"))
     assert head.ask(cluster.WatchActor("a", 1, fate=True), 9) is None
     head.store.ended(cluster.ActorEnded("a", 1, "x"))
-    (answer,) = [message.body for _, message in head.sent if isinstance(message, cluster.HeadReply) and message.request == 9]
+    (answer,) = [
+        message.body for _, message in head.sent if isinstance(message, cluster.HeadReply) and message.request == 9
+    ]
     assert answer.state == "RESTARTING"
 
 
@@ -142,7 +148,9 @@ class HeadMachine(RuleBasedStateMachine):
     @rule(data=st.data(), error=st.booleans())
     def start(self, data: st.DataObject, error: bool) -> None:
         message = data.draw(st.sampled_from(self.head.started()))
-        self.head.store.started(cluster.ActorStarted(message.spec.actor, message.incarnation, "n1/9", b"error" if error else b""))
+        self.head.store.started(
+            cluster.ActorStarted(message.spec.actor, message.incarnation, "n1/9", b"error" if error else b"")
+        )
 
     @precondition(lambda self: self.head.started())
     @rule(data=st.data(), intended=st.booleans())

@@ -24,7 +24,9 @@ class AllocatorMachine(RuleBasedStateMachine):
         if offset is not None:
             end = offset + aligned(size)
             assert end <= CAPACITY
-            assert all(end <= other or offset >= other + aligned(length) for other, length in self.taken.items()), "overlap"
+            assert all(end <= other or offset >= other + aligned(length) for other, length in self.taken.items()), (
+                "overlap"
+            )
             self.taken[offset] = size
 
     @precondition(lambda self: self.taken)

@@ -85,7 +85,10 @@ def test_the_impossible_is_refused_with_what_was_asked_and_what_there_is() -> No
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["p", "q"]), st.integers(1, 3), st.sampled_from([0.5, 1.0, 2.0]), st.integers(0, 5)), max_size=12),
+    st.lists(
+        st.tuples(st.sampled_from(["p", "q"]), st.integers(1, 3), st.sampled_from([0.5, 1.0, 2.0]), st.integers(0, 5)),
+        max_size=12,
+    ),
     st.integers(1, 6),
 )
 def test_never_more_is_granted_than_wanted_or_there_is(wishes: list[tuple[str, int, float, int]], cpus: int) -> None:
