@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -86,6 +87,30 @@ def test_ctrl_c_detaches_says_how_to_come_back_and_cancel_ends_it(cluster: World
     ended = cluster.run(back[0])
     assert ended.returncode == exits.FAILED
     assert "CANCELLED" in ended.stderr
+
+
+def test_a_daemon_killed_while_output_is_followed_is_not_noticed(cluster: World) -> None:
+    (cluster.work / "count.yaml").write_text('run: for i in 1 2 3 4 5 6; do echo "line $i"; sleep 0.4; done\n')
+    pid = json.loads(cluster.run("tradewind api status --json").stdout)["pid"]
+    with subprocess.Popen(
+        ["tradewind", "exec", "tea", "count.yaml"],
+        cwd=cluster.work, env=cluster.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        executable=cluster.executable,
+    ) as following:  # fmt: skip
+        assert following.stdout is not None
+        assert following.stdout.readline() == "line 1\n"
+        os.kill(pid, signal.SIGKILL)
+        rest, error = following.communicate(timeout=40)
+    assert rest == "".join(f"line {i}\n" for i in range(2, 7))
+    assert following.returncode == exits.OK, error
+    assert json.loads(cluster.run("tradewind api status --json").stdout)["pid"] != pid
+
+
+def test_a_terminal_is_asked_and_no_means_no(cluster: World) -> None:
+    ran = cluster.typed("tradewind down tea", "n\n")
+    assert "End tea and everything on it? [y/N]: " in ran
+    assert "not confirmed; nothing was done." in ran
+    assert "UP" in cluster.run("tradewind status tea").stdout
 
 
 def test_events_are_the_timeline(cluster: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -68,3 +69,23 @@ def test_the_private_world_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert os.environ["TRADEWIND_DATA_DIR"] == "/elsewhere"
     assert os.environ["AWS_PROFILE"] == "x"
     assert not os.path.exists(directory)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: pathlib.Path, number: signal.Signals) -> None:
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "NO_COLOR": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "tradewind.cli", "demo"],
+        cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        assert running.stdout is not None
+        for line in running.stdout:
+            if "epoch" in line:
+                break
+        running.send_signal(number)
+        _, error = running.communicate(timeout=60)
+    assert running.returncode == exits.INTERRUPTED, error
+    assert "Traceback" not in error
+    assert leftovers.settled(str(tmp_path)) == ()
+    assert [path.name for path in tmp_path.glob("tradewind-demo-*")] == []

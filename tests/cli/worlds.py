@@ -7,6 +7,8 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import termios
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(sys.executable).parent
@@ -47,6 +49,25 @@ class World:
             ["bash", "-c", line],
             cwd=self.work, env=self.env, input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
+
+    def typed(self, line: str, keys: str, *, timeout: float = 30) -> str:
+        """What a terminal of 80 columns shows when a person types `keys` at the command."""
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
+        with subprocess.Popen(
+            ["bash", "-c", line], cwd=self.work, env=self.env, stdin=theirs, stdout=theirs, stderr=theirs
+        ):
+            os.close(theirs)
+            os.write(ours, keys.encode())
+            shown = b""
+            deadline = time.monotonic() + timeout
+            while time.monotonic() < deadline:
+                try:
+                    shown += os.read(ours, 4096)
+                except OSError:  # the other end is closed: the command has ended
+                    break
+        os.close(ours)
+        return shown.decode(errors="replace").replace("\r\n", "\n")
 
     def close(self) -> None:
         """End every cluster, the daemon, and check that nothing of it goes on."""

@@ -38,6 +38,15 @@ class Api:
     def __init__(self, client: DaemonClient | None) -> None:
         self._client = client
 
+    def again(self) -> None:
+        """Connect anew to the data directory's daemon, started if it is gone.
+
+        Raises:
+            CliError: none could be started.
+        """
+        with told():
+            self._client = DaemonClient.connect(data_dir())
+
     @property
     def up(self) -> bool:
         """Whether a daemon answers."""

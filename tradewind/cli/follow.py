@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tradewind.cli.daemon import Api
 
 
+MAX_FAILURES = 3  # of the daemon in a row, without a byte between them
+
+
 def watched() -> TextIO | None:
     """Where progress goes: stderr when a person looks at it, nowhere in a pipe."""
     return sys.stderr if sys.stderr.isatty() else None
@@ -32,12 +35,30 @@ def detaching(back: str) -> Iterator[None]:
 
 
 def copy_logs(api: Api, path: str) -> None:
-    """Copy a log stream to stdout until it ends; bytes as they came."""
+    """Copy a log stream to stdout until it ends; bytes as they came. A daemon that dies meanwhile is started again, and nothing is told twice.
+
+    Raises:
+        CliError: the daemon refuses, or dies again and again without telling anything new.
+    """
     sys.stdout.flush()
     out = sys.stdout.buffer
-    for chunk in api.stream(path):
-        out.write(chunk)
-        out.flush()
+    told, failures = 0, 0
+    while True:
+        skip = told
+        try:
+            for chunk in api.stream(path):
+                rest = chunk[skip:]
+                skip = max(0, skip - len(chunk))
+                if rest:
+                    out.write(rest)
+                    out.flush()
+                    told, failures = told + len(rest), 0
+            return
+        except CliError as error:
+            failures += 1
+            if error.exit_code != exits.UNREACHABLE or failures > MAX_FAILURES:
+                raise
+            api.again()
 
 
 def events(api: Api, subject: str, *, after: int = 0, follow: bool = False) -> Iterator[dict[str, Any]]:
