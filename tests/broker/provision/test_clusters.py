@@ -1,0 +1,175 @@
+"""Clusters of a person's own over a scripted cloud: jobs in turn, losses, ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.broker.harness import Running, launch_request, run, task
+from tests.broker.scripted import ScriptedCloud
+from tradewind.agent import protocol as wire
+from tradewind.broker.provider import ProviderError
+from tradewind.broker.provision.boundary import crash_at
+from tradewind.broker.server.requests import Refusal
+from tradewind.broker.store import rows
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return str(tmp_path / "data")
+
+
+def states(r, cluster="c"):
+    row = r.broker.cluster(cluster)
+    return [job.state for job in r.store.read(lambda c: rows.jobs_of(c, row.id))]
+
+
+def test_jobs_run_one_after_the_other_and_a_cancelled_one_leaves_its_place(directory):
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(directory, cloud) as r:
+            await r.broker.launch(launch_request(task("wait", setup="exit 0")))
+            await r.until("it runs", lambda: states(r) == ["RUNNING"])
+            assert await r.broker.execute("c", task("wait", setup="exit 1")) == 2
+            assert await r.broker.execute("c", task("exit 0")) == 3
+            assert states(r) == ["RUNNING", "PENDING", "PENDING"]
+            (agent,) = cloud.agents.values()
+            agent.finish("1-1")
+            await r.until("the second has its turn", lambda: states(r)[1] == "RUNNING")
+            await r.broker.cancel_job("c", 2)
+            await r.until("the third has its turn", lambda: states(r) == ["SUCCEEDED", "CANCELLED", "SUCCEEDED"])
+
+    run(scenario())
+
+
+def test_down_in_every_state_leaves_nothing(directory):
+    async def scenario():
+        for boundary in ("intent:committed", "launch:after", "bootstrap:configured", "job:started"):
+            cloud = ScriptedCloud()
+            reached = []
+
+            async def note(name, wanted=boundary, reached=reached):
+                if name == wanted:
+                    reached.append(name)
+
+            async with Running(f"{directory}-{boundary}", cloud, boundary=note) as r:
+                await r.broker.launch(launch_request(task("wait", nodes=2)))
+                await r.until(boundary, lambda reached=reached: bool(reached))
+                assert (await r.broker.down("c")).state == "TERMINATED"
+                assert cloud.instances == {}
+                assert r.store.read(rows.live_instances) == []
+                assert states(r) == ["CANCELLED"]
+
+    run(scenario())
+
+
+def test_a_plain_cluster_that_loses_a_node_is_preempted_and_costs_no_more(directory):
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(directory, cloud) as r:
+            await r.broker.launch(launch_request(task("wait", nodes=2)))
+            await r.until("it runs", lambda: states(r) == ["RUNNING"])
+            cloud.kill(cloud.running()[0], "spot reclaim")
+            await r.until("it is seen", lambda: r.cluster_state() == "PREEMPTED")
+            await r.until("the survivor goes", lambda: cloud.instances == {})
+            assert states(r) == ["LOST"]
+            assert r.broker.cluster("c").why == "spot reclaim"
+            assert r.broker.is_idle(), "there is nothing to keep a daemon for"
+            with pytest.raises(Refusal, match="is PREEMPTED; a job needs one that is UP"):
+                await r.broker.execute("c", task())
+            assert (await r.broker.down("c")).state == "TERMINATED"
+
+    run(scenario())
+
+
+def test_a_cluster_that_cannot_be_set_up_says_why_and_keeps_nothing(directory):
+    async def scenario():
+        cloud = ScriptedCloud()
+        launch = cloud.launch
+
+        async def launch_deaf(request, token):
+            made = await launch(request, token)
+            cloud.agents[made.provider_id].refuse[wire.Configure] = "the disk is full"
+            return made
+
+        cloud.launch = launch_deaf
+        async with Running(directory, cloud) as r:
+            await r.broker.launch(launch_request(task()))
+            await r.until("it fails", lambda: r.cluster_state() == "FAILED")
+            await r.until("nothing is left", lambda: cloud.instances == {})
+            assert r.broker.cluster("c").why == "the disk is full"
+            assert len(cloud.by_token) == 3
+            assert states(r) == ["LOST"]
+
+    run(scenario())
+
+
+def test_what_no_record_owns_is_ended_at_the_start(directory):
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(directory, cloud) as r:
+            await r.broker.launch(launch_request(task("wait")))
+            await r.until("it runs", lambda: states(r) == ["RUNNING"])
+        (mine,) = cloud.running()
+        stray = cloud.requests[mine]
+        tags = {**stray.tags, "tradewind-instance": "stray"}
+        other = {**tags, "tradewind-owner": "someone else"}
+        for name, own in (("stray", tags), ("foreign", other)):
+            request = type(stray)(
+                **{**{f: getattr(stray, f) for f in stray.__struct_fields__}, "instance_id": name, "tags": own}
+            )
+            await cloud.launch(request, name)
+        async with Running(directory, cloud) as r:
+            await r.until("the stray is gone", lambda: len(cloud.running()) == 2)
+            assert {cloud.requests[p].instance_id for p in cloud.running()} == {stray.instance_id, "foreign"}
+            assert r.cluster_state() == "UP"
+            await r.broker.down("c")
+        cloud.close()
+
+    run(scenario())
+
+
+def test_throttling_and_moments_of_weakness_are_waited_out(directory):
+    async def scenario():
+        cloud = ScriptedCloud()
+        cloud.scopes["busy"] = ("throttle", "region")
+        cloud.refusals = [ProviderError("local", "busy", "slow down")]
+        async with Running(directory, cloud) as r:
+            await r.broker.launch(launch_request(task()))
+            await r.until("it ends", lambda: states(r) == ["SUCCEEDED"])
+            assert r.broker.cluster("c").tries == 1
+
+    run(scenario())
+
+
+def test_more_nodes_than_the_cluster_has_are_refused(directory):
+    async def scenario():
+        async with Running(directory, ScriptedCloud()) as r:
+            await r.broker.launch(launch_request(task()))
+            await r.until("it is up", lambda: r.cluster_state() == "UP")
+            with pytest.raises(Refusal, match="wants 2 nodes and c has 1"):
+                await r.broker.execute("c", task(nodes=2))
+
+    run(scenario())
+
+
+def test_files_are_put_before_the_agent_is_told_to_run(directory, tmp_path):
+    async def scenario():
+        cloud = ScriptedCloud()
+        (tmp_path / "code").mkdir()
+        what = task()
+        with_files = type(what)(name="t", run="exit 0", workdir=str(tmp_path / "code"), resources=what.resources)
+        async with Running(directory, cloud) as r:
+            await r.broker.launch(launch_request(with_files))
+            await r.until("it ends", lambda: states(r) == ["SUCCEEDED"])
+            assert cloud.puts == [(str(tmp_path / "code"), "workdir")]
+            missing = type(what)(name="t", run="exit 0", workdir="/no/such", resources=what.resources)
+            with pytest.raises(Refusal, match="workdir /no/such is not a directory"):
+                await r.broker.launch(launch_request(missing, "other"))
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("order", ["launch:before", "nowhere:1", "launch:before:x"])
+def test_a_crash_is_ordered_by_name_and_number(order):
+    with pytest.raises(ValueError, match="names no boundary and count"):
+        crash_at(order)
