@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import stat
@@ -270,3 +271,24 @@ def test_a_data_directory_that_cannot_be_written_is_one_sentence(tmp_path, ask, 
         with pytest.raises(ProviderError, match="cannot be made") as caught:
             run(call())
         assert provider.classify(caught.value).kind == "capacity"
+
+
+def test_launches_that_are_given_up_leave_nothing(provider, ask, run, tmp_path):
+    """The caller goes away at any moment and terminates at once; the thread that was starting the host goes on."""
+
+    async def one(n: int) -> None:
+        launching = asyncio.create_task(provider.launch(ask(f"i-{n}"), f"t-{n}"))
+        await asyncio.sleep(n * 0.0008)
+        launching.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ProviderError):
+            await launching
+        await provider.terminate(f"i-{n}")
+
+    async def scenario():
+        await provider.check()
+        await asyncio.gather(*(one(n) for n in range(40)))
+        await asyncio.sleep(0.1)  # threads that were still starting one
+        await asyncio.gather(*(provider.terminate(f"i-{n}") for n in range(40)))
+
+    run(scenario())
+    assert os.listdir(tmp_path / "instances") == []

@@ -66,7 +66,10 @@ class InstanceDirectory:
 
     def try_lock(self) -> int | None:
         """The lock's file descriptor, held by the caller; None if the instance (or a launch of it) lives. Creates the file."""
-        fd = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            return None  # the directory has just been removed
         for _ in range(_LOCK_TRIES):  # `lock_is_free` holds it for some microseconds: that is no instance
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -37,6 +37,7 @@ _INHERITED = (
 )
 _HOST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "host.py")
 _START_DEADLINE_S = 10.0
+_END_DEADLINE_S = 10.0
 # The host ends itself this long after the lease: the agent, which also keeps the lease, has had time for a last checkpoint.
 _OUTER_CAP_MARGIN_S = 60.0
 
@@ -118,14 +119,8 @@ class LocalProvider:
     async def terminate(self, provider_id: str) -> None:
         """End every process of the instance and remove its directory; done already is fine."""
         directory = InstanceDirectory(self._root, provider_id)
-        gone = await asyncio.to_thread(end_processes, directory)
+        await asyncio.to_thread(self._end, directory)
         self._reap()
-        if not gone:
-            raise refusal(
-                "time-out", f"instance {provider_id} still has processes after SIGKILL; try again, or end them by hand"
-            )
-        await asyncio.to_thread(remove_run_directory, directory.path)
-        await asyncio.to_thread(directory.remove)
         await asyncio.to_thread(remove_leftovers, self._root)
 
     async def connect(self, instance: Instance) -> LocalTransport:
@@ -245,6 +240,26 @@ class LocalProvider:
             raise refusal("start-failed", f"instance {directory.instance_id} could not be started: {error}") from error
         finally:
             os.close(lock)
+
+    def _end(self, directory: InstanceDirectory) -> None:
+        """Every process ended, then the lock taken, then everything removed: a launch that still runs in a thread cannot come in between."""
+        deadline = time.monotonic() + _END_DEADLINE_S
+        while end_processes(directory) and os.path.isdir(directory.path):
+            lock = directory.try_lock()
+            if lock is not None:
+                try:
+                    remove_run_directory(directory.path)
+                    directory.remove()
+                finally:
+                    os.close(lock)
+                return
+            if time.monotonic() > deadline:
+                break
+        if os.path.isdir(directory.path):
+            raise refusal(
+                "time-out",
+                f"instance {directory.instance_id} still has processes after SIGKILL; try again, or end them by hand",
+            )
 
     async def _until_started(self, directory: InstanceDirectory) -> None:
         deadline = time.monotonic() + _START_DEADLINE_S
