@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tradewind.catalog.accelerators import AcceleratorFacts, accelerator_facts
-    from tradewind.catalog.catalog import Catalog, open_catalog
+    from tradewind.catalog.catalog import Catalog
     from tradewind.catalog.egress import egress_prices
     from tradewind.catalog.errors import CatalogError, UnknownNameError
-    from tradewind.catalog.filter import OfferFilter, PlacePattern
+    from tradewind.catalog.filter import AcceleratorLimits, OfferFilter, PlacePattern
     from tradewind.catalog.offer import Offer
+    from tradewind.catalog.opening import open_catalog
     from tradewind.catalog.quarantine import Quarantined
     from tradewind.catalog.region import Region
     from tradewind.catalog.traces import SpotSeries, hold_times_s, spot_traces
 
 _HOMES = {
     "AcceleratorFacts": "accelerators",
+    "AcceleratorLimits": "filter",
     "Catalog": "catalog",
     "CatalogError": "errors",
     "Offer": "offer",
@@ -29,12 +31,13 @@ _HOMES = {
     "accelerator_facts": "accelerators",
     "egress_prices": "egress",
     "hold_times_s": "traces",
-    "open_catalog": "catalog",
+    "open_catalog": "opening",
     "spot_traces": "traces",
 }
 
 __all__ = [
     "AcceleratorFacts",
+    "AcceleratorLimits",
     "Catalog",
     "CatalogError",
     "Offer",

@@ -32,7 +32,7 @@ def build(facts: str, data: str) -> Manifest:
         quarantined=len(apart),
         clouds=tuple(sorted({offer.cloud for offer in offers})),
     )
-    files["regions.csv"] = _encode_regions(read_regions(facts))
+    files["regions.csv"] = _encode_regions(read_regions(facts, offers))
     files["quarantined.csv"] = _encode_quarantined(apart)
     files["egress.csv.xz"] = _encode_facts(facts, "egress.csv.gz")
     files["accelerators.csv"] = _encode_facts(facts, "accelerators.csv")

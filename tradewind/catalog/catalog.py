@@ -2,60 +2,57 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from msgspec.structs import replace
+
 from tradewind.catalog import query
 from tradewind.catalog.cache import open_database
-from tradewind.catalog.errors import UnknownNameError
 from tradewind.catalog.filter import OfferFilter
+from tradewind.catalog.names import AWS_ZONE_NAME, check, matching, regions_with_zone
 from tradewind.catalog.offer import Offer
 from tradewind.catalog.region import Region
-from tradewind.catalog.regions import read_quarantined, read_regions
-from tradewind.catalog.snapshot import read_manifest, read_tables
+from tradewind.catalog.regions import keeps, read_quarantined, read_regions
 from tradewind.catalog.tables import Tables
 
 if TYPE_CHECKING:
+    from tradewind.catalog.accelerators import AcceleratorFacts
+    from tradewind.catalog.imports import Import
     from tradewind.catalog.quarantine import Quarantined
 
-Order = Literal["price", "name"]
+Order = Literal["price", "name"] | query.Ratio
+Row = tuple[Any, ...]
+Each = Literal["cloud", "region", "zone", "instance_type", "accelerator"]
 
 _FEW = 10_000  # rows that are sooner fetched and sorted than met along the price index
-_AWS_ZONE_NAME = re.compile(r"(.+-\d+)[a-z]")
-
-
-def open_catalog(path: str | None = None) -> Catalog:
-    """The shipped snapshot, or the person's own CSV at `path` (also .gz), indexed; the first use of a catalog builds its index.
-
-    Raises CatalogError when the file cannot be read or has rows that cannot be used.
-    """
-    if path is None:
-        manifest = read_manifest()
-        return Catalog(manifest.digest, read_tables, source="shipped", date=manifest.date)
-    import hashlib  # a person's own catalog is the rare case
-
-    from tradewind.catalog.tables import split
-    from tradewind.catalog.usercsv import parse_offers, read_bytes
-
-    data = read_bytes(path)
-    digest = hashlib.sha256(b"user catalog\0" + data).hexdigest()
-    return Catalog(digest, lambda: split(parse_offers(data, path)), source=path, date="")
+# What makes two rows of offers one of the same, by their columns.
+_SAME: dict[Each, tuple[int, ...]] = {
+    "cloud": (0,),
+    "region": (0, 1),
+    "zone": (0, 1, 2),
+    "instance_type": (0, 3),
+    "accelerator": (7,),
+}
 
 
 class Catalog:
     """Offers by query. A context manager; safe to share between threads; `close` it when done.
 
-    `source` is "shipped" or the path of a person's CSV. `date` is the newest day of its prices (YYYY-MM-DD), "" unknown.
+    `source` is "shipped" or the path of a person's CSV. `date` is the newest day of its prices (YYYY-MM-DD), "" unknown; a person's own
+    prices, `imports`, do not count for it.
     """
 
-    def __init__(self, digest: str, tables: Callable[[], Tables], *, source: str, date: str) -> None:
+    def __init__(
+        self, digest: str, tables: Callable[[], Tables], *, source: str, date: str, imports: tuple[Import, ...] = ()
+    ) -> None:
         self.digest = digest
         self.source = source
         self.date = date
+        self.imports = imports
         self._tables = tables
         self._connection = open_database(digest, tables)
 
@@ -72,21 +69,36 @@ class Catalog:
         self._connection.close()
 
     def offers(
-        self, wanted: OfferFilter | None = None, limit: int | None = None, order: Order = "price"
+        self,
+        wanted: OfferFilter | None = None,
+        limit: int | None = None,
+        order: Order = "price",
+        one_per: Each | None = None,
     ) -> list[Offer]:
         """The offers that match (all, on demand, by default), the cheapest first in the filter's market, ties by place and then type.
 
-        Without a market the on-demand price orders them, and what is sold as spot only comes last. With order "name" by place and type. At most `limit` of them: the first 100 of any filter take some 20 ms.
+        Without a market the on-demand price orders them, and what is sold as spot only comes last. With order "name" by place and type;
+        with "per-gpu", "per-tflop" (dense bf16), "per-gpu-gib", "per-vcpu" or "per-gib" by the price for each, without the offers of which
+        that is not known. `one_per` keeps the first of each cloud, region, zone, type or accelerator. At most `limit` of them: the first
+        100 by price of any filter take some 20 ms.
         """
-        found = self._conditions(wanted or OfferFilter())
+        rows = self._ordered(self._conditions(wanted or OfferFilter()), order, None if one_per else limit)
+        if one_per is not None:
+            rows = _first_of_each(rows, _SAME[one_per])[:limit]
+        return [_offer(row) for row in rows]
+
+    def _ordered(self, found: query.Conditions, order: Order, limit: int | None) -> list[Row]:
         if order == "name":
-            return self._found(query.by_name(found, self._walk(found), limit))
+            return self._rows(query.by_name(found, self._walk(found), limit))
+        if order != "price":
+            facts = [(name, f.tflops_bf16, f.memory_gib) for name, f in self.accelerator_facts.items()]
+            return self._rows(query.by_ratio(found, self._walk(found), order, facts, limit))
         if found.market is not None:
             return self._by_price(found, limit)
         rows = self._by_price(query.in_market(found, "ondemand"), limit)
         if limit is None or len(rows) < limit:  # sold as spot only: after all that have an on-demand price
             rest = query.in_market(found, "spot", without="ondemand")
-            rows += self._found(query.by_price(rest, self._walk(rest), None if limit is None else limit - len(rows)))
+            rows += self._rows(query.by_price(rest, self._walk(rest), None if limit is None else limit - len(rows)))
         return rows
 
     def cheapest_per_place(self, wanted: OfferFilter) -> list[Offer]:
@@ -101,7 +113,7 @@ class Catalog:
         walk = "type" if by_type <= min(by_place, _FEW * 2) else "place"
         best: dict[tuple[str, str, str], Offer] = {}
         spot = wanted.use_spot
-        for offer in self._found(query.cheapest_by_place(found, walk)):
+        for offer in map(_offer, self._rows(query.cheapest_by_place(found, walk))):
             place = (offer.cloud, offer.region, offer.zone)
             if place not in best or _tie_key(offer, spot=spot) < _tie_key(best[place], spot=spot):
                 best[place] = offer
@@ -129,12 +141,12 @@ class Catalog:
 
     def zones(self, cloud: str, region: str) -> list[str]:
         """The zones of a region: those with offers of their own, and those that its regional offers may be resolved to."""
-        known = self._regions.get((cloud, region))
+        known = self.regions_by_place.get((cloud, region))
         return sorted({*self._names(query.zones_of(cloud, region)), *(known.zones if known else ())})
 
     def region(self, cloud: str, region: str) -> Region:
         """Where a region lies; a bare Region for one that the facts do not hold."""
-        return self._regions.get((cloud, region), Region(cloud, region))
+        return self.regions_by_place.get((cloud, region), Region(cloud, region))
 
     def instance_types(self, *clouds: str) -> list[str]:
         """The instance types that these clouds (all, if none is named) sell."""
@@ -168,58 +180,81 @@ class Catalog:
         """Every name given exists in the catalog; otherwise raises UnknownNameError with the nearest that does."""
         clouds = self.clouds()
         if cloud is not None:
-            _check("cloud", cloud, clouds)
+            check("cloud", cloud, clouds)
             clouds = [cloud]
         regions = [name for each in clouds for name in self.regions(each)]
         within = f" on {cloud}" if cloud else ""
         if region is not None:
-            _check("region", region, regions, within)
-            regions = [name for name in regions if name.lower() == region.lower()]
+            check("region", region, regions, within)
+            regions = matching(region, regions)
         if zone is not None:
             zones = [name for each in clouds for place in regions for name in self.zones(each, place)]
-            match = _AWS_ZONE_NAME.fullmatch(zone)
-            if not (match and "aws" in clouds and match[1] in regions):
-                _check("zone", zone, zones, within)
+            letter = AWS_ZONE_NAME.fullmatch(zone.lower())
+            if not (letter and "aws" in clouds and letter[1] in regions):
+                check("zone", zone, zones, within)
         if instance_type is not None:
-            _check("instance type", instance_type, self.instance_types(*([cloud] if cloud else [])), within)
+            check("instance type", instance_type, self.instance_types(*([cloud] if cloud else [])), within)
 
     def quarantined(self) -> list[Quarantined]:
         """The offers of the shipped snapshot whose prices are not believed, with the reason; none in a person's own catalog."""
         return read_quarantined() if self.source == "shipped" else []
 
     @cached_property
-    def _regions(self) -> dict[tuple[str, str], Region]:
+    def regions_by_place(self) -> dict[tuple[str, str], Region]:
+        """Where each region lies and what its power emits, by (cloud, region); those that the facts hold, with or without offers."""
         return {(region.cloud, region.name): region for region in read_regions()}
+
+    @cached_property
+    def accelerator_facts(self) -> dict[str, AcceleratorFacts]:
+        """Datasheet figures by canonical name; accelerators that are on offer but not here have none that are known."""
+        from tradewind.catalog.accelerators import accelerator_facts
+
+        return accelerator_facts()
+
+    def unknown_figures(self, wanted: OfferFilter) -> dict[str, tuple[str, ...]]:
+        """The accelerators that would match but for figures that nobody knows, each with those figures; they are left out of `wanted`."""
+        limits = wanted.accelerator_limits
+        if limits is None:
+            return {}
+        from tradewind.catalog.accelerator_limits import judge
+        from tradewind.catalog.filter import AcceleratorLimits
+
+        memory_alone = AcceleratorLimits(min_memory_gib=limits.min_memory_gib)
+        names = self._names(query.accelerators_of(self._conditions(replace(wanted, accelerator_limits=memory_alone))))
+        return judge(limits, names, self.accelerator_facts).unknown
 
     def _names(self, asked: query.Query) -> list[str]:
         return [str(row[0]) for row in self._rows(asked)]
 
     def _conditions(self, wanted: OfferFilter) -> query.Conditions:
-        pairs: list[tuple[str, str]] = []
-        if wanted.zone is not None:
-            zone = wanted.zone.lower()
-            pairs = [key for key, region in self._regions.items() if zone in (name.lower() for name in region.zones)]
-            # AWS's letters differ between accounts, so us-east-1a is no zone id; any account has it as one of the region's.
-            match = _AWS_ZONE_NAME.fullmatch(zone)
-            if match and ("aws", match[1]) in self._regions:
-                pairs.append(("aws", match[1]))
-        return query.conditions(wanted, pairs)
+        zone_regions = [] if wanted.zone is None else regions_with_zone(wanted.zone, self.regions_by_place)
+        regions = accelerators = None
+        enough_memory: tuple[str, ...] = ()
+        if wanted.continents or wanted.countries or wanted.max_gco2eq_per_kwh is not None:
+            regions = [place for place, region in self.regions_by_place.items() if keeps(region, wanted)]
+        limits = wanted.accelerator_limits
+        if limits is not None:
+            from tradewind.catalog.accelerator_limits import enough_memory as by_datasheet
+            from tradewind.catalog.accelerator_limits import judge
 
-    def _by_price(self, found: query.Conditions, limit: int | None) -> list[Offer]:
+            names = self.accelerator_names()
+            accelerators = judge(limits, names, self.accelerator_facts).keep
+            if limits.min_memory_gib is not None:
+                enough_memory = by_datasheet(limits.min_memory_gib, names, self.accelerator_facts)
+        return query.conditions(wanted, query.Known(zone_regions, regions, accelerators, enough_memory))
+
+    def _by_price(self, found: query.Conditions, limit: int | None) -> list[Row]:
         """Along the types that match, the places that match, or the prices upwards: whichever meets fewest rows."""
         by_type, by_place, least = self._rows(query.estimate(found))[0]
         if limit is None or min(by_type, by_place) <= _FEW or least is None:
-            return self._found(query.by_price(found, "type" if by_type <= by_place else "place", limit))
-        return self._found(query.by_price(query.from_price(found, least), "price", limit))
+            return self._rows(query.by_price(found, "type" if by_type <= by_place else "place", limit))
+        return self._rows(query.by_price(query.from_price(found, least), "price", limit))
 
     def _walk(self, found: query.Conditions) -> str:
         by_type, by_place, _ = self._rows(query.estimate(found))[0]
         return "type" if by_type <= by_place else "place"
 
-    def _found(self, asked: query.Query) -> list[Offer]:
-        return [_offer(row) for row in self._rows(asked)]
-
-    def _rows(self, asked: query.Query) -> list[tuple[Any, ...]]:
+    def _rows(self, asked: query.Query) -> list[Row]:
         try:
             return self._connection.execute(asked.text, asked.parameters).fetchall()
         except sqlite3.ProgrammingError:
@@ -230,7 +265,7 @@ class Catalog:
             return self._connection.execute(asked.text, asked.parameters).fetchall()
 
 
-def _offer(row: tuple[Any, ...]) -> Offer:
+def _offer(row: Row) -> Offer:
     *described, restricted, burstable, risk, spot_date = row
     return Offer(*described, bool(restricted), bool(burstable), risk, spot_date)  # type: ignore[call-arg]  # the query selects its fields
 
@@ -240,11 +275,8 @@ def _tie_key(offer: Offer, *, spot: bool | None) -> tuple[float, str]:
     return (0.0 if not spot else float("inf") if risk is None else risk, offer.instance_type)
 
 
-def _check(kind: str, name: str, known: list[str], within: str = "") -> None:
-    by_lower = {each.lower(): each for each in known}
-    if name.lower() in by_lower:
-        return
-    from difflib import get_close_matches  # only a miss needs it
-
-    near = get_close_matches(name.lower(), list(by_lower), n=1, cutoff=0.6)
-    raise UnknownNameError(kind, name, by_lower[near[0]] if near else "", within)
+def _first_of_each(rows: Iterable[Row], same: tuple[int, ...]) -> list[Row]:
+    kept: dict[tuple[Any, ...], Row] = {}
+    for row in rows:
+        kept.setdefault(tuple(row[column] for column in same), row)
+    return list(kept.values())

@@ -56,6 +56,27 @@ def correct_region(cloud: str, region: str, continent: str, country: str) -> tup
     return _REGIONS.get((cloud, region), (continent, country))
 
 
+# Lambda's regions, by the names and places in its documentation; a country that it does not state stays unknown.
+_LAMBDA_REGIONS = {
+    "asia-northeast-1": ("Asia", "JP"), "asia-northeast-2": ("Asia", "JP"), "asia-south-1": ("Asia", "IN"),
+    "australia-east-1": ("Oceania", "AU"), "europe-central-1": ("Europe", "DE"), "europe-south-1": ("Europe", ""),
+    "me-west-1": ("Asia", "IL"),
+}  # fmt: skip
+_VAST_CONTINENTS = {
+    "AF": "Africa", "AS": "Asia", "EU": "Europe", "NA": "North America", "OC": "Oceania", "SA": "South America",
+}  # fmt: skip
+
+
+def named_place(cloud: str, region: str) -> tuple[str, str]:
+    """Continent and ISO country of a region that regions.csv does not hold, where its own name or its cloud's documentation tells; else ""."""
+    if cloud == "lambda":
+        return ("North America", "US") if region.startswith("us-") else _LAMBDA_REGIONS.get(region, ("", ""))
+    parts = [part.strip() for part in region.split(",")]
+    if cloud == "vast" and len(parts) >= 2 and parts[-1] in _VAST_CONTINENTS and len(parts[-2]) == 2:
+        return _VAST_CONTINENTS[parts[-1]], parts[-2]  # "Denmark, DK, EU"
+    return "", ""
+
+
 def correct_zones(cloud: str, zones: str) -> tuple[str, ...]:
     """The zones of a region; Azure's "0" stands for no zone at all."""
     return tuple(zone for zone in zones.split(";") if zone and not (cloud == "azure" and zone == "0"))

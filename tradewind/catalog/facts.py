@@ -7,10 +7,11 @@ import gzip
 import io
 import math
 import os
+from collections.abc import Iterable
 
 from tradewind.catalog.access import is_burstable, is_restricted
 from tradewind.catalog.attached import AddOn, Limit, with_attached
-from tradewind.catalog.corrections import correct_accelerator, correct_region, correct_zones
+from tradewind.catalog.corrections import correct_accelerator, correct_region, correct_zones, named_place
 from tradewind.catalog.errors import CatalogError
 from tradewind.catalog.offer import Offer
 from tradewind.catalog.provenance import ATTACHED, Provenance, aws_provenance, provenance
@@ -114,8 +115,11 @@ def _number(text: str) -> float | None:
     return value
 
 
-def read_regions(directory: str) -> list[Region]:
-    """The regions of the clouds that have offers, corrected, with their carbon where a source gives it; sorted."""
+def read_regions(directory: str, offers: Iterable[Offer] = ()) -> list[Region]:
+    """The regions of the clouds that have offers, corrected, with their carbon where a source gives it; sorted.
+
+    Regions that only `offers` name are among them, with what their names tell.
+    """
     carbon = {(row["cloud"], row["region"]): float(row["gco2eq_per_kwh"]) for row in read_rows(directory, "carbon.csv")}
     regions = []
     for row in read_rows(directory, "regions.csv"):
@@ -137,4 +141,8 @@ def read_regions(directory: str) -> list[Region]:
                 is_restricted(cloud, name),
             )
         )
+    listed = {(region.cloud, region.name) for region in regions}
+    for cloud, name in {(offer.cloud, offer.region) for offer in offers} - listed:
+        continent, country = named_place(cloud, name)
+        regions.append(Region(cloud, name, (), continent, country))
     return sorted(regions, key=lambda region: (region.cloud, region.name))

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from tradewind.catalog.offer import Basis
+
 
 class PlacePattern(msgspec.Struct, frozen=True, order=True):
-    """A pattern over places and types; "" matches anything. A zone never matches a regional offer: it is narrower than that."""
+    """A pattern over places and types; "" and "*" match anything, `*` and `?` within a name stand for any letters and any one.
+
+    A zone never matches a regional offer: it is narrower than that.
+    """
 
     cloud: str = ""
     region: str = ""
@@ -14,14 +19,35 @@ class PlacePattern(msgspec.Struct, frozen=True, order=True):
     instance_type: str = ""
 
 
+class AcceleratorLimits(msgspec.Struct, frozen=True):
+    """The least that each device must have, dense figures per device (TPU: per chip), and who made it when. None and () set no limit.
+
+    A figure that the datasheets leave blank is unknown and keeps no limit on it. Vendors and generations are compared without case.
+    """
+
+    min_memory_gib: float | None = None
+    min_memory_bandwidth_gb_s: float | None = None
+    min_tflops_bf16: float | None = None
+    min_tflops_fp32: float | None = None
+    min_tops_int8: float | None = None
+    min_tflops_fp8: float | None = None
+    min_interconnect_gb_s: float | None = None
+    min_year: int | None = None
+    vendors: tuple[str, ...] = ()
+    generations: tuple[str, ...] = ()
+
+
 class OfferFilter(msgspec.Struct, frozen=True):
     """Offers that satisfy every field that is given. An unknown figure (None in the offer) satisfies no limit on it.
 
     `use_spot` chooses the market: False needs an on-demand price, True a spot price (USD/hour), None neither; `max_price_usd_h` and the
-    order by price are in that market. A `zone` also matches a regional offer whose region has that zone. `accelerator` is a canonical
-    name (`Catalog.resolve_accelerators`); with an `instance_type` beside it the machine may have it built in or attached ("n1-standard-8+T4:2"); `accelerator_count` is exact; `no_accelerator` takes machines without one only. `min_...` and
-    `max_...` are inclusive, so equal ones ask for an exact figure; vCPUs and GiB for the whole machine. Restricted regions and burstable
-    types are left out unless `restricted` / `burstable` is True.
+    order by price are in that market, `bases` are that market's (either's for None). `region`, `zone` and `instance_type` are compared
+    without case, and may hold `*` and `?`. A `zone` also matches a regional offer whose region has that zone. `continents`, `countries`
+    (ISO) and `max_gco2eq_per_kwh` judge the region. `accelerator` is a canonical name (`Catalog.resolve_accelerators`); with an
+    `instance_type` beside it the machine may have it built in or attached ("n1-standard-8+T4:2"); `accelerator_count` is exact,
+    `min_accelerator_count` the least; `accelerator_limits` judge each device by the datasheets; `no_accelerator` takes machines without
+    one only, `any_accelerator` those with some. `min_...` and `max_...` are inclusive, so equal ones ask for an exact figure; vCPUs and GiB
+    for the whole machine, risk in interruptions/hour. Restricted regions and burstable types are left out unless `restricted` / `burstable` is True.
     """
 
     clouds: tuple[str, ...] = ()
@@ -42,3 +68,11 @@ class OfferFilter(msgspec.Struct, frozen=True):
     restricted: bool = False
     burstable: bool = False
     excluded: tuple[PlacePattern, ...] = ()
+    any_accelerator: bool = False
+    min_accelerator_count: float | None = None
+    accelerator_limits: AcceleratorLimits | None = None
+    continents: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    max_gco2eq_per_kwh: float | None = None
+    max_spot_risk_per_h: float | None = None
+    bases: tuple[Basis, ...] = ()

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Basis = Literal["exact", "list", "derived"]
+Basis = Literal["exact", "list", "derived", "own"]
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -17,7 +17,7 @@ class Offer(msgspec.Struct, frozen=True):
     Prices are USD/hour for the whole machine, Linux, no commitment; None means unknown or not sold that way. `memory_gib` and
     `accelerator_memory_gib` (per device) are GiB; None means unknown. `spot_risk_per_h` is expected interruptions/hour, None when no source
     says. `basis` tells how the on-demand price was made, `spot_basis` how the spot price: `exact` was read from the cloud's own price feed for
-    this very place and type, `list` from a published table that repeats its list prices, `derived` computed from other figures. `date` and
+    this very place and type, `list` from a published table that repeats its list prices, `derived` computed from other figures, `own` is the word of the person who supplied the offer. `date` and
     `spot_date` are the days the figures are from (YYYY-MM-DD, "" unknown; for computed figures the day of the oldest part).
     """
 

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
+from tradewind.catalog.accelerator_limits import MEMORY_TOLERANCE
 from tradewind.catalog.filter import OfferFilter, PlacePattern
 
-Parameter = str | float | int
+Parameter = str | float | int | None
 
 COUNT_TOLERANCE = 0.002  # clouds print a third of a device as 0.333
 
@@ -50,23 +52,35 @@ class Conditions(msgspec.Struct, frozen=True):
     market: str | None
 
 
-def conditions(wanted: OfferFilter, zone_regions: Sequence[tuple[str, str]] = ()) -> Conditions:
-    """`wanted` as conditions; `zone_regions` are the (cloud, region) pairs that have `wanted.zone`, for the regional offers there."""
+class Known(msgspec.Struct, frozen=True):
+    """What the facts say of a filter: the (cloud, region) pairs that have its zone, for the regional offers there; the pairs that keep its
+    limits on regions, and the accelerators that keep its limits on them and, apart, on memory; None where there is no such limit.
+    """
+
+    zone_regions: Sequence[tuple[str, str]] = ()
+    regions: Sequence[tuple[str, str]] | None = None
+    accelerators: Sequence[str] | None = None
+    enough_memory: Sequence[str] = ()
+
+
+def conditions(wanted: OfferFilter, known: Known = Known()) -> Conditions:  # noqa: B008  a frozen value
+    """`wanted` as conditions, with what the facts say of it."""
     types, places, prices = Condition(), Condition(), Condition()
     if wanted.clouds:
         marks = ", ".join("?" * len(wanted.clouds))
         types.add(f"cloud IN ({marks})", *wanted.clouds)
         places.add(f"cloud IN ({marks})", *wanted.clouds)
     _add_type(wanted, types)
+    _add_accelerator(wanted, known, types)
     if wanted.region is not None:
-        places.add("lower(region) = ?", wanted.region.lower())
+        places.add(*_named("lower(region)", wanted.region.lower()))
     if wanted.zone is not None:
-        pairs = " OR ".join(["(cloud = ? AND region = ?)"] * len(zone_regions)) or "0"
-        places.add(
-            f"(lower(zone) = ? OR (zone = '' AND ({pairs})))",
-            wanted.zone.lower(),
-            *(x for pair in zone_regions for x in pair),
-        )
+        named, value = _named("lower(zone)", wanted.zone.lower())
+        pairs, values = _among(known.zone_regions)
+        places.add(f"({named} OR (zone = '' AND {pairs}))", value, *values)
+    if known.regions is not None:
+        pairs, values = _among(known.regions)
+        places.add(pairs, *values)
     if not wanted.restricted:
         places.add("NOT restricted")
     for pattern in wanted.excluded:
@@ -77,6 +91,13 @@ def conditions(wanted: OfferFilter, zone_regions: Sequence[tuple[str, str]] = ()
     if wanted.max_price_usd_h is not None:
         price = f"o.{market}" if market else "coalesce(o.ondemand, o.spot)"
         prices.add(f"{price} <= ?", wanted.max_price_usd_h)
+    if wanted.max_spot_risk_per_h is not None:
+        prices.add("o.risk <= ?", wanted.max_spot_risk_per_h)
+    if wanted.bases:
+        marks = ", ".join("?" * len(wanted.bases))
+        columns = {"spot": ("spot_basis",), "ondemand": ("basis",), None: ("basis", "spot_basis")}[market]
+        either = " OR ".join(f"{column} IN ({marks})" for column in columns)
+        prices.add(f"o.provenance IN (SELECT id FROM provenances WHERE {either})", *(wanted.bases * len(columns)))
     return Conditions(types, places, prices, market)
 
 
@@ -91,17 +112,19 @@ def _add_type(wanted: OfferFilter, types: Condition) -> None:
     for part, limit in limits.items():
         if limit is not None:
             types.add(part, limit)
-    if wanted.instance_type is not None and wanted.accelerator is None:
-        types.add("lower(instance_type) = ?", wanted.instance_type.lower())
-    elif (
-        wanted.instance_type is not None
-    ):  # a machine type and an accelerator together may mean the one with the other attached
-        typed = wanted.instance_type.lower()
-        types.add(
-            "(lower(instance_type) = ? OR substr(lower(instance_type), 1, ?) = ?)", typed, len(typed) + 1, f"{typed}+"
-        )
+    if wanted.instance_type is not None:
+        named, value = _named("lower(instance_type)", wanted.instance_type.lower())
+        if wanted.accelerator is None:
+            types.add(named, value)
+        else:  # a machine type and an accelerator together may mean the one with the other attached
+            types.add(f"({named} OR lower(instance_type) GLOB ?)", value, f"{_glob(wanted.instance_type.lower())}+*")
     if wanted.archs:
         types.add(f"arch IN ({', '.join('?' * len(wanted.archs))})", *wanted.archs)
+    if not wanted.burstable:
+        types.add("NOT burstable")
+
+
+def _add_accelerator(wanted: OfferFilter, known: Known, types: Condition) -> None:
     if wanted.accelerator is not None:
         types.add("accelerator = ?", wanted.accelerator)
     if wanted.accelerator_count is not None:
@@ -110,26 +133,55 @@ def _add_type(wanted: OfferFilter, types: Condition) -> None:
             wanted.accelerator_count - COUNT_TOLERANCE,
             wanted.accelerator_count + COUNT_TOLERANCE,
         )
+    if wanted.min_accelerator_count is not None:
+        types.add("accelerator_count >= ?", wanted.min_accelerator_count - COUNT_TOLERANCE)
     if wanted.no_accelerator:
         types.add("accelerator = ''")
-    if not wanted.burstable:
-        types.add("NOT burstable")
+    if wanted.any_accelerator:
+        types.add("accelerator != ''")
+    if known.accelerators is not None:
+        types.add(f"accelerator IN ({', '.join('?' * len(known.accelerators))})", *known.accelerators)
+    limits = wanted.accelerator_limits
+    if limits is not None and limits.min_memory_gib is not None:
+        marks = ", ".join("?" * len(known.enough_memory))
+        types.add(
+            f"(accelerator_memory_gib >= ? OR (accelerator_memory_gib IS NULL AND accelerator IN ({marks})))",
+            limits.min_memory_gib * (1 - MEMORY_TOLERANCE),
+            *known.enough_memory,
+        )
+
+
+def _named(column: str, value: str) -> tuple[str, str]:
+    """The condition that a column has this name, or matches it where it holds `*` or `?`, and its parameter."""
+    return (f"{column} GLOB ?", _glob(value)) if "*" in value or "?" in value else (f"{column} = ?", value)
+
+
+def _glob(value: str) -> str:
+    return value.replace("[", "[[]")  # the one other letter that means something in GLOB
+
+
+def _among(pairs: Sequence[tuple[str, str]]) -> tuple[str, list[str]]:
+    """The condition that (cloud, region) is one of the pairs, and its parameters."""
+    marks = ", ".join(["(?, ?)"] * len(pairs))
+    return (f"(cloud, region) IN (VALUES {marks})" if pairs else "0"), [name for pair in pairs for name in pair]
 
 
 def _exclude(pattern: PlacePattern, types: Condition, places: Condition, prices: Condition) -> None:
     where = {"cloud": pattern.cloud, "region": pattern.region, "zone": pattern.zone}
     place = Condition()
     for column, value in where.items():
-        if value:
-            place.add(f"{column} = ?", value)
-    if not pattern.instance_type:
+        if value not in {"", "*"}:
+            place.add(*_named(column, value))
+    if pattern.instance_type in {"", "*"}:
         places.add(f"NOT ({place.text})" if place.parts else "0", *place.parameters)
-    elif not place.parts:
-        types.add("instance_type != ?", pattern.instance_type)
+        return
+    named, instance_type = _named("instance_type", pattern.instance_type)
+    if not place.parts:
+        types.add(f"NOT {named}", instance_type)
     else:
         prices.add(
-            f"NOT (o.type IN (SELECT id FROM types WHERE instance_type = ?) AND o.place IN (SELECT id FROM places WHERE {place.text}))",
-            pattern.instance_type,
+            f"NOT (o.type IN (SELECT id FROM types WHERE {named}) AND o.place IN (SELECT id FROM places WHERE {place.text}))",
+            instance_type,
             *place.parameters,
         )
 
@@ -166,7 +218,11 @@ def by_price(found: Conditions, walk: str, limit: int | None) -> Query:
     source, parameters = _matching(found, walk)
     order = f"o.{found.market or 'ondemand'}, o.place, o.type"
     text = f"SELECT {_OFFER} FROM (SELECT o.* FROM {source} ORDER BY {order} LIMIT ?) o {_JOINED} ORDER BY {order}"
-    return Query(text, (*parameters, -1 if limit is None else limit))
+    return Query(text, (*parameters, _count(limit)))
+
+
+def _count(limit: int | None) -> int:
+    return -1 if limit is None else min(limit, 2**62)  # SQLite's integers end at 2**63
 
 
 def from_price(found: Conditions, least: float) -> Conditions:
@@ -187,7 +243,42 @@ def by_name(found: Conditions, walk: str, limit: int | None) -> Query:
     """The offers that match by place, then by type."""
     source, parameters = _matching(found, walk)
     text = f"SELECT {_OFFER} FROM (SELECT o.* FROM {source} ORDER BY o.place, o.type LIMIT ?) o {_JOINED} ORDER BY o.place, o.type"
-    return Query(text, (*parameters, -1 if limit is None else limit))
+    return Query(text, (*parameters, _count(limit)))
+
+
+Ratio = Literal["per-gpu", "per-tflop", "per-gpu-gib", "per-vcpu", "per-gib"]
+Facts = tuple[str, float | None, float | None]  # an accelerator's name, its dense bf16 TFLOPS and its GiB
+
+# What an order divides the price by; `f` are the accelerators' facts. Nothing to divide by, or unknown: no place in the order.
+_DIVISORS: dict[Ratio, str] = {
+    "per-gpu": "nullif(t.accelerator_count, 0)",
+    "per-tflop": "nullif(t.accelerator_count * f.tflops, 0)",
+    "per-gpu-gib": "nullif(t.accelerator_count * coalesce(t.accelerator_memory_gib, f.memory_gib), 0)",
+    "per-vcpu": "nullif(t.vcpus, 0)",
+    "per-gib": "nullif(t.memory_gib, 0)",
+}
+
+
+def by_ratio(found: Conditions, walk: str, ratio: Ratio, facts: Sequence[Facts], limit: int | None) -> Query:
+    """The offers that match and can be ranked by their price for each unit, the cheapest first, ties by place and then by type."""
+    source, parameters = _matching(found, walk)
+    price = f"o.{found.market}" if found.market else "coalesce(o.ondemand, o.spot)"
+    order = "o.price / m.divisor, o.place, o.type"
+    marks = ", ".join(["(?, ?, ?)"] * (len(facts) + 1))  # a row of nothing, so that VALUES is never empty
+    text = (
+        f"WITH f(accelerator, tflops, memory_gib) AS (VALUES {marks}),"
+        f" m AS MATERIALIZED (SELECT t.id AS id, {_DIVISORS[ratio]} AS divisor FROM types t LEFT JOIN f ON f.accelerator = t.accelerator)"
+        f" SELECT {_OFFER} FROM (SELECT o.*, {price} AS price FROM {source}) o JOIN m ON m.id = o.type {_JOINED}"
+        f" WHERE m.divisor IS NOT NULL ORDER BY {order} LIMIT ?"
+    )
+    flat = [value for row in [("", None, None), *facts] for value in row]
+    return Query(text, (*flat, *parameters, _count(limit)))
+
+
+def accelerators_of(found: Conditions) -> Query:
+    """The accelerators among the types that match; places and prices are not asked."""
+    text = f"SELECT DISTINCT accelerator FROM types WHERE accelerator != '' AND {found.types.text} ORDER BY accelerator"
+    return Query(text, tuple(found.types.parameters))
 
 
 def counted(found: Conditions, walk: str) -> Query:

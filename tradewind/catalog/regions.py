@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from tradewind.catalog.filter import OfferFilter
 from tradewind.catalog.offer import Basis, Offer
 from tradewind.catalog.quarantine import Quarantined
 from tradewind.catalog.region import Region
@@ -13,6 +14,18 @@ from tradewind.catalog.snapshot import DATA_DIRECTORY, read_rows
 def read_regions(directory: str = DATA_DIRECTORY) -> list[Region]:
     """The regions of the clouds that have offers, sorted by cloud and name."""
     return [_region(row) for row in read_rows("regions.csv", directory)]
+
+
+def keeps(region: Region, wanted: OfferFilter) -> bool:
+    """Whether the region keeps the filter's limits on continent, country and carbon; what is unknown keeps none."""
+
+    def among(value: str, limits: tuple[str, ...]) -> bool:
+        return not limits or (value != "" and value.lower() in {limit.lower() for limit in limits})
+
+    clean = wanted.max_gco2eq_per_kwh is None or (
+        region.gco2eq_per_kwh is not None and region.gco2eq_per_kwh <= wanted.max_gco2eq_per_kwh
+    )
+    return clean and among(region.continent, wanted.continents) and among(region.country, wanted.countries)
 
 
 def _region(row: list[str]) -> Region:

@@ -10,11 +10,12 @@ import io
 import lzma
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from tradewind.catalog.errors import CatalogError
+from tradewind.catalog.offer import Basis, Offer
 from tradewind.catalog.tables import PLACE_COLUMNS, PRICE_COLUMNS, PROVENANCE_COLUMNS, TYPE_COLUMNS, Row, Tables
 
 DATA_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
@@ -96,6 +97,31 @@ def read_tables(directory: str = DATA_DIRECTORY) -> Tables:
     """The tables of the snapshot's offers; cells are text, empty where unknown."""
     types, places, provenances, prices = (read_rows(name, directory) for name in TABLES)
     return Tables(types, places, provenances, prices)
+
+
+def read_offers(directory: str = DATA_DIRECTORY) -> list[Offer]:
+    """Every offer of the snapshot, whole: for merging and comparing; queries go through the index."""
+    tables = read_tables(directory)
+
+    def amount(text: str) -> float | None:
+        return float(text) if text else None
+
+    types = {row[0]: row for row in tables.types}
+    places = {row[0]: row for row in tables.places}
+    provenances = {row[0]: row for row in tables.provenances}
+    offers = []
+    for type_, place, ondemand, spot, provenance, risk in cast("Iterable[list[str]]", tables.prices):
+        _, cloud, name, arch, vcpus, memory, accelerator, count, device_gib, burstable = cast("list[str]", types[type_])
+        _, _, region, zone, restricted = cast("list[str]", places[place])
+        _, basis, spot_basis, date, spot_date = cast("list[str]", provenances[provenance])
+        offers.append(
+            Offer(
+                cloud, region, zone, name, arch, amount(vcpus), amount(memory), accelerator, float(count), amount(device_gib),
+                amount(ondemand), amount(spot), cast("Basis", basis), cast("Basis", spot_basis), date, restricted == "1",
+                burstable == "1", amount(risk), spot_date,
+            )
+        )  # fmt: skip
+    return offers
 
 
 def read_manifest(directory: str = DATA_DIRECTORY) -> Manifest:

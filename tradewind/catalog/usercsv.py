@@ -1,4 +1,4 @@
-"""A catalog that a person supplies: a CSV (also .gz) in the facts' offer schema. Its prices are taken at their word, never quarantined."""
+"""Offers that a person supplies: a CSV (also .gz) in the facts' offer schema. Its prices are taken at their word, never quarantined."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import csv
 import gzip
 import io
 import math
+import re
 import zlib
+from collections.abc import Collection
 
 from tradewind.catalog.access import is_burstable, is_restricted
 from tradewind.catalog.errors import CatalogError
@@ -16,9 +18,15 @@ COLUMNS = (
     "cloud", "instance_type", "arch", "vcpus", "memory_gib", "accelerator", "accelerator_count", "accelerator_memory_gib", "region", "zone",
     "price_ondemand_usd_h", "price_spot_usd_h",
 )  # fmt: skip
+_NEEDED_OF_OWN = frozenset({"cloud", "instance_type", "region"})
 _OPTIONAL = frozenset({"accelerator", "accelerator_count", "accelerator_memory_gib", "zone", "price_spot_usd_h"})
 _MAX_BYTES = 512_000_000
 _SHOWN = 3
+_LONGEST = 200
+_MOST = 1e12  # beyond any machine or price; keeps arithmetic on typos finite
+_BARRED = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]"
+)  # would move a terminal's cursor or hide in its text
 
 
 def read_bytes(path: str) -> bytes:
@@ -41,23 +49,32 @@ def read_bytes(path: str) -> bytes:
 
 def parse_offers(data: bytes, path: str) -> list[Offer]:
     """The offers in the CSV text `data`. Raises CatalogError naming the lines that cannot be used; `path` names the file in it."""
+    return _parse(data, path, frozenset(COLUMNS) - _OPTIONAL, "x86_64")
+
+
+def parse_own_offers(data: bytes, path: str) -> list[Offer]:
+    """As `parse_offers`, of a file that may leave out all but cloud, region, type and a price; a blank architecture stays "", unknown."""
+    return _parse(data, path, _NEEDED_OF_OWN, "")
+
+
+def _parse(data: bytes, path: str, needed: Collection[str], arch: str) -> list[Offer]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise CatalogError(f"{path}:{line}: the catalog is not UTF-8; save it as UTF-8") from error
     rows = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(rows, [])]
-    _check_header(header, path)
     offers: list[Offer] = []
     problems: list[str] = []
     lines: dict[tuple[str, str, str, str], int] = {}
     try:
+        header = [name.strip() for name in next(rows, [])]
+        _check_header(header, path, needed)
         for row in rows:
             if not row:
                 continue
             try:
-                offers.append(_offer(row, header, lines, rows.line_num))
+                offers.append(_offer(row, header, lines, rows.line_num, arch))
             except ValueError as error:
                 problems.append(f"line {rows.line_num}: {error}")
     except csv.Error as error:
@@ -71,8 +88,8 @@ def parse_offers(data: bytes, path: str) -> list[Offer]:
     return offers
 
 
-def _check_header(header: list[str], path: str) -> None:
-    missing = [name for name in COLUMNS if name not in header and name not in _OPTIONAL]
+def _check_header(header: list[str], path: str, needed: Collection[str]) -> None:
+    missing = [name for name in COLUMNS if name not in header and name in needed]
     if missing:
         raise CatalogError(
             f"{path}:1: the catalog lacks the column {', '.join(missing)}; its first line must be {','.join(COLUMNS)}"
@@ -80,22 +97,29 @@ def _check_header(header: list[str], path: str) -> None:
     unknown = [name for name in header if name not in COLUMNS]
     if unknown:
         raise CatalogError(
-            f"{path}:1: the catalog has the unknown column {', '.join(map(repr, unknown))}; the columns are {','.join(COLUMNS)}"
+            f"{path}:1: the catalog has the unknown column {', '.join(map(_shown, unknown))}; the columns are {','.join(COLUMNS)}"
         )
     if len(set(header)) != len(header):
         raise CatalogError(f"{path}:1: the catalog has a column twice")
 
 
-def _offer(row: list[str], header: list[str], lines: dict[tuple[str, str, str, str], int], line: int) -> Offer:
+def _offer(
+    row: list[str], header: list[str], lines: dict[tuple[str, str, str, str], int], line: int, default_arch: str
+) -> Offer:
     if len(row) != len(header):
         raise ValueError(f"{len(row)} cells where the header has {len(header)}")
     cells = dict.fromkeys(COLUMNS, "") | {name: cell.strip() for name, cell in zip(header, row, strict=True)}
     for name in ("cloud", "region", "instance_type"):
         if not cells[name]:
             raise ValueError(f"{name} is empty")
-    arch = cells["arch"] or "x86_64"
-    if arch not in {"x86_64", "arm64"}:
-        raise ValueError(f"arch {arch!r} is neither x86_64 nor arm64")
+    for name, cell in cells.items():
+        if len(cell) > _LONGEST:
+            raise ValueError(f"{name} is {len(cell)} letters long; {_LONGEST} are allowed")
+        if _BARRED.search(cell):
+            raise ValueError(f"{name} holds a control character")
+    arch = cells["arch"] or default_arch
+    if arch not in {"x86_64", "arm64", default_arch}:
+        raise ValueError(f"arch {_shown(arch)} is neither x86_64 nor arm64")
     count = _amount(cells, "accelerator_count")
     if (count or 0) > 0 and not cells["accelerator"]:
         raise ValueError("accelerator_count without an accelerator")
@@ -122,6 +146,8 @@ def _offer(row: list[str], header: list[str], lines: dict[tuple[str, str, str, s
         price_spot_usd_h=spot,
         restricted=is_restricted(cloud, cells["region"]),
         burstable=is_burstable(cloud, cells["instance_type"]),
+        basis="own",
+        spot_basis="own",
     )
 
 
@@ -133,6 +159,10 @@ def _amount(cells: dict[str, str], name: str) -> float | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name} {text!r} is no amount")
+    if not 0 <= value <= _MOST:
+        raise ValueError(f"{name} {_shown(text)} is no amount")
     return value
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")

@@ -10,7 +10,7 @@ from tradewind.cli.terminal import Column, count, cut, duration, styled, table, 
 from tradewind.optimizer.page import TaskOverview, overview
 from tradewind.optimizer.plan import Certificate, Plan, RankedCandidate
 
-_BASES = {"exact": "exact price", "list": "list price", "derived": "derived price"}
+_BASES = {"exact": "exact price", "list": "list price", "derived": "derived price", "own": "your own price"}
 
 
 def place(cloud: str, region: str, zone: str) -> str:
