@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -274,3 +276,21 @@ def test_same_plan_every_time_and_over_the_wire(catalog):
     steady = [msgspec.structs.replace(p, certificate=plan.certificate) for p in (plan, again)]
     assert steady[0] == steady[1]
     assert msgspec.json.decode(msgspec.json.encode(plan), type=Plan) == plan
+
+
+def test_same_plan_whatever_the_hash_seed(catalog, monkeypatch):
+    program = (
+        "import sys, msgspec\n"
+        "from tradewind.broker.planner import plan_task\n"
+        "from tradewind.catalog import open_catalog\n"
+        "from tradewind.spec.task import Resources, Task\n"
+        "with open_catalog() as catalog:\n"
+        "    plan = plan_task(Task(resources=(Resources(use_spot=True),)), catalog)\n"
+        "still = msgspec.structs.replace(plan.certificate, seconds=0.0)\n"
+        "sys.stdout.buffer.write(msgspec.json.encode(msgspec.structs.replace(plan, certificate=still)))\n"
+    )
+    plans = set()
+    for seed in ("0", "1", "4242"):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        plans.add(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout)
+    assert len(plans) == 1

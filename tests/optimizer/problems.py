@@ -71,6 +71,7 @@ def random_candidate(rng: random.Random) -> Candidate:
         region=rng.choice(REGIONS),
         zone=rng.choice(ZONES),
         instance_type=rng.choice(TYPES),
+        vcpus=rng.choice([None, 2, 2, 4]),
         spot_risk_per_h=rng.choice([None, 1e-4, 3e-4, 0.5]),
     )
 
@@ -130,7 +131,8 @@ def _random_quota(rng: random.Random, requests: tuple[Request, ...]) -> Quota:
         use_spot=rng.choice([None, wanted.use_spot]),
     )
     nodes = [r.num_nodes for r in requests]
-    return Quota(place, rng.randint(max(nodes) - 1, max(sum(nodes) - 1, *nodes, 1)))
+    limit = rng.randint(max(nodes) - 1, max(sum(nodes) - 1, *nodes, 1))
+    return Quota(place, 3 * limit, "vcpus") if rng.random() < 0.3 else Quota(place, limit)
 
 
 def problems(**sizes) -> st.SearchStrategy[Problem]:

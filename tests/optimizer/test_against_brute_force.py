@@ -17,7 +17,7 @@ from tradewind.optimizer.solvers import HighsArrays, PulpSolver
 SLOW = settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@SLOW
+@settings(SLOW, max_examples=2000)
 @given(problems())
 def test_plan_is_the_brute_force_optimum(problem):
     plan = optimize(problem)

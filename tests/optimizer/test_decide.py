@@ -253,3 +253,21 @@ class TestRecovery:
     def test_endless_is_never_chosen(self):
         plan = optimize(one(candidate(0.1, use_spot=True, spot_risk_per_h=1e6), hours=10, recovery=self.recovery))
         assert not plan.feasible
+
+
+def test_quotas_count_vcpus_and_accelerators_too():
+    wide = candidate(1.0, vcpus=96)
+    narrow = candidate(2.0, cloud="gcp", vcpus=8, accelerator="T4", accelerator_count=2)
+    requests = (Request("a", (wide, narrow), num_nodes=2),)
+
+    def cloud(quota):
+        return optimize(Problem(requests, Limits(quotas=(quota,)))).placements[0].cloud
+
+    assert cloud(Quota(Place(cloud="aws"), 192, "vcpus")) == "aws"
+    assert cloud(Quota(Place(cloud="aws"), 191, "vcpus")) == "gcp"
+    assert cloud(Quota(Place(), 0, "accelerators")) == "aws"
+    plan = optimize(Problem(requests, Limits(quotas=(Quota(Place(), 100, "vcpus"), Quota(Place(), 3, "accelerators")))))
+    assert {c.limit for c in plan.conflicts} == {
+        "the quota of 100 vCPUs at */*/*/*",
+        "the quota of 3 accelerators at */*/*/*",
+    }

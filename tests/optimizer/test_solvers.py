@@ -57,7 +57,7 @@ def test_the_core_is_as_good_as_the_whole(seed):
         )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32))
 def test_all_solvers_agree(seed):
     program = random_program(seed)

@@ -60,7 +60,8 @@ def describe(limit: Limit) -> str:
     """The limit as a person would name it."""
     match limit:
         case Quota():
-            return f"the quota of {limit.limit} nodes at {limit.place}"
+            unit = {"nodes": "nodes", "vcpus": "vCPUs", "accelerators": "accelerators"}[limit.unit]
+            return f"the quota of {limit.limit} {unit} at {limit.place}"
         case Place():
             return f"the block of {limit}"
         case Deadline():

@@ -12,12 +12,15 @@ from tradewind.optimizer.problem import Candidate, Limits, Problem, Quota, Reque
 
 
 def quota_use(limits: Limits, request: Request, candidate: Candidate) -> tuple[int, ...]:
-    """Nodes counted against each quota, in the order of `limits.quotas`."""
+    """What counts against each quota (nodes, vCPUs or accelerators), in the order of `limits.quotas`."""
     if not limits.quotas:
         return ()
     offer = candidate.offer
     under = _under(limits.quotas, offer.cloud, offer.region, offer.zone, offer.instance_type, candidate.use_spot)
-    return tuple(request.num_nodes if counts else 0 for counts in under)
+    return tuple(
+        request.num_nodes * quota.each(offer) if counts else 0
+        for quota, counts in zip(limits.quotas, under, strict=True)
+    )
 
 
 @lru_cache(maxsize=65536)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from fnmatch import fnmatchcase
+from typing import Literal
 
 import msgspec
 
@@ -97,10 +99,22 @@ class Edge(msgspec.Struct, frozen=True):
 
 
 class Quota(msgspec.Struct, frozen=True):
-    """At most `limit` nodes in all at the places that match."""
+    """At most `limit` nodes, vCPUs or accelerators in all at the places that match.
+
+    A machine of which the catalog does not know the figure counts as one: an unknown is not free.
+    """
 
     place: Place
     limit: int
+    unit: Literal["nodes", "vcpus", "accelerators"] = "nodes"
+
+    def each(self, offer: Offer) -> int:
+        """What one node of the offer counts, rounded up."""
+        if self.unit == "nodes":
+            return 1
+        if self.unit == "accelerators":
+            return math.ceil(offer.accelerator_count) if offer.accelerator else 0
+        return math.ceil(offer.vcpus) if offer.vcpus else 1
 
 
 class Limits(msgspec.Struct, frozen=True):

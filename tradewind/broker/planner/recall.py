@@ -41,8 +41,10 @@ def forget() -> None:
 
 def _recalled(known: Known[T], most: int, catalog: Catalog, asked: OfferFilter, ask: Callable[[], T]) -> T:
     key = (catalog.digest, asked)
-    if key not in known:
-        while len(known) >= most:
-            known.pop(next(iter(known), key), None)  # the oldest; another thread may have been quicker
-        known[key] = ask()
-    return known[key]
+    answer = known.get(key)
+    if answer is None:
+        answer = ask()
+        if len(known) >= most:
+            known.clear()  # as a whole: other threads read meanwhile, and what is needed is soon asked again
+        known[key] = answer
+    return answer

@@ -52,7 +52,7 @@ def price_of(offer: Offer, *, use_spot: bool) -> float:
 def _cheapest(need: Need, catalog: Catalog, limits: Limits) -> list[Candidate]:
     use_spot = need.use_spot
     blocks = [b for b in limits.blocks if b.instance_type and (b.use_spot is None or b.use_spot == use_spot)]
-    quotas = [q for q in limits.quotas if q.place.instance_type]
+    quotas = [q for q in limits.quotas if q.place.instance_type or q.unit != "nodes"]
     if quotas or any(_is_glob(block) for block in blocks):
         # A limit tells types at one place apart by more than their price, so the dearer ones matter too.
         offers = tuple(catalog.offers(need.filter))

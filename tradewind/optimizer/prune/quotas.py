@@ -20,4 +20,4 @@ def drop_over_quota(problem: Problem, pool: Pool) -> Pool:
         ]
         for r, row in zip(problem.requests, pool.left, strict=True)
     ]
-    return pool.keep(problem.requests, kept, "its nodes exceed a quota")
+    return pool.keep(problem.requests, kept, "it exceeds a quota by itself")
