@@ -203,7 +203,10 @@ def test_a_market_without_capacity(tmp_path, ask, run):
 def test_removal_manages_folders_without_write_permission(best_provider, ask, run, tmp_path):
     async def scenario():
         transport = await best_provider.connect(await best_provider.launch(ask(), "t"))
-        await transport.run(["bash", "-c", "mkdir -p a/b; touch a/b/c; chmod 500 a/b; chmod 0 a"])
+        made = await transport.run(
+            ["bash", "-c", "umask; mkdir -p a/b; touch a/b/c; ln -s / a/b/d; chmod 500 a/b; chmod 0 a"]
+        )
+        assert made.stdout == b"0022\n"
         await best_provider.terminate("i-one")
         assert os.listdir(tmp_path / "instances") == []
 

@@ -23,7 +23,6 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Callable
 
 import msgspec
 
@@ -159,18 +158,15 @@ def remove_leftovers(instances_dir: str) -> None:
 
 
 def _remove_tree(path: str) -> None:
-    def make_writable(remove: Callable[[str], object], where: str, _error: object) -> None:
-        # a directory without write permission keeps its files: open it up and try once more
-        try:
-            for folder in (os.path.dirname(where), where):
-                if not os.path.islink(folder) and os.path.isdir(folder):
-                    os.chmod(folder, stat.S_IRWXU)
-            if remove in (os.open, os.scandir, os.lstat):
-                shutil.rmtree(where, ignore_errors=True)
-            else:
-                remove(where)
-        except OSError:
-            pass
-
+    """Remove it all; where a directory's mode keeps its files, open the directories up and try once more."""
+    if os.path.islink(path):
+        os.unlink(path)
+        return
+    shutil.rmtree(path, ignore_errors=True)
     if os.path.lexists(path):
-        shutil.rmtree(path, onerror=make_writable)
+        os.chmod(path, stat.S_IRWXU)
+        for folder, folders, _ in os.walk(path):  # from the top: each is opened before it is entered
+            for name in folders:
+                if not os.path.islink(os.path.join(folder, name)):
+                    os.chmod(os.path.join(folder, name), stat.S_IRWXU)
+        shutil.rmtree(path, ignore_errors=True)

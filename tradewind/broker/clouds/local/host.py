@@ -69,7 +69,9 @@ class Host:
         os.chdir(self.directory)  # socket paths are limited to 108 bytes; a name is always short enough
         if os.path.exists("host.sock"):
             os.unlink("host.sock")
+        mask = os.umask(0o177)
         self.listener.bind("host.sock")
+        os.umask(mask)
         self.listener.listen(64)
         self.listener.setblocking(False)
         os.chdir(self.home)
@@ -279,7 +281,7 @@ def become_subreaper() -> None:
 
 
 def main() -> None:
-    os.umask(0o077)
+    os.umask(0o022)  # what a fresh machine has, whatever the daemon's is; the directory above is closed to others
     os.set_inheritable(LOCK_FD, False)
     fcntl.flock(LOCK_FD, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ours already; fails loudly if the wrong file was passed
     if os.getpid() != 1:

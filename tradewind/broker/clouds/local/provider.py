@@ -23,17 +23,18 @@ from tradewind.broker.provider import Blocked, Instance, LaunchRequest, Provider
 
 # What an instance inherits from here. Everything else, credentials above all, stays outside.
 _INHERITED = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TZ",
-    "TMPDIR",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "TERM",
-    "LD_LIBRARY_PATH",
+    *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL", "TERM", "LD_LIBRARY_PATH"),
+    # how this machine reaches the world: a setup that installs something needs it
+    *(
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+    ),
 )
 _HOST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "host.py")
 _START_DEADLINE_S = 10.0
