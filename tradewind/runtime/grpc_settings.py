@@ -2,7 +2,7 @@
 
 A generic handler over MessagePack bytes instead of generated protobuf code: the messages are the same typed, checked structs as everywhere
 else in the runtime, so one codec and one set of definitions serve unix sockets, TLS streams and gRPC. What gRPC brings is HTTP/2 with mutual
-TLS, flow control, and keep-alive pings answered by its own threads, so that a node whose interpreter is busy is not taken for dead.
+TLS, flow control and keep-alive.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ SERVICE = "tradewind.runtime.Head"
 METHOD = "Join"
 PATH = f"/{SERVICE}/{METHOD}"
 
-# A node that lost power is noticed after at most this much silence: an unanswered ping after an idle second.
+# A node beats this often, from a thread that does nothing else, and is lost after this much silence: acted on within five seconds of a power cut.
+BEAT_S = 0.5
+LOST_AFTER_S = 4.0
+
+# For the node's side: a head that lost power.
 KEEPALIVE_S = 1.0
 KEEPALIVE_TIMEOUT_S = 2.5
 

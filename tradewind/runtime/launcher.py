@@ -184,7 +184,11 @@ def _start(
         os.close(ready_read)
     if text.startswith("ok"):
         return popen, text.removeprefix("ok").strip()
-    code = popen.poll()
+    try:
+        # The end of the pipe comes a moment before the end of the process.
+        code = popen.wait(0.5)
+    except subprocess.TimeoutExpired:
+        code = None
     popen.kill()
     popen.wait()
     if text:

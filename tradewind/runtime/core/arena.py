@@ -49,7 +49,10 @@ class ArenaClient:
         with memoryview(writable) as view, view[offset : offset + size] as place:
             value.write_to(place)
         stored = Stored(self._process.node, offset, size, name)
-        self._process.tell_node(control.Seal(stored))
+        process = self._process
+        with process.lock:
+            process.tell_node(control.Seal(stored))
+            process.flush_node()
         return stored
 
     def _reserve(self, size: int) -> int:

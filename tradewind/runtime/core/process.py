@@ -275,6 +275,10 @@ class Process:
         if target.link is not None:
             target.link.flush()
 
+    def flush_node(self) -> None:
+        """What was told to the node daemon is sent now. Under the lock."""
+        self.node_link.flush()
+
     def flush_all(self) -> None:
         """Everything posted is sent now. Under the lock."""
         dirty = self._dirty

@@ -7,6 +7,7 @@ import hmac
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -40,6 +41,7 @@ class HeadServer:
         self._records = records
         self._token = token
         self._outboxes: dict[str, asyncio.Queue[cluster.FromHead | None]] = {}
+        self._heard: dict[str, float] = {}
         self._store = ControlStore(self._send, records.save)
         self._store.values.update(records.load("value"))
 
@@ -63,6 +65,7 @@ class HeadServer:
             old.put_nowait(None)
             self._store.lose(node, "it joined again")
         self._outboxes[node] = outbox
+        self._heard[node] = time.monotonic()
         apply(self._store, node, first)
         for message in rest:
             apply(self._store, node, message)
@@ -85,6 +88,10 @@ class HeadServer:
     def _leave(self, node: str, outbox: asyncio.Queue[cluster.FromHead | None], reason: str) -> None:
         if self._outboxes.get(node) is outbox:
             del self._outboxes[node]
+            self._heard.pop(node, None)
+            # Should it live and only have been cut off, this tells it to end what others now do in its place.
+            outbox.put_nowait(cluster.LostNode(node, reason))
+            outbox.put_nowait(None)
             self._store.lose(node, reason)
             self._records.commit()
 
@@ -94,6 +101,20 @@ class HeadServer:
         if first.protocol != control.PROTOCOL:
             return f"the head speaks protocol {control.PROTOCOL} and this node {first.protocol}; install the same version of tradewind on both"
         return ""
+
+    async def watch(self) -> None:
+        """Nodes that have been silent for too long are lost. A lag of the head's own is not held against them."""
+        before = time.monotonic()
+        while True:
+            await asyncio.sleep(grpc_settings.BEAT_S)
+            now = time.monotonic()
+            late = now - before - grpc_settings.BEAT_S
+            before = now
+            if late > grpc_settings.BEAT_S:
+                self._heard = {node: heard + late for node, heard in self._heard.items()}
+            for node, heard in list(self._heard.items()):
+                if now - heard > grpc_settings.LOST_AFTER_S and node in self._outboxes:
+                    self._leave(node, self._outboxes[node], f"it was silent for {grpc_settings.LOST_AFTER_S:g} s")
 
     async def _receive(
         self,
@@ -105,6 +126,7 @@ class HeadServer:
         reason = "its connection to the head ended"
         try:
             async for data in requests:
+                self._heard[node] = time.monotonic()
                 for message in reader.feed(data):
                     if isinstance(message, cluster.Leave):
                         reason = message.reason
@@ -126,7 +148,8 @@ async def serve(config: HeadConfig) -> None:
     """Serves until SIGTERM or, when asked, the end of the starting process."""
     credentials = config.credentials.restore()
     records = RecordStore(os.path.join(config.directory, "head.sqlite"))
-    server = _server(credentials, HeadServer(records, credentials.token))
+    head = HeadServer(records, credentials.token)
+    server = _server(head)
     port = _bind(server, credentials, config)
     await server.start()
     ended = asyncio.Event()
@@ -137,12 +160,14 @@ async def serve(config: HeadConfig) -> None:
         loop.add_reader(config.parent_pidfd, ended.set)
     os.write(config.ready_fd, f"ok {config.host}:{port}".encode())
     os.close(config.ready_fd)
+    watching = asyncio.create_task(head.watch())
     await ended.wait()
+    watching.cancel()
     await server.stop(0)
     records.close()
 
 
-def _server(credentials: ClusterCredentials, head: HeadServer) -> grpc.aio.Server:
+def _server(head: HeadServer) -> grpc.aio.Server:
     server = grpc.aio.server(options=list(grpc_settings.OPTIONS))
     handler = grpc.stream_stream_rpc_method_handler(
         head.join, request_deserializer=grpc_settings.identity, response_serializer=grpc_settings.identity
@@ -150,7 +175,6 @@ def _server(credentials: ClusterCredentials, head: HeadServer) -> grpc.aio.Serve
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(grpc_settings.SERVICE, {grpc_settings.METHOD: handler}),)
     )
-    del credentials
     return server
 
 
@@ -182,4 +206,9 @@ def main() -> None:
     for descriptor in (config.ready_fd, config.parent_pidfd):
         if descriptor >= 0:
             os.set_inheritable(descriptor, False)
-    asyncio.run(serve(config))
+    try:
+        asyncio.run(serve(config))
+    except (OSError, RuntimeError) as error:
+        print(f"The head could not serve on {config.host}: {error}", file=sys.stderr, flush=True)
+        # gRPC's threads would keep a process alive that has nothing to do.
+        os._exit(1)

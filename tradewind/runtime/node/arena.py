@@ -132,6 +132,13 @@ class ArenaBook:
         """Objects owned by a process of another node that has ended go when nobody reads them."""
         self.drop_process(process)
 
+    def drop_foreign(self) -> None:
+        """Objects whose owners are on other nodes go when nobody here reads them."""
+        for name in [name for name in self._objects if not name.startswith(self.node + "/")]:
+            self._objects[name].freed = True
+            if not self._objects[name].readers:
+                self._remove(name)
+
     def _remove(self, name: str) -> None:
         held = self._objects.pop(name)
         self._space.give(held.offset, held.stored.size)

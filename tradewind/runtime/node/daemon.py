@@ -407,6 +407,9 @@ class NodeDaemon:
 
     def lose_node(self, node: str, reason: str) -> None:
         """Another node is gone, and with it the workers that it lent, its processes and its objects."""
+        if node == self.node:
+            self._fence(reason)
+            return
         if self.neighbours is not None:
             self.neighbours.lose(node, reason)
         self.granting.lose_node(node)
@@ -414,6 +417,14 @@ class NodeDaemon:
         for process in self.processes.values():
             if process.link.peer is process:
                 self.post(process.link, control.NodeLost(node, reason))
+
+    def _fence(self, reason: str) -> None:
+        """The others took this node for dead and do its work elsewhere: what it still does is ended, and it joins again with empty hands."""
+        for worker in list(self.workers.workers.values()):
+            if worker.job or worker.actor:
+                self.workers.kill(worker, f"its node was cut off from the cluster ({reason})")
+        self.store.book.drop_foreign()
+        self._told_load = ({}, 0)
 
     def _tell_load(self) -> None:
         if self.head is None:

@@ -44,10 +44,18 @@ class RemoteHead:
             grpc_settings.PATH, request_serializer=grpc_settings.identity, response_deserializer=grpc_settings.identity
         )
         self._thread = threading.Thread(target=self._run, name="tradewind-head", daemon=True)
+        self._ended = threading.Event()
+        self._beating = threading.Thread(target=self._beat, name="tradewind-beat", daemon=True)
 
     def start(self) -> None:
         """The node is joining; the loop hears Joined."""
         self._thread.start()
+        self._beating.start()
+
+    def _beat(self) -> None:
+        """Says that this node lives, whatever its loop is busy with."""
+        while not self._ended.wait(grpc_settings.BEAT_S):
+            self._outbox.put(cluster.Beat())
 
     def send(self, message: cluster.ToHead) -> None:
         """The message follows those sent before it; while the head is away it waits."""
@@ -104,6 +112,7 @@ class RemoteHead:
     def close(self) -> None:
         """What was sent is with the head, and the stream is closed."""
         self._closing = True
+        self._ended.set()
         self._outbox.put(_END)
         self._thread.join(0.5)
         self._channel.close()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _WINDOW = 4
 _DIAL_S = 3.0
+_SEAL_LOOK_S = 0.02
+_SEAL_LOOKS = 50
 
 
 @dataclass(slots=True, eq=False)
@@ -302,12 +304,16 @@ class TlsNeighbours:
             transfer.next += length
             self.send(transfer.stored.node, cluster.Pull(number, transfer.stored, start, length))
 
-    def _on_pull(self, node: str, message: cluster.Pull) -> None:
-        offset = self._daemon.store.book.find(message.stored.name)
-        if offset is None or message.start < 0 or message.start + message.length > message.stored.size:
-            reason = (
-                f"the object {message.stored.name} is not in the object store of node {self._daemon.node[:8]} any more"
-            )
+    def _on_pull(self, node: str, message: cluster.Pull, patience: int = _SEAL_LOOKS) -> None:
+        store = self._daemon.store
+        stored = message.stored
+        offset = store.book.find(stored.name)
+        if offset is None and patience:
+            # The word of the object's maker comes over another link than this question.
+            self._loop.after(_SEAL_LOOK_S, lambda: self._on_pull(node, message, patience - 1))
+            return
+        if offset is None or message.start < 0 or message.start + message.length > stored.size:
+            reason = f"the object {stored.name} is not in the object store of node {self._daemon.node[:8]} any more"
             self.send(node, cluster.Chunk(message.request, message.start, b"", reason))
             return
         begin = offset + message.start
