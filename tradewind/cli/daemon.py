@@ -115,6 +115,13 @@ def stop(when: str = "now") -> bool:
     return True
 
 
+def cluster_resource(name: str) -> str:
+    """The cluster's resource; its name is quoted so that no name reaches another one's."""
+    from urllib.parse import quote
+
+    return f"/v1/clusters/{quote(name, safe='')}"
+
+
 def no_cluster(name: str) -> CliError:
     """The refusal of a name that no cluster has."""
     return CliError(f"there is no cluster {name}; `tradewind status` lists them.", exits.FAILED)

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from tradewind.cli import exits, rows
+from tradewind.cli.daemon import cluster_resource
 from tradewind.cli.errors import CliError
 
 if TYPE_CHECKING:
     from tradewind.cli.daemon import Api
 
 
-def cluster_path(cluster: str) -> str:
-    """The cluster's resource; its name is quoted so that no name reaches another one's."""
-    return f"/v1/clusters/{quote(cluster, safe='')}"
-
-
 def log_path(cluster: str, job_id: int, *, follow: bool, rank: int | None = None) -> str:
     """The resource that streams a job's output."""
     chosen = "" if rank is None else f"&rank={rank}"
-    return f"{cluster_path(cluster)}/jobs/{job_id}/logs?follow={int(follow)}{chosen}"
+    return f"{cluster_resource(cluster)}/jobs/{job_id}/logs?follow={int(follow)}{chosen}"
 
 
 def newest(api: Api, cluster: str) -> int:
@@ -30,7 +25,7 @@ def newest(api: Api, cluster: str) -> int:
     Raises:
         CliError: it has none.
     """
-    found = api.get(f"{cluster_path(cluster)}/jobs")
+    found = api.get(f"{cluster_resource(cluster)}/jobs")
     if not found:
         raise CliError(f"{cluster} has no job yet; `tradewind exec {cluster} FILE` runs one.", exits.FAILED)
     return max(int(job["id"]) for job in found)
@@ -38,7 +33,7 @@ def newest(api: Api, cluster: str) -> int:
 
 def verdict(api: Api, cluster: str, job_id: int) -> int:
     """Say on stderr how a job ended, and return the exit code: 0 when it succeeded, 1 otherwise."""
-    found = [job for job in api.get(f"{cluster_path(cluster)}/jobs") if int(job["id"]) == job_id]
+    found = [job for job in api.get(f"{cluster_resource(cluster)}/jobs") if int(job["id"]) == job_id]
     return said(found[0], f"job {job_id} on {cluster}") if found else exits.FAILED
 
 

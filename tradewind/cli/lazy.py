@@ -9,7 +9,27 @@ from collections.abc import Mapping
 import click
 
 
-class LazyGroup(click.Group):
+class SuggestingGroup(click.Group):
+    """A group that answers an unknown command with the nearest known one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, but for names that are not there.
+
+        Raises:
+            click.UsageError: the name is unknown; the sentence has the nearest one.
+        """
+        name, known = args[0], self.list_commands(ctx)
+        if not name.startswith("-") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            whole = ctx.command_path.removeprefix("tradewind").strip()
+            advice = f"did you mean `{f'{whole} {near[0]}'.strip()}`?" if near else f"see `{ctx.command_path} --help`."
+            raise click.UsageError(f"there is no command `{f'{whole} {name}'.strip()}`; {advice}", ctx=None)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(SuggestingGroup):
     """`table` maps a command's name to ("module:attribute", its one-line help)."""
 
     def __init__(self, *args: object, table: Mapping[str, tuple[str, str]], **kwargs: object) -> None:
@@ -31,17 +51,6 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, but an unknown name is answered with the nearest known one."""
-        name = args[0]
-        if not name.startswith("-") and name not in self.table:
-            near = difflib.get_close_matches(name, self.table, n=1, cutoff=0.5)
-            advice = f"did you mean `{near[0]}`?" if near else f"see `{ctx.command_path} --help`."
-            raise click.UsageError(f"there is no command `{name}`; {advice}", ctx=None)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, from the table alone."""

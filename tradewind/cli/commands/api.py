@@ -7,10 +7,11 @@ import time
 import click
 
 from tradewind.cli import exits, options, terminal
+from tradewind.cli.lazy import SuggestingGroup
 from tradewind.cli.output import print_json
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def api() -> None:
     """The daemon: start, stop, status. Commands that need it start it by themselves."""
 

@@ -14,7 +14,6 @@ from tradewind.cli import exits
 def cancel(cluster: str, jobs: tuple[int, ...], *, everything: bool) -> int:
     """End jobs of a cluster (all unfinished ones with --all); the cluster stays up."""
     from tradewind.cli import daemon, rows
-    from tradewind.cli.jobs import cluster_path
 
     if not jobs and not everything:
         raise click.UsageError("say which jobs by number, or --all.")
@@ -23,9 +22,11 @@ def cancel(cluster: str, jobs: tuple[int, ...], *, everything: bool) -> int:
         raise daemon.no_cluster(cluster)
     wanted = list(jobs)
     if everything:
-        wanted = [int(j["id"]) for j in api.get(f"{cluster_path(cluster)}/jobs") if j["state"] not in rows.ENDED]
+        wanted = [
+            int(j["id"]) for j in api.get(f"{daemon.cluster_resource(cluster)}/jobs") if j["state"] not in rows.ENDED
+        ]
     for job in wanted:
-        api.post(f"{cluster_path(cluster)}/jobs/{job}/cancel")
+        api.post(f"{daemon.cluster_resource(cluster)}/jobs/{job}/cancel")
         print(f"job {job} on {cluster}: cancelled")
     if not wanted:
         print(f"{cluster} has no unfinished job.")

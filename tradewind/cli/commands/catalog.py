@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from tradewind.cli import exits, options, terminal
+from tradewind.cli.lazy import SuggestingGroup
 from tradewind.cli.output import print_json
 from tradewind.cli.terminal import Column
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def catalog() -> None:
     """The catalog itself: what is in it, what is set aside."""
 

@@ -18,7 +18,6 @@ def down(names: tuple[str, ...], *, everything: bool, yes: bool) -> int:
     from tradewind.cli import daemon
     from tradewind.cli.confirm import confirm
     from tradewind.cli.errors import CliError
-    from tradewind.cli.jobs import cluster_path
 
     if not names and not everything:
         raise click.UsageError("name the clusters, or --all.")
@@ -36,7 +35,7 @@ def down(names: tuple[str, ...], *, everything: bool, yes: bool) -> int:
     failed = False
     for name in names:
         try:
-            api.post(f"{cluster_path(name)}/down")
+            api.post(f"{daemon.cluster_resource(name)}/down")
         except CliError as error:
             failed = True
             print(f"tradewind: {error}", file=sys.stderr)

@@ -25,7 +25,7 @@ def exec_(cluster: str, file: str, flags: dict[str, Any], *, detach: bool) -> in
     api = daemon.reach(start=False)
     if not api.up:
         raise daemon.no_cluster(cluster)
-    job_id = int(api.post(f"{jobs.cluster_path(cluster)}/exec", {"task": task})["job_id"])
+    job_id = int(api.post(f"{daemon.cluster_resource(cluster)}/exec", {"task": task})["job_id"])
     back = f"tradewind logs {cluster} {job_id}"
     if detach:
         print(f"{cluster}: accepted as job {job_id}; follow it with `{back}`.")

@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from tradewind.cli import exits, options
+from tradewind.cli.lazy import SuggestingGroup
 from tradewind.cli.output import print_json
 from tradewind.cli.overrides import read, task_flags
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def jobs() -> None:
     """Managed jobs: they survive preemption. Each has a cluster of its own that goes when the job ends."""
 

@@ -29,6 +29,10 @@ def status(names: tuple[str, ...], *, everything: bool, as_json: bool) -> int:
         print_json({"clusters": clusters, "jobs": jobs})
         return exits.OK
     print(rows.clusters_table(clusters) if clusters else "No cluster is up.")
+    for name in names:
+        found = api.get(f"{daemon.cluster_resource(name)}/jobs")
+        if found:
+            print(f"\nJobs on {name}\n" + rows.jobs_table(found))
     if jobs:
         print("\nManaged jobs\n" + rows.jobs_table(jobs))
     return exits.OK

@@ -102,7 +102,7 @@ def _ending_all(data_dir: str) -> Iterator[None]:
             if job["state"] not in rows.ENDED:
                 api.post(f"/v1/jobs/{job['id']}/cancel")
         for cluster in api.get("/v1/clusters"):
-            api.post(f"{jobs.cluster_path(cluster['name'])}/down")
+            api.post(f"{daemon.cluster_resource(cluster['name'])}/down")
         raise
     finally:
         daemon.stop("now")
