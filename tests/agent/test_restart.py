@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 
 from tradewind.agent.environment import agent_mark
 from tradewind.agent.processes import marked
 from tradewind.agent.protocol import JobEnded, ListJobs, StartJob
+from tradewind.broker.provision.agent_client import AgentGone
 
 
 def test_killed_with_a_job_running(agent, run, end_of, tmp_path):
@@ -51,3 +53,39 @@ def test_told_to_end_it_ends_its_jobs(agent, run):
         await client.close()
 
     run(scenario())
+
+
+def test_killed_at_any_moment_of_a_start_it_never_runs_twice(agent, run, tmp_path):
+    """The broker, unsure whether its order arrived, sends it again to the next agent."""
+    seen = set()
+
+    async def one(n: int) -> None:
+        ran = tmp_path / f"ran-{n}"
+        order = StartJob(f"1-{n}", "run", f"echo once >> {ran}")
+        client = await agent.connect()
+        ordering = asyncio.create_task(client.call(order))
+        await asyncio.sleep(n * 0.0007)
+        agent.kill()
+        with contextlib.suppress(AgentGone):
+            await ordering
+        await client.close()
+        agent.start()
+        client = await agent.connect(configure=False)
+        await client.call(order)
+        while (state := await state_of(client, f"1-{n}")) == "RUNNING":  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        seen.add(state)
+        lines = ran.read_text().count("once") if ran.exists() else 0
+        assert lines == 1 if state == "SUCCEEDED" else lines <= 1
+        await client.close()
+
+    async def scenario():
+        for n in range(12):
+            await one(n)
+
+    run(scenario())
+    assert seen <= {"SUCCEEDED", "LOST"}
+
+
+async def state_of(client, job_id: str) -> str:
+    return next(job.state for job in (await client.call(ListJobs())).jobs if job.job_id == job_id)

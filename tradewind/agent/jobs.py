@@ -115,7 +115,7 @@ class Jobs:
         """The phase has started, or had before, or a large checkpoint still comes back for it. Raises RefusalError when it cannot."""
         key = (order.job_id, order.phase)
         self.log_path(order.job_id)
-        if key in self._known:
+        if key in self._known and key not in self._running:
             return
         if key not in self._running:
             phase = self._running[key] = RunningPhase(order)
@@ -166,6 +166,9 @@ class Jobs:
         try:
             try:
                 await self._prepare_checkpoints(phase)
+                # on file before the process is: an agent killed in between says LOST, and never runs it twice
+                self._known[key] = JobInfo(order.job_id, order.phase, "RUNNING", started_unix=time.time())
+                self._save()
                 if phase.cancel_grace_s is None:
                     self._spawn(phase)
             except (StoreError, OSError, ValueError) as error:
@@ -177,16 +180,16 @@ class Jobs:
                 await phase.sync.stop()
             if phase.is_answered:
                 self._say(order.job_id, refusal.message)
-                self._known[key] = JobInfo(order.job_id, order.phase, "RUNNING", started_unix=time.time())
+                self._known.setdefault(key, JobInfo(order.job_id, order.phase, "RUNNING", started_unix=time.time()))
                 self._end(key, "FAILED", None)
             else:
                 del self._running[key]
+                self._known.pop(key, None)
+                self._save()
             phase.ended.set()
             phase.started.set_exception(refusal)
             phase.started.exception()  # looked at, also when the peer that ordered it is gone
             return
-        self._known[key] = JobInfo(order.job_id, order.phase, "RUNNING", started_unix=time.time())
-        self._save()
         self._emit(JobStarted(order.job_id, order.phase))
         phase.started.set_result(None)
         if phase.process is not None:
