@@ -1,4 +1,4 @@
-"""What an instance is told to do at its first boot, as a cloud-init document. Pure, and the same for all clouds.
+"""What an instance is told to do at its first boot, as a cloud-init document. The same for all clouds.
 
 It makes the login user, installs the host key that we pin, and starts the guard of the lease: a service of the system that turns the machine off
 once the lease has run out and no agent is there to know better. So an instance whose daemon died before an agent was started ends all the same.
@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 
-from tradewind.broker.provision.ssh_keys import KeyPair
+import msgspec
+
+from tradewind.broker.provider import LaunchRequest
+from tradewind.broker.provision.ssh_keys import KeyPair, KeyRing
 
 LEASE_DIRECTORY = "/var/lib/tradewind"
 LEASE_FILE = f"{LEASE_DIRECTORY}/lease"  # the Unix second, in decimal; the agent may move it
@@ -34,6 +37,18 @@ Restart=always
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def with_login(request: LaunchRequest, keys: KeyRing) -> LaunchRequest:
+    """The request with the login key and the first-boot document of this data directory; what it carries already is kept."""
+    public = request.ssh_public_key or keys.login().public
+    document = request.user_data or user_data(
+        ssh_user=request.ssh_user,
+        login_public=public,
+        host_key=keys.host(request.instance_id),
+        lease_until_unix=request.lease_until_unix,
+    )
+    return msgspec.structs.replace(request, ssh_public_key=public, user_data=document)
 
 
 def user_data(*, ssh_user: str, login_public: str, host_key: KeyPair, lease_until_unix: float) -> str:

@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -78,7 +79,7 @@ class Shim:
         if action == "RunInstances":
             return self._run_instances(asked, region, form)
         if action == "DescribeInstances":
-            return self._describe_instances(asked, form)
+            return self._describe_instances(environ, body, region, form)
         if action == "TerminateInstances":
             return self._terminate(asked, form)
         if action == "DeleteSecurityGroup":
@@ -113,6 +114,9 @@ class Shim:
             if answer[0] != 200 or found is None:
                 return answer
             instance_id = found.group(1).decode()
+            (made,) = [i for i in rules.all_instances(region) if i.id == instance_id]
+            for interface in made.nics.values():
+                interface.delete_on_termination = True  # as EC2 has it for those that it makes itself
             account.launches.append(form)
             account.tokens[key] = rules.Bought(fingerprint(form), answer, instance_id)
             account.hidden[instance_id] = account.faults.hidden_reads
@@ -123,7 +127,7 @@ class Shim:
                 raise Refusal(500, "InternalError", "An internal error has occurred")
             return answer
 
-    def _describe_instances(self, asked: Callable[[], Answer], form: dict[str, str]) -> Answer:
+    def _describe_instances(self, environ: dict[str, Any], body: bytes, region: str, form: dict[str, str]) -> Answer:
         account = self.account
         with account.lock:
             hidden = {i for i, left in account.hidden.items() if left > 0}
@@ -135,7 +139,7 @@ class Shim:
         for instance_id in rules.named_instances(form):
             if instance_id in hidden:
                 raise Refusal(400, "InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
-        status, headers, content = asked()
+        status, headers, content = self._moto(*self._by_token(environ, body, region, form))
         content = without_instances(content, hidden) if hidden else content
         for instance_id in going:
             content = re.sub(
@@ -146,6 +150,18 @@ class Shim:
                 flags=re.DOTALL,
             )
         return status, headers, content
+
+    def _by_token(
+        self, environ: dict[str, Any], body: bytes, region: str, form: dict[str, str]
+    ) -> tuple[dict[str, Any], bytes]:
+        """Moto does not know the filter client-token: the instance's id takes its place."""
+        if form.get("Filter.1.Name") != "client-token":
+            return environ, body
+        bought = self.account.tokens.get((region, form["Filter.1.Value.1"]))
+        known = bought.instance_id if bought else "i-none"
+        return environ, urllib.parse.urlencode(
+            {**form, "Filter.1.Name": "instance-id", "Filter.1.Value.1": known}
+        ).encode()
 
     def _terminate(self, asked: Callable[[], Answer], form: dict[str, str]) -> Answer:
         """Moto cannot terminate twice; EC2 answers a second call as it did the first."""

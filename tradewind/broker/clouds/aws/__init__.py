@@ -1,4 +1,6 @@
-"""AWS: EC2 instances through boto3. boto3 is imported on the first call, not before."""
+"""AWS: EC2 instances through boto3, reached over SSH. boto3 and asyncssh are imported on the first call, not before."""
+
+from __future__ import annotations
 
 from tradewind.broker.clouds.aws.provider import AwsProvider
 

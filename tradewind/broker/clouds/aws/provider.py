@@ -19,7 +19,8 @@ from tradewind.broker.clouds.aws.session import AwsSession
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
 
-Connect = Callable[[Instance], Awaitable[Transport]]
+# Opens a connection to a running instance; the second argument holds the host keys to pin, () for the one given at first boot.
+Connect = Callable[[Instance, Sequence[str]], Awaitable[Transport]]
 LISTING_DEADLINE_S = 60.0  # EC2 lists a new instance within seconds as a rule
 ENDING_DEADLINE_S = 900.0  # large machines take many minutes from shutting-down to terminated
 GROUP_TRIES = 8
@@ -300,7 +301,13 @@ class AwsProvider:
             raise refusal(
                 "NoTransport", "this AWS provider was made without SSH keys; it can launch, and reach nothing"
             )
-        return await self._connect(instance)
+        if (
+            not instance.public_address
+        ):  # the caller may know it by its record only, and a started instance has a new address
+            region, name = split_id(instance.provider_id)
+            for described in await self._described(region, [{"Name": "instance-id", "Values": [name]}]):
+                instance = read_instance(region, described)
+        return await self._connect(instance, ())
 
     async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
         """The world reaches these TCP ports of the instances' clusters. Raises ProviderError."""
