@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.broker.harness import Running, launch_request, run, task
+from tests.broker.harness import Running, job_request, launch_request, run, task
 from tests.broker.scripted import ScriptedCloud
 from tradewind.agent import protocol as wire
 from tradewind.broker.provider import ProviderError
@@ -62,6 +62,32 @@ def test_down_in_every_state_leaves_nothing(directory):
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    "moment", ["submit:committed", "intent:committed", "launch:after", "bootstrap:files", "job:begun", "replan:after"]
+)
+def test_a_managed_job_is_cancelled_at_any_moment(directory, moment):
+    async def scenario():
+        cloud = ScriptedCloud()
+        reached = []
+
+        async def note(name):
+            if name == moment:
+                reached.append(name)
+
+        async with Running(directory, cloud, boundary=note) as r:
+            job = await r.broker.submit(job_request(task("wait", nodes=2)))
+            if moment == "replan:after":
+                await r.until("it runs", lambda: r.job_state() == "RUNNING")
+                cloud.kill(cloud.running()[0])
+            await r.until(moment, lambda: bool(reached))
+            await r.broker.cancel_managed(job)
+            await r.until("it is cancelled", lambda: r.job_state() == "CANCELLED")
+            assert cloud.instances == {}
+            assert r.store.read(rows.live_instances) == []
+
+    run(scenario())
+
+
 def test_a_plain_cluster_that_loses_a_node_is_preempted_and_costs_no_more(directory):
     async def scenario():
         cloud = ScriptedCloud()
@@ -73,7 +99,7 @@ def test_a_plain_cluster_that_loses_a_node_is_preempted_and_costs_no_more(direct
             await r.until("the survivor goes", lambda: cloud.instances == {})
             assert states(r) == ["LOST"]
             assert r.broker.cluster("c").why == "spot reclaim"
-            assert r.broker.is_idle(), "there is nothing to keep a daemon for"
+            await r.until("there is nothing to keep a daemon for", r.broker.is_idle)
             with pytest.raises(Refusal, match="is PREEMPTED; a job needs one that is UP"):
                 await r.broker.execute("c", task())
             assert (await r.broker.down("c")).state == "TERMINATED"

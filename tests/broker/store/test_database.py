@@ -145,7 +145,7 @@ def test_listeners_hear_of_every_commit(store):
 
 def test_no_error_text_quotes_a_row(store):
     def insert(connection):
-        job = {"name": "j", "state": "PENDING", "task": {"envs": "sesame"}, "plan": {}, "client_key": "k"}
+        job = {"name": "j", "state": "PENDING", "task": {"envs": "sesame"}, "plan": {}, "client_key": "k", "hourly_usd": 0.0}
         rows.insert_managed_job(connection, **job, created_unix=0.0)
 
     store.write(insert)

@@ -13,7 +13,8 @@ from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import IllegalMove, Instruction
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.store import rows
-from tradewind.broker.store.ledger import Ledger, place_of
+from tradewind.broker.store.facts import place_of
+from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import ManagedJobRow
 from tradewind.optimizer.plan import Plan
 from tradewind.spec.task import Task
@@ -103,9 +104,13 @@ class ManagedJobs:
             replanned = mm.Replanned(cause=cause, place=place_of(choice), hourly_usd=choice.hourly_usd, left=left)
             ledger.managed_event(job_id, replanned)
             rows.update_managed_job(
-                ledger.connection, job_id, plan=plan, waiting_for=f"instances in {place_of(choice)}"
+                ledger.connection,
+                job_id,
+                plan=plan,
+                hourly_usd=plan.hourly_usd,
+                waiting_for=f"instances in {place_of(choice)}",
             )
-            rows.update_cluster(ledger.connection, cluster.id, candidates=plan.candidates, candidate=0)
+            rows.update_cluster(ledger.connection, cluster.id, candidates=plan.candidates, place=choice)
             ledger.cluster_event(cluster.id, cm.RecoveryRequested(cause=cause))
 
         await self._services.apply(move)

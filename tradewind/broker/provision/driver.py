@@ -197,6 +197,9 @@ class ClusterDriver:
         fresh = self.services.store.read(lambda c: rows.instance(c, row.id)) or row
         node = Node(fresh, transport, client)
         self.nodes[row.id] = node
+        self._jobs.collect_unfinished(
+            node
+        )  # before its events: one of them may be a job's end, after which the instance goes
         self._watch.watch_node(node)
         await self.services.boundary("bootstrap:agent-started")
         return node

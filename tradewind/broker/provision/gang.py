@@ -13,7 +13,8 @@ from tradewind.broker.provision.failover import block_for_refusal, next_candidat
 from tradewind.broker.provision.release import TellAgent, end_instances, tell_nobody
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.store import rows
-from tradewind.broker.store.ledger import Ledger, place_of
+from tradewind.broker.store.facts import place_of
+from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import ClusterRow, InstanceRow
 from tradewind.optimizer.plan import RankedCandidate
 
@@ -83,13 +84,14 @@ async def _choose(services: Services, cluster: ClusterRow, tries: int, cause: st
     """The intents of the next candidate, committed; none when the cluster has been told that there is none."""
     now = services.now()
     active = services.store.read(lambda c: rows.blocks(c, now=now, cluster_id=cluster.block_scope))
-    index = next_candidate(cluster.candidates, active)
+    candidates = services.store.read(lambda c: rows.candidates(c, cluster.id))
+    index = next_candidate(candidates, active)
     if index is None:
         reasons = "; ".join(dict.fromkeys(block.why for block in active)) or "no candidate is left"
         why = f"every place was refused ({reasons})"
         await services.apply(lambda ledger: ledger.cluster_event(cluster.id, cm.PlacesExhausted(cause=cause, why=why)))
         return []
-    candidate = cluster.candidates[index]
+    candidate = candidates[index]
     intents = [_intent(services, cluster, candidate, tries, rank) for rank in range(cluster.task.num_nodes)]
 
     def commit(ledger: Ledger) -> None:
@@ -99,7 +101,7 @@ async def _choose(services: Services, cluster: ClusterRow, tries: int, cause: st
         rows.update_cluster(
             ledger.connection,
             cluster.id,
-            candidate=index,
+            place=candidate,
             hourly_usd=repr(candidate.hourly_usd),
             waiting_for=f"{nodes} in {place_of(candidate)}",
         )

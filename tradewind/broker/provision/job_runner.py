@@ -188,6 +188,13 @@ class JobRunner:
 
     # -- output -----------------------------------------------------------------------------------------------------------------------
 
+    def collect_unfinished(self, node: Node) -> None:
+        """Copy on with the output of every job that may still have some there."""
+        unfinished = self._services.store.read(lambda c: rows.jobs_of(c, self._cluster_id, unfinished_only=True))
+        for job in unfinished:
+            if job.state != "PENDING":
+                self._collect(node, job)
+
     def _collect(self, node: Node, job: JobRow) -> None:
         place = (job.key, node.rank)
         running = self._collectors.get(place)

@@ -281,6 +281,7 @@ class Broker:
                 state="PENDING",
                 task=asked.task,
                 plan=plan,
+                hourly_usd=plan.hourly_usd,
                 options=asked.options(),
                 client_key=asked.client_key,
                 created_unix=ledger.now,
@@ -323,4 +324,5 @@ class Broker:
         """What the managed job has cost so far. Raises Refusal."""
         row = self.managed_job(job_id)
         facts = self.store.read(lambda c: rows.events(c, managed_job_id=job_id, kinds=("launched", "ended")))
-        return make_bill(facts, row.plan, rehearsed=row.options.rehearse, now=self.services.now())
+        plan = self.store.read(lambda c: rows.plan(c, job_id))
+        return make_bill(facts, plan, rehearsed=row.options.rehearse, now=self.services.now())

@@ -4,7 +4,6 @@ subject is told to that one at once. What is left for the shell comes out as ord
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,8 +14,8 @@ from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import Event, Instruction
 from tradewind.broker.store import rows
-from tradewind.broker.store.records import AttemptRow, ClusterRow, InstanceRow, JobRow, ManagedJobRow, Options
-from tradewind.broker.store.spend import ENDED, LAUNCHED
+from tradewind.broker.store.facts import Facts, place_of
+from tradewind.broker.store.records import AttemptRow, ClusterRow, JobRow, ManagedJobRow, Options
 from tradewind.optimizer.plan import RankedCandidate
 from tradewind.spec.task import Task
 
@@ -42,12 +41,6 @@ WAITING = {
 }
 
 
-def place_of(candidate: RankedCandidate) -> str:
-    """`cloud/region/zone type (spot)` as timelines show it."""
-    names = "/".join(part for part in (candidate.cloud, candidate.region, candidate.zone) if part)
-    return f"{names} {candidate.instance_type}{' (spot)' if candidate.use_spot else ''}"
-
-
 def _data(event: Event, before: str, after: str) -> dict[str, Any]:
     built: dict[str, Any] = msgspec.to_builtins(event)
     built.pop("type", None)
@@ -57,12 +50,11 @@ def _data(event: Event, before: str, after: str) -> dict[str, Any]:
     return built
 
 
-class Ledger:
+class Ledger(Facts):
     """One transaction's view: apply events, collect orders. Raises IllegalMove before anything is written for the refused event."""
 
     def __init__(self, connection: Connection, now: float) -> None:
-        self.connection = connection
-        self.now = now
+        super().__init__(connection, now)
         self.orders: list[Order] = []
 
     # -- clusters ---------------------------------------------------------------------------------------------------------------------
@@ -86,6 +78,7 @@ class Ledger:
             rehearse=int(options.rehearse),
             task=task,
             candidates=candidates,
+            place=candidates[0],
             options=options,
             created_unix=self.now,
         )
@@ -93,25 +86,6 @@ class Ledger:
             self.record_planned(f"cluster/{name}", candidates[0], cause, cluster_id=cluster_id)
         self.cluster_event(cluster_id, cm.LaunchRequested(cause=cause))
         return cluster_id
-
-    def record_planned(
-        self,
-        subject: str,
-        choice: RankedCandidate,
-        cause: str,
-        *,
-        cluster_id: int | None = None,
-        managed_job_id: int | None = None,
-    ) -> None:
-        """Add the fact that a plan was made and what it chose."""
-        self.record(
-            subject,
-            "planned",
-            cause,
-            {"place": place_of(choice), "hourly_usd": choice.hourly_usd},
-            cluster_id=cluster_id,
-            managed_job_id=managed_job_id,
-        )
 
     def cluster_event(self, cluster_id: int, event: Event) -> None:
         """Apply an event to a cluster and carry its consequences to jobs and owner."""
@@ -178,60 +152,6 @@ class Ledger:
         if row is None:
             raise LookupError(f"there is no cluster {cluster_id}")
         return row
-
-    # -- instances --------------------------------------------------------------------------------------------------------------------
-
-    def instance_launched(
-        self, row: InstanceRow, *, provider_id: str, address: str, cause: str, since_unix: float | None = None
-    ) -> None:
-        """Record that an intent came true; it costs from now on, or from `since_unix`. Told twice it is recorded once."""
-        known = rows.instance(self.connection, row.id)
-        if known is None or known.launched_unix is not None:
-            return
-        since = self.now if since_unix is None else since_unix
-        state = "RUNNING" if known.state == "INTENT" else known.state
-        rows.update_instance(
-            self.connection, row.id, state=state, provider_id=provider_id, address=address, launched_unix=since
-        )
-        extra = {"provider_id": provider_id, "address": address, "since_unix": since}
-        self._instance_fact(row, LAUNCHED, cause, extra)
-
-    def instance_lost(self, instance_id: str, *, reason: str, cause: str) -> None:
-        """Record that an instance ended by itself: it costs no more, and what its provider still lists of it is to be removed."""
-        self._instance_over(instance_id, "ENDING", reason, cause)
-
-    def instance_ended(self, row: InstanceRow, *, reason: str, cause: str) -> None:
-        """Record that nothing of an instance is left; told twice it is recorded once."""
-        self._instance_over(row.id, "ENDED", reason, cause)
-
-    def _instance_over(self, instance_id: str, state: str, reason: str, cause: str) -> None:
-        known = rows.instance(self.connection, instance_id)
-        if known is None or known.state == "ENDED":
-            return
-        rows.update_instance(self.connection, instance_id, state=state)
-        if known.ended_unix is None:
-            rows.update_instance(self.connection, instance_id, ended_unix=self.now, reason=reason)
-            self._instance_fact(known, ENDED, cause, {"reason": reason})
-
-    def _instance_fact(self, row: InstanceRow, kind: str, cause: str, extra: Mapping[str, Any]) -> None:
-        cluster = self._cluster(row.cluster_id)
-        offer = row.offer
-        place = "/".join(part for part in (offer.cloud, offer.region, offer.zone) if part)
-        market = " (spot)" if row.use_spot else ""
-        self.record(
-            f"instance/{row.id}",
-            kind,
-            cause,
-            {
-                "instance_id": row.id,
-                "rank": row.rank,
-                "place": f"{place} {offer.instance_type}{market}",
-                "price_usd_h": row.price_usd_h,
-                **extra,
-            },
-            cluster_id=row.cluster_id,
-            managed_job_id=cluster.managed_job_id,
-        )
 
     # -- jobs on clusters -------------------------------------------------------------------------------------------------------------
 
@@ -377,10 +297,14 @@ class Ledger:
         row = self._managed(job_id)
         match instruction:
             case mm.LaunchCluster():
+                name = f"{row.name}-{row.id}"
+                taken = rows.cluster_named(self.connection, name)
+                if taken is not None and taken.state not in cm.FINAL:
+                    name += "-job"  # a person's own cluster happens to be called so
                 cluster_id = self.create_cluster(
-                    name=f"{row.name}-{row.id}",
+                    name=name,
                     task=row.task,
-                    candidates=row.plan.candidates,
+                    candidates=rows.plan(self.connection, row.id).candidates,
                     options=row.options,
                     cause=instruction.cause,
                     managed_job_id=row.id,
@@ -408,7 +332,6 @@ class Ledger:
             managed_job_id=row.id,
             attempt=instruction.attempt,
         )
-        choice = cluster.candidates[cluster.candidate or 0]
         rows.insert_attempt(
             self.connection,
             AttemptRow(
@@ -416,7 +339,7 @@ class Ledger:
                 number=instruction.attempt,
                 cluster_id=cluster.id,
                 job_id=job_id,
-                place=place_of(choice),
+                place=place_of(cluster.place),
                 hourly_usd=cluster.hourly_usd,
                 started_unix=self.now,
                 ended_unix=None,
@@ -430,27 +353,3 @@ class Ledger:
         if row is None:
             raise LookupError(f"there is no managed job {job_id}")
         return row
-
-    # -- facts ------------------------------------------------------------------------------------------------------------------------
-
-    def record(
-        self,
-        subject: str,
-        kind: str,
-        cause: str,
-        data: Mapping[str, Any],
-        *,
-        cluster_id: int | None = None,
-        managed_job_id: int | None = None,
-    ) -> None:
-        """Add a fact to the event table."""
-        rows.insert_event(
-            self.connection,
-            subject=subject,
-            unix=self.now,
-            kind=kind,
-            cause=cause,
-            data=data,
-            cluster_id=cluster_id,
-            managed_job_id=managed_job_id,
-        )

@@ -11,7 +11,7 @@ from tradewind.broker.lifecycle.cluster import Cluster, ClusterState
 from tradewind.broker.lifecycle.cluster_job import ClusterJob, JobState
 from tradewind.broker.lifecycle.managed_job import ManagedJob, ManagedJobState
 from tradewind.catalog.offer import Offer
-from tradewind.optimizer.plan import Plan, RankedCandidate
+from tradewind.optimizer.plan import RankedCandidate
 from tradewind.spec.task import Task
 
 InstanceRowState = Literal["INTENT", "RUNNING", "ENDING", "ENDED"]
@@ -41,7 +41,7 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class ClusterRow(msgspec.Struct, frozen=True):
-    """A cluster. `candidates` is what failover tries in order; `candidate` the index of the one in use."""
+    """A cluster. `place` is the candidate in use, or to be tried first; all of them are read by `rows.candidates`."""
 
     id: int
     name: str
@@ -51,8 +51,7 @@ class ClusterRow(msgspec.Struct, frozen=True):
     bootstrap_failures: int
     managed_job_id: int | None
     task: Task
-    candidates: tuple[RankedCandidate, ...]
-    candidate: int | None
+    place: RankedCandidate
     options: Options
     hourly_usd: str
     created_unix: float
@@ -69,11 +68,6 @@ class ClusterRow(msgspec.Struct, frozen=True):
     def block_scope(self) -> int | None:
         """Whose blocks count for it: its own in a rehearsal, else everyone's (None)."""
         return self.id if self.options.rehearse else None
-
-    @property
-    def place(self) -> RankedCandidate:
-        """Where it is, or would go first."""
-        return self.candidates[self.candidate or 0]
 
     @property
     def key(self) -> str:
@@ -139,7 +133,7 @@ class JobRow(msgspec.Struct, frozen=True):
 
 
 class ManagedJobRow(msgspec.Struct, frozen=True):
-    """A managed job; `plan` is the newest one."""
+    """A managed job. `hourly_usd` is what its newest plan costs (USD/hour); the plan itself is read by `rows.plan`."""
 
     id: int
     name: str
@@ -149,7 +143,7 @@ class ManagedJobRow(msgspec.Struct, frozen=True):
     cluster_id: int | None
     strategy: str
     task: Task
-    plan: Plan
+    hourly_usd: float
     options: Options
     client_key: str | None
     checkpoint_uri: str
@@ -217,12 +211,11 @@ class BlockRow(msgspec.Struct, frozen=True):
 
 _JSON_COLUMNS: Mapping[str, Any] = {
     "task": Task,
-    "candidates": tuple[RankedCandidate, ...],
+    "place": RankedCandidate,
     "options": Options,
     "tags": dict[str, str],
     "offer": Offer,
     "machine": ClusterJob,
-    "plan": Plan,
     "data": dict[str, Any],
 }
 _decoders = {name: msgspec.json.Decoder(kind) for name, kind in _JSON_COLUMNS.items()}
@@ -241,7 +234,7 @@ def row_as(kind: type[R], mapping: Mapping[str, Any]) -> R:
     fields: dict[str, Any] = {}
     for name in kind.__struct_fields__:
         value = mapping[name]
-        if name in _decoders and isinstance(value, str):
+        if name in _decoders and isinstance(value, str) and kind is not AttemptRow:
             value = _decoders[name].decode(value)
         elif name in _FLAGS and value is not None:
             value = bool(value)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Table, func, insert, or_, select, update
 
 from tradewind.broker.lifecycle import cluster as cluster_machine
 from tradewind.broker.lifecycle import cluster_job as job_machine
@@ -23,12 +23,20 @@ from tradewind.broker.store.records import (
     as_json,
     row_as,
 )
+from tradewind.optimizer.plan import Plan, RankedCandidate
 
 R = TypeVar("R", bound=msgspec.Struct)
+_candidates = msgspec.json.Decoder(tuple[RankedCandidate, ...])
+_plan = msgspec.json.Decoder(Plan)
 
 
 def _all(connection: Connection, kind: type[R], query: Select[Any]) -> list[R]:
     return [row_as(kind, dict(row)) for row in connection.execute(query).mappings()]
+
+
+def _own(table: Table, kind: type[msgspec.Struct]) -> Select[Any]:
+    """A query for the record's columns only: the large ones that it leaves out are not even read."""
+    return select(*(table.c[name] for name in kind.__struct_fields__))
 
 
 def _one(connection: Connection, kind: type[R], query: Select[Any]) -> R | None:
@@ -51,21 +59,34 @@ def _new_id(key: Any) -> int:
 
 def cluster(connection: Connection, cluster_id: int) -> ClusterRow | None:
     """The cluster with this id."""
-    return _one(connection, ClusterRow, select(schema.clusters).where(schema.clusters.c.id == cluster_id))
+    return _one(connection, ClusterRow, _own(schema.clusters, ClusterRow).where(schema.clusters.c.id == cluster_id))
 
 
 def cluster_named(connection: Connection, name: str) -> ClusterRow | None:
     """The newest cluster that bears this name."""
-    query = select(schema.clusters).where(schema.clusters.c.name == name).order_by(schema.clusters.c.id.desc()).limit(1)
+    query = (
+        _own(schema.clusters, ClusterRow)
+        .where(schema.clusters.c.name == name)
+        .order_by(schema.clusters.c.id.desc())
+        .limit(1)
+    )
     return _one(connection, ClusterRow, query)
 
 
 def clusters(connection: Connection, *, live_only: bool = True) -> list[ClusterRow]:
     """Clusters by id; `live_only` leaves out those of which nothing is left."""
-    query = select(schema.clusters).order_by(schema.clusters.c.id)
+    query = _own(schema.clusters, ClusterRow).order_by(schema.clusters.c.id)
     if live_only:
         query = query.where(schema.clusters.c.state.not_in(cluster_machine.FINAL))
     return _all(connection, ClusterRow, query)
+
+
+def candidates(connection: Connection, cluster_id: int) -> tuple[RankedCandidate, ...]:
+    """What failover tries for the cluster, in order."""
+    text = connection.execute(
+        select(schema.clusters.c.candidates).where(schema.clusters.c.id == cluster_id)
+    ).scalar_one()
+    return _candidates.decode(text)
 
 
 def insert_cluster(connection: Connection, **values: Any) -> int:
@@ -171,21 +192,29 @@ def update_job(connection: Connection, cluster_id: int, job_id: int, **values: A
 
 def managed_job(connection: Connection, job_id: int) -> ManagedJobRow | None:
     """One managed job."""
-    return _one(connection, ManagedJobRow, select(schema.managed_jobs).where(schema.managed_jobs.c.id == job_id))
+    return _one(
+        connection, ManagedJobRow, _own(schema.managed_jobs, ManagedJobRow).where(schema.managed_jobs.c.id == job_id)
+    )
 
 
 def managed_job_with_key(connection: Connection, client_key: str) -> ManagedJobRow | None:
     """The managed job that was submitted under this client key."""
     table = schema.managed_jobs
-    return _one(connection, ManagedJobRow, select(table).where(table.c.client_key == client_key))
+    return _one(connection, ManagedJobRow, _own(table, ManagedJobRow).where(table.c.client_key == client_key))
 
 
 def managed_jobs(connection: Connection, *, unfinished_only: bool = False) -> list[ManagedJobRow]:
     """Managed jobs by id."""
-    query = select(schema.managed_jobs).order_by(schema.managed_jobs.c.id)
+    query = _own(schema.managed_jobs, ManagedJobRow).order_by(schema.managed_jobs.c.id)
     if unfinished_only:
         query = query.where(schema.managed_jobs.c.state.not_in(managed_machine.FINAL))
     return _all(connection, ManagedJobRow, query)
+
+
+def plan(connection: Connection, job_id: int) -> Plan:
+    """The newest plan of a managed job."""
+    text = connection.execute(select(schema.managed_jobs.c.plan).where(schema.managed_jobs.c.id == job_id)).scalar_one()
+    return _plan.decode(text)
 
 
 def insert_managed_job(connection: Connection, **values: Any) -> int:

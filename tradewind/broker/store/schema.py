@@ -22,8 +22,10 @@ clusters = Table(
     Column("managed_job_id", Integer),
     Column("rehearse", Integer, nullable=False, default=0),
     Column("task", Text, nullable=False),
-    Column("candidates", Text, nullable=False),  # what failover tries, in order, as the plan ranked it
-    Column("candidate", Integer),  # index of the one in use
+    Column(
+        "candidates", Text, nullable=False
+    ),  # what failover tries, in order, as the plan ranked it; large, read when needed
+    Column("place", Text, nullable=False),  # the candidate in use, or to be tried first
     Column("options", Text, nullable=False, default="{}"),
     Column("hourly_usd", Text, nullable=False, default="0"),  # of the candidate in use, all nodes, frozen
     Column("created_unix", Float, nullable=False),
@@ -92,7 +94,8 @@ managed_jobs = Table(
     Column("cluster_id", Integer),
     Column("strategy", Text, nullable=False, default="eager"),
     Column("task", Text, nullable=False),
-    Column("plan", Text, nullable=False),
+    Column("plan", Text, nullable=False),  # the newest one; large, read when needed
+    Column("hourly_usd", Float, nullable=False),  # of that plan
     Column("options", Text, nullable=False, default="{}"),
     Column("client_key", Text, unique=True),
     Column("checkpoint_uri", Text, nullable=False, default=""),
