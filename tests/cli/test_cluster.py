@@ -42,6 +42,8 @@ def test_status_shows_it(cluster: World) -> None:
     listed = json.loads(cluster.run("tradewind status --json").stdout)
     assert [(c["name"], c["state"]) for c in listed["clusters"]] == [("tea", "UP")]
     assert cluster.run("tradewind status coffee").returncode == exits.FAILED
+    assert "SUCCEEDED" in cluster.run("tradewind queue tea").stdout
+    assert "Jobs on tea" in cluster.run("tradewind status tea").stdout
 
 
 def test_exec_runs_a_further_job_and_logs_come_back(cluster: World) -> None:

@@ -91,3 +91,11 @@ def test_the_record_outlives_the_daemon(finished: World) -> None:
     assert finished.run("tradewind api stop").stdout == "no daemon is running.\n"
     assert finished.run("tradewind api status --json").returncode == exits.UNREACHABLE
     assert "SUCCEEDED" in finished.run("tradewind jobs queue --all").stdout, "a new daemon reads the same record"
+
+
+def test_why_says_how_it_ended(finished: World) -> None:
+    ran = finished.run("tradewind why quick")
+    assert ran.returncode == exits.OK
+    assert ran.stdout.startswith("quick is SUCCEEDED.\n")
+    assert json.loads(finished.run("tradewind why 1 --json").stdout)["state"] == "SUCCEEDED"
+    assert finished.run("tradewind why nobody").returncode == exits.FAILED

@@ -31,6 +31,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "offers": (f"{_COMMANDS}.offers:offers", "What the clouds sell, cheapest first."),
     "catalog": (f"{_COMMANDS}.catalog:catalog", "The catalog itself: what is in it, what is set aside."),
     "demo": (f"{_COMMANDS}.demo:demo", "The whole life of a job, rehearsed on this machine."),
+    "doctor": (f"{_COMMANDS}.doctor:doctor", "What is wrong on this machine, and how to mend it."),
     "api": (f"{_COMMANDS}.api:api", "The daemon: start, stop, status."),
 }
 

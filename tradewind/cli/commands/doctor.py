@@ -1,0 +1,29 @@
+"""`tradewind doctor`."""
+
+from __future__ import annotations
+
+import click
+
+from tradewind.cli import exits, options, terminal
+from tradewind.cli.output import print_json
+
+
+@click.command()
+@options.as_json
+def doctor(*, as_json: bool) -> int:
+    """What is wrong on this machine, if anything, and how to mend it. Exit code 1 when something is."""
+    from tradewind.cli.checkup import findings
+
+    found = findings()
+    if as_json:
+        print_json([finding._asdict() for finding in found])
+    else:
+        colour = terminal.colourful()
+        for finding in found:
+            verdict = (
+                terminal.styled("ok     ", "green", colour=colour)
+                if finding.well
+                else terminal.styled("PROBLEM", "red", colour=colour)
+            )
+            print(f"{verdict}  {finding.what:<15} {finding.says}")
+    return exits.OK if all(finding.well for finding in found) else exits.FAILED
