@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tradewind.agent import instance_end
 from tradewind.agent.protocol import Configure, EndInstance, LeaseExpired, RenewLease, StartJob, agent_socket_path
 from tradewind.broker.clouds.local.machine import this_machine
 from tradewind.broker.clouds.local.provider import LocalProvider
@@ -91,3 +92,49 @@ def test_the_order_to_end(provider, run, tmp_path):
             assert list((tmp_path / "store/rank-0/copies").glob("*-late"))
 
     run(scenario())
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    """A machine that the first boot prepared: its lease file, and a `sudo` that notes what it was asked."""
+    lease = tmp_path / "lease"
+    lease.write_text("100\n")
+    sudo = tmp_path / "bin" / "sudo"
+    sudo.parent.mkdir()
+    sudo.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {tmp_path}/asked\n')
+    sudo.chmod(0o755)
+    monkeypatch.setattr(instance_end, "LEASE_FILE", str(lease))
+    monkeypatch.setenv("PATH", f"{sudo.parent}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def test_a_clouds_machine_is_powered_off_after_its_lease(prepared):
+    instance_end.note_lease(1234.6)
+    assert (prepared / "lease").read_text() == "1235\n"
+    instance_end.end_instance("its lease ran out")
+    assert (prepared / "lease").read_text() == "1\n"
+    assert (prepared / "asked").read_text() == "-n systemctl poweroff\n"
+
+
+def test_a_machine_that_will_not_power_off_is_left_to_its_guard(prepared, capsys):
+    (prepared / "bin" / "sudo").write_text("#!/bin/sh\nexit 1\n")
+    instance_end.end_instance("its lease ran out")
+    assert (prepared / "lease").read_text() == "1\n"
+    assert "its guard will" in capsys.readouterr().err
+
+
+def test_somebodys_own_machine_is_left_alone(prepared):
+    (prepared / "lease").unlink()
+    instance_end.note_lease(5)
+    instance_end.end_instance("its lease ran out")
+    assert not (prepared / "asked").exists()
+    assert not (prepared / "lease").exists()
+
+
+def test_a_rehearsal_on_a_clouds_machine_ends_itself_and_not_the_machine(prepared, monkeypatch, capsys):
+    monkeypatch.setenv("TRADEWIND_HOST_SOCKET", str(prepared / "host.sock"))
+    instance_end.note_lease(5)
+    instance_end.end_instance("its lease ran out")
+    assert (prepared / "lease").read_text() == "100\n"
+    assert not (prepared / "asked").exists()
+    assert "could not be ended" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from tradewind import __version__
 from tradewind.agent.environment import agent_mark, place_environment
 from tradewind.agent.errors import RefusalError
-from tradewind.agent.instance_end import end_instance
+from tradewind.agent.instance_end import end_instance, note_lease
 from tradewind.agent.jobs import Jobs
 from tradewind.agent.lease import Lease
 from tradewind.agent.processes import end_marked
@@ -170,6 +170,7 @@ class Agent:
 
     def _renew(self, until_unix: float) -> None:
         self.state.write_lease(until_unix)
+        note_lease(until_unix)
         self.lease.renew(until_unix)
 
     def _configured(self) -> Configure:
