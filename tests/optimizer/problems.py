@@ -9,10 +9,9 @@ import msgspec
 from hypothesis import strategies as st
 
 from tradewind.catalog.offer import Offer
-from tradewind.optimizer.cost import plan_nano, risk_micro_per_h
+from tradewind.optimizer.cost import is_payable, plan_nano, risk_micro_per_h
 from tradewind.optimizer.egress import egress_of
 from tradewind.optimizer.limits import keeps_limits
-from tradewind.optimizer.money import is_price
 from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.problem import Candidate, Edge, Limits, Place, Problem, Quota, Request
@@ -144,7 +143,7 @@ def brute_force(problem: Problem) -> tuple[Candidate, ...] | None:
     """The best choice of all choices, by cost, then risk, then the content order of each request; None when no choice keeps the limits."""
     requests = tuple(sorted(problem.requests, key=lambda r: r.task))
     ordered = msgspec.structs.replace(problem, requests=requests)
-    rows = [sorted_candidates(r, (c for c in r.candidates if is_price(c.hourly_usd))) for r in requests]
+    rows = [sorted_candidates(r, (c for c in r.candidates if is_payable(c))) for r in requests]
     best = None
     for ranks in product(*(range(len(row)) for row in rows)):
         choice = tuple(row[k] for row, k in zip(rows, ranks, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.optimizer.problems import candidate, offer
@@ -271,3 +272,40 @@ def test_quotas_count_vcpus_and_accelerators_too():
         "the quota of 100 vCPUs at */*/*/*",
         "the quota of 3 accelerators at */*/*/*",
     }
+
+
+class TestAbsurdFigures:
+    """Whatever a file or a person puts in, the answer is a plan, a reason or a refusal; never a crash."""
+
+    @pytest.mark.parametrize("cap", [1e300, 1e18, 5e-324, 0.0, -1.0])
+    def test_caps(self, cap):
+        for field in ("max_hourly_usd", "max_total_usd"):
+            plan = optimize(Problem(one(candidate(1.0)).requests, Limits(**{field: cap})))
+            assert plan.feasible == (cap >= 1)
+
+    @pytest.mark.parametrize("limit", [10**400, 2**63, 0, -1, -(10**400)])
+    def test_quotas(self, limit):
+        plan = optimize(Problem(one(candidate(1.0)).requests, Limits(quotas=(Quota(Place(), limit),))))
+        assert plan.feasible == (limit > 0)
+
+    def test_prices(self):
+        plan = optimize(one(*(candidate(p) for p in (1e308, 1e13, 5e-324, 1.0))))
+        assert plan.hourly_usd in {0.0, 1.0}
+        assert optimize(one(candidate(1e12), num_nodes=1000, hours=1000)).total_usd == 1e18
+        assert not optimize(one(msgspec.structs.replace(candidate(1.0), once_usd=float("nan")))).feasible
+
+    @pytest.mark.parametrize("request_", [{"num_nodes": 10**400}, {"hours": 1e300}, {"deadline_h": -1.0}])
+    def test_requests_are_refused(self, request_):
+        with pytest.raises(InvalidProblem):
+            optimize(one(candidate(), **request_))
+
+    def test_prices_far_apart_are_still_told_apart(self):
+        requests = (
+            Request("a", (candidate(1e6), candidate(1e6 + 0.01, cloud="gcp"))),
+            Request("b", (candidate(1e-6),)),
+        )
+        assert optimize(Problem(requests)).placements[0].cloud == "aws"
+
+    def test_duplicates_are_one(self):
+        plan = optimize(one(*[candidate(1.0)] * 50))
+        assert len(plan.candidates) == 1

@@ -11,6 +11,11 @@ import msgspec
 from tradewind.optimizer.errors import InvalidProblem
 from tradewind.optimizer.problem import Edge, Problem
 
+# Beyond these a figure is a slip; within them every sum stays within what the solver's floats can hold.
+MOST_NODES = 1_000_000
+MOST_HOURS = 1_000_000
+MOST_GIGABYTES = 1_000_000_000_000
+
 
 def canonical(problem: Problem) -> Problem:
     """The same problem with requests by task name, edges, blocks and quotas by content; raises InvalidProblem for values without a meaning."""
@@ -21,10 +26,12 @@ def canonical(problem: Problem) -> Problem:
             f"the task {twice[0]!r} is named {names[twice[0]]} times; give each request a name of its own"
         )
     for request in problem.requests:
-        if request.num_nodes < 1:
-            raise InvalidProblem(f"{request.task}: num_nodes is {request.num_nodes}; it must be at least 1")
-        if not (math.isfinite(request.hours) and request.hours > 0):
-            raise InvalidProblem(f"{request.task}: hours is {request.hours}; it must be a number above 0")
+        if not 1 <= request.num_nodes <= MOST_NODES:
+            raise InvalidProblem(f"{request.task}: num_nodes must be 1 to {MOST_NODES:,}, and is not")
+        if not 0 < request.hours <= MOST_HOURS:
+            raise InvalidProblem(
+                f"{request.task}: hours is {request.hours}; it must be above 0, at most {MOST_HOURS:,}"
+            )
         if request.deadline_h is not None and not request.deadline_h > 0:
             raise InvalidProblem(f"{request.task}: the deadline is {request.deadline_h} h; it must be above 0")
     limits = problem.limits
@@ -51,9 +58,9 @@ def _edges(problem: Problem) -> tuple[Edge, ...]:
         for name in (edge.source, edge.target):
             if name not in tasks:
                 raise InvalidProblem(f"the edge {edge.source} -> {edge.target} names {name!r}, which is no task here")
-        if not (math.isfinite(edge.gigabytes) and edge.gigabytes >= 0):
+        if not 0 <= edge.gigabytes <= MOST_GIGABYTES:
             raise InvalidProblem(
-                f"the edge {edge.source} -> {edge.target} carries {edge.gigabytes} GB; give a number, 0 or more"
+                f"the edge {edge.source} -> {edge.target} carries {edge.gigabytes} GB; give 0 to {MOST_GIGABYTES:,}"
             )
         key = (edge.source, edge.target)
         amounts[key] = amounts.get(key, 0.0) + edge.gigabytes

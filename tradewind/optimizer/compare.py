@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tradewind.optimizer.cost import total_nano
-from tradewind.optimizer.money import is_price
+from tradewind.optimizer.cost import is_payable, total_nano
 from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.plan import RankedCandidate
 from tradewind.optimizer.problem import Candidate, Problem, Request
@@ -35,7 +34,7 @@ def _ruled_out(request: Request, chosen: Candidate | None, alive: Pool, i: int) 
         for refusal in alive.refused
         if refusal.task == request.task
         for c in refusal.candidates
-        if is_price(c.hourly_usd)
+        if is_payable(c)
     }
     seen: set[str] = set()
     lines = []
@@ -50,6 +49,6 @@ def _ruled_out(request: Request, chosen: Candidate | None, alive: Pool, i: int) 
 
 
 def _with_difference(request: Request, chosen: Candidate | None, candidate: Candidate, why: str) -> str:
-    if chosen is None or not is_price(candidate.hourly_usd):
+    if chosen is None or not is_payable(candidate):
         return why
     return f"{why}; {difference(request, chosen, candidate)}"

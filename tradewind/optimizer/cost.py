@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from tradewind.optimizer.egress import Site
-from tradewind.optimizer.money import nano_usd
+from tradewind.optimizer.money import is_charge, is_price, nano_usd
 from tradewind.optimizer.preemption import ExpectedRun, expected_run
 from tradewind.optimizer.problem import Candidate, Edge, Problem, Request
 
@@ -15,6 +15,13 @@ from tradewind.optimizer.problem import Candidate, Edge, Problem, Request
 UNKNOWN_RISK_PER_H = 3.5e-4
 # What can't be expected to end costs more than anything that can.
 ENDLESS_NANO = 10**24
+OWN_MACHINE = "local"
+
+
+def is_payable(candidate: Candidate) -> bool:
+    """Whether the candidate's figures can be paid; a machine of one's own costs nothing and may say so."""
+    own = candidate.offer.cloud == OWN_MACHINE and candidate.hourly_usd == 0
+    return (own or is_price(candidate.hourly_usd)) and is_charge(candidate.once_usd)
 
 
 def hazard_per_h(candidate: Candidate) -> float:

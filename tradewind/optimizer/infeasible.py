@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tradewind.optimizer.cost import hourly_nano
-from tradewind.optimizer.money import is_price, usd
+from tradewind.optimizer.cost import hourly_nano, is_payable
+from tradewind.optimizer.money import usd
 from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.plan import Conflict
 from tradewind.optimizer.problem import Problem, Request
@@ -34,7 +34,7 @@ def _all_ruled_out(request: Request, alive: Pool) -> str:
     parts = [f"{len(r.candidates)} because {r.why}" for r in alive.refused if r.task == request.task]
     total = len(request.candidates)
     sentence = f"{request.task}: none of its {total} candidates can be bought: {', '.join(parts)}"
-    payable = sorted_candidates(request, (c for c in request.candidates if is_price(c.hourly_usd)))
+    payable = sorted_candidates(request, (c for c in request.candidates if is_payable(c)))
     if not payable:
         return sentence
     nearest = payable[0]

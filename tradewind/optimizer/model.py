@@ -110,7 +110,7 @@ def _quota_rows(
             k = columns[j][0]
             most[k] = max(most.get(k, 0), uses[j][q] * sizes[k])
         if sum(most.values()) > quota.limit:
-            yield Row(tuple(counted), tuple(float(uses[j][q]) for j in counted), upper=float(quota.limit))
+            yield Row(tuple(counted), tuple(float(uses[j][q]) for j in counted), upper=float(max(quota.limit, -1)))
 
 
 def _cap_rows(columns: tuple[tuple[int, Candidate], ...], sizes: list[int], nano: list[int], cap: int) -> Iterator[Row]:

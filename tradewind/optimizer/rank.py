@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tradewind.optimizer.cost import hourly_nano, moving_nano, risk_micro_per_h, total_nano
-from tradewind.optimizer.money import is_price, usd
+from tradewind.optimizer.cost import hourly_nano, is_payable, moving_nano, risk_micro_per_h, total_nano
+from tradewind.optimizer.money import usd
 from tradewind.optimizer.order import candidate_key, sorted_candidates
 from tradewind.optimizer.plan import RankedCandidate
 from tradewind.optimizer.problem import Candidate, Problem, Request
@@ -62,7 +62,6 @@ def _in_order(request: Request, row: Iterable[Candidate], chosen: Candidate) -> 
 def as_ranked(request: Request, candidate: Candidate, reason: str) -> RankedCandidate:
     """The candidate as a line of the plan, its price for all nodes."""
     offer = candidate.offer
-    payable = is_price(candidate.hourly_usd)
     return RankedCandidate(
         task=request.task,
         cloud=offer.cloud,
@@ -70,7 +69,7 @@ def as_ranked(request: Request, candidate: Candidate, reason: str) -> RankedCand
         zone=offer.zone,
         instance_type=offer.instance_type,
         use_spot=candidate.use_spot,
-        hourly_usd=usd(hourly_nano(request, candidate)) if payable else candidate.hourly_usd,
+        hourly_usd=usd(hourly_nano(request, candidate)) if is_payable(candidate) else candidate.hourly_usd,
         reason=reason,
         offer=offer,
         alternative=candidate.alternative,
@@ -84,7 +83,7 @@ def why_not(request: Request, chosen: Candidate, candidate: Candidate) -> str:
         return f"{difference(request, chosen, candidate)}, but it would break a limit that the whole plan keeps"
     if theirs > ours:
         dearer = difference(request, chosen, candidate)
-        if chosen.use_spot and not candidate.use_spot and _by_the_hour(request, chosen, candidate):
+        if ours and chosen.use_spot and not candidate.use_spot and _by_the_hour(request, chosen, candidate):
             return f"on demand costs {theirs / ours:.1f}x ({dearer.partition(' (')[0]})"
         return f"on demand; {dearer}" if chosen.use_spot and not candidate.use_spot else dearer
     if risk_micro_per_h(candidate) > risk_micro_per_h(chosen):
@@ -103,6 +102,8 @@ def difference(request: Request, chosen: Candidate, candidate: Candidate) -> str
         unit = "USD/h dearer" if theirs > ours else "USD/h cheaper"
     if theirs == ours:
         return "the same price"
+    if not ours:  # a machine of one's own costs nothing
+        return f"{usd(amount):.4g} {unit}"
     share = theirs / ours - 1
     if share >= 1:
         return f"{usd(amount):.4g} {unit} ({theirs / ours:.1f}x)"
