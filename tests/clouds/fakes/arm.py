@@ -234,7 +234,7 @@ class Arm:
     # -- machines ---------------------------------------------------------------------------------------------------------------------
 
     def _put_machine(self, resource_id: str, body: dict) -> tuple[int, dict, Task]:
-        key, (group, kind, name) = resource_id.lower(), _split(resource_id)
+        key, (_group, kind, name) = resource_id.lower(), _split(resource_id)
         size = self._check_machine(body)
         spot = body["properties"].get("priority") == "Spot"
         places = [body["location"], *(f"{body['location']}-{z}" for z in body.get("zones", []))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 import importlib
 import types
@@ -68,7 +68,7 @@ def _check_kind(kind: object, module: types.ModuleType, value: object, where: st
             raise ModelError(f"{where}: {value!r} is no {kind.__name__}")
     elif isinstance(kind, type) and hasattr(kind, "_is_model"):
         _check_model(kind, module, value, where, request=request)
-    elif kind in (datetime.datetime, datetime.timedelta, bytes):
+    elif kind in (dt.datetime, dt.timedelta, bytes):
         _need(isinstance(value, str), value, "text", where)
     elif kind is float:
         _need(isinstance(value, int | float) and not isinstance(value, bool), value, "number", where)
@@ -102,7 +102,7 @@ def _resolve(kind: object, module: types.ModuleType) -> object:
     name = text.rsplit(".", 1)[-1]
     if hasattr(module, name):
         return getattr(module, name)
-    return {"datetime": datetime.datetime, "timedelta": datetime.timedelta}.get(name, typing.Any)
+    return {"datetime": dt.datetime, "timedelta": dt.timedelta}.get(name, typing.Any)
 
 
 def _need(holds: bool, value: object, kind: str, where: str) -> None:

@@ -147,6 +147,12 @@ class Document:
 
 
 @functools.cache
+def document(name: str, *, integer_enums: bool = False) -> Document:
+    """The API's document, read once: it has thousands of routes and schemas."""
+    return Document(name, integer_enums=integer_enums)
+
+
+@functools.cache
 def _load(name: str) -> dict:
     documents = importlib.resources.files("googleapiclient.discovery_cache.documents")
     return json.loads((documents / f"{name}.json").read_text())

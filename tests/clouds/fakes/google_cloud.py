@@ -7,7 +7,7 @@ import ssl
 import time
 
 from tests.clouds.fakes.cloud_tpu import CloudTpu
-from tests.clouds.fakes.discovery import Document, FormatError
+from tests.clouds.fakes.discovery import FormatError, document
 from tests.clouds.fakes.gce import Gce
 from tests.clouds.fakes.google_errors import Refusal, refused
 from tests.clouds.fakes.journal import Call, Journal
@@ -25,9 +25,9 @@ class GoogleCloud:
         self.signed_out = False
         self.delay_s = 0.0
         self._documents = (
-            (Document("compute.v1"), "compute.", self.compute),
-            (Document("tpu.v2", integer_enums=True), "tpu.projects.locations.", self.tpu),
-            (Document("cloudresourcemanager.v1"), "cloudresourcemanager.", self),
+            (document("compute.v1"), "compute.", self.compute),
+            (document("tpu.v2", integer_enums=True), "tpu.projects.locations.", self.tpu),
+            (document("cloudresourcemanager.v1"), "cloudresourcemanager.", self),
         )
         self._wire = Wire(self._answer, tls=tls)
         self.url = self._wire.url
@@ -43,17 +43,17 @@ class GoogleCloud:
     def _answer(self, request: Request) -> Answer:
         if self.delay_s:
             time.sleep(self.delay_s)
-        for document, prefix, state in self._documents:
-            if (found := document.route(request.method, request.path)) is None:
+        for api, prefix, state in self._documents:
+            if (found := api.route(request.method, request.path)) is None:
                 continue
             route, parts = found
             try:
-                document.check_request(route, parts, request.query, request.body)
+                api.check_request(route, parts, request.query, request.body)
             except FormatError as error:
                 self.violations.append(str(error))
                 return refused(400, "invalid", str(error))
             fault = self.journal.fault_for(route.id)
-            answer = self._carry_out(document, route, parts, request, prefix, state, fault)
+            answer = self._carry_out(api, route, parts, request, prefix, state, fault)
             self.journal.record(Call(route.id, request.path, answer.status, request.body))
             if fault is not None and fault.lose_answer:
                 answer.drop = True
@@ -61,7 +61,7 @@ class GoogleCloud:
         self.violations.append(f"no such method: {request.method} {request.path}")
         return refused(404, "notFound", f"no such method: {request.method} {request.path}")
 
-    def _carry_out(self, document, route, parts, request, prefix, state, fault) -> Answer:
+    def _carry_out(self, api, route, parts, request, prefix, state, fault) -> Answer:
         if self.signed_out:
             return refused(
                 401,
@@ -80,7 +80,7 @@ class GoogleCloud:
         try:
             with self.compute.lock:
                 body = copy.deepcopy(handler(parts, request.query, copy.deepcopy(request.body)))
-            document.check_answer(route, body)
+            api.check_answer(route, body)
         except Refusal as refusal:
             return refusal.answer()
         except FormatError as error:

@@ -9,12 +9,11 @@ from google.auth.credentials import AnonymousCredentials
 
 from tests.clouds.fakes.google_cloud import GoogleCloud
 from tests.clouds.fakes.journal import Fault
+from tradewind.broker.clouds.gcp.check import PERMISSIONS
 from tradewind.broker.clouds.gcp.provider import GcpProvider
 from tradewind.broker.clouds.gcp.session import Found, Session, Settings
 from tradewind.broker.provider import Instance, LaunchRequest
 from tradewind.catalog.offer import Offer
-
-SEEN_CALLS: set[str] = set()  # every call that any test of this run made, for the test of the permissions table
 
 
 def offer(instance_type: str = "n2-standard-8", **changes) -> Offer:
@@ -84,9 +83,11 @@ class GcpWorld:
     def close(self) -> None:
         for provider in self._providers:
             provider.close()
-        SEEN_CALLS.update(self.cloud.journal.names())
         self.cloud.close()
         assert self.cloud.violations == []
+        assert set(self.cloud.journal.names()) <= set(PERMISSIONS), (
+            "a call is made that the table of permissions does not hold"
+        )
 
     def held(self) -> list[str]:
         return [*self.cloud.compute.held(), *(f"node {name}" for name in self.cloud.tpu.nodes)]

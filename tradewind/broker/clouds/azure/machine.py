@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from tradewind.broker.clouds.azure import images, naming
 from tradewind.broker.clouds.azure.images import Image
 from tradewind.broker.clouds.azure.skus import Sku
+from tradewind.broker.clouds.first_boot import LEASE_FILE, deletion_script, with_deletion
 from tradewind.broker.provider import Instance, InstanceState, LaunchRequest
 
 # The version of the network API by which a machine's own interface and address are made (REST reference, networkProfile.networkApiVersion).
@@ -26,7 +28,16 @@ _POWER: dict[str, InstanceState] = {
 
 
 def resource(
-    request: LaunchRequest, token: str, name: str, group_id: str, image: Image, sku: Sku, *, zone: str, identity: bool
+    request: LaunchRequest,
+    token: str,
+    name: str,
+    group_id: str,
+    image: Image,
+    sku: Sku,
+    *,
+    zone: str,
+    identity: bool,
+    endpoint: str = "https://management.azure.com",
 ) -> dict[str, Any]:
     """The machine to create, in the REST API's field names.
 
@@ -53,7 +64,7 @@ def resource(
     properties: dict[str, Any] = {
         "hardwareProfile": {"vmSize": sku.name},
         "storageProfile": storage,
-        "osProfile": _os_profile(request, name),
+        "osProfile": _os_profile(request, name, deletion_script(**_deletion(endpoint, group_id)) if identity else ""),
         "networkProfile": _network_profile(request, name, group_id),
     }
     if request.use_spot:
@@ -70,7 +81,18 @@ def resource(
     return body
 
 
-def _os_profile(request: LaunchRequest, name: str) -> dict[str, Any]:
+def _deletion(endpoint: str, group_id: str) -> dict[str, Any]:
+    """How the machine deletes its group, as its own identity (learn.microsoft.com/entra/identity/managed-identities-azure-resources)."""
+    audience = quote("https://management.azure.com/", safe="")
+    return {
+        "token_url": f"http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&resource={audience}",
+        "token_header": ("Metadata", "true"),
+        "delete_url": f"{endpoint}{group_id}?api-version=2021-04-01",
+        "lease_file": LEASE_FILE,
+    }
+
+
+def _os_profile(request: LaunchRequest, name: str, deletion: str) -> dict[str, Any]:
     profile: dict[str, Any] = {
         "computerName": name,
         "adminUsername": request.ssh_user,
@@ -87,7 +109,8 @@ def _os_profile(request: LaunchRequest, name: str) -> dict[str, Any]:
         },
     }
     if request.user_data:
-        profile["customData"] = base64.b64encode(request.user_data.encode()).decode()
+        document = with_deletion(request.user_data, deletion) if deletion else request.user_data
+        profile["customData"] = base64.b64encode(document.encode()).decode()
     return profile
 
 

@@ -21,10 +21,14 @@ from tradewind.catalog.offer import Offer
 LIST_LAG_S = 120.0
 
 
+# Opens a connection to a running instance; the second argument holds the host keys to pin, () for the one given at first boot.
+Connect = Callable[[Instance, Sequence[str]], Awaitable[Transport]]
+
+
 class AzureProvider:
     """Implements `Provider`, `Zoned`, `Limited`, `Sweeping`, `Checking` and `Noticing`.
 
-    `dial` opens a connection to an instance; without it `connect` refuses.
+    `connect` (an SshConnector) opens connections to instances; without it `connect` refuses.
     """
 
     name = errors.CLOUD
@@ -34,7 +38,7 @@ class AzureProvider:
         self,
         session: Session | None = None,
         *,
-        dial: Callable[[Instance], Awaitable[Transport]] | None = None,
+        connect: Connect | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._session = session or Session()
@@ -42,7 +46,7 @@ class AzureProvider:
         self._groups = Groups(self._session, self._operations)
         self._machines = Machines(self._session, self._operations)
         self._skus = Skus(self._session)
-        self._dial, self._now = dial, now
+        self._connect, self._now = connect, now
         self._recent: dict[str, tuple[Mapping[str, str], float]] = {}
 
     def close(self) -> None:
@@ -84,7 +88,15 @@ class AzureProvider:
         name = naming.machine_name(request.instance_id)
         identity = self._session.settings.self_deletion
         body = machine.resource(
-            request, token, name, self._session.scope(group), image, sku, zone=zone, identity=identity
+            request,
+            token,
+            name,
+            self._session.scope(group),
+            image,
+            sku,
+            zone=zone,
+            identity=identity,
+            endpoint=self._session.endpoint,
         )
         await self._groups.begin(group, offer.region, shared, request.ssh_cidrs)
         try:
@@ -142,9 +154,9 @@ class AzureProvider:
 
     async def connect(self, instance: Instance) -> Transport:
         """A connection to the instance, over SSH."""
-        if self._dial is None:
+        if self._connect is None:
             raise refusal("NO_CONNECTION", "this process was given no way to connect to instances")
-        return await self._dial(instance)
+        return await self._connect(instance, ())
 
     async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
         """Let the world reach these ports on the instances' clusters."""

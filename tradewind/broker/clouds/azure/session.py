@@ -110,6 +110,11 @@ class Session:
             raise refusal("NO_SUBSCRIPTION", "no Azure subscription is chosen; run: az account set --subscription ID")
         return subscription
 
+    @property
+    def endpoint(self) -> str:
+        """The address of Azure Resource Manager."""
+        return self.settings.endpoint or "https://management.azure.com"
+
     def scope(self, group: str = "") -> str:
         """The id of the subscription, or of a resource group in it."""
         return f"/subscriptions/{self.subscription}" + (f"/resourceGroups/{group}" if group else "")

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from tradewind.broker.clouds.gcp import errors, images, machine, naming
 from tradewind.broker.clouds.gcp.errors import refusal
 from tradewind.broker.clouds.gcp.operations import Operations
@@ -29,7 +31,8 @@ class Engine:
         """
         from google.cloud import compute_v1
 
-        resource = machine.instance_resource(request, token, name, zone, self._session.settings, now_unix)
+        settings = msgspec.structs.replace(self._session.settings, project=self._session.project)
+        resource = machine.instance_resource(request, token, name, zone, settings, now_unix)
         ask = compute_v1.InsertInstanceRequest(
             project=self._session.project,
             zone=zone,

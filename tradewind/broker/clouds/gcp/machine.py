@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tradewind.broker.clouds.first_boot import LEASE_FILE, deletion_script, with_deletion
 from tradewind.broker.clouds.gcp import images, naming
 from tradewind.broker.clouds.gcp.images import TpuNode
 from tradewind.broker.clouds.gcp.session import Settings
@@ -55,12 +56,15 @@ def instance_resource(
     disk = images.boot_disk(request.offer)
     tag = naming.tag_of(name)
     tags = naming.labels(request.tags)
+    items = metadata(request, token)
+    if settings.service_account and request.user_data:
+        items["user-data"] = with_deletion(request.user_data, _deletion(settings, zone, name))
     resource: dict[str, Any] = {
         "name": name,
         "machine_type": f"zones/{zone}/machineTypes/{images.machine_type(request.offer)}",
         "labels": tags,
         "tags": {"items": [tag]},
-        "metadata": {"items": [{"key": key, "value": value} for key, value in metadata(request, token).items()]},
+        "metadata": {"items": [{"key": key, "value": value} for key, value in items.items()]},
         "disks": [
             {
                 "boot": True,
@@ -92,6 +96,18 @@ def instance_resource(
             {"email": settings.service_account, "scopes": ["https://www.googleapis.com/auth/cloud-platform"]}
         ]
     return resource
+
+
+def _deletion(settings: Settings, zone: str, name: str) -> str:
+    """How the instance deletes itself, as its service account."""
+    endpoint = settings.compute_endpoint
+    base = endpoint if "://" in endpoint else f"https://{endpoint}"
+    return deletion_script(
+        token_url="http://169.254.169.254/computeMetadata/v1/instance/service-accounts/default/token",  # noqa: S106  an address
+        token_header=("Metadata-Flavor", "Google"),
+        delete_url=f"{base}/compute/v1/projects/{settings.project}/zones/{zone}/instances/{name}",
+        lease_file=LEASE_FILE,
+    )
 
 
 def _scheduling(request: LaunchRequest, now_unix: float) -> dict[str, Any]:

@@ -19,12 +19,18 @@ from tradewind.catalog.offer import Offer
 
 # How long an instance that was just made is asked for by name although no list shows it yet.
 LIST_LAG_S = 120.0
+# How long a TPU node may take from "ready" to having published its host keys.
+HOST_KEYS_WITHIN_S = 300.0
+
+
+# Opens a connection to a running instance; the second argument holds the host keys to pin, () for the one given at first boot.
+Connect = Callable[[Instance, Sequence[str]], Awaitable[Transport]]
 
 
 class GcpProvider:
     """Implements `Provider`, `Zoned`, `Limited`, `HostKeyed`, `Sweeping`, `Checking`, `Console`, `Noticing` and `Explaining`.
 
-    `dial` opens a connection to an instance; without it `connect` refuses.
+    `connect` (an SshConnector) opens connections to instances; without it `connect` refuses.
     """
 
     name = errors.CLOUD
@@ -34,7 +40,7 @@ class GcpProvider:
         self,
         session: Session | None = None,
         *,
-        dial: Callable[[Instance], Awaitable[Transport]] | None = None,
+        connect: Connect | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._session = session or Session()
@@ -42,7 +48,7 @@ class GcpProvider:
         self._engine = Engine(self._session, self._operations)
         self._tpus = Tpus(self._session, self._operations)
         self._firewall = Firewall(self._session, self._operations)
-        self._dial, self._now = dial, now
+        self._connect, self._now = connect, now
         self._recent: dict[str, tuple[Mapping[str, str], float]] = {}
 
     def close(self) -> None:
@@ -146,13 +152,8 @@ class GcpProvider:
         rules = [rule for rule in await self._firewall.listed() if naming.tag_of(rule.name) == tag]
         if not rules:
             return False
-        tags = naming.read_tags(rules[0].description)
-        finder = self._tpus if tag.startswith(naming.TPU_PREFIX) else self._engine
-        listed = await finder.find(tags)
-        recent = [pid for pid in self._recent if naming.tag_of(_parts(pid)[1]) == tag]
-        return bool(recent) or any(
-            naming.tag_of(_parts(i.provider_id)[1]) == tag and i.state != "TERMINATED" for i in listed
-        )
+        listed = await self.describe(naming.read_tags(rules[0].description))
+        return any(naming.tag_of(_parts(i.provider_id)[1]) == tag and i.state != "TERMINATED" for i in listed)
 
     async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
         """The names of firewall rules, disks without an instance and preempted TPU nodes that carry all of `tags`."""
@@ -185,9 +186,20 @@ class GcpProvider:
 
     async def connect(self, instance: Instance) -> Transport:
         """A connection to the instance, over SSH."""
-        if self._dial is None:
+        if self._connect is None:
             raise refusal("NO_CONNECTION", "this process was given no way to connect to instances")
-        return await self._dial(instance)
+        # TPU software takes no host key at first boot: what its guest agent publishes over Google's API is pinned instead
+        keys = await self._published_keys(instance.provider_id) if naming.is_tpu(instance.provider_id) else []
+        return await self._connect(instance, keys)
+
+    async def _published_keys(self, provider_id: str) -> list[str]:
+        deadline = time.monotonic() + HOST_KEYS_WITHIN_S
+        while True:
+            if keys := await self.host_keys(provider_id):
+                return keys
+            if time.monotonic() > deadline:
+                raise refusal("TIME_OUT", f"{provider_id} published no host keys within {HOST_KEYS_WITHIN_S:.0f} s")
+            await asyncio.sleep(self._session.settings.poll_interval_s)
 
     async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
         """Let the world reach these ports on the instances' clusters."""

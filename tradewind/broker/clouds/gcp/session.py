@@ -94,14 +94,13 @@ def _project_in(path: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def load_credentials(
-    found: Found,
-) -> Any:  # pragma: no cover - the branches are covered by the tests of each file's form
+def load_credentials(found: Found) -> Any:
     """Google's credentials object. Raises ProviderError where there are none, or their file cannot be read."""
     try:
         import google.auth
         import google.auth.exceptions
         import google.oauth2.credentials
+        import google.oauth2.service_account
     except ImportError as error:
         raise refusal(
             "NO_LIBRARY", "Google's libraries are not installed; run: pip install 'tradewind[gcp]'"
@@ -109,14 +108,32 @@ def load_credentials(
     if not found.file:
         raise refusal("NO_CREDENTIALS", f"no Google Cloud credentials were found on this machine; run: {LOGIN}")
     try:
-        if found.gcloud_account:
-            info = _from_gcloud(found.file, found.gcloud_account)
+        info = _from_gcloud(found.file, found.gcloud_account) if found.gcloud_account else _read_json(found.file)
+        # the two usual kinds are made by name, which Google advises; the library's own search would also start gcloud for the project
+        if info.get("type") == "service_account":
+            return google.oauth2.service_account.Credentials.from_service_account_info(info, scopes=[SCOPE])
+        if info.get("type") == "authorized_user":
             return google.oauth2.credentials.Credentials.from_authorized_user_info(info, scopes=[SCOPE])
-        return google.auth.load_credentials_from_file(found.file, scopes=[SCOPE])[0]
+        if info.get("type") not in (
+            "external_account",
+            "external_account_authorized_user",
+            "impersonated_service_account",
+        ):
+            raise ValueError(f"credentials of the kind {info.get('type')!r} are not known")
+        return google.auth.default(scopes=[SCOPE])[0]
     except (google.auth.exceptions.GoogleAuthError, ValueError, KeyError, sqlite3.Error, OSError) as error:
+        why = " ".join(str(error).split())
         raise refusal(
-            "NO_CREDENTIALS", f"the credentials in {found.file} cannot be read ({error}); run: {LOGIN}"
+            "NO_CREDENTIALS", f"the credentials in {found.file} cannot be read ({why}); run: {LOGIN}"
         ) from error
+
+
+def _read_json(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        info = json.load(file)
+    if not isinstance(info, dict):
+        raise ValueError("it holds no credentials")  # noqa: TRY004  the caller asks for one kind
+    return info
 
 
 def _from_gcloud(path: str, account: str) -> dict[str, Any]:

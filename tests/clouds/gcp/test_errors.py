@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from tradewind.broker.clouds.gcp import errors
+from tradewind.broker.clouds.gcp.errors import MEANINGS, refusal
+
+NOW = 1000.0
+
+
+@pytest.mark.parametrize("row", MEANINGS.values(), ids=lambda row: row.code)
+def test_every_code_has_a_source_and_ends(row) -> None:
+    assert row.source
+    blocked = errors.classify(refusal(row.code, "no text"), NOW)
+    assert (blocked.kind, blocked.scope) == (row.kind, row.scope)
+    assert NOW <= blocked.until_unix < NOW + 7 * 86400
+    assert row.code in blocked.why
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind", "scope"),
+    [
+        ("QUOTA_EXCEEDED", "Quota 'GPUS_ALL_REGIONS' exceeded.  Limit: 0.0 globally.", "quota", "cloud"),
+        ("QUOTA_EXCEEDED", "Quota 'N2_CPUS' exceeded.  Limit: 24.0 in region us-central1.", "quota", "region"),
+        (
+            "RESOURCE_EXHAUSTED",
+            "Quota limit 'TPUV6EPreemptiblePerProjectPerZoneForTPUAPI' has been exceeded",
+            "quota",
+            "zone",
+        ),
+        ("RESOURCE_EXHAUSTED", "There is no more capacity in the zone", "capacity", "zone"),
+        ("FAILED_PRECONDITION", "Reservation not found", "request", "zone"),
+        ("notFound", "The resource 'projects/x/global/images/family/y' was not found", "image", "cloud"),
+        ("notFound", "The resource 'projects/x/global/networks/default' was not found", "request", "cloud"),
+        ("invalid", "Requested disk size cannot be smaller than the image size (50 GB)", "image", "type"),
+        ("PERMISSION_DENIED", "Permission denied on 'locations/us-x1-a' (or it may not exist).", "request", "zone"),
+    ],
+)
+def test_the_text_may_say_more_than_the_code(code, message, kind, scope) -> None:
+    blocked = errors.classify(refusal(code, message), NOW)
+    assert (blocked.kind, blocked.scope) == (kind, scope)
+
+
+def test_an_error_is_one_line() -> None:
+    assert "\n" not in str(refusal("X", "two\nlines"))
