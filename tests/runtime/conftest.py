@@ -49,6 +49,29 @@ class Nodes:
         self.nodes.append(node)
         return node
 
+    def stop(self) -> None:
+        """Everything is gone."""
+        for process in [*self.nodes, self.head]:
+            process.stop()
+
+
+def build(directory: str, count: int) -> Nodes:
+    """A cluster of so many nodes."""
+    credentials = launcher.ClusterCredentials.new("test-cluster")
+    nodes = Nodes(
+        launcher.start_head(f"{directory}/head", "127.9.1.1", credentials=credentials, timeout_s=30),
+        [],
+        credentials,
+        directory,
+    )
+    try:
+        for _ in range(count):
+            nodes.add()
+    except BaseException:
+        nodes.stop()
+        raise
+    return nodes
+
 
 @pytest.fixture
 def make_nodes(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Nodes]]:
@@ -56,20 +79,31 @@ def make_nodes(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     made: list[Nodes] = []
 
     def make(count: int) -> Nodes:
-        credentials = launcher.ClusterCredentials.new("test-cluster")
-        head = launcher.start_head(f"{tmp_path}/head", "127.9.1.1", credentials=credentials, timeout_s=30)
-        nodes = Nodes(head, [], credentials, str(tmp_path))
+        nodes = build(str(tmp_path), count)
         made.append(nodes)
-        for _ in range(count):
-            nodes.add()
         monkeypatch.setenv("TRADEWIND_ADDRESS", nodes.nodes[0].address)
         return nodes
 
     yield make
     ray.shutdown()
     for nodes in made:
-        for process in [*nodes.nodes, nodes.head]:
-            process.stop()
+        nodes.stop()
+
+
+@pytest.fixture(scope="module")
+def standing_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """Two nodes for all tests of a file that leave them as they found them."""
+    nodes = build(str(tmp_path_factory.mktemp("nodes")), 2)
+    yield nodes
+    nodes.stop()
+
+
+@pytest.fixture
+def two_nodes(standing_nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    """The standing nodes, which init() joins; the driver leaves afterwards."""
+    monkeypatch.setenv("TRADEWIND_ADDRESS", standing_nodes.nodes[0].address)
+    yield standing_nodes
+    ray.shutdown()
 
 
 def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> bool:

@@ -32,8 +32,8 @@ def on(number: str, *, soft: bool = False) -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(node_ids()[number], soft)
 
 
-def test_tasks_run_on_all_nodes_and_where_they_are_told(make_nodes: Make) -> None:
-    make_nodes(2)
+@pytest.mark.usefixtures("two_nodes")
+def test_tasks_run_on_all_nodes_and_where_they_are_told() -> None:
     ray.init()
     assert ray.cluster_resources()["CPU"] == 2
     assert set(ray.get([where.remote(0.2) for _ in range(6)], timeout=30)) == {"0", "1"}
@@ -50,8 +50,8 @@ def test_tasks_run_on_all_nodes_and_where_they_are_told(make_nodes: Make) -> Non
         ray.get(where.options(num_cpus=8).remote(), timeout=20)
 
 
-def test_objects_calls_and_refs_cross_nodes(make_nodes: Make) -> None:
-    make_nodes(2)
+@pytest.mark.usefixtures("two_nodes")
+def test_objects_calls_and_refs_cross_nodes() -> None:
     ray.init()
 
     @ray.remote
@@ -78,9 +78,8 @@ def test_objects_calls_and_refs_cross_nodes(make_nodes: Make) -> None:
 
 
 def test_actors_live_on_other_nodes_and_are_called_from_everywhere(
-    make_nodes: Make, capfd: pytest.CaptureFixture[str]
+    two_nodes: Nodes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    make_nodes(2)
     ray.init()
 
     @ray.remote(num_cpus=0)
@@ -118,8 +117,8 @@ def test_actors_live_on_other_nodes_and_are_called_from_everywhere(
     assert "(Server pid=" in seen
 
 
-def test_modules_that_only_the_driver_has_travel_with_their_code(make_nodes: Make, tmp_path, monkeypatch) -> None:
-    make_nodes(1)
+@pytest.mark.usefixtures("two_nodes")
+def test_modules_that_only_the_driver_has_travel_with_their_code(tmp_path, monkeypatch) -> None:
     hidden = tmp_path / "hidden"
     hidden.mkdir()
     (hidden / "only_here.py").write_text("BASE = 40\ndef answer(x):\n    return BASE + x\n")
@@ -134,6 +133,54 @@ def test_modules_that_only_the_driver_has_travel_with_their_code(make_nodes: Mak
 
     assert ray.get(use.remote(), timeout=30) == 42
     assert ray.get(ray.remote(only_here.answer).remote(3), timeout=30) == 43
+
+
+def test_a_stopped_node_daemon_is_not_declared_dead_at_once(two_nodes: Nodes) -> None:
+    nodes = two_nodes
+    ray.init()
+    os.kill(nodes.nodes[1].pid, signal.SIGSTOP)
+    time.sleep(1.0)
+    assert len(ray.nodes()) == 2
+    os.kill(nodes.nodes[1].pid, signal.SIGCONT)
+    assert ray.get(where.options(scheduling_strategy=on("1")).remote(), timeout=30) == "1"
+
+
+@pytest.mark.usefixtures("two_nodes")
+def test_a_leaving_driver_takes_its_workers_along_and_leaves_detached_actors() -> None:
+    ray.init(namespace="shop")
+
+    @ray.remote(num_cpus=0)
+    class Server:
+        def pid(self):
+            return os.getpid()
+
+    kept = Server.options(scheduling_strategy=on("1"), name="kept", lifetime="detached").remote()
+    other = Server.options(scheduling_strategy=on("1")).remote()
+    kept_pid, other_pid = ray.get([kept.pid.remote(), other.pid.remote()], timeout=30)
+    ray.shutdown()
+    assert eventually(lambda: not alive(other_pid), 2.0)
+    assert alive(kept_pid)
+    ray.init(namespace="shop")
+    assert ray.get(ray.get_actor("kept").pid.remote(), timeout=20) == kept_pid
+    ray.kill(ray.get_actor("kept"))
+    assert eventually(lambda: not alive(kept_pid), 5.0)
+
+
+@pytest.mark.usefixtures("two_nodes")
+def test_two_drivers_do_not_share_workers() -> None:
+    import subprocess
+    import sys
+
+    ray.init()
+    mine = ray.get(ray.remote(os.getpid).remote(), timeout=20)
+    script = (
+        "import os, tradewind.runtime as ray\nray.init()\nprint(ray.get(ray.remote(os.getpid).remote(), timeout=20))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, env=dict(os.environ), check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) != mine
 
 
 def test_a_lost_node_is_noticed_and_its_work_done_elsewhere(make_nodes: Make, tmp_path) -> None:
@@ -183,16 +230,6 @@ def test_a_lost_node_is_noticed_and_its_work_done_elsewhere(make_nodes: Make, tm
     assert eventually(lambda: not alive(pid), 2.0), "the lost node's workers went with it"
 
 
-def test_a_stopped_node_daemon_is_not_declared_dead_at_once(make_nodes: Make) -> None:
-    nodes = make_nodes(2)
-    ray.init()
-    os.kill(nodes.nodes[1].pid, signal.SIGSTOP)
-    time.sleep(1.0)
-    assert len(ray.nodes()) == 2
-    os.kill(nodes.nodes[1].pid, signal.SIGCONT)
-    assert ray.get(where.options(scheduling_strategy=on("1")).remote(), timeout=30) == "1"
-
-
 def test_a_silent_node_is_lost_within_five_seconds(make_nodes: Make) -> None:
     """SIGSTOP for good looks, from outside, like a machine that lost power: no FIN, no answer."""
     nodes = make_nodes(2)
@@ -212,41 +249,3 @@ def test_nodes_join_while_work_waits(make_nodes: Make) -> None:
     refs = [where.remote(0.3) for _ in range(8)]
     nodes.add()
     assert set(ray.get(refs, timeout=60)) == {"0", "1"}
-
-
-def test_a_leaving_driver_takes_its_workers_along_and_leaves_detached_actors(make_nodes: Make) -> None:
-    make_nodes(2)
-    ray.init(namespace="shop")
-
-    @ray.remote(num_cpus=0)
-    class Server:
-        def pid(self):
-            return os.getpid()
-
-    kept = Server.options(scheduling_strategy=on("1"), name="kept", lifetime="detached").remote()
-    other = Server.options(scheduling_strategy=on("1")).remote()
-    kept_pid, other_pid = ray.get([kept.pid.remote(), other.pid.remote()], timeout=30)
-    ray.shutdown()
-    assert eventually(lambda: not alive(other_pid), 2.0)
-    assert alive(kept_pid)
-    ray.init(namespace="shop")
-    assert ray.get(ray.get_actor("kept").pid.remote(), timeout=20) == kept_pid
-    ray.kill(ray.get_actor("kept"))
-    assert eventually(lambda: not alive(kept_pid), 5.0)
-
-
-def test_two_drivers_do_not_share_workers(make_nodes: Make) -> None:
-    import subprocess
-    import sys
-
-    make_nodes(1)
-    ray.init()
-    mine = ray.get(ray.remote(os.getpid).remote(), timeout=20)
-    script = (
-        "import os, tradewind.runtime as ray\nray.init()\nprint(ray.get(ray.remote(os.getpid).remote(), timeout=20))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, env=dict(os.environ), check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) != mine

@@ -8,7 +8,6 @@ import ssl
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 
 import grpc
 import pytest
@@ -18,8 +17,6 @@ from tradewind.runtime import grpc_settings, launcher, wire
 from tradewind.runtime.credentials import ClusterCredentials, MemberCertificate, tls_contexts
 from tradewind.runtime.exceptions import RaySystemError
 from tradewind.runtime.messages import cluster, control
-
-Make = Callable[[int], Nodes]
 
 
 def listening(pid: int) -> list[tuple[str, int]]:
@@ -38,10 +35,10 @@ def listening(pid: int) -> list[tuple[str, int]]:
     return found
 
 
-def test_every_port_wants_a_certificate_of_this_cluster(make_nodes: Make) -> None:
-    nodes = make_nodes(1)
+def test_every_port_wants_a_certificate_of_this_cluster(two_nodes: Nodes) -> None:
+    nodes = two_nodes
     ports = [*listening(nodes.head.pid), *listening(nodes.nodes[0].pid)]
-    assert len(ports) == 2
+    assert len(ports) == 2, "one for the head, one for the node"
     strangers = ClusterCredentials.new(nodes.credentials.cluster_id)
     foreign = tls_contexts(strangers, MemberCertificate.issue(strangers))
     for host, port in ports:
@@ -83,8 +80,8 @@ def _unchecked(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
-def test_the_head_wants_the_token_too(make_nodes: Make) -> None:
-    nodes = make_nodes(1)
+def test_the_head_wants_the_token_too(two_nodes: Nodes) -> None:
+    nodes = two_nodes
     credentials = nodes.credentials
     member = MemberCertificate.issue(credentials)
     secure = grpc.ssl_channel_credentials(credentials.ca_certificate, member.key, member.certificate)
@@ -98,8 +95,8 @@ def test_the_head_wants_the_token_too(make_nodes: Make) -> None:
         assert "token" in joined.error
 
 
-def test_a_node_with_foreign_credentials_does_not_join(make_nodes: Make, tmp_path) -> None:
-    nodes = make_nodes(1)
+def test_a_node_with_foreign_credentials_does_not_join(two_nodes: Nodes, tmp_path) -> None:
+    nodes = two_nodes
     with pytest.raises(RaySystemError, match="not ready"):
         launcher.start_node(
             str(tmp_path / "foreign"),
@@ -114,8 +111,8 @@ def test_a_node_with_foreign_credentials_does_not_join(make_nodes: Make, tmp_pat
         )
 
 
-def test_the_nodes_socket_is_for_this_user_alone(make_nodes: Make) -> None:
-    path = make_nodes(1).nodes[0].address.removeprefix("unix:")
+def test_the_nodes_socket_is_for_this_user_alone(two_nodes: Nodes) -> None:
+    path = two_nodes.nodes[0].address.removeprefix("unix:")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o700
     assert len(path) < 100
@@ -142,8 +139,8 @@ def test_the_nodes_socket_is_for_this_user_alone(make_nodes: Make) -> None:
         assert done.stdout.strip() in {"0", ""}, done.stdout
 
 
-def test_no_secret_is_to_be_seen(make_nodes: Make) -> None:
-    nodes = make_nodes(1)
+def test_no_secret_is_to_be_seen(two_nodes: Nodes) -> None:
+    nodes = two_nodes
     secrets = [
         nodes.credentials.token,
         nodes.credentials.token.hex().encode(),
