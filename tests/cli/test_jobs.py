@@ -25,7 +25,7 @@ def finished(world: World) -> World:
     ran = world.run("tradewind jobs launch quick.yaml --rehearse")
     assert ran.returncode == exits.OK, ran.stderr
     assert sorted(ran.stdout.splitlines()) == ["(head, rank=0) rank 0", "(worker, rank=1) rank 1"]
-    assert "Rehearsed: processes on this machine stand in" in ran.stderr
+    assert "Rehearsed: local processes stand in" in ran.stderr
     assert ran.stderr.endswith("managed job 1: SUCCEEDED.\n")
     return world
 

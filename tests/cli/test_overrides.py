@@ -1,15 +1,13 @@
-"""Flags over a task file, and the amounts of `offers`."""
+"""Flags over a task file."""
 
 from __future__ import annotations
 
 import json
 import pathlib
 
-import click
 import pytest
 
 from tradewind.cli import exits, main
-from tradewind.cli.offerfilter import bounds
 from tradewind.cli.overrides import read
 
 
@@ -41,19 +39,6 @@ def test_a_variable_without_a_value_comes_from_here_or_is_refused(
     monkeypatch.delenv("NOT_SET_HERE", raising=False)
     assert main.run(["plan", task_file, "--env", "NOT_SET_HERE"]) == exits.BAD_INPUT
     assert "NOT_SET_HERE has no value" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "limits"), [(None, (None, None)), ("4", (4, 4)), ("4+", (4, None)), ("0.5+", (0.5, None))]
-)
-def test_amounts(text: str | None, limits: tuple[float | None, float | None]) -> None:
-    assert bounds(text, "--cpus") == limits
-
-
-@pytest.mark.parametrize("text", ["", "+", "four", "-1", "0", "nan", "inf"])
-def test_what_is_no_amount(text: str) -> None:
-    with pytest.raises(click.BadParameter):
-        bounds(text, "--cpus")
 
 
 def test_validate_prints_every_verdict(

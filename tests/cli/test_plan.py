@@ -76,6 +76,17 @@ def test_offers_cheapest_first(own: World) -> None:
     assert own.run("tradewind offers --gpu A100:2 --catalog own.csv").returncode == exits.NO_PLAN
 
 
+def test_gpus_are_listed_with_their_cheapest(own: World) -> None:
+    rows = json.loads(own.run("tradewind gpus a100 --catalog own.csv --json").stdout)
+    assert [(r["accelerator"], r["number"], r["on_demand"]["usd_h"], r["spot"]["usd_h"]) for r in rows] == [
+        ("A100", 1, 3.5, 1.2)
+    ]
+    everything = own.run("tradewind gpus")
+    assert everything.returncode == exits.OK, everything.stderr
+    assert "H100" in everything.stdout
+    assert own.run("tradewind gpus H1OO").returncode == exits.BAD_INPUT
+
+
 def test_catalog_says_what_it_holds_and_sets_aside(own: World) -> None:
     shown = own.run("tradewind catalog info")
     assert shown.returncode == exits.OK, shown.stderr

@@ -46,7 +46,7 @@ def test_the_page_says_what_where_price_basis_and_proof() -> None:
         "n2d-standard-2 at gcp/us-west4/us-west4-a, 2 nodes, spot",
         "0.025 USD/h (0.0125 a node)",
         "derived price of 2026-08-03",
-        "on demand: 0.20 USD/h (8.0x) for this machine, not sold for the cheapest",
+        "on demand: 0.20 USD/h (8.0x) here; not sold where it is cheapest",
         "105,015 offers considered; proven cheapest",
         "gap 0",
         "Assumed: x86_64: no arch was named.",

@@ -29,6 +29,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "why": (f"{_COMMANDS}.why:why", "What something waits for, or how it ended."),
     "validate": (f"{_COMMANDS}.validate:validate", "Check task files; print their normal form with --json."),
     "offers": (f"{_COMMANDS}.offers:offers", "What the clouds sell, cheapest first."),
+    "gpus": (f"{_COMMANDS}.gpus:gpus", "The accelerators on sale, with the cheapest of each count."),
     "catalog": (f"{_COMMANDS}.catalog:catalog", "The catalog itself: what is in it, what is set aside."),
     "demo": (f"{_COMMANDS}.demo:demo", "The whole life of a job, rehearsed on this machine."),
     "doctor": (f"{_COMMANDS}.doctor:doctor", "What is wrong on this machine, and how to mend it."),

@@ -66,7 +66,7 @@ def _against_on_demand(task: TaskOverview) -> str:
         return f"{usd(price)} USD/h{times}"
 
     machine, anywhere = beside(task.same_machine_ondemand_usd_h), beside(task.ondemand_usd_h)
-    return f"on demand: {machine} for this machine, {anywhere} for the cheapest"
+    return f"on demand: {machine} here; {anywhere} where it is cheapest"
 
 
 def shortened(reason: str) -> str:

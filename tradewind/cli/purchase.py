@@ -69,9 +69,7 @@ def accept(api: Api, task: Task, *, rehearse: bool, catalog: str | None, yes: bo
         print(planpage.headline(plan), file=sys.stderr)
     if rehearse:
         if show:
-            print(
-                "Rehearsed: processes on this machine stand in for the instances; nothing is bought.", file=sys.stderr
-            )
+            print("Rehearsed: local processes stand in for the instances; nothing is bought.", file=sys.stderr)
     elif plan.hourly_usd > 0:
         confirm(f"Buy {planpage.headline(plan)}?", yes=yes)
     return Accepted(plan, {**body, "accepted_hourly_usd": plan.hourly_usd})

@@ -2,80 +2,192 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tradewind.cli import exits, options, terminal
+from tradewind.cli import exits, notes, options, terminal
+from tradewind.cli.errors import CliError
 from tradewind.cli.output import print_json
-from tradewind.cli.terminal import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from tradewind.catalog import Catalog
+    from tradewind.catalog.history import PricePoint
     from tradewind.catalog.offer import Offer
 
-COLUMNS = [
-    Column("CLOUD"),
-    Column("PLACE", shrink=True),
-    Column("TYPE", shrink=True),
-    Column("VCPU", "right"),
-    Column("GIB", "right"),
-    Column("ACCELERATOR"),
-    Column("USD/H", "right"),
-    Column("SPOT", "right"),
-]
+ORDERS = ["price", "per-gpu", "per-tflop", "per-gpu-gib", "per-vcpu", "per-gib", "name"]
+_EACH = {"cloud": "cloud", "region": "region", "zone": "zone", "type": "instance_type", "accelerator": "accelerator"}
+_MOST = 10_000_000
+
+_PLACE = (
+    click.option("--cloud", "clouds", multiple=True, help="aws, gcp, azure, lambda, vast; may be repeated."),
+    click.option("--infra", metavar="PLACE", help="cloud, cloud/region or cloud/region/zone, * for any."),
+    click.option("--region", metavar="NAME", help="The cloud's name for it; * and ? stand for any letters."),
+    click.option("--zone", metavar="NAME", help="Likewise; a regional offer is in every zone of its region."),
+    click.option("--continent", "continents", multiple=True, help="Europe, 'North America', ...; may be repeated."),
+    click.option("--country", "countries", multiple=True, metavar="ISO", help="DE, US, ...; may be repeated."),
+    click.option("--max-carbon", type=float, metavar="G", help="The grid's gCO2eq/kWh at most; unknown is left out."),
+    click.option("--exclude", multiple=True, metavar="PLACE", help="cloud/region/zone/type, * for any; repeatable."),
+)
+_MACHINE = (
+    click.option("-t", "--instance-type", metavar="NAME", help="The cloud's name for it; * and ? as in --region."),
+    click.option(
+        "--gpu", "--gpus", "gpu", metavar="NAME[:N[+]]", help="A100, A100:8, A100:4+, v5litepod-8; any, none."
+    ),
+    click.option("--gpu-memory", metavar="GIB", help="GiB of each device, at least."),
+    click.option("--min-tflops", type=float, metavar="N", help="Dense bf16 TFLOPS of each device, by its datasheet."),
+    click.option("--min-bandwidth", type=float, metavar="N", help="Memory GB/s of each device, by its datasheet."),
+    click.option("--vendor", "vendors", multiple=True, help="NVIDIA, AMD, AWS, Google; may be repeated."),
+    click.option("--generation", "generations", multiple=True, help="Hopper, Ada, ...; may be repeated."),
+    click.option("--cpus", metavar="N[+]", help="vCPUs: exactly N, or at least N."),
+    click.option("--memory", metavar="GIB[+]", help="Memory: exactly, or at least; 4x for each vCPU."),
+    click.option("--arch", type=click.Choice(["x86_64", "arm64", "any"]), help="The processor's; any when not given."),
+)
+_MARKET = (
+    click.option("--spot", "--use-spot", "spot", is_flag=True, help="Only what is sold as spot, by its spot price."),
+    click.option("--max-price", type=float, metavar="USD", help="USD an hour for the machine, in that market."),
+    click.option(
+        "--max-risk", type=float, metavar="N", help="Spot interruptions an hour at most; unknown is left out."
+    ),
+    click.option(
+        "--basis",
+        "bases",
+        multiple=True,
+        type=click.Choice(["exact", "list", "derived", "own"]),
+        help="How the price is known; may be repeated.",
+    ),
+    click.option("--all", "everything", is_flag=True, help="Also restricted and burstable offers."),
+)
+_SHOWN = (
+    click.option(
+        "--sort", type=click.Choice(ORDERS), default="price", show_default=True, help="Cheapest first, by this."
+    ),
+    click.option("--per", type=click.Choice(list(_EACH)), help="Only the first of each."),
+    click.option("--limit", type=click.IntRange(1, _MOST), default=20, show_default=True, help="How many."),
+    click.option("--history", is_flag=True, help="Draw each price over the snapshots kept here."),
+    click.option("--plot", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Draw them into a file."),
+)
 
 
-def offers_table(rows: Sequence[Offer], *, limit: int | None, colour: bool) -> str:
-    """The offers as a table; the accelerator's column only when one of them has some."""
-    from tradewind.cli.planpage import within_cloud
-
-    cells = [
-        [
-            o.cloud,
-            within_cloud(o.region, o.zone),
-            o.instance_type,
-            terminal.count(o.vcpus),
-            terminal.count(o.memory_gib),
-            f"{o.accelerator}:{terminal.count(o.accelerator_count)}" if o.accelerator else "",
-            terminal.usd(o.price_ondemand_usd_h),
-            terminal.usd(o.price_spot_usd_h),
-        ]
-        for o in rows
-    ]
-    keep = [i for i in range(len(COLUMNS)) if i != 5 or any(row[5] for row in cells)]
-    return terminal.table(
-        [COLUMNS[i] for i in keep], [[row[i] for i in keep] for row in cells], limit=limit, colour=colour
-    )
+def _all(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed((*_PLACE, *_MACHINE, *_MARKET, *_SHOWN)):
+        command = option(command)
+    return command
 
 
 @click.command()
-@click.option("--cloud", "clouds", multiple=True, help="aws, gcp, azure, lambda or vast; may be repeated.")
-@click.option("--region", help="The cloud's name for it.")
-@click.option("--zone", help="The cloud's name for it.")
-@click.option("--gpu", "--gpus", "gpu", metavar="NAME[:COUNT]", help="Accelerators, as in a task file: A100:8.")
-@click.option("--cpus", metavar="N[+]", help="vCPUs: exactly N, or at least N.")
-@click.option("--memory", metavar="GIB[+]", help="Memory: exactly, or at least.")
-@click.option("--arch", type=click.Choice(["x86_64", "arm64", "any"]), help="The processor's; any when not given.")
-@click.option("-t", "--instance-type", help="The cloud's name for it.")
-@click.option("--spot", "--use-spot", "spot", is_flag=True, help="Only what is sold as spot, by its spot price.")
-@click.option("--all", "everything", is_flag=True, help="Also restricted and burstable offers.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, cheapest first.")
+@_all
 @options.catalog
 @options.as_json
-def offers(limit: int, catalog: str | None, *, as_json: bool, **filters: object) -> int:
+def offers(
+    sort: str,
+    per: str | None,
+    limit: int,
+    plot: str | None,
+    catalog: str | None,
+    *,
+    history: bool,
+    as_json: bool,
+    **wish: Any,
+) -> int:
     """What the clouds sell that fits, cheapest first (USD an hour for the whole machine). Exit code 3 when nothing does."""
-    from tradewind.catalog import open_catalog
-    from tradewind.cli.offerfilter import offer_filter
+    from tradewind.catalog import Wish, filter_of, open_catalog
+    from tradewind.catalog.listing import left_out
 
     with open_catalog(catalog) as shelf:
-        wanted = offer_filter(shelf, **filters)  # type: ignore[arg-type]  # click checked them
-        rows = shelf.offers(wanted, limit=limit)
+        wanted = filter_of(Wish(**wish), shelf)
+        rows = shelf.offers(wanted, limit, sort, _EACH[per] if per else None)  # type: ignore[arg-type]  # click chose them
+        remarks = [*left_out(shelf.unknown_figures(wanted)), *notes.of_catalog(shelf, notes.today())]
+        if sort == "per-tflop":
+            remarks = [*_unranked(shelf, wish), *remarks]
+        points = _points(shelf, rows) if history or plot else None
+        facts = shelf.accelerator_facts if sort in {"per-tflop", "per-gpu-gib"} else {}
+    if plot and points is not None:
+        _draw(plot, rows, points, use_spot=wanted.use_spot)
     if as_json:
-        print_json(rows)
+        print_json(rows if points is None else _with_points(rows, points))
     elif rows:
-        print(offers_table(rows, limit=terminal.width(), colour=terminal.colourful()))
+        from tradewind.cli.offerpage import offers_table
+
+        lines = None if points is None else [_line(points[i], use_spot=wanted.use_spot) for i in range(len(rows))]
+        print(
+            offers_table(
+                rows,
+                order=sort,
+                use_spot=wanted.use_spot,
+                facts=facts,
+                lines=lines,
+                limit=terminal.width(),
+                colour=terminal.colourful(),
+            )
+        )
     else:
         print("Nothing in the catalog fits; drop one of the filters.")
+    notes.remark(remarks)
     return exits.OK if rows else exits.NO_PLAN
+
+
+def _unranked(shelf: Catalog, wish: dict[str, Any]) -> list[str]:
+    """What an order by TFLOPS cannot rank."""
+    from tradewind.catalog import Wish, filter_of
+    from tradewind.catalog.listing import left_out
+
+    ranked = filter_of(Wish(**{**wish, "min_tflops": wish["min_tflops"] or 0.0}), shelf)
+    return list(left_out(shelf.unknown_figures(ranked))) if wish["min_tflops"] is None else []
+
+
+def _points(shelf: Catalog, rows: Sequence[Offer]) -> list[tuple[PricePoint, ...]]:
+    """Each offer's prices over time; with one snapshot alone there is nothing to draw.
+
+    Raises:
+        CliError: no other snapshot is kept here.
+    """
+    from tradewind.catalog.history import history, key_of
+    from tradewind.catalog.snapshots import kept_snapshots, snapshots_directory
+
+    others = [kept for kept in kept_snapshots(snapshots_directory()) if kept.date != shelf.date]
+    if not others:
+        raise CliError(
+            f"only one snapshot is there ({shelf.date or 'undated'}); `tradewind catalog keep` keeps it, so that later ones have a past",
+            exits.FAILED,
+        )
+    found = history(rows, shelf.date, others)
+    return [found[key_of(offer)] for offer in rows]
+
+
+def _prices(points: Sequence[PricePoint], *, use_spot: bool | None) -> list[tuple[str, float]]:
+    pairs = ((p.date, p.price_spot_usd_h if use_spot else p.price_ondemand_usd_h) for p in points)
+    return [(date, price) for date, price in pairs if price is not None]
+
+
+def _line(points: Sequence[PricePoint], *, use_spot: bool | None) -> str:
+    from tradewind.cli.sparkline import can_show, sparkline
+
+    values = [price for _, price in _prices(points, use_spot=use_spot)]
+    return sparkline(values, ascii_only=not can_show(sys.stdout.encoding))
+
+
+def _with_points(rows: Sequence[Offer], points: Sequence[Sequence[PricePoint]]) -> list[dict[str, Any]]:
+    import msgspec
+
+    return [
+        {**msgspec.to_builtins(offer), "history": msgspec.to_builtins(past)}
+        for offer, past in zip(rows, points, strict=True)
+    ]
+
+
+def _draw(path: str, rows: Sequence[Offer], points: Sequence[Sequence[PricePoint]], *, use_spot: bool | None) -> None:
+    from tradewind.cli.planpage import place
+    from tradewind.cli.priceplot import price_plot
+
+    series = {
+        f"{offer.instance_type} {place(offer.cloud, offer.region, offer.zone)}": _prices(past, use_spot=use_spot)
+        for offer, past in list(zip(rows, points, strict=True))[:20]
+    }
+    market = "spot" if use_spot else "on demand"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(price_plot(series, f"USD/hour, {market}"))
+    print(f"drawn into {path}", file=sys.stderr)

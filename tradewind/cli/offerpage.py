@@ -1,0 +1,107 @@
+"""Offers as a table: what they are, what they cost, and what their order counts. Pure: values in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tradewind.cli import terminal
+from tradewind.cli.planpage import within_cloud
+from tradewind.cli.terminal import Column
+
+if TYPE_CHECKING:
+    from tradewind.catalog.accelerators import AcceleratorFacts
+    from tradewind.catalog.offer import Offer
+
+Facts = Mapping[str, "AcceleratorFacts"]
+
+
+def price_of(offer: Offer, *, use_spot: bool | None) -> float | None:
+    """USD/hour in the market; in either, on demand where it is sold so."""
+    if use_spot is None:
+        return offer.price_spot_usd_h if offer.price_ondemand_usd_h is None else offer.price_ondemand_usd_h
+    return offer.price_spot_usd_h if use_spot else offer.price_ondemand_usd_h
+
+
+def _tflops(offer: Offer, facts: Facts) -> float | None:
+    known = facts.get(offer.accelerator)
+    return None if known is None or known.tflops_bf16 is None else known.tflops_bf16 * offer.accelerator_count
+
+
+def _device_gib(offer: Offer, facts: Facts) -> float | None:
+    known = facts.get(offer.accelerator)
+    gib = offer.accelerator_memory_gib
+    gib = known.memory_gib if gib is None and known is not None else gib
+    return None if gib is None else gib * offer.accelerator_count
+
+
+# What each order counts: its column's title, and how many of it an offer has.
+UNITS: dict[str, tuple[str, Callable[[Offer, Facts], float | None]]] = {
+    "per-gpu": ("USD/GPU", lambda offer, _: offer.accelerator_count),
+    "per-tflop": ("USD/TFLOP", _tflops),
+    "per-gpu-gib": ("USD/GPU-GIB", _device_gib),
+    "per-vcpu": ("USD/VCPU", lambda offer, _: offer.vcpus),
+    "per-gib": ("USD/GIB", lambda offer, _: offer.memory_gib),
+}
+
+
+def unit_price(offer: Offer, order: str, facts: Facts, *, use_spot: bool | None) -> float | None:
+    """USD/hour for one of what the order counts; None where either is not known."""
+    price, units = price_of(offer, use_spot=use_spot), UNITS[order][1](offer, facts)
+    return price / units if price is not None and units else None
+
+
+def small_usd(amount: float | None) -> str:
+    """Dollars of which only the first digits matter, never in powers of ten."""
+    if amount is None:
+        return "-"
+    return terminal.usd(amount) if amount >= 0.01 or amount == 0 else f"{amount:.6f}"
+
+
+def offers_table(
+    rows: Sequence[Offer],
+    *,
+    order: str = "price",
+    use_spot: bool | None = False,
+    facts: Facts | None = None,
+    lines: Sequence[str] | None = None,
+    limit: int | None = None,
+    colour: bool = False,
+) -> str:
+    """The offers as a table; columns that would be empty are left out. `lines` are their prices over time, drawn."""
+    columns = [
+        Column("CLOUD"),
+        Column("PLACE", shrink=True),
+        Column("TYPE", shrink=True),
+        Column("VCPU", "right"),
+        Column("GIB", "right"),
+        Column("ACCELERATOR"),
+        Column("USD/H", "right"),
+        Column("SPOT", "right"),
+    ]
+    cells = [_cells(offer) for offer in rows]
+    if order in UNITS:
+        columns.append(Column(UNITS[order][0], "right"))
+        for cell, offer in zip(cells, rows, strict=True):
+            cell.append(small_usd(unit_price(offer, order, facts or {}, use_spot=use_spot)))
+    if lines is not None:
+        columns.append(Column("HISTORY"))
+        for cell, line in zip(cells, lines, strict=True):
+            cell.append(line)
+    keep = [i for i, column in enumerate(columns) if column.title != "ACCELERATOR" or any(cell[i] for cell in cells)]
+    return terminal.table(
+        [columns[i] for i in keep], [[cell[i] for i in keep] for cell in cells], limit=limit, colour=colour
+    )
+
+
+def _cells(offer: Offer) -> list[str]:
+    return [
+        offer.cloud,
+        within_cloud(offer.region, offer.zone),
+        offer.instance_type,
+        terminal.count(offer.vcpus),
+        terminal.count(offer.memory_gib),
+        f"{offer.accelerator}:{terminal.count(offer.accelerator_count)}" if offer.accelerator else "",
+        terminal.usd(offer.price_ondemand_usd_h),
+        terminal.usd(offer.price_spot_usd_h),
+    ]
