@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from tradewind import __version__
 from tradewind.agent.environment import agent_mark, place_environment
@@ -26,6 +27,7 @@ from tradewind.agent.protocol import (
     Hello,
     LeaseExpired,
     ListJobs,
+    Notice,
     Order,
     RenewLease,
     StartJob,
@@ -33,6 +35,7 @@ from tradewind.agent.protocol import (
     StartRuntimeNode,
     StopRuntime,
     SyncCheckpoints,
+    WatchNotices,
     Welcome,
 )
 from tradewind.agent.protocol import (
@@ -40,6 +43,9 @@ from tradewind.agent.protocol import (
 )
 from tradewind.agent.runtime_host import RuntimeHost
 from tradewind.agent.state import EventLog, StateDirectory
+
+if TYPE_CHECKING:
+    from tradewind.agent.notices import NoticeWatch
 
 _END_GRACE_S = 3.0
 
@@ -57,6 +63,7 @@ class Agent:
         self.ending = asyncio.Event()
         self.why_ending = ""
         self._python = python
+        self._notices: NoticeWatch | None = None
         self._place = state.read_place()
         self.runtime = RuntimeHost(state.home, state_path=state.path, emit=self.emit)
         self.jobs = Jobs(
@@ -111,6 +118,8 @@ class Agent:
                 await self.jobs.sync_checkpoints(order.job_id)
             case RenewLease():
                 self._renew(order.until_unix)
+            case WatchNotices():
+                await self._watch_notices(order)
             case EndInstance():
                 await self.wind_down("the broker ended it")
             case _:
@@ -139,8 +148,17 @@ class Agent:
 
     async def close(self) -> None:
         """The process may end: nothing of the agent is left open."""
+        if self._notices is not None:
+            await self._notices.stop()
         await self.runtime.close()
         self.events.close()
+
+    async def _watch_notices(self, order: WatchNotices) -> None:
+        if self._notices is None:
+            from tradewind.agent.notices import NoticeWatch  # only clouds' machines need its HTTP client
+
+            self._notices = NoticeWatch(lambda seconds_left: self.emit(Notice(seconds_left)))
+        await self._notices.watch(order)
 
     def _welcome(self, order: Hello) -> Welcome:
         if order.protocol_version != PROTOCOL_VERSION:

@@ -154,7 +154,7 @@ class Jobs:
             raise RefusalError(f"there is no job {job_id} here", "state")
         if phase is not None and phase.sync is not None:
             try:
-                await phase.sync.sync_now(settled=True)
+                await phase.sync.sync_complete()
             except StoreError as error:
                 raise RefusalError(str(error), "state") from error
 

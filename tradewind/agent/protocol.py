@@ -141,6 +141,23 @@ class RenewLease(msgspec.Struct, frozen=True, tag=True):
     until_unix: float
 
 
+class WatchNotices(msgspec.Struct, frozen=True, tag=True):
+    """Ask this machine's metadata service every `interval_s` seconds whether the cloud is about to take it. Answered by `Done`.
+
+    Each of `urls` is fetched with `headers`; with `token_url`, a PUT there with `token_request_headers` gives a token that goes into header
+    `token_header`. `parser` ("tradewind.broker.clouds.<cloud>.notices:function") names the pure function of (status, body, now in Unix
+    seconds) that says how many seconds are left, or None. An announcement is told once, as `Notice`.
+    """
+
+    urls: tuple[str, ...]
+    parser: str
+    headers: dict[str, str] = {}
+    interval_s: float = 5.0
+    token_url: str = ""
+    token_request_headers: dict[str, str] = {}
+    token_header: str = ""
+
+
 class EndInstance(msgspec.Struct, frozen=True, tag=True):
     """Sync checkpoints, end all jobs and the runtime, answer `Done`, exit. The provider then removes the instance."""
 
@@ -159,6 +176,7 @@ Order = (
     | Subscribe
     | SyncCheckpoints
     | RenewLease
+    | WatchNotices
     | EndInstance
 )
 

@@ -56,6 +56,12 @@ class CheckpointSync:
                     self._synced(name, entry.bytes)
             self._seen = entries
 
+    async def sync_complete(self) -> None:
+        """Copy every entry that is complete now, while the job may be writing others: two looks. Raises StoreError."""
+        await self.sync_now()
+        await asyncio.sleep(LOOK_EVERY_S)
+        await self.sync_now()
+
     async def stop(self) -> None:
         """Stop looking, once the copy under way is done: a thread that copies cannot be cancelled."""
         self._stopping.set()
