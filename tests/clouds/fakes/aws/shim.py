@@ -34,6 +34,7 @@ class Shim:
     def __init__(self, inner: Callable[..., Iterable[bytes]]) -> None:
         self.inner = inner
         self.account = Account()
+        self.on_launch: Callable[[str, str, dict[str, str]], None] | None = None  # region, instance id, request
         self.journal: list[tuple[str, str, str]] = []  # service, region, action
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
@@ -118,6 +119,8 @@ class Shim:
             for interface in made.nics.values():
                 interface.delete_on_termination = True  # as EC2 has it for those that it makes itself
             account.launches.append(form)
+            if self.on_launch is not None:
+                self.on_launch(region, instance_id, form)
             account.tokens[key] = rules.Bought(fingerprint(form), answer, instance_id)
             account.hidden[instance_id] = account.faults.hidden_reads
             if account.late_failures:

@@ -76,7 +76,6 @@ class AwsWorld:
             max_hourly_usd=0.05,
             tags={"tradewind-owner": OWNER, "tradewind-cluster": cluster, "tradewind-instance": instance_id},
             lease_until_unix=2_000_000_000.0,
-            ssh_public_key="ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFAKE tester",
             **{"offer": offer(), **fields},  # type: ignore[arg-type]
         )
 

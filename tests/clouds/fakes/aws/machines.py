@@ -1,0 +1,65 @@
+"""Machines of the lab behind the instances of a fake account: they boot when EC2 accepts a launch and die when it ends them, and the other way."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from typing import Self
+
+from clouds.fakes.aws import rules
+from clouds.fakes.aws.world import REGIONS, AwsWorld
+from clouds.lab.first_boot import boot_with
+from clouds.lab.namespaces import Host, Lab
+from tradewind.broker.provider import Instance
+
+WATCH_S = 0.05
+
+
+class MachineRoom:
+    """While open, every instance with user data has a machine."""
+
+    def __init__(self, lab: Lab, world: AwsWorld) -> None:
+        self.lab, self.world = lab, world
+        self.machines: dict[str, Host] = {}
+        self.guard_interval_s = 30.0
+        self._closing = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="machine-room")
+
+    def __enter__(self) -> Self:
+        self.world.shim.on_launch = self._boot
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._closing.set()
+        self._watcher.join()
+        self.world.shim.on_launch = None
+        for machine in self.machines.values():
+            machine.remove()
+
+    def machine(self, instance: Instance) -> Host:
+        return self.machines[instance.provider_id.partition("/")[2]]
+
+    def _boot(self, region: str, instance_id: str, form: dict[str, str]) -> None:
+        if "UserData" not in form:
+            return
+        (instance,) = [i for i in rules.all_instances(region) if i.id == instance_id]
+        document = base64.b64decode(form["UserData"]).decode()
+        addresses = (instance.private_ip, instance.public_ip)
+        self.machines[instance_id] = boot_with(self.lab, addresses, document, guard_interval_s=self.guard_interval_s)
+
+    def _watch(self) -> None:
+        """What the cloud ends loses its machine; an instance whose machine turned itself off is ended by the cloud."""
+        while not self._closing.wait(WATCH_S):
+            for region in REGIONS:
+                for instance in rules.all_instances(region):
+                    machine = self.machines.get(instance.id)
+                    if machine is None:
+                        continue
+                    ended = instance._state.name == "terminated"
+                    if ended and machine.alive():
+                        machine.kill()
+                    elif not ended and machine.process is not None and not machine.alive():
+                        self.world.shim.end(
+                            region, instance.id, "Client.InstanceInitiatedShutdown", "Instance initiated shutdown"
+                        )
