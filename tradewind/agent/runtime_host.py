@@ -28,6 +28,7 @@ Role = Literal["head", "node"]
 _Launched = TypeVar("_Launched")
 
 _START_DEADLINE_S = 20.0
+_STOP_GRACE_S = 0.5  # what a head knows is on its disk; a recovery waits for this
 # A name in `resources` that is a size and not something to schedule (Ray's spelling)
 _OBJECT_STORE = "object_store_memory"
 
@@ -165,7 +166,7 @@ class RuntimeHost:
             running.watch.cancel()
             await asyncio.wait([running.watch])
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, running.process.stop)
+            await asyncio.get_running_loop().run_in_executor(self._thread, running.process.stop, _STOP_GRACE_S)
         except Exception as error:  # ending goes on with the rest; the sweep by mark ends what is left
             print(f"stopping the runtime's {role}: {error!r}", file=sys.stderr)
 
