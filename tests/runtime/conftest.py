@@ -31,7 +31,7 @@ class Nodes:
     credentials: launcher.ClusterCredentials
     directory: str
 
-    def add(self, **resources: float) -> launcher.RuntimeProcess:
+    def add(self, *, python: str = sys.executable, **resources: float) -> launcher.RuntimeProcess:
         number = len(self.nodes)
         node = launcher.start_node(
             f"{self.directory}/node{number}",
@@ -39,7 +39,7 @@ class Nodes:
             f"127.9.1.{number + 2}",
             credentials=self.credentials,
             resources={"CPU": 1, "memory": 1 << 30, **resources},
-            python=sys.executable,
+            python=python,
             working_dir=self.directory,
             env={"NODE_NUMBER": str(number)},
             object_store_bytes=128 << 20,
@@ -78,9 +78,11 @@ def make_nodes(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     """make_nodes(2) is a cluster of two nodes that init() joins."""
     made: list[Nodes] = []
 
-    def make(count: int) -> Nodes:
+    def make(count: int, *, python: str = "") -> Nodes:
         nodes = build(str(tmp_path), count)
         made.append(nodes)
+        if python:
+            nodes.add(python=python)
         monkeypatch.setenv("TRADEWIND_ADDRESS", nodes.nodes[0].address)
         return nodes
 

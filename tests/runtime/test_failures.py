@@ -180,7 +180,7 @@ def test_a_lost_node_daemon_is_an_error_and_not_a_hang() -> None:
     ray.shutdown()
 
 
-def test_a_lost_template_fails_what_runs_and_says_so() -> None:
+def test_a_lost_template_fails_what_runs_and_is_replaced() -> None:
     ray.init(num_cpus=1)
 
     @ray.remote(max_retries=0)
@@ -188,6 +188,71 @@ def test_a_lost_template_fails_what_runs_and_says_so() -> None:
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
 
-    with pytest.raises(exceptions.RayError):
+    @ray.remote
+    def fine():
+        return 1
+
+    with pytest.raises(exceptions.WorkerCrashedError):
         ray.get(kill_template.remote(), timeout=20)
+    assert ray.get(fine.remote(), timeout=20) == 1
     ray.shutdown()
+
+
+def test_an_interpreter_that_cannot_run_workers_is_named(make_nodes, tmp_path) -> None:
+    bad = tmp_path / "python"
+    bad.write_text("#!/bin/sh\nexit 9\n")
+    bad.chmod(0o755)
+    make_nodes(0, python=str(bad))
+    ray.init()
+
+    @ray.remote
+    def fine():
+        return 1
+
+    with pytest.raises(exceptions.RayError, match="ended with exit code 9"):
+        ray.get(fine.remote(), timeout=20)
+
+    @ray.remote
+    class Actor:
+        def method(self):
+            return 1
+
+    with pytest.raises(exceptions.RayActorError, match="ended with exit code 9"):
+        ray.get(Actor.remote().method.remote(), timeout=20)
+
+
+def test_a_process_that_speaks_nonsense_loses_its_link_and_nobody_else_does(two_nodes) -> None:
+    import socket
+
+    ray.init()
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.connect(two_nodes.nodes[0].address.removeprefix("unix:"))
+        stranger.sendall(b"\x05\0\0\0nonsense and more of it")
+        stranger.settimeout(10)
+        assert stranger.recv(10) == b""
+    assert ray.get(ray.remote(abs).remote(-1), timeout=20) == 1
+
+
+def test_an_argument_that_was_lost_with_its_node_is_made_again(make_nodes, tmp_path) -> None:
+    from tradewind.runtime.scheduling import NodeAffinitySchedulingStrategy
+
+    nodes = make_nodes(2)
+    ray.init()
+    ids = {node["Labels"]["number"]: node["NodeID"] for node in ray.nodes()}
+
+    @ray.remote
+    def make(path):
+        with open(path, "a") as file:
+            file.write("x")
+        return b"b" * 500_000
+
+    @ray.remote
+    def size(value):
+        return len(value)
+
+    far = NodeAffinitySchedulingStrategy(ids["1"], soft=True)
+    refs = [make.options(scheduling_strategy=far).remote(str(tmp_path / "made")) for _ in range(3)]
+    ray.wait(refs, num_returns=3, timeout=30)
+    os.kill(nodes.nodes[1].pid, signal.SIGKILL)
+    assert ray.get([size.remote(ref) for ref in refs], timeout=60) == [500_000] * 3
+    assert (tmp_path / "made").read_text() == "x" * 6

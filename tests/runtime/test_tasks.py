@@ -123,6 +123,22 @@ def _make_mine(kind, code, text):
     return kind(code, text=text)
 
 
+def test_an_error_keeps_its_class_through_nested_tasks() -> None:
+    @ray.remote
+    def inner():
+        raise KeyError("deep")
+
+    @ray.remote
+    def outer():
+        return ray.get(inner.remote())
+
+    with pytest.raises(KeyError) as caught:
+        ray.get(outer.remote(), timeout=20)
+    assert isinstance(caught.value.cause, KeyError)
+    assert "inner() raised" in str(caught.value)
+    assert "outer() raised" in str(caught.value)
+
+
 def test_an_exception_that_does_not_come_back_still_shows_its_text() -> None:
     class Awkward(Exception):
         def __init__(self, first, second):

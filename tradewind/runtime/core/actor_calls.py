@@ -76,6 +76,11 @@ class ActorTarget:
         process = calls.process
         slots = None
         if call.slots is not None:
+            if process.calls.await_slots(call, self.ready):
+                # An argument was lost since, and is being made again.
+                if self.ordered:
+                    self.queue.appendleft(call)
+                return
             resolved = process.calls.resolved_slots(call)
             if type(resolved) is Failed:
                 process.calls.settle_failed(call, resolved)

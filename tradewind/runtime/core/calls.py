@@ -169,11 +169,8 @@ class Calls:
         """The call, whose arguments are there, is sent or queued. Under the lock."""
         if call.cancelled:
             return
-        if call.slots is not None:
-            slots = self.resolved_slots(call)
-            if type(slots) is Failed:
-                self.settle_failed(call, slots)
-                return
+        if call.slots is not None and not self._sendable(call):
+            return
         group: Group = call.where
         if not group.queue:
             lease = group.choose()
@@ -182,6 +179,16 @@ class Calls:
                 return
         group.queue.append(call)
         self._ask(group)
+
+    def _sendable(self, call: Call) -> bool:
+        """True when every argument is there. One that was lost since is waited for again; one that failed is the call's result. Under the lock."""
+        if self.await_slots(call, self._enqueue):
+            return False
+        slots = self.resolved_slots(call)
+        if type(slots) is Failed:
+            self.settle_failed(call, slots)
+            return False
+        return True
 
     def _ask(self, group: Group) -> None:
         count = group.to_ask()
@@ -219,7 +226,7 @@ class Calls:
             if best is None:
                 break
             call = queue.popleft()
-            if not call.cancelled:
+            if not call.cancelled and (call.slots is None or self._sendable(call)):
                 self._push(group, best, call)
         if not queue:
             if group.wanted:
@@ -307,6 +314,34 @@ class Calls:
             target.again(call)
             return True
         return False
+
+    def on_argument_lost(self, _sender: Peer, message: peer.ArgumentLost) -> None:
+        """A call did not begin for want of an argument, which is made again if that is possible. Under the lock."""
+        call = self.open.get(message.id)
+        if call is None:
+            return
+        objects = self._process.objects
+        found = False
+        for _, ref in call.slots or ():
+            entry = objects.entries[ref.key]
+            if isinstance(entry.value, Stored) and entry.value.name == message.name:
+                objects.lost(ref.key, entry, message.reason)
+                found = True
+            found = found or entry.value is None
+        target = call.target
+        if type(target) is Lease:
+            target.group.finish(target, call)
+            self.refill(target.group, target)
+        elif target is not None:
+            target.finished(call)
+        if not found:
+            self.fail(call, exceptions.ObjectLostError(f"The arguments of {call.name}() are lost: {message.reason}"))
+        elif type(target) is Lease:
+            if not self.await_slots(call, self._enqueue):
+                self._enqueue(call)
+        elif target is not None:
+            self.await_slots(call, target.ready)
+            target.submit(call)
 
     def settle_failed(self, call: Call, failed: Failed) -> None:
         """Every ref of the call has this failure. Under the lock."""

@@ -35,6 +35,17 @@ class ActorExit(BaseException):
     """Raised by exit_actor(): the actor ends after this call, without a restart."""
 
 
+class ArgumentLostError(exceptions.ObjectLostError):
+    """An argument's bytes are gone; its owner may make them again."""
+
+    def __init__(self, reason: str, name: str) -> None:
+        super().__init__(reason)
+        self.name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return exceptions.ObjectLostError, (str(self),)
+
+
 class Current(threading.local):
     """What this thread is running."""
 
@@ -189,7 +200,10 @@ class Executor:
 
     def _value(self, value: Value) -> Any:
         if isinstance(value, Stored):
-            return self._process.arena.read(value, owned=False)
+            try:
+                return self._process.arena.read(value, owned=False)
+            except exceptions.ObjectLostError as error:
+                raise ArgumentLostError(str(error), value.name) from error
         if isinstance(value, Failed):
             raise serialization.deserialize(value.error)
         return serialization.deserialize(value)
@@ -251,6 +265,10 @@ class Executor:
 
     def _reply_error(self, sender: Peer, task: peer.Task, error: BaseException, begin: float) -> None:
         process = self._process
+        if isinstance(error, ArgumentLostError):
+            with process.lock:
+                process.post(sender, peer.ArgumentLost(task.id, error.name, str(error)))
+            return
         failed = Failed(self.failure(error, task))
         micros = int((time.perf_counter() - begin) * 1e6)
         self._await_acknowledgements()
@@ -290,7 +308,9 @@ class Executor:
         while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
             trace = trace.tb_next
         text = "".join(traceback.format_exception(type(error), error, trace))
-        return dump_error(exceptions.RayTaskError(name, text, error, where))
+        # The error of a task inside this one keeps its class and its cause; the text shows the whole chain.
+        cause = error.cause if isinstance(error, exceptions.RayTaskError) else error
+        return dump_error(exceptions.RayTaskError(name, text, cause, where))
 
     def _await_acknowledgements(self) -> None:
         while self._unacknowledged:

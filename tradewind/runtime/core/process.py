@@ -21,6 +21,7 @@ from tradewind.runtime.link import DescriptorLink, Link
 from tradewind.runtime.messages import cluster, control, peer
 from tradewind.runtime.messages.peer import Cancel, Task
 from tradewind.runtime.messages.values import Death
+from tradewind.runtime.wire import WireError
 
 _FLUSH_AT = 48
 
@@ -105,6 +106,7 @@ class Process:
             peer.Done: self.calls.on_done,
             peer.DoneMany: self.calls.on_done_many,
             peer.HandBack: self.calls.on_hand_back,
+            peer.ArgumentLost: self.calls.on_argument_lost,
             peer.Resume: self.calls.on_resume,
             peer.Taken: self.objects.on_taken,
             peer.Borrow: self.objects.on_borrow,
@@ -414,6 +416,9 @@ class Process:
 
     def _on_died(self, death: Death) -> None:
         target = self.peer(death.process, connect=False)
+        if not self.address:
+            self.broken = f"The node daemon refused this process: {death.reason}."
+            return
         if target.death is not None:
             return
         target.lost = True
@@ -429,7 +434,10 @@ class Process:
             self.executor.lose_peer(target)
 
     def _lose_node_daemon(self) -> None:
-        self.broken = "The node daemon of this machine is gone, and with it every worker and object here; call shutdown() and init() to start again."
+        self.broken = (
+            self.broken
+            or "The node daemon of this machine is gone, and with it every worker and object here; call shutdown() and init() to start again."
+        )
         if not self.closing:
             self.on_broken(self.broken)
         self._welcome.finish()
@@ -461,7 +469,11 @@ class Process:
                 link.pump_out()
                 if not events & ~4:
                     return
-            messages = link.receive()
+            try:
+                messages = link.receive()
+            except WireError:
+                # Whoever speaks another language than ours is as good as gone.
+                messages = None
             if messages is None:
                 self._lose_link(link)
                 return

@@ -104,6 +104,14 @@ class Resolved(Message, frozen=True, tag=13):
     refs: list[Ref] | None = None
 
 
+class ArgumentLost(Message, frozen=True, tag=14):
+    """The call did not begin: the bytes of its argument stored under this name cannot be had."""
+
+    id: int
+    name: str
+    reason: str
+
+
 PeerMessage = (
     Define
     | Task
@@ -118,4 +126,5 @@ PeerMessage = (
     | Acknowledge
     | Fetch
     | Resolved
+    | ArgumentLost
 )

@@ -22,6 +22,7 @@ from tradewind.runtime.node.local_actors import LocalActors
 from tradewind.runtime.node.object_store import ObjectStore
 from tradewind.runtime.node.resources import ResourcePool, to_amounts
 from tradewind.runtime.node.workers import Driver, TemplateSettings, Worker, WorkerPool, welcome
+from tradewind.runtime.wire import WireError
 
 _MAX_IDLE_EXTRA = 2
 _LINKLESS_S = 0.5
@@ -115,7 +116,7 @@ class NodeDaemon:
         """The template is starting, and as many workers as will surely be wanted."""
         self.workers.start()
         for _ in range(self.settings.prestart):
-            self._make_worker("", self.workers.idle.append)
+            self._make_worker("", self._add_idle)
 
     def view(self) -> NodeView:
         """This node as others see it."""
@@ -194,7 +195,11 @@ class NodeDaemon:
             link.pump_out()
             if not events & ~WRITE:
                 return
-        messages = link.receive()
+        try:
+            messages = link.receive()
+        except WireError:
+            # Whoever speaks another language than ours is as good as gone.
+            messages = None
         if messages is None:
             self.loop.forget(link.fd)
             link.close()
@@ -279,6 +284,10 @@ class NodeDaemon:
         welcome(worker, self.node, self.store.descriptor, self.settings.arena_bytes)
         worker.when_ready.append(lambda: ready(worker))
 
+    def _add_idle(self, worker: Worker) -> None:
+        if not worker.ended:
+            self.workers.idle.append(worker)
+
     def with_worker(self, job: str, ready: Callable[[Worker], None]) -> None:
         """Ready gets a worker that serves only this job."""
         worker = self.workers.take_idle(job)
@@ -314,6 +323,9 @@ class NodeDaemon:
         if self.head is not None:
             self.head.send(cluster.ProcessGone(worker.address, driver=False))
         self.actors.ended(worker, death)
+        waiting, worker.when_ready = worker.when_ready, []
+        for ready in waiting:
+            ready()
         self.granting.schedule()
 
     def kill_process(self, address: str, reason: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.messages.values import Shape
 from tradewind.runtime.node.leases import AskThere, GrantHere, LeaseBook
 from tradewind.runtime.node.resources import Allocation, ResourcePool, to_units
 from tradewind.runtime.node.workers import Driver, Worker
@@ -59,7 +60,7 @@ class Granting:
                 if process.startswith("actor:"):
                     self._daemon.actors.placed(process[6:], decision.allocation)
                 else:
-                    self._grant(process, request, decision.allocation)
+                    self._grant(process, request, decision.shape, decision.allocation)
             elif isinstance(decision, AskThere):
                 if self._daemon.neighbours is not None:
                     self._ask_there(decision)
@@ -75,11 +76,23 @@ class Granting:
         process = self._daemon.processes.get(address)
         return process.job if process is not None else ""
 
-    def _grant(self, holder: str, request: int, allocation: Allocation) -> None:
+    def _again(self, holder: str, request: int, shape: Shape) -> None:
+        """A worker ended before it could be granted: another one is wanted, if there is anything to make it with."""
+        reason = self._daemon.workers.template_failed
+        if reason:
+            self._daemon.tell(holder, control.Refused(request, f"this node can start no workers: {reason}"))
+            return
+        pending = self.book.pending.get((holder, request))
+        priority = 1 if isinstance(self._daemon.processes.get(holder), Driver) else 0
+        self.book.want(holder, request, shape, 1 if pending is None else pending.count + 1, priority)
+
+    def _grant(self, holder: str, request: int, shape: Shape, allocation: Allocation) -> None:
         def ready(worker: Worker) -> None:
             if holder not in self._daemon.processes or worker.ended:
                 self.pool.release(allocation)
                 self._daemon.release_worker(worker)
+                if worker.ended:
+                    self._again(holder, request, shape)
                 self.schedule()
                 return
             lease = Lease(next(self._numbers), holder, allocation, worker)

@@ -148,7 +148,7 @@ class LeaseBook:
                 pending.request,
                 f"it must run on node {wanted[:8]}, which is not alive. {self._census()}",
             )
-        nodes = self._order_of_preference(strategy, wanted, soft=soft)
+        nodes = self._order_of_preference(strategy, wanted, pending.units, soft=soft)
         if not any(self._feasible(node, pending.units) for node in nodes):
             asked = describe(pending.shape.resources)
             where = f"node {wanted[:8]} alone may run it" if wanted and not soft else "no node has that much"
@@ -164,10 +164,10 @@ class LeaseBook:
                 return AskThere(pending.process, pending.request, pending.shape, node)
         return None
 
-    def _order_of_preference(self, strategy: str, wanted: str, *, soft: bool) -> list[str]:
+    def _order_of_preference(self, strategy: str, wanted: str, units: Mapping[str, int], *, soft: bool) -> list[str]:
         everybody = [self.node, *sorted(self._others)]
-        if wanted and (wanted in everybody or not soft):
-            return [wanted, *(node for node in everybody if soft and node != wanted)]
+        if wanted and (not soft or (wanted in everybody and self._feasible(wanted, units))):
+            return [wanted]
         if strategy == "SPREAD":
             everybody.sort()
             turn = self._spread % len(everybody)

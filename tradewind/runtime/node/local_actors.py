@@ -63,6 +63,7 @@ class LocalActors:
             worker.actor = actor_id
             spec = actor.spec
             if worker.ended:
+                self._ended_early(actor)
                 return
             self._daemon.post(
                 worker.link,
@@ -81,6 +82,17 @@ class LocalActors:
             )
 
         self._daemon.with_worker(actor.spec.job, ready)
+
+    def _ended_early(self, actor: LocalActor) -> None:
+        """The worker ended before it was the actor."""
+        daemon = self._daemon
+        del self.here[actor.spec.actor]
+        if actor.allocation is not None:
+            daemon.granting.pool.release(actor.allocation)
+        reason = daemon.workers.template_failed
+        if daemon.head is not None:
+            text = f"this node can start no workers: {reason}" if reason else "its worker ended before it began"
+            daemon.head.send(cluster.ActorEnded(actor.spec.actor, actor.incarnation, text, intended=bool(reason)))
 
     def failed(self, actor_id: str, reason: str) -> None:
         """The actor cannot be started here."""

@@ -100,6 +100,7 @@ class WorkerPool:
         self._template: subprocess.Popen[bytes] | None = None
         self._template_socket: socket.socket | None = None
         self.template_failed = ""
+        self._forked = False
 
     def start(self) -> None:
         """The template is starting; forks wait for it by themselves."""
@@ -143,18 +144,24 @@ class WorkerPool:
         self._loop.watch(out_read, lambda _events, fd=out_read: self._on_output(worker, fd, error=False))  # type: ignore[misc]
         self._loop.watch(err_read, lambda _events, fd=err_read: self._on_output(worker, fd, error=True))  # type: ignore[misc]
         request = ForkRequest(number, self._settings.by_value)
+        self._ask_template(worker, request, [there.detach(), out_write, err_write])
+        return worker
+
+    def _ask_template(self, worker: Worker, request: ForkRequest, fds: list[int]) -> None:
+        """The template has the request; when its socket is full, a moment later."""
         assert self._template_socket is not None
         try:
             self._template_socket.sendmsg(
-                [msgspec.msgpack.encode(request)],
-                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [there.fileno(), out_write, err_write]))],
+                [msgspec.msgpack.encode(request)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
             )
+        except BlockingIOError:
+            self._loop.after(0.01, lambda: self._ask_template(worker, request, fds))
+            return
         except OSError as error:
-            self.template_failed = self.template_failed or f"the worker template takes no more requests: {error}"
-        there.close()
-        os.close(out_write)
-        os.close(err_write)
-        return worker
+            worker.kill_reason = self.template_failed or f"the worker template takes no requests: {error}"
+            self._loop.soon(lambda: self._end(worker, signal.SIGKILL))
+        for fd in fds:
+            os.close(fd)
 
     def _on_template(self, _events: int) -> None:
         template_socket = self._template_socket
@@ -174,6 +181,7 @@ class WorkerPool:
             if worker is None:
                 continue
             if event.kind == "forked":
+                self._forked = True
                 worker.pid = event.pid
                 worker.ready = True
                 waiting, worker.when_ready = worker.when_ready, []
@@ -191,8 +199,14 @@ class WorkerPool:
             f"the worker template ({self._settings.python}) ended with exit code {code}; "
             "it needs an interpreter of the same Python version that can import tradewind"
         )
+        reason = self.template_failed
+        if self._forked:
+            # It has worked before, so something killed it: a new one will work again.
+            self._forked = False
+            self.template_failed = ""
+            self.start()
         for worker in list(self.workers.values()):
-            worker.kill_reason = worker.kill_reason or self.template_failed
+            worker.kill_reason = worker.kill_reason or reason
             self._end(worker, 9)
 
     def _on_output(self, worker: Worker, descriptor: int, *, error: bool) -> None:
