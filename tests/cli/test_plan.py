@@ -77,10 +77,11 @@ def test_offers_cheapest_first(own: World) -> None:
 
 
 def test_gpus_are_listed_with_their_cheapest(own: World) -> None:
-    rows = json.loads(own.run("tradewind gpus a100 --catalog own.csv --json").stdout)
-    assert [(r["accelerator"], r["number"], r["on_demand"]["usd_h"], r["spot"]["usd_h"]) for r in rows] == [
-        ("A100", 1, 3.5, 1.2)
-    ]
+    for command in ("gpus", "gpus list", "accelerators"):
+        shown = json.loads(own.run(f"tradewind {command} a100 --catalog own.csv --json").stdout)
+        assert shown["facts"]["tflops_bf16"] == 312
+        (way,) = shown["offers"]
+        assert (way["count"], way["ondemand"]["price_ondemand_usd_h"], way["spot"]["price_spot_usd_h"]) == (1, 3.5, 1.2)
     everything = own.run("tradewind gpus")
     assert everything.returncode == exits.OK, everything.stderr
     assert "H100" in everything.stdout
@@ -91,9 +92,9 @@ def test_catalog_says_what_it_holds_and_sets_aside(own: World) -> None:
     shown = own.run("tradewind catalog info")
     assert shown.returncode == exits.OK, shown.stderr
     assert "azure" in shown.stdout
-    apart = json.loads(own.run("tradewind catalog doctor --json").stdout)
-    assert len(apart) == 30
-    assert all(row["reason"] for row in apart)
+    found = json.loads(own.run("tradewind catalog doctor --json").stdout)
+    assert len(found["set_aside"]) == 30
+    assert all(row["reason"] for row in found["set_aside"])
 
 
 def test_nothing_of_this_needs_a_daemon(own: World) -> None:

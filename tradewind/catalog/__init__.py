@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tradewind.catalog.accelerators import AcceleratorFacts, accelerator_facts
+    from tradewind.catalog.age import age_note, days_old
+    from tradewind.catalog.asking import Wish, filter_of
     from tradewind.catalog.catalog import Catalog
+    from tradewind.catalog.comparing import Comparison, compare
     from tradewind.catalog.egress import egress_prices
     from tradewind.catalog.errors import CatalogError, UnknownNameError
     from tradewind.catalog.filter import AcceleratorLimits, OfferFilter, PlacePattern
+    from tradewind.catalog.frames import MissingLibraryError
+    from tradewind.catalog.history import PricePoint
+    from tradewind.catalog.listing import Offers, offers
     from tradewind.catalog.offer import Offer
-    from tradewind.catalog.opening import open_catalog
+    from tradewind.catalog.opening import fingerprint, open_catalog
     from tradewind.catalog.quarantine import Quarantined
     from tradewind.catalog.region import Region
     from tradewind.catalog.traces import SpotSeries, hold_times_s, spot_traces
@@ -21,16 +27,27 @@ _HOMES = {
     "AcceleratorLimits": "filter",
     "Catalog": "catalog",
     "CatalogError": "errors",
+    "Comparison": "comparing",
+    "MissingLibraryError": "frames",
     "Offer": "offer",
     "OfferFilter": "filter",
+    "Offers": "listing",
     "PlacePattern": "filter",
+    "PricePoint": "history",
     "Quarantined": "quarantine",
     "Region": "region",
     "SpotSeries": "traces",
     "UnknownNameError": "errors",
+    "Wish": "asking",
     "accelerator_facts": "accelerators",
+    "age_note": "age",
+    "compare": "comparing",
+    "days_old": "age",
     "egress_prices": "egress",
+    "filter_of": "asking",
+    "fingerprint": "opening",
     "hold_times_s": "traces",
+    "offers": "listing",
     "open_catalog": "opening",
     "spot_traces": "traces",
 }
@@ -40,16 +57,27 @@ __all__ = [
     "AcceleratorLimits",
     "Catalog",
     "CatalogError",
+    "Comparison",
+    "MissingLibraryError",
     "Offer",
     "OfferFilter",
+    "Offers",
     "PlacePattern",
+    "PricePoint",
     "Quarantined",
     "Region",
     "SpotSeries",
     "UnknownNameError",
+    "Wish",
     "accelerator_facts",
+    "age_note",
+    "compare",
+    "days_old",
     "egress_prices",
+    "filter_of",
+    "fingerprint",
     "hold_times_s",
+    "offers",
     "open_catalog",
     "spot_traces",
 ]

@@ -133,6 +133,17 @@ def _tpu(name: str, count: float, known: Collection[str]) -> tuple[str, float] |
     return canonical, size / 2 if len(sides) == 1 and generation in _TPU_COUNTED_IN_CORES else float(size)
 
 
+def names_a_slice(name: str, known: Collection[str]) -> bool:
+    """Whether the name means a whole TPU slice, which has a count in its name: "v5litepod-8", not "tpu-v5e"."""
+    if _fold(name) in map(_fold, known):
+        return False
+    try:
+        tpu, other = _tpu(name, 1, known), _tpu(name, 2, known)
+    except CatalogError:
+        return True
+    return tpu is not None and other is None
+
+
 def slice_name(accelerator: str, chips: float) -> str:
     """The name people give a TPU slice of so many chips: ("tpu-v4", 4) is tpu-v4-8, for v2 to v5p count cores. "" for anything else."""
     generation = accelerator.removeprefix("tpu-")

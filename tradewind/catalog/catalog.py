@@ -131,6 +131,10 @@ class Catalog:
         rows = self._rows(query.one_offer(cloud, region, zone, instance_type))
         return _offer(rows[0]) if rows else None
 
+    def sells(self, cloud: str, region: str, zone: str, instance_type: str) -> bool:
+        """Whether the type is sold in that zone, or with "" anywhere in the region; restricted and burstable offers count."""
+        return bool(self._rows(query.sold(cloud, region, zone, instance_type)))
+
     def clouds(self) -> list[str]:
         """The clouds that have offers."""
         return self._names(query.CLOUDS)
@@ -159,6 +163,14 @@ class Catalog:
     def accelerator_counts(self, accelerator: str) -> list[float]:
         """The counts per machine in which the accelerator of this canonical name is sold."""
         return [float(row[0]) for row in self._rows(query.counts_of(accelerator))]
+
+    def clouds_of_accelerators(self, wanted: OfferFilter) -> dict[str, tuple[str, ...]]:
+        """The clouds that sell each accelerator among the offers that match, by its name."""
+        found = self._conditions(wanted)
+        clouds: dict[str, tuple[str, ...]] = {}
+        for accelerator, cloud in self._rows(query.accelerators_by_cloud(found, self._walk(found))):
+            clouds[accelerator] = (*clouds.get(accelerator, ()), cloud)
+        return clouds
 
     def resolve_accelerators(self, name: str, count: float = 1) -> tuple[str, float]:
         """The canonical name and number of devices that `name` and `count` mean: "v5litepod-8" is eight chips of tpu-v5e.

@@ -37,14 +37,6 @@ def merge(shipped: Iterable[Offer], own: Iterable[Offer]) -> list[Offer]:
     return list(rows.values())
 
 
-def replaces(own: Offer, shipped: Iterable[Offer]) -> bool:
-    """Whether the own offer stands in for any of the shipped ones, rather than being new."""
-    return any(
-        (o.cloud, o.region, o.instance_type) == (own.cloud, own.region, own.instance_type) and own.zone in {"", o.zone}
-        for o in shipped
-    )
-
-
 def _key(offer: Offer) -> _Key:
     return offer.cloud, offer.region, offer.zone, offer.instance_type
 

@@ -281,6 +281,16 @@ def accelerators_of(found: Conditions) -> Query:
     return Query(text, tuple(found.types.parameters))
 
 
+def accelerators_by_cloud(found: Conditions, walk: str) -> Query:
+    """The (accelerator, cloud) pairs among the offers that match."""
+    source, parameters = _matching(found, walk)
+    text = (
+        f"SELECT DISTINCT accelerator, cloud FROM types WHERE accelerator != '' AND id IN (SELECT o.type FROM {source})"
+        " ORDER BY accelerator, cloud"
+    )
+    return Query(text, tuple(parameters))
+
+
 def counted(found: Conditions, walk: str) -> Query:
     """How many offers match."""
     source, parameters = _matching(found, walk)
@@ -314,6 +324,15 @@ def one_offer(cloud: str, region: str, zone: str, instance_type: str) -> Query:
         " AND o.place IN (SELECT id FROM places WHERE cloud = ? AND region = ? AND zone = ?)"
     )
     return Query(text, (cloud, instance_type, cloud, region, zone))
+
+
+def sold(cloud: str, region: str, zone: str, instance_type: str) -> Query:
+    """A row if the type is sold in that zone, or with "" anywhere in the region."""
+    text = (
+        "SELECT 1 FROM prices o WHERE o.type IN (SELECT id FROM types WHERE cloud = ? AND instance_type = ?)"
+        " AND o.place IN (SELECT id FROM places WHERE cloud = ? AND region = ? AND (? = '' OR zone = ?)) LIMIT 1"
+    )
+    return Query(text, (cloud, instance_type, cloud, region, zone, zone))
 
 
 CLOUDS = Query("SELECT DISTINCT cloud FROM places ORDER BY cloud")

@@ -112,11 +112,8 @@ def _offer(
     for name in ("cloud", "region", "instance_type"):
         if not cells[name]:
             raise ValueError(f"{name} is empty")
-    for name, cell in cells.items():
-        if len(cell) > _LONGEST:
-            raise ValueError(f"{name} is {len(cell)} letters long; {_LONGEST} are allowed")
-        if _BARRED.search(cell):
-            raise ValueError(f"{name} holds a control character")
+    if len(whole := "".join(row)) > _LONGEST or _BARRED.search(whole):
+        _check_text(cells)
     arch = cells["arch"] or default_arch
     if arch not in {"x86_64", "arm64", default_arch}:
         raise ValueError(f"arch {_shown(arch)} is neither x86_64 nor arm64")
@@ -149,6 +146,15 @@ def _offer(
         basis="own",
         spot_basis="own",
     )
+
+
+def _check_text(cells: dict[str, str]) -> None:
+    """Raises ValueError for a cell that could not be shown as it is."""
+    for name, cell in cells.items():
+        if len(cell) > _LONGEST:
+            raise ValueError(f"{name} is {len(cell)} letters long; {_LONGEST} are allowed")
+        if _BARRED.search(cell):
+            raise ValueError(f"{name} holds a control character")
 
 
 def _amount(cells: dict[str, str], name: str) -> float | None:
