@@ -43,9 +43,8 @@ class PulpSolver:
         shipped = getattr(pulp.apis.coin_api, "pulp_cbc_path", "")
         path = shipped if os.access(shipped, os.X_OK) else None
         options = ["primalTolerance 1e-9", "integerTolerance 1e-9"]
-        cbc = pulp.COIN_CMD(
-            path=path, msg=False, timeLimit=time_limit_s, gapRel=0.0, gapAbs=0.0, threads=1, options=options
-        )
+        # No `threads`: with one thread CBC may sleep ten seconds on a condition that nobody signals; without it runs in the caller's.
+        cbc = pulp.COIN_CMD(path=path, msg=False, timeLimit=time_limit_s, gapRel=0.0, gapAbs=0.0, options=options)
         if not cbc.available():
             raise SolverFailed(self.name, "no CBC program is installed; pip install 'pulp[cbc]'")
         return cbc
