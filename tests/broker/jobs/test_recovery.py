@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from tests.broker.harness import Running, job_request, offer, run, task
 from tests.broker.scripted import ScriptedCloud
@@ -178,6 +182,53 @@ def test_eager_goes_back_to_the_only_place_there_is(directory):
             cloud.kill(cloud.running()[0])
             await r.until("it recovers", lambda: r.broker.managed_job(job).recoveries == 1)
             assert [len(blocks) for blocks in r.planner.asked] == [0, 1, 0]
+
+    run(scenario())
+
+
+def test_survivors_are_kept_where_the_new_plan_keeps_them(directory):
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(directory, cloud) as r:
+            r.planner.offers = (offer("a"),)
+            job = await r.broker.submit(job_request(task("wait", nodes=3)))
+            await running(r)
+            before = cloud.running()
+            cloud.kill(before[1])
+            await r.until("it recovers", lambda: r.broker.managed_job(job).recoveries == 1)
+            after = cloud.running()
+            assert {before[0], before[2]} < set(after)
+            assert len(after) == 3
+            assert [cloud.requests[p].rank for p in after if p not in before] == [1]
+            assert all(cloud.agents[p].jobs["1-1", "run"].state == "CANCELLED" for p in (before[0], before[2]))
+            assert all(cloud.agents[p].jobs["1-2", "run"].state == "RUNNING" for p in after)
+            assert len({cloud.agents[p].configured.node_ips for p in after}) == 1
+            await r.broker.cancel_managed(job)
+            await r.until("it ends", lambda: r.job_state() == "CANCELLED")
+            assert cloud.instances == {}
+
+    run(scenario())
+
+
+def test_a_full_disk_refuses_requests_and_forgets_nothing_that_happens(directory):
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(directory, cloud) as r:
+            job = await r.broker.submit(job_request(task("wait")))
+            await running(r)
+            pages = r.store.write(lambda c: c.execute(text("PRAGMA page_count")).scalar_one())
+            r.store.write(lambda c: c.execute(text(f"PRAGMA max_page_count = {pages}")))
+            big = "x" * 100_000
+            with pytest.raises(OperationalError, match="full"):
+                await r.broker.submit(job_request(task(), name=big))
+            (agent,) = agents(cloud)
+            happened = asyncio.ensure_future(r.broker.services.apply(lambda ledger: ledger.record("s", big, "c", {})))
+            agent.finish("1-1")
+            await asyncio.wait({happened}, timeout=0.3)
+            assert not happened.done(), "what happened waits for room"
+            r.store.write(lambda c: c.execute(text("PRAGMA max_page_count = 1000000")))
+            await happened
+            await r.until("it is recorded", lambda: r.job_state(job) == "SUCCEEDED")
 
     run(scenario())
 

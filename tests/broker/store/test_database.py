@@ -52,6 +52,24 @@ def test_a_failed_transaction_leaves_nothing_and_its_neighbours_whole(store):
     assert kinds(store) == ["first", "last"]
 
 
+def test_when_sqlite_undoes_a_whole_group_all_of_it_is_told(store):
+    """A full disk rolls everything back: nobody in the group may believe that it was written."""
+    pages = store.write(lambda c: c.execute(text("PRAGMA page_count")).scalar_one())
+    store.write(lambda c: c.execute(text(f"PRAGMA max_page_count = {pages}")))
+    gate = threading.Event()
+
+    def first(connection):
+        gate.wait(5)
+        note(connection, "small")
+
+    group = [store._submit(w) for w in (first, lambda c: note(c, "x" * 200_000), lambda c: note(c, "after"))]
+    gate.set()
+    outcomes = [future.exception(5) for future in group]
+    assert kinds(store) == [k for k, error in zip(("small", "x", "after"), outcomes, strict=True) if error is None]
+    assert outcomes[1] is not None
+    assert "full" in str(outcomes[1])
+
+
 def test_what_is_committed_survives_sigkill(tmp_path):
     program = f"""
 import os, signal
@@ -145,7 +163,14 @@ def test_listeners_hear_of_every_commit(store):
 
 def test_no_error_text_quotes_a_row(store):
     def insert(connection):
-        job = {"name": "j", "state": "PENDING", "task": {"envs": "sesame"}, "plan": {}, "client_key": "k", "hourly_usd": 0.0}
+        job = {
+            "name": "j",
+            "state": "PENDING",
+            "task": {"envs": "sesame"},
+            "plan": {},
+            "client_key": "k",
+            "hourly_usd": 0.0,
+        }
         rows.insert_managed_job(connection, **job, created_unix=0.0)
 
     store.write(insert)

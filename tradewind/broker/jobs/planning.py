@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import threading
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -65,7 +64,7 @@ class CatalogPlanner:
 
     def __init__(self, providers: Collection[str]) -> None:
         self._providers = frozenset(providers)
-        self._catalogs: dict[tuple[str, float], Catalog] = {}
+        self._catalogs: dict[str, tuple[str, Catalog]] = {}  # with the fingerprint it was opened under
         self._lock = threading.Lock()
 
     async def plan(self, task: Task, options: Options, blocks: tuple[Place, ...] = ()) -> Plan:
@@ -105,12 +104,18 @@ class CatalogPlanner:
         return plan
 
     def _catalog(self, task: Task, path: str) -> Catalog:
+        from tradewind.catalog import fingerprint
+
         here = names_this_machine(task)
-        changed = os.stat(path).st_mtime if path and not here and os.path.exists(path) else 0.0
-        key = (LOCAL if here else f"file:{path}", changed)
-        if key not in self._catalogs:
-            self._catalogs[key] = catalog_for(task, path)
-        return self._catalogs[key]
+        key, seen = (LOCAL, "") if here else (f"file:{path}", fingerprint(path or None))
+        held = self._catalogs.get(key)
+        if held is not None and held[0] == seen:
+            return held[1]
+        opened = catalog_for(task, path)
+        if held is not None:  # the file, or what the person imported, changed
+            held[1].close()
+        self._catalogs[key] = (seen, opened)
+        return opened
 
     def hold_times(self, cloud: str, place: str, instance_type: str) -> tuple[float, ...]:
         """Recorded seconds until a loss: of that place, else of that cloud, else of any (the records cover few places)."""
@@ -131,6 +136,6 @@ class CatalogPlanner:
     def close(self) -> None:
         """Close every catalog."""
         with self._lock:
-            for catalog in self._catalogs.values():
+            for _, catalog in self._catalogs.values():
                 catalog.close()
             self._catalogs.clear()

@@ -117,9 +117,10 @@ class Released(Event, frozen=True):
 
 
 class Provision(Instruction, frozen=True):
-    """End what earlier tries left, then make every instance of this try run."""
+    """End what earlier tries left, then make every instance of this try run; with `keep` survivors that fit the new place stay."""
 
     tries: int
+    keep: bool = False
 
 
 class Bootstrap(Instruction, frozen=True):
@@ -180,7 +181,9 @@ def _fresh(event: Event, name: str, got: int, want: int, state: str) -> None:
 
 def _provision(cluster: Cluster, event: Event) -> Step[Cluster]:
     after = msgspec.structs.replace(cluster, state="PROVISIONING", tries=cluster.tries + 1)
-    return after, (Provision(cause=event.cause, tries=after.tries),)
+    # A machine on which a bootstrap failed is replaced; one that lost only its peers is as good as new.
+    keep = isinstance(event, RecoveryRequested | InstanceLost)
+    return after, (Provision(cause=event.cause, tries=after.tries, keep=keep),)
 
 
 def _on_instances_running(cluster: Cluster, event: Any) -> Step[Cluster]:

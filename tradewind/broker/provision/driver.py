@@ -64,7 +64,7 @@ class ClusterDriver:
         cause = instruction.cause
         match instruction:
             case cm.Provision():
-                self._begin(lambda: self._provision(instruction.tries, cause), "provision")
+                self._begin(lambda: self._provision(instruction, cause), "provision")
             case cm.Bootstrap():
                 self._begin(lambda: self._bootstrap(instruction.incarnation, cause), "bootstrap")
             case cm.Release():
@@ -111,9 +111,9 @@ class ClusterDriver:
 
     # -- provision --------------------------------------------------------------------------------------------------------------------
 
-    async def _provision(self, tries: int, cause: str) -> None:
+    async def _provision(self, order: cm.Provision, cause: str) -> None:
         try:
-            await provision(self.services, self.cluster_id, tries, cause, self._tell_agent)
+            await provision(self.services, self.cluster_id, order, self._tell_agent)
         except IllegalMove:
             raise
         except Exception as error:

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from tradewind.broker.lifecycle import cluster as cm
+from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, Provider, ProviderError
 from tradewind.broker.provision.failover import block_for_refusal, next_candidate
 from tradewind.broker.provision.release import TellAgent, end_instances, tell_nobody
@@ -48,15 +49,18 @@ def provider_of(services: Services, cluster: ClusterRow, candidate: RankedCandid
 
 
 async def provision(
-    services: Services, cluster_id: int, tries: int, cause: str, tell_agent: TellAgent = tell_nobody
+    services: Services, cluster_id: int, order: cm.Provision, tell_agent: TellAgent = tell_nobody
 ) -> None:
     """Every instance of this try runs and the cluster knows, or the place is refused and blocked, or no place is left.
 
     Picks up where an interrupted call of the same try left off.
     """
+    tries, cause = order.tries, order.cause
     cluster = services.store.read(lambda c: rows.cluster(c, cluster_id))
     if cluster is None or cluster.state != "PROVISIONING" or cluster.tries != tries:
         return
+    mine = services.store.read(lambda c: rows.instances_of(c, cluster_id, tries=tries))
+    intents = mine or await _choose(services, cluster, order)
     everything = services.store.read(lambda c: rows.instances_of(c, cluster_id))
     leftovers = [row for row in everything if row.tries != tries]
     # The old gang ends while the new one starts: what it saves last is in its store before anyone is told that the new one runs.
@@ -64,7 +68,6 @@ async def provision(
         end_instances(services, leftovers, reason="left by an earlier try", cause=cause, tell_agent=tell_agent)
     )
     try:
-        intents = [row for row in everything if row.tries == tries] or await _choose(services, cluster, tries, cause)
         results = await asyncio.gather(*(_launch(services, row, cause) for row in intents), return_exceptions=True)
         await asyncio.shield(ending)
     finally:
@@ -80,8 +83,9 @@ async def provision(
     await services.apply(lambda ledger: ledger.cluster_event(cluster_id, cm.InstancesRunning(cause=cause, tries=tries)))
 
 
-async def _choose(services: Services, cluster: ClusterRow, tries: int, cause: str) -> list[InstanceRow]:
+async def _choose(services: Services, cluster: ClusterRow, order: cm.Provision) -> list[InstanceRow]:
     """The intents of the next candidate, committed; none when the cluster has been told that there is none."""
+    tries, cause = order.tries, order.cause
     now = services.now()
     active = services.store.read(lambda c: rows.blocks(c, now=now, cluster_id=cluster.block_scope))
     candidates = services.store.read(lambda c: rows.candidates(c, cluster.id))
@@ -92,12 +96,22 @@ async def _choose(services: Services, cluster: ClusterRow, tries: int, cause: st
         await services.apply(lambda ledger: ledger.cluster_event(cluster.id, cm.PlacesExhausted(cause=cause, why=why)))
         return []
     candidate = candidates[index]
-    intents = [_intent(services, cluster, candidate, tries, rank) for rank in range(cluster.task.num_nodes)]
+    left = services.store.read(lambda c: rows.instances_of(c, cluster.id))
+    kept = {row.rank: row for row in left if order.keep and _can_stay(row, candidate)}
+    fresh = [
+        _intent(services, cluster, candidate, tries, rank) for rank in range(cluster.task.num_nodes) if rank not in kept
+    ]
 
     def commit(ledger: Ledger) -> None:
-        for row in intents:
+        at = rows.cluster(ledger.connection, cluster.id)
+        if at is None or at.state != "PROVISIONING" or at.tries != tries:
+            # The cluster was taken down meanwhile: an intent written now would be nobody's.
+            raise IllegalMove("cluster", "GONE" if at is None else at.state, "Provision", f"of try {tries}")
+        for row in kept.values():
+            rows.update_instance(ledger.connection, row.id, tries=tries)
+        for row in fresh:
             rows.insert_instance(ledger.connection, row)
-        nodes = f"{len(intents)} instance{'s' if len(intents) > 1 else ''}"
+        nodes = f"{len(fresh)} instance{'s' if len(fresh) > 1 else ''}"
         rows.update_cluster(
             ledger.connection,
             cluster.id,
@@ -109,7 +123,13 @@ async def _choose(services: Services, cluster: ClusterRow, tries: int, cause: st
     await services.boundary("intent:before")
     await services.apply(commit)
     await services.boundary("intent:committed")
-    return intents
+    return [*kept.values(), *fresh]
+
+
+def _can_stay(row: InstanceRow, candidate: RankedCandidate) -> bool:
+    """Whether a survivor of a broken gang is what the new plan asks for: after a move to another place none is, and all are replaced."""
+    lives = row.state == "RUNNING" and row.ended_unix is None
+    return lives and row.offer == candidate.offer and row.use_spot == candidate.use_spot
 
 
 def _intent(services: Services, cluster: ClusterRow, candidate: RankedCandidate, tries: int, rank: int) -> InstanceRow:

@@ -81,20 +81,26 @@ async def _terminate(services: Services, row: InstanceRow) -> Instance | None:
 
 async def release(services: Services, cluster_id: int, cause: str, tell_agent: TellAgent) -> None:
     """Nothing of the cluster is left, by the record and by its providers' own lists, and the cluster knows."""
-    live = services.store.read(lambda c: rows.instances_of(c, cluster_id))
-    await end_instances(services, live, reason="released", cause=cause, tell_agent=tell_agent)
-    cluster = services.store.read(lambda c: rows.cluster(c, cluster_id))
-    if cluster is None:
-        return
-    await end_strays(services, {"tradewind-owner": services.store.owner, "tradewind-cluster": cluster.key})
+    over = False
+    while not over:
+        live = services.store.read(lambda c: rows.instances_of(c, cluster_id))
+        await end_instances(services, live, reason="released", cause=cause, tell_agent=tell_agent)
+        cluster = services.store.read(lambda c: rows.cluster(c, cluster_id))
+        if cluster is None:
+            return
+        await end_strays(services, {"tradewind-owner": services.store.owner, "tradewind-cluster": cluster.key})
+        await services.boundary("release:done")
+        over = await services.apply(lambda ledger: _released(ledger, cluster_id, cause))
 
-    def done(ledger: Ledger) -> None:
-        now = rows.cluster(ledger.connection, cluster_id)
-        if now is not None and now.state in {"TERMINATING", "PREEMPTED", "FAILED"}:
-            ledger.cluster_event(cluster_id, cm.Released(cause=cause))
 
-    await services.boundary("release:done")
-    await services.apply(done)
+def _released(ledger: Ledger, cluster_id: int, cause: str) -> bool:
+    """Tell the cluster, unless an instance has come to the record meanwhile."""
+    if rows.instances_of(ledger.connection, cluster_id):
+        return False
+    now = rows.cluster(ledger.connection, cluster_id)
+    if now is not None and now.state in {"TERMINATING", "PREEMPTED", "FAILED"}:
+        ledger.cluster_event(cluster_id, cm.Released(cause=cause))
+    return True
 
 
 async def end_strays(services: Services, tags: dict[str, str], known: Iterable[str] = ()) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from tradewind.broker.provider import Provider
 from tradewind.broker.provision.boundary import Boundary, no_boundary
@@ -17,6 +18,7 @@ from tradewind.broker.store.ledger import Ledger, Order
 
 T = TypeVar("T")
 Clock = Callable[[], float]
+FIRST_DELAY_S, MAX_DELAY_S = 0.2, 5.0
 log = logging.getLogger("tradewind.broker")
 
 
@@ -46,12 +48,25 @@ class Services:
         """The Unix second, to the millisecond: what rows hold, so that sums over them are exact."""
         return round(self.clock(), 3)
 
-    async def apply(self, work: Callable[[Ledger], T]) -> T:
+    async def apply(self, work: Callable[[Ledger], T], *, patient: bool = True) -> T:
         """What `work` returns once its transaction is on disk; its orders have been handed to the drivers.
 
-        A caller that is cancelled meanwhile does not keep the orders from being handed over.
+        A caller that is cancelled meanwhile does not keep the orders from being handed over. While the record cannot be written (a full
+        disk) a `patient` caller waits until it can: what has happened must not be forgotten.
+
+        Raises:
+            OperationalError: the record cannot be written, and the caller is not patient.
         """
-        return await asyncio.shield(self.spawn(self._apply(work), "apply"))
+        delay = FIRST_DELAY_S
+        while True:
+            try:
+                return await asyncio.shield(self.spawn(self._apply(work), "apply"))
+            except OperationalError as error:
+                if not patient:
+                    raise
+                log.error("the record cannot be written (%s); trying again in %.1f s", error.orig, delay)
+                await asyncio.sleep(delay)
+                delay = min(MAX_DELAY_S, delay * 2)
 
     async def _apply(self, work: Callable[[Ledger], T]) -> T:
         now = self.now()

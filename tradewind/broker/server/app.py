@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import msgspec
+from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -276,6 +277,11 @@ def make_app(api: Api) -> ASGIApp:
     async def on_store(_request: Request, error: Exception) -> Response:
         return answer(Refusal(str(error), "store").body(), 503)
 
+    async def on_full(_request: Request, error: Exception) -> Response:
+        log.error("the record cannot be written: %s", error)
+        said = f"the record cannot be read or written ({getattr(error, 'orig', error)})"
+        return answer(Refusal(said, "store", "look at the disk of the data directory").body(), 503)
+
     async def on_missing(_request: Request, _error: Exception) -> Response:
         return answer(Refusal("there is no such resource", "not_found").body(), 404)
 
@@ -290,6 +296,7 @@ def make_app(api: Api) -> ASGIApp:
             Refusal: on_refusal,
             IllegalMove: on_illegal,
             StoreError: on_store,
+            OperationalError: on_full,
             404: on_missing,
             405: on_missing,
             Exception: on_bug,

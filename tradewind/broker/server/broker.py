@@ -167,7 +167,7 @@ class Broker:
             assert cluster is not None, "it has just been written"
             return ledger.create_job(cluster, asked.task, cause=cause)
 
-        job_id = await self.services.apply(create)
+        job_id = await self.services.apply(create, patient=False)
         await self.services.boundary("submit:committed")
         return name, job_id
 
@@ -201,7 +201,7 @@ class Broker:
             ledger.orders.append(Order(instruction=cm.StartNextJob(cause=cause), cluster_id=cluster.id))
             return job_id
 
-        return await self.services.apply(add)
+        return await self.services.apply(add, patient=False)
 
     def cluster(self, name: str) -> ClusterRow:
         """The newest cluster of that name. Raises Refusal when there was never one."""
@@ -225,7 +225,7 @@ class Broker:
             else:
                 ledger.cluster_event(row.id, cm.DownRequested(cause=cause))
 
-        await self.services.apply(end)
+        await self.services.apply(end, patient=False)
         while True:
             seen = self.changed.count
             now = self.store.read(lambda c: rows.cluster(c, row.id))
@@ -256,7 +256,7 @@ class Broker:
             else:
                 ledger.job_event(cluster.id, job_id, jm.CancelRequested(cause=cause))
 
-        await self.services.apply(cancel)
+        await self.services.apply(cancel, patient=False)
 
     # -- managed jobs -----------------------------------------------------------------------------------------------------------------
 
@@ -295,7 +295,7 @@ class Broker:
             ledger.orders.append(Order(instruction=mm.Admit(cause=cause), managed_job_id=job_id))
             return job_id
 
-        job_id = await self.services.apply(create)
+        job_id = await self.services.apply(create, patient=False)
         await self.services.boundary("submit:committed")
         return job_id
 
@@ -318,7 +318,7 @@ class Broker:
                 raise Refusal(f"managed job {job_id} is {state} already; there is nothing to cancel", "state")
             ledger.managed_event(job_id, mm.CancelRequested(cause=cause))
 
-        await self.services.apply(cancel)
+        await self.services.apply(cancel, patient=False)
 
     def bill(self, job_id: int) -> Bill:
         """What the managed job has cost so far. Raises Refusal."""

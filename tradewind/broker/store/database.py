@@ -51,6 +51,26 @@ def _engine(path: str, *, writer: bool) -> Engine:
     return engine
 
 
+def _apart(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """What `work` returns; if it raises, its own writes are undone and those of its neighbours in the transaction stay."""
+    connection.exec_driver_sql("SAVEPOINT apart")
+    try:
+        value = work(connection)
+    except BaseException:
+        if _is_open(connection):
+            connection.exec_driver_sql("ROLLBACK TO apart")
+            connection.exec_driver_sql("RELEASE apart")
+        raise
+    connection.exec_driver_sql("RELEASE apart")
+    return value
+
+
+def _is_open(connection: Connection) -> bool:
+    """Whether the transaction is still there: some errors make SQLite roll all of it back (sqlite.org/lang_transaction.html)."""
+    raw: Any = connection.connection.dbapi_connection
+    return bool(raw.in_transaction)
+
+
 class Store:
     """The open record of one data directory. `token` is greater than that of every daemon before this one; `owner` names the directory in
     tags, for good.
@@ -160,9 +180,10 @@ class Store:
                     raise StaleWriter(self.data_dir, f"daemon {self.token} was superseded by daemon {fence}")
                 for work, future in group:
                     try:
-                        with connection.begin_nested():
-                            outcomes.append((future, work(connection), None))
+                        outcomes.append((future, _apart(connection, work), None))
                     except Exception as error:
+                        if not _is_open(connection):
+                            raise  # SQLite has undone the whole group: a full disk, an I/O error
                         outcomes.append((future, None, error))
         except Exception as error:
             outcomes = [(future, None, error) for _, future in group]
