@@ -52,6 +52,10 @@ _CHECK = "import tradewind.agent, msgspec, cryptography"
 class ShellTransport(Transport, Protocol):
     """A transport that also runs scripts and can look again at what bootstrap made."""
 
+    @property
+    def login_home(self) -> str:
+        """The login user's home, where the environment lies: instances of one machine share it."""
+
     async def script(self, script: str, *, timeout_s: float = 60, what: str = "a script") -> RunResult:
         """Run a shell script to its end."""
 
@@ -68,10 +72,10 @@ async def prepare_environment(transport: ShellTransport, wheel: Wheel, cache_dir
     Raises:
         ProviderError: "NoPython", "Install" (with the last lines of the installer), "DiskFull", or what the transport raises.
     """
-    environment = posixpath.join(transport.home, ENVIRONMENT)
+    environment = posixpath.join(transport.login_home, ENVIRONMENT)
     if await _stamp(transport, environment) == wheel.digest:
         return transport.python
-    remote = posixpath.join(transport.home, WHEELS, wheel.digest[:16], wheel.file_name)
+    remote = posixpath.join(transport.login_home, WHEELS, wheel.digest[:16], wheel.file_name)
     await transport.put(write_wheel(wheel, cache_dir), remote)
     script = _install_script(environment, remote, wheel)
     done = await transport.script(script, timeout_s=INSTALL_TIMEOUT_S, what="making the environment")

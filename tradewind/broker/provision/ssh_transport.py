@@ -11,7 +11,7 @@ import posixpath
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -34,13 +34,23 @@ Prepare = Callable[["SshTransport"], Awaitable[object]]
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where and as whom to log in, and the host keys (known_hosts' key part: "ssh-ed25519 AAAA...") that alone are accepted there."""
+    """Where and as whom to log in, and the host keys (known_hosts' key part: "ssh-ed25519 AAAA...") that alone are accepted there.
+
+    Without host keys the person's own known_hosts decides; user "" and port 0 are what the person's SSH configuration says.
+    """
 
     host: str
-    user: str
-    host_keys: tuple[str, ...]
+    user: str = ""
+    host_keys: tuple[str, ...] = ()
     port: int = 22
     cloud: str = "ssh"  # whose name refusals carry
+    identity_file: str = ""  # a private key of the person's, in place of their agent and default keys
+    home: str = ""  # the instance's home below the login user's; "" makes it that one
+
+    def __str__(self) -> str:
+        return (
+            (f"{self.user}@" if self.user else "") + self.host + (f":{self.port}" if self.port not in {0, 22} else "")
+        )
 
 
 class SshConnector:
@@ -92,18 +102,13 @@ async def connect(endpoint: Endpoint, private_key: str | None, *, deadline_s: fl
     import asyncssh
 
     deadline = time.monotonic() + deadline_s
-    where = f"{endpoint.user}@{endpoint.host}:{endpoint.port}"
+    where = str(endpoint)
     while True:
         try:
             async with asyncio.timeout(max(1.0, min(ATTEMPT_TIMEOUT_S, deadline - time.monotonic()))):
                 connection = await _log_in(endpoint, private_key)
         except asyncssh.HostKeyNotVerifiable as error:
-            raise _refusal(
-                endpoint,
-                "HostKeyChanged",
-                f"{where} showed a host key that is not the one this machine was given; somebody may be in between, and nothing was sent. "
-                "If the machine was reinstalled, remove the old key and connect again",
-            ) from error
+            raise _host_key_refusal(endpoint) from error
         except asyncssh.PermissionDenied as error:
             code, why, cause = (
                 "SshRefused",
@@ -124,21 +129,20 @@ async def connect(endpoint: Endpoint, private_key: str | None, *, deadline_s: fl
 async def _log_in(endpoint: Endpoint, private_key: str | None) -> asyncssh.SSHClientConnection:
     import asyncssh
 
-    trusted = [asyncssh.import_public_key(line) for line in endpoint.host_keys]
-    own_key = (
-        {} if private_key is None else {"client_keys": [asyncssh.import_private_key(private_key)], "agent_path": None}
-    )
-    return await asyncssh.connect(
-        endpoint.host,
-        endpoint.port,
-        username=endpoint.user,
-        known_hosts=(trusted, [], []),
-        server_host_key_algs=sorted({key.algorithm.decode() for key in trusted}),
-        config=[],
-        keepalive_interval=KEEPALIVE_INTERVAL_S,
-        keepalive_count_max=KEEPALIVE_COUNT,
-        **own_key,
-    )
+    options: dict[str, Any] = {"keepalive_interval": KEEPALIVE_INTERVAL_S, "keepalive_count_max": KEEPALIVE_COUNT}
+    if endpoint.host_keys:
+        trusted = [asyncssh.import_public_key(line) for line in endpoint.host_keys]
+        options["known_hosts"] = (trusted, [], [])
+        options["server_host_key_algs"] = sorted({key.algorithm.decode() for key in trusted})
+    if private_key is not None:
+        options |= {"client_keys": [asyncssh.import_private_key(private_key)], "agent_path": None, "config": []}
+    elif endpoint.identity_file:
+        options["client_keys"] = [endpoint.identity_file]
+    if endpoint.user:
+        options["username"] = endpoint.user
+    if endpoint.port:
+        options["port"] = endpoint.port
+    return await asyncssh.connect(endpoint.host, **options)
 
 
 async def _settled(endpoint: Endpoint, connection: asyncssh.SSHClientConnection) -> SshTransport:
@@ -157,12 +161,17 @@ class SshTransport:
     def __init__(self, endpoint: Endpoint, connection: asyncssh.SSHClientConnection) -> None:
         self.endpoint = endpoint
         self._connection = connection
-        self._home = self._python = ""
+        self._home = self._login_home = self._python = ""
 
     @property
     def home(self) -> str:
-        """The login user's home directory."""
+        """The instance's home directory: the login user's, or the one below it that the endpoint names."""
         return self._home
+
+    @property
+    def login_home(self) -> str:
+        """The login user's home directory, where what instances of one machine share lies."""
+        return self._login_home
 
     @property
     def python(self) -> str:
@@ -179,14 +188,15 @@ class SshTransport:
                 "SshRefused",
                 f"no shell answers on {self.endpoint.host}: {one_line(done.stderr.decode(errors='replace'))}",
             )
-        self._home, self._python = home, python.strip()
+        self._login_home, self._python = home, python.strip()
+        self._home = posixpath.join(home, self.endpoint.home) if self.endpoint.home else home
 
     async def run(
         self, argv: Sequence[str], *, env: Mapping[str, str] = _NO_ENVIRONMENT, timeout_s: float = 60
     ) -> RunResult:
         """Run a command in the home to its end. Raises ProviderError ("SshTimeout", "SshLost")."""
         return await self.script(
-            f'cd "$HOME"\n{_exports(env)}exec {shlex.join(argv)} </dev/null', timeout_s=timeout_s, what=argv[0]
+            f"{self._enter()}{_exports(env)}exec {shlex.join(argv)} </dev/null", timeout_s=timeout_s, what=argv[0]
         )
 
     async def script(self, script: str, *, timeout_s: float = 60, what: str = "a script") -> RunResult:
@@ -202,9 +212,12 @@ class SshTransport:
         path = posixpath.join(self._home, log)
         made = f"mkdir -p -m 0700 {shlex.quote(posixpath.dirname(path))} && "
         launched = f"{{ setsid {shlex.join(argv)} </dev/null >>{shlex.quote(path)} 2>&1 & }}"
-        done = await self.script(f'cd "$HOME"\n{_exports(env)}{made}{launched}', what=argv[0])
+        done = await self.script(f"{self._enter()}{_exports(env)}{made}{launched}", what=argv[0])
         if done.exit_code != 0:
             raise self.error("SshStart", f"{argv[0]} was not started: {one_line(done.stderr.decode(errors='replace'))}")
+
+    def _enter(self) -> str:
+        return f"mkdir -p -m 0700 {shlex.quote(self._home)} && cd {shlex.quote(self._home)} || exit 126\n"
 
     async def put(self, source: str, target: str) -> None:
         """What `source` holds stands at `target`; only what differs was sent. Raises ProviderError."""
@@ -261,6 +274,20 @@ class SshTransport:
     def error(self, code: str, message: str) -> ProviderError:
         """A refusal in the name of the instance's cloud."""
         return _refusal(self.endpoint, code, message)
+
+
+def _host_key_refusal(endpoint: Endpoint) -> ProviderError:
+    if endpoint.host_keys:
+        message = (
+            f"{endpoint} showed a host key that is not the one this machine was given; somebody may be in between, and nothing was sent. "
+            "If the machine was reinstalled, remove the old key and connect again"
+        )
+        return _refusal(endpoint, "HostKeyChanged", message)
+    message = (
+        f"the host key of {endpoint} is not in your known_hosts, or is another one there; nothing was sent. "
+        f"Log in once with ssh and accept it, or give host_key for the machine; after a reinstallation: ssh-keygen -R {endpoint.host}"
+    )
+    return _refusal(endpoint, "HostKeyUnknown", message)
 
 
 def _refusal(endpoint: Endpoint, code: str, message: str) -> ProviderError:
