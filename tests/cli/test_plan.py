@@ -54,7 +54,7 @@ def test_the_whole_catalog_plans_at_once(own: World) -> None:
     ran = own.run("tradewind plan examples/digits/train.yaml")
     assert ran.returncode == exits.OK, ran.stderr
     assert "proven cheapest" in ran.stdout
-    assert ran.stderr == ""
+    assert "tradewind:" not in ran.stderr
 
 
 def test_explain_lists_the_failover(own: World) -> None:
