@@ -100,10 +100,21 @@ def test_a_restarted_head_is_found_again_and_keeps_what_it_was_told(make_nodes: 
     from tradewind.runtime import api
 
     api.put_named("greeting", b"hello")
+
+    @ray.remote(num_cpus=0)
+    class Server:
+        def pid(self):
+            return os.getpid()
+
+    server = Server.options(name="server", scheduling_strategy="SPREAD").remote()
+    pid = ray.get(server.pid.remote(), timeout=30)
+    os.kill(nodes.head.pid, signal.SIGKILL)
     nodes.head.stop(0)
     nodes.head = launcher.start_head(nodes.head.directory, "127.9.1.1", credentials=nodes.credentials, timeout_s=30)
     assert eventually(lambda: len(ray.nodes()) == 2, 20.0)
     assert api.get_named("greeting") == b"hello"
+    assert ray.get(ray.get_actor("server").pid.remote(), timeout=30) == pid
+    assert ray.get(server.pid.remote(), timeout=30) == pid
     assert ray.get([ray.remote(abs).remote(-number) for number in range(20)], timeout=30) == list(range(20))
 
 

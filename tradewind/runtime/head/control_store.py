@@ -5,7 +5,8 @@ Actor lifecycle:  PENDING -> STARTING -> ALIVE -> (RESTARTING -> STARTING | DEAD
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,6 +22,10 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "RESTARTING": frozenset({"STARTING", "DEAD"}),
     "DEAD": frozenset(),
 }
+
+
+# How many dead actors can still be asked what they died of.
+KEPT_DEAD_ACTORS = 10_000
 
 
 class IllegalTransitionError(Exception):
@@ -68,13 +73,34 @@ class ControlStore:
         self.names: dict[tuple[str, str], str] = {}
         self.values: dict[str, bytes] = {}
         self._turn = 0
+        self._remembered: dict[str, ActorSpec] = {}
+        self._buried: deque[str] = deque()
 
     # nodes
 
-    def join(self, view: NodeView) -> None:
-        """The node is a member; everybody is told, and actors that waited for room are placed."""
+    def remember(self, specs: dict[str, bytes], values: dict[str, bytes]) -> None:
+        """What an earlier life of this head wrote down: values, and actors of which the nodes will say whether they live."""
+        self.values.update(values)
+        self._remembered = {actor: msgspec.msgpack.decode(data, type=ActorSpec) for actor, data in specs.items()}
+
+    def forget_unseen(self) -> None:
+        """Remembered actors that no node has reported are gone."""
+        for actor in self._remembered:
+            self._save("actor", actor, None)
+        self._remembered.clear()
+
+    def join(self, view: NodeView, actors: Sequence[cluster.ActorStarted] = ()) -> None:
+        """The node is a member; everybody is told, its actors are known again, and actors that waited for room are placed."""
         self.nodes[view.node] = view
-        self._save("node", view.node, msgspec.msgpack.encode(view))
+        for living in actors:
+            spec = self._remembered.pop(living.actor, None)
+            if spec is not None:
+                restarts = max(0, living.incarnation - 1)
+                self.actors[living.actor] = ActorRecord(
+                    spec, "ALIVE", view.node, living.process, living.incarnation, restarts
+                )
+                if spec.name:
+                    self.names[spec.namespace, spec.name] = living.actor
         self._publish_view()
         self._place_waiting()
 
@@ -91,7 +117,6 @@ class ControlStore:
         """The node is gone: everybody is told, its actors are restarted elsewhere or dead."""
         if self.nodes.pop(node, None) is None:
             return
-        self._save("node", node, None)
         for other in list(self.nodes):
             self._send(other, cluster.LostNode(node, reason))
         self._publish_view()
@@ -299,6 +324,9 @@ class ControlStore:
         # The code and arguments are not needed again, and the record stays for those who ask.
         record.spec = msgspec.structs.replace(spec, code=b"", args=b"", slots=[])
         self._tell(record)
+        self._buried.append(spec.actor)
+        if len(self._buried) > KEPT_DEAD_ACTORS:
+            del self.actors[self._buried.popleft()]
 
     def process_gone(self, message: cluster.ProcessGone) -> None:
         """Actors that the process owned end; with a driver, everything of its job but detached actors does."""

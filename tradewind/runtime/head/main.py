@@ -34,6 +34,10 @@ class HeadConfig(msgspec.Struct, frozen=True):
     parent_pidfd: int = -1
 
 
+# Nodes of a head that was restarted have this long to say which actors live on them.
+_REJOIN_S = 30.0
+
+
 class HeadServer:
     """Streams of nodes into the control store, and its messages out."""
 
@@ -43,7 +47,7 @@ class HeadServer:
         self._outboxes: dict[str, asyncio.Queue[cluster.FromHead | None]] = {}
         self._heard: dict[str, float] = {}
         self._store = ControlStore(self._send, records.save)
-        self._store.values.update(records.load("value"))
+        self._store.remember(records.load("actor"), records.load("value"))
 
     def _send(self, node: str, message: cluster.FromHead) -> None:
         outbox = self._outboxes.get(node)
@@ -104,10 +108,13 @@ class HeadServer:
 
     async def watch(self) -> None:
         """Nodes that have been silent for too long are lost. A lag of the head's own is not held against them."""
-        before = time.monotonic()
+        before = began = time.monotonic()
         while True:
             await asyncio.sleep(grpc_settings.BEAT_S)
             now = time.monotonic()
+            if now - began > _REJOIN_S:
+                self._store.forget_unseen()
+                self._records.commit()
             late = now - before - grpc_settings.BEAT_S
             before = now
             if late > grpc_settings.BEAT_S:

@@ -120,12 +120,6 @@ HeadAnswer = Accepted | ActorState | Found | Nodes | Entries
 
 
 # node daemon -> head
-class Join(Message, frozen=True, tag=1):
-    protocol: int
-    token: bytes
-    view: NodeView
-
-
 class Load(Message, frozen=True, tag=2):
     available: dict[str, float]
     waiting: int
@@ -142,6 +136,15 @@ class ActorStarted(Message, frozen=True, tag=4):
     incarnation: int
     process: str
     error: bytes = b""
+
+
+class Join(Message, frozen=True, tag=1):
+    """actors: those that live on the node already, for a head that has lost sight of them."""
+
+    protocol: int
+    token: bytes
+    view: NodeView
+    actors: list[ActorStarted] = msgspec.field(default_factory=list)
 
 
 class ActorEnded(Message, frozen=True, tag=5):

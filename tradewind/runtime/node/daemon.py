@@ -188,7 +188,13 @@ class NodeDaemon:
     def adopt_driver(self, sock: socket.socket, pid: int) -> None:
         """A process that has connected and been checked may say Hello."""
         link = self._make_link(sock)
-        link.peer = Driver("", link, pid)
+        driver = link.peer = Driver("", link, pid)
+        try:
+            driver.pidfd = os.pidfd_open(pid)
+        except OSError:
+            return  # it has ended already, or lives in another PID namespace: the end of its link will tell
+        # A child that it forked may hold its link open after its end.
+        self.loop.watch(driver.pidfd, lambda _events: self._on_driver_gone(driver))
 
     def _on_link(self, link: DescriptorLink, events: int) -> None:
         if events & WRITE:
@@ -212,6 +218,7 @@ class NodeDaemon:
     def _on_link_lost(self, link: DescriptorLink) -> None:
         who = link.peer
         if isinstance(who, Driver):
+            self._drop_pidfd(who)
             if who.address:
                 self._end_driver(who)
         elif not who.ended:
@@ -246,6 +253,20 @@ class NodeDaemon:
             control.Welcome(who.address, self.node, who.address, self.settings.arena_bytes, shared_filesystem=True),
             [self.store.descriptor],
         )
+
+    def _on_driver_gone(self, driver: Driver) -> None:
+        if not driver.link.closed:
+            self.loop.forget(driver.link.fd)
+            driver.link.close()
+        self._drop_pidfd(driver)
+        if driver.address in self.processes:
+            self._end_driver(driver)
+
+    def _drop_pidfd(self, driver: Driver) -> None:
+        if driver.pidfd >= 0:
+            self.loop.forget(driver.pidfd)
+            os.close(driver.pidfd)
+            driver.pidfd = -1
 
     def _refuse(self, who: Driver) -> None:
         self.loop.forget(who.link.fd)

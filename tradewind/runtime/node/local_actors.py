@@ -33,6 +33,14 @@ class LocalActors:
         self._daemon = daemon
         self.here: dict[str, LocalActor] = {}
 
+    def living(self) -> list[cluster.ActorStarted]:
+        """The actors that run here."""
+        return [
+            cluster.ActorStarted(actor_id, actor.incarnation, actor.worker.address)
+            for actor_id, actor in list(self.here.items())
+            if actor.started and actor.worker is not None
+        ]
+
     def start(self, spec: ActorSpec, incarnation: int) -> None:
         """The actor is started as soon as there is room."""
         self.here[spec.actor] = LocalActor(spec, incarnation)

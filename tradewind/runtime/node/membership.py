@@ -62,7 +62,11 @@ class RemoteHead:
         self._outbox.put(message)
 
     def _requests(self, outbox: queue.SimpleQueue[Any]) -> Iterator[bytes]:
-        yield bytes(wire.encode((cluster.Join(control.PROTOCOL, self._token, self._daemon.view()),)))
+        yield bytes(
+            wire.encode(
+                (cluster.Join(control.PROTOCOL, self._token, self._daemon.view(), self._daemon.actors.living()),)
+            )
+        )
         while True:
             message = outbox.get()
             if message is _END:
