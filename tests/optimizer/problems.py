@@ -14,7 +14,7 @@ from tradewind.optimizer.egress import egress_of
 from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.preemption import Recovery
-from tradewind.optimizer.problem import Candidate, Edge, Limits, Place, Problem, Quota, Request
+from tradewind.optimizer.problem import Candidate, Edge, Limits, Place, Problem, Quota, Request, Together
 
 CLOUDS = ("aws", "gcp", "lambda")
 REGIONS = ("r1", "r2")
@@ -108,7 +108,11 @@ def random_problem(seed: int, max_requests=5, max_candidates=5) -> Problem:
         blocks=(random_place(rng),) if rng.random() < 0.2 else (),
         quotas=tuple(_random_quota(rng, requests) for _ in range(rng.choice([0, 1, 2, 3, 4]))),
     )
-    return Problem(requests, limits, edges=_random_edges(rng, requests), egress=EGRESS)
+    together = ()
+    if len(requests) > 1 and rng.random() < 0.3:
+        some = tuple(r.task for r in rng.sample(requests, rng.randint(2, len(requests))))
+        together = (Together(some, rng.choice(["cloud", "region", "zone"])),)
+    return Problem(requests, limits, edges=_random_edges(rng, requests), egress=EGRESS, together=together)
 
 
 def _random_edges(rng: random.Random, requests: tuple[Request, ...]) -> tuple[Edge, ...]:

@@ -58,6 +58,7 @@ def test_row_order_does_not_matter(problem, rng: random.Random):
             problem.limits, blocks=shuffled(problem.limits.blocks), quotas=shuffled(problem.limits.quotas)
         ),
         edges=shuffled(problem.edges),
+        together=shuffled(problem.together),
     )
     assert msgspec.json.encode(optimize(other)) == msgspec.json.encode(optimize(problem))
 

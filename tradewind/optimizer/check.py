@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 import msgspec
 
 from tradewind.optimizer.errors import InvalidProblem
-from tradewind.optimizer.problem import Edge, Problem
+from tradewind.optimizer.problem import Edge, Problem, Together
 
 # Beyond these a figure is a slip; within them every sum stays within what the solver's floats can hold.
 MOST_NODES = 1_000_000
@@ -41,6 +41,7 @@ def canonical(problem: Problem) -> Problem:
     return msgspec.structs.replace(
         problem,
         edges=_edges(problem),
+        together=_together(problem),
         requests=tuple(sorted(problem.requests, key=lambda r: r.task)),
         limits=msgspec.structs.replace(
             limits,
@@ -69,3 +70,16 @@ def _edges(problem: Problem) -> tuple[Edge, ...]:
     except CycleError as err:
         raise InvalidProblem(f"the tasks wait for each other in a circle: {' -> '.join(err.args[1])}") from err
     return tuple(Edge(a, b, amounts[a, b]) for a, b in sorted(amounts))
+
+
+def _together(problem: Problem) -> tuple[Together, ...]:
+    """Groups of at least two, by name; raises InvalidProblem for an unknown task."""
+    tasks = {request.task for request in problem.requests}
+    groups = set()
+    for group in problem.together:
+        unknown = sorted(set(group.tasks) - tasks)
+        if unknown:
+            raise InvalidProblem(f"the tasks to keep in one {group.scope} name {unknown[0]!r}, which is no task here")
+        if len(set(group.tasks)) > 1:
+            groups.add(Together(tuple(sorted(set(group.tasks))), group.scope))
+    return tuple(sorted(groups, key=repr))

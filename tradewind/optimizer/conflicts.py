@@ -10,7 +10,7 @@ import msgspec
 from tradewind.optimizer.cost import hourly_nano
 from tradewind.optimizer.money import usd
 from tradewind.optimizer.plan import Conflict
-from tradewind.optimizer.problem import Limits, Place, Problem, Quota
+from tradewind.optimizer.problem import Limits, Place, Problem, Quota, Together
 from tradewind.optimizer.prune import prune
 from tradewind.optimizer.search import Found, search
 from tradewind.optimizer.solvers import Solver
@@ -35,7 +35,7 @@ class Deadline(msgspec.Struct, frozen=True):
     hours: float
 
 
-Limit = Cap | Deadline | Place | Quota
+Limit = Cap | Deadline | Place | Quota | Together
 
 
 def find_conflicts(problem: Problem, solvers: Sequence[Solver]) -> tuple[Conflict, ...]:
@@ -64,6 +64,8 @@ def describe(limit: Limit) -> str:
             return f"the quota of {limit.limit} {unit} at {limit.place}"
         case Place():
             return f"the block of {limit}"
+        case Together():
+            return f"{', '.join(limit.tasks)} in one {limit.scope}"
         case Deadline():
             return f"the deadline of {limit.task} after {limit.hours:g} h"
         case Cap():
@@ -79,7 +81,7 @@ def limits_of(problem: Problem) -> list[Limit]:
         if usd is not None
     ]
     deadlines = [Deadline(r.task, r.deadline_h) for r in problem.requests if r.deadline_h is not None]
-    return [*caps, *deadlines, *limits.quotas, *limits.blocks]
+    return [*caps, *deadlines, *problem.together, *limits.quotas, *limits.blocks]
 
 
 def under(problem: Problem, limits: Sequence[Limit]) -> Problem:
@@ -89,6 +91,7 @@ def under(problem: Problem, limits: Sequence[Limit]) -> Problem:
     return msgspec.structs.replace(
         problem,
         requests=tuple(msgspec.structs.replace(r, deadline_h=deadlines.get(r.task)) for r in problem.requests),
+        together=tuple(limit for limit in limits if isinstance(limit, Together)),
         limits=Limits(
             max_hourly_usd=caps.get("max_hourly_usd"),
             max_total_usd=caps.get("max_total_usd"),

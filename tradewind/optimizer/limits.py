@@ -49,7 +49,7 @@ def coupled_use(limits: Limits, request: Request, candidate: Candidate) -> tuple
 
 
 def keeps_limits(problem: Problem, choice: Sequence[Candidate]) -> bool:
-    """Whether the choice, one candidate a request in the problem's order, exceeds no cap and no quota, uses no blocked place, is never late."""
+    """Whether the choice, one candidate a request in the problem's order, keeps every cap, quota, block, deadline and what must stand together."""
     limits = problem.limits
     pairs = list(zip(problem.requests, choice, strict=True))
     if limits.max_hourly_usd is not None and sum(hourly_nano(r, c) for r, c in pairs) > nano_usd(limits.max_hourly_usd):
@@ -59,4 +59,7 @@ def keeps_limits(problem: Problem, choice: Sequence[Candidate]) -> bool:
     uses = [quota_use(limits, r, c) for r, c in pairs]
     if any(sum(use[i] for use in uses) > quota.limit for i, quota in enumerate(limits.quotas)):
         return False
-    return not any(is_blocked(limits, c) or is_late(r, c) for r, c in pairs)
+    if any(is_blocked(limits, c) or is_late(r, c) for r, c in pairs):
+        return False
+    at = {r.task: c.offer for r, c in pairs} if problem.together else {}
+    return all(len({group.where(at[task]) for task in group.tasks}) == 1 for group in problem.together)

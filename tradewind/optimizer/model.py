@@ -5,7 +5,7 @@
                 sum of nodes(r) x[r, c] over matching (r, c) <= limit      each quota
                 sum of hourly_usd(r, c) x[r, c] <= max_hourly_usd          and likewise for the total
 
-Many requests that differ in name only make one class: its columns count how many of them go to a place, and its row adds up to their number.
+Tasks to keep together have, at every place, as much of the one as of the other. Many requests that differ in name only make one class: its columns count how many of them go to a place, and its row adds up to their number.
 A thousand jobs of fifty shapes are then a program of fifty.
 
 Data on the edges of a DAG adds flows between the tasks' regions (`flows.py`). Costs are scaled so that the cheapest conceivable plan costs
@@ -73,6 +73,7 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
     flows = flow_columns(problem, columns)
     costs = [cost + more for cost, more in zip(costs, flows.surcharge, strict=True)] + [-saved for saved in flows.saved]
     rows += flows.rows
+    rows += _together_rows(problem, columns)
     limits = problem.limits
     if limits.max_hourly_usd is not None:
         hourly = [hourly_nano(requests[k], c) for k, c in columns]
@@ -87,8 +88,8 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
 
 
 def _classes(problem: Problem, pool: Pool) -> tuple[tuple[int, ...], ...]:
-    """Indices of the requests that are alike in all but the name; with data on edges every request is one of its own."""
-    if problem.edges:
+    """Indices of the requests that are alike in all but the name; where places matter every request is one of its own."""
+    if problem.edges or problem.together:
         return tuple((i,) for i in range(len(problem.requests)))
     groups: dict[object, list[int]] = {}
     for i, (request, row) in enumerate(zip(problem.requests, pool.left, strict=True)):
@@ -111,6 +112,22 @@ def _quota_rows(
             most[k] = max(most.get(k, 0), uses[j][q] * sizes[k])
         if sum(most.values()) > quota.limit:
             yield Row(tuple(counted), tuple(float(uses[j][q]) for j in counted), upper=float(max(quota.limit, -1)))
+
+
+def _together_rows(problem: Problem, columns: tuple[tuple[int, Candidate], ...]) -> Iterator[Row]:
+    """For each place of a group, its first task is there exactly when each of the others is."""
+    index = {request.task: i for i, request in enumerate(problem.requests)}
+    for group in problem.together:
+        first, *others = [index[task] for task in group.tasks]
+        at: dict[tuple[str, ...], dict[int, list[int]]] = {}
+        for j, (i, candidate) in enumerate(columns):
+            if i == first or i in others:
+                at.setdefault(group.where(candidate.offer), {}).setdefault(i, []).append(j)
+        for there in at.values():
+            ours = there.get(first, [])
+            for other in others:
+                theirs = there.get(other, [])
+                yield Row((*ours, *theirs), (1.0,) * len(ours) + (-1.0,) * len(theirs), 0.0, 0.0)
 
 
 def _cap_rows(columns: tuple[tuple[int, Candidate], ...], sizes: list[int], nano: list[int], cap: int) -> Iterator[Row]:

@@ -98,6 +98,17 @@ class Edge(msgspec.Struct, frozen=True):
     gigabytes: float
 
 
+class Together(msgspec.Struct, frozen=True):
+    """The tasks stand in one cloud, region or zone: the parts of a gang that has several kinds of nodes."""
+
+    tasks: tuple[str, ...]
+    scope: Literal["cloud", "region", "zone"] = "region"
+
+    def where(self, offer: Offer) -> tuple[str, ...]:
+        """What must be the same for all of them."""
+        return (offer.cloud, offer.region, offer.zone)[: {"cloud": 1, "region": 2, "zone": 3}[self.scope]]
+
+
 class Quota(msgspec.Struct, frozen=True):
     """At most `limit` nodes, vCPUs or accelerators in all at the places that match.
 
@@ -138,6 +149,7 @@ class Problem(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     edges: tuple[Edge, ...] = ()
     egress: Egress = Egress()
+    together: tuple[Together, ...] = ()
     time_limit_s: float = 60.0
     offers_considered: int | None = None
     defaults_applied: tuple[str, ...] = ()

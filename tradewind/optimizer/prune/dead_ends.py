@@ -25,8 +25,11 @@ LARGEST_NANO = 2**53
 
 
 def drop_dead_ends(problem: Problem, pool: Pool) -> Pool:
-    """For a DAG only places stay that are cheapest for some whereabouts of the neighbours; other problems are left alone."""
-    if not problem.edges or not all(pool.left):
+    """For a DAG only places stay that are cheapest for some whereabouts of the neighbours; other problems are left alone.
+
+    So is a DAG with tasks to keep together: there a dearer place may be the only one that all of them share.
+    """
+    if not problem.edges or problem.together or not all(pool.left):
         return pool
     rows = [_best_per_site(problem, r, row) for r, row in zip(problem.requests, pool.left, strict=True)]
     search = _Elimination.of(problem, rows)

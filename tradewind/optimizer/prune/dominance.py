@@ -27,9 +27,9 @@ FEW_COLUMNS = 5000
 def keep_one_a_signature(problem: Problem, pool: Pool) -> Pool:
     """In a large problem places stop mattering: of candidates that use limits alike, wherever they are, only the first in order stays.
 
-    Exact for the same reason as above. With data on edges places do matter, and such problems are left alone.
+    Exact for the same reason as above. With data on edges or tasks to keep together places do matter, and such problems are left alone.
     """
-    if problem.edges or sum(len(row) for row in pool.left) <= FEW_COLUMNS:
+    if problem.edges or problem.together or sum(len(row) for row in pool.left) <= FEW_COLUMNS:
         return pool
     rows = []
     for request, row in zip(problem.requests, pool.left, strict=True):

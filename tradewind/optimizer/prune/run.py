@@ -11,8 +11,9 @@ from tradewind.optimizer.prune.dominance import keep_one_a_signature, keep_undom
 from tradewind.optimizer.prune.pool import Pass, Pool, full_pool
 from tradewind.optimizer.prune.prices import drop_unpriced
 from tradewind.optimizer.prune.quotas import drop_over_quota
+from tradewind.optimizer.prune.together import drop_apart
 
-LIMIT_PASSES: tuple[Pass, ...] = (drop_unpriced, drop_blocked, drop_late, drop_over_quota, drop_over_cap)
+LIMIT_PASSES: tuple[Pass, ...] = (drop_unpriced, drop_blocked, drop_late, drop_over_quota, drop_over_cap, drop_apart)
 RIVAL_PASSES: tuple[Pass, ...] = (keep_undominated, keep_one_a_signature, drop_dead_ends)
 PASSES: tuple[Pass, ...] = (*LIMIT_PASSES, *RIVAL_PASSES)
 
