@@ -68,7 +68,8 @@ class AzureCloud:
             )
         elif fault is not None and not fault.lose_answer:
             answer = _refused(fault.status, fault.code, fault.message)
-            answer.headers["Retry-After"] = "0"
+            if fault.status in (429, 503):
+                answer.headers["Retry-After"] = "0"
         elif self._denied(name):
             answer = _refused(
                 403,

@@ -101,7 +101,12 @@ class Groups:
             if others or self._launching.get(group, 0) > 0:
                 await self._delete_machine(group, machine)
             async with self.lock(group):
-                if self._launching.get(group, 0) == 0 and not {n.lower() for n in await self.machines(group)} - ending:
+                inside = await self._inside(group)
+                if (
+                    inside is not None
+                    and self._launching.get(group, 0) == 0
+                    and not {n.lower() for n in inside} - ending
+                ):
                     await self._delete(group)
         finally:
             ending.discard(machine.lower())
@@ -116,13 +121,17 @@ class Groups:
 
     async def machines(self, group: str) -> list[str]:
         """The names of the group's machines; [] if there is no such group."""
+        return await self._inside(group) or []
+
+    async def _inside(self, group: str) -> list[str] | None:
+        """The names of the group's machines; None if there is no such group."""
         try:
             return await self._session.call(
                 lambda: [m.name for m in self._session.compute().virtual_machines.list(group)]
             )
         except ProviderError as error:
             if errors.is_gone(error):
-                return []
+                return None
             raise
 
     async def listed(self, tags: Mapping[str, str]) -> list[str]:
