@@ -9,9 +9,9 @@ import sys
 import msgspec
 import pytest
 
-from tradewind.broker.planner import PlanError, plan_task, plan_tasks, relaxations
+from tradewind.broker.planner import ExplainedPlan, PlanError, explain_task, plan_task, plan_tasks, relaxations
 from tradewind.catalog import OfferFilter, open_catalog
-from tradewind.optimizer import Limits, Place, Plan, Quota, Recovery
+from tradewind.optimizer import Limits, Place, Plan, Quota, Recovery, Together
 from tradewind.spec.task import AcceleratorRequest, Infra, Quantity, Resources, Task
 
 
@@ -294,3 +294,27 @@ def test_same_plan_whatever_the_hash_seed(catalog, monkeypatch):
         monkeypatch.setenv("PYTHONHASHSEED", seed)
         plans.add(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout)
     assert len(plans) == 1
+
+
+def test_explained_in_full(catalog):
+    told = explain_task(task(Resources(use_spot=True), num_nodes=2), catalog, hours=4, recovery=Recovery(1.0))
+    margin = told.explanation.margins[0]
+    parts = told.explanation.parts[0]
+    assert told.plan.feasible
+    assert margin.rise >= 0
+    assert margin.next_best.task == "t"
+    assert parts.work_usd + parts.overhead_usd == pytest.approx(told.plan.total_usd)
+    assert parts.overhead_usd > 0
+    assert all(r.total_usd < told.plan.total_usd for r in told.relaxations)
+    assert msgspec.json.decode(msgspec.json.encode(told), type=ExplainedPlan) == told
+
+
+def test_a_gang_of_two_kinds_stands_in_one_region(catalog):
+    server = msgspec.structs.replace(task(Resources(cpus=at_least(2))), name="server")
+    workers = msgspec.structs.replace(task(gpu("A100", 8, use_spot=True), num_nodes=2), name="workers")
+    apart = plan_tasks([server, workers], catalog)
+    plan = plan_tasks([server, workers], catalog, together=[Together(("server", "workers"))])
+    assert len({(p.cloud, p.region) for p in apart.placements}) == 2
+    assert len({(p.cloud, p.region) for p in plan.placements}) == 1
+    assert plan.total_usd >= apart.total_usd
+    assert plan.certificate.gap == 0

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tradewind.optimizer.decide import optimize
+    from tradewind.optimizer.egress import Egress, egress_of
     from tradewind.optimizer.errors import InvalidProblem, OptimizerError, SolverFailed
     from tradewind.optimizer.page import Overview, TaskOverview, overview
-    from tradewind.optimizer.plan import Certificate, Conflict, Placement, Plan, RankedCandidate
+    from tradewind.optimizer.plan import Certificate, Conflict, Placement, Plan, RankedCandidate, Transfer
     from tradewind.optimizer.preemption import ExpectedRun, Recovery
-    from tradewind.optimizer.problem import Candidate, Limits, Place, Problem, Quota, Reference, Request
+    from tradewind.optimizer.problem import Candidate, Edge, Limits, Place, Problem, Quota, Reference, Request, Together
     from tradewind.optimizer.sensitivity import CostParts, Explanation, LimitPrice, Margin, explain
 
 _HOMES = {
@@ -22,6 +23,8 @@ _HOMES = {
     "Certificate": "plan",
     "Conflict": "plan",
     "CostParts": "sensitivity",
+    "Edge": "problem",
+    "Egress": "egress",
     "ExpectedRun": "preemption",
     "Explanation": "sensitivity",
     "InvalidProblem": "errors",
@@ -41,6 +44,9 @@ _HOMES = {
     "Request": "problem",
     "SolverFailed": "errors",
     "TaskOverview": "page",
+    "Together": "problem",
+    "Transfer": "plan",
+    "egress_of": "egress",
     "explain": "sensitivity",
     "optimize": "decide",
     "overview": "page",
@@ -51,6 +57,8 @@ __all__ = [
     "Certificate",
     "Conflict",
     "CostParts",
+    "Edge",
+    "Egress",
     "ExpectedRun",
     "Explanation",
     "InvalidProblem",
@@ -70,6 +78,9 @@ __all__ = [
     "Request",
     "SolverFailed",
     "TaskOverview",
+    "Together",
+    "Transfer",
+    "egress_of",
     "explain",
     "optimize",
     "overview",

@@ -7,19 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tradewind.broker.planner.errors import PlanError
+    from tradewind.broker.planner.explain import ExplainedPlan, explain_task
     from tradewind.broker.planner.plan import plan_task, plan_tasks, problem_of
     from tradewind.broker.planner.relax import Relaxation, relaxations
 
 _HOMES = {
+    "ExplainedPlan": "explain",
     "PlanError": "errors",
     "Relaxation": "relax",
+    "explain_task": "explain",
     "plan_task": "plan",
     "plan_tasks": "plan",
     "problem_of": "plan",
     "relaxations": "relax",
 }
 
-__all__ = ["PlanError", "Relaxation", "plan_task", "plan_tasks", "problem_of", "relaxations"]
+__all__ = [
+    "ExplainedPlan",
+    "PlanError",
+    "Relaxation",
+    "explain_task",
+    "plan_task",
+    "plan_tasks",
+    "problem_of",
+    "relaxations",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ from tradewind.optimizer.decide import optimize
 from tradewind.optimizer.egress import Egress, egress_of
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.preemption import Recovery
-from tradewind.optimizer.problem import Edge, Limits, Problem, Request
+from tradewind.optimizer.problem import Edge, Limits, Problem, Request, Together
 from tradewind.spec.task import Task
 
 DEFAULT_HOURS = 1.0
@@ -54,15 +54,17 @@ def plan_tasks(
     clouds: Collection[str] | None = None,
     hours: float | None = None,
     edges: Sequence[Edge] = (),
+    together: Sequence[Together] = (),
 ) -> Plan:
     """One plan for several tasks that share the limits; tasks without a name are called task-1, task-2, ...
 
-    `edges` make a DAG of them, and moving the data on them is paid at the catalog's egress prices. Raises as plan_task does, and
-    InvalidProblem for edges that name no task or close a circle.
+    `edges` make a DAG of them, and moving the data on them is paid at the catalog's egress prices; `together` keeps tasks in one place.
+    Raises as plan_task does, and InvalidProblem for edges or groups that name no task, and for edges that close a circle.
     """
     problem = problem_of(tasks, catalog, limits=limits, clouds=clouds, hours=hours)
-    if edges:
-        problem = msgspec.structs.replace(problem, edges=tuple(edges), egress=_egress())
+    if edges or together:
+        prices = _egress() if edges else problem.egress
+        problem = msgspec.structs.replace(problem, edges=tuple(edges), egress=prices, together=tuple(together))
     return optimize(problem, clock=time.perf_counter)
 
 
