@@ -49,6 +49,8 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
+_SUBMODULES = frozenset({"actor", "exceptions", "util"})
+
 __all__ = [
     "ActorClass",
     "ActorHandle",
@@ -74,8 +76,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "exceptions":
-        return importlib.import_module("tradewind.runtime.exceptions")
+    if name in _SUBMODULES:
+        return importlib.import_module(f"tradewind.runtime.{name}")
+    if name == "cloudpickle":
+        return importlib.import_module("cloudpickle")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'tradewind.runtime' has no attribute {name!r}")

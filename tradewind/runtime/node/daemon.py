@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from tradewind.runtime.wire import WireError
 
 _MAX_IDLE_EXTRA = 2
 _LINKLESS_S = 0.5
+_TELL_EVERY_S = 0.02
 
 
 class HeadLink(Protocol):
@@ -80,6 +82,8 @@ class NodeDaemon:
         self._connected: set[tuple[str, str]] = set()
         self._dirty: list[Link] = []
         self._told_load: tuple[dict[str, float], int] = ({}, 0)
+        self._told_at = 0.0
+        self._telling = False
         self.stopping = ""
         self.workers = WorkerPool(
             loop,
@@ -459,12 +463,24 @@ class NodeDaemon:
         self.store.book.drop_foreign()
         self._told_load = ({}, 0)
 
+    def _tell_again(self) -> None:
+        self._telling = False
+        self._tell_load()
+
     def _tell_load(self) -> None:
         if self.head is None:
             return
         load = (to_amounts(self.granting.pool.free), self.granting.book.waiting)
         if load != self._told_load:
+            now = time.monotonic()
+            if now - self._told_at < _TELL_EVERY_S:
+                if not self._telling:
+                    # Blocking tasks change what is free thousands of times a second; the others need not follow each step.
+                    self._telling = True
+                    self.loop.after(_TELL_EVERY_S, self._tell_again)
+                return
             self._told_load = load
+            self._told_at = now
             self.head.send(cluster.Load(*load))
 
 

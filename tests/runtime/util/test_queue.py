@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+import tradewind.runtime as ray
+from tradewind.runtime.util.queue import Empty, Full, Queue
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+
+def test_items_pass_between_tasks_in_order() -> None:
+    queue = Queue()
+
+    @ray.remote
+    def produce(out, count):
+        for number in range(count):
+            out.put(number)
+
+    @ray.remote
+    def consume(source, count):
+        return [source.get(timeout=20) for _ in range(count)]
+
+    consumed = consume.remote(queue, 20)
+    produce.remote(queue, 20)
+    assert ray.get(consumed, timeout=30) == list(range(20))
+    assert queue.empty()
+    queue.shutdown()
+
+
+def test_limits() -> None:
+    queue = Queue(maxsize=2)
+    queue.put_nowait_batch([1, 2])
+    assert queue.full()
+    with pytest.raises(Full):
+        queue.put(3, timeout=0.05)
+    assert queue.get_nowait_batch(2) == [1, 2]
+    with pytest.raises(Empty):
+        queue.get_nowait()
+    with pytest.raises(Empty):
+        queue.get_nowait_batch(1)
+    assert len(queue) == 0

@@ -1,0 +1,19 @@
+"""What Ray keeps in `ray.util`: ActorPool, Queue, scheduling strategies. Public names are lazy."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tradewind.runtime.util.actor_pool import ActorPool
+
+__all__ = ["ActorPool"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ActorPool":
+        return importlib.import_module("tradewind.runtime.util.actor_pool").ActorPool
+    if name in {"queue", "scheduling_strategies", "actor_pool"}:
+        return importlib.import_module(f"tradewind.runtime.util.{name}")
+    raise AttributeError(f"module 'tradewind.runtime.util' has no attribute {name!r}")

@@ -1,0 +1,96 @@
+"""A fixed set of actors that share out calls."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tradewind.runtime import api
+from tradewind.runtime.object_ref import ObjectRef
+
+Submit = Callable[[Any, Any], ObjectRef]
+
+
+class ActorPool:
+    """Each value goes to the next actor that is free; results come in order, or as they are done."""
+
+    def __init__(self, actors: Iterable[Any]) -> None:
+        """A pool of these actors, all taken to be free."""
+        self._idle: deque[Any] = deque(actors)
+        self._waiting: deque[tuple[Submit, Any]] = deque()
+        self._running: dict[ObjectRef, tuple[int, Any]] = {}
+        self._by_number: dict[int, ObjectRef] = {}
+        self._submitted = 0
+        self._next = 0
+
+    def submit(self, function: Submit, value: Any) -> None:
+        """function(actor, value), which must return a ref, is called with the next free actor."""
+        if self._idle:
+            actor = self._idle.popleft()
+            ref = function(actor, value)
+            self._running[ref] = (self._submitted, actor)
+            self._by_number[self._submitted] = ref
+            self._submitted += 1
+        else:
+            self._waiting.append((function, value))
+
+    def has_next(self) -> bool:
+        """True when a result is still to be fetched."""
+        return bool(self._running)
+
+    def has_free(self) -> bool:
+        """True when an actor has nothing to do."""
+        return bool(self._idle) and not self._waiting
+
+    def get_next(self, timeout: float | None = None) -> Any:
+        """The next result in the order of submission. Raises StopIteration when there is none, TimeoutError when it is not there in time."""
+        if not self.has_next():
+            raise StopIteration("No results are left in the pool.")
+        while self._next not in self._by_number:
+            self._next += 1  # fetched out of order before
+        ref = self._by_number[self._next]
+        if timeout is not None and not api.wait([ref], timeout=timeout)[0]:
+            raise TimeoutError(f"The next result was not there within {timeout:g} s.")
+        self._finish(ref)
+        return api.get(ref)
+
+    def get_next_unordered(self, timeout: float | None = None) -> Any:
+        """Any result that is done. Raises StopIteration when there is none, TimeoutError when none is there in time."""
+        if not self.has_next():
+            raise StopIteration("No results are left in the pool.")
+        ready, _ = api.wait(list(self._running), timeout=timeout)
+        if not ready:
+            raise TimeoutError(f"No result was there within {timeout:g} s.")
+        self._finish(ready[0])
+        return api.get(ready[0])
+
+    def _finish(self, ref: ObjectRef) -> None:
+        if api.wait([ref])[0]:
+            number, actor = self._running.pop(ref)
+            del self._by_number[number]
+            self.push(actor)
+
+    def push(self, actor: Any) -> None:
+        """The actor is free, and gets a value that waits."""
+        self._idle.append(actor)
+        if self._waiting:
+            self.submit(*self._waiting.popleft())
+
+    def pop_idle(self) -> Any | None:
+        """A free actor, which is no longer in the pool; None when all are busy."""
+        return self._idle.popleft() if self.has_free() else None
+
+    def map(self, function: Submit, values: Iterable[Any]) -> Iterator[Any]:
+        """The results in the order of values."""
+        for value in values:
+            self.submit(function, value)
+        while self.has_next():
+            yield self.get_next()
+
+    def map_unordered(self, function: Submit, values: Iterable[Any]) -> Iterator[Any]:
+        """The results as they are done."""
+        for value in values:
+            self.submit(function, value)
+        while self.has_next():
+            yield self.get_next_unordered()
