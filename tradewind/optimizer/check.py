@@ -54,7 +54,7 @@ def canonical(problem: Problem) -> Problem:
 def _edges(problem: Problem) -> tuple[Edge, ...]:
     """Edges by name, several between the same two tasks added up; raises InvalidProblem for an unknown task, a bad amount or a cycle."""
     tasks = {request.task for request in problem.requests}
-    amounts: dict[tuple[str, str], float] = {}
+    amounts: dict[tuple[str, str], list[float]] = {}
     for edge in problem.edges:
         for name in (edge.source, edge.target):
             if name not in tasks:
@@ -64,12 +64,12 @@ def _edges(problem: Problem) -> tuple[Edge, ...]:
                 f"the edge {edge.source} -> {edge.target} carries {edge.gigabytes} GB; give 0 to {MOST_GIGABYTES:,}"
             )
         key = (edge.source, edge.target)
-        amounts[key] = amounts.get(key, 0.0) + edge.gigabytes
+        amounts.setdefault(key, []).append(edge.gigabytes)
     try:
         tuple(TopologicalSorter({t: [a for a, b in amounts if b == t] for t in sorted(tasks)}).static_order())
     except CycleError as err:
         raise InvalidProblem(f"the tasks wait for each other in a circle: {' -> '.join(err.args[1])}") from err
-    return tuple(Edge(a, b, amounts[a, b]) for a, b in sorted(amounts))
+    return tuple(Edge(a, b, math.fsum(amounts[a, b])) for a, b in sorted(amounts))
 
 
 def _together(problem: Problem) -> tuple[Together, ...]:

@@ -10,7 +10,7 @@ from tradewind.optimizer.cost import hourly_nano, is_payable, moving_nano, risk_
 from tradewind.optimizer.money import usd
 from tradewind.optimizer.order import candidate_key, sorted_candidates
 from tradewind.optimizer.plan import RankedCandidate
-from tradewind.optimizer.problem import Candidate, Problem, Request
+from tradewind.optimizer.problem import Candidate, Edge, Problem, Request
 from tradewind.optimizer.prune import Pool
 
 # A failover that has been refused at fifty places is told so; it is not helped by the next fifty.
@@ -23,21 +23,27 @@ def ranked_candidates(problem: Problem, pool: Pool, choice: tuple[Candidate, ...
     In a DAG a place costs what the machines cost there and what moving data costs with the other tasks where they are.
     """
     ranked: list[RankedCandidate] = []
-    for i, (request, row, chosen) in enumerate(zip(problem.requests, pool.left, choice, strict=True)):
-        ours = _with_moving(problem, choice, i, chosen)
-        others = _in_order(request, (_with_moving(problem, choice, i, c) for c in row), ours)
+    at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)}
+    for request, row, chosen in zip(problem.requests, pool.left, choice, strict=True):
+        touching = [edge for edge in problem.edges if request.task in {edge.source, edge.target}]
+        ours = _with_moving(problem, at, touching, request, chosen)
+        others = _in_order(request, (_with_moving(problem, at, touching, request, c) for c in row), ours)
         ranked += (as_ranked(request, c, "" if c is ours else why_not(request, ours, c)) for c in others)
     return tuple(ranked)
 
 
-def _with_moving(problem: Problem, choice: tuple[Candidate, ...], i: int, candidate: Candidate) -> Candidate:
+def _with_moving(
+    problem: Problem, at: dict[str, Candidate], touching: list[Edge], request: Request, candidate: Candidate
+) -> Candidate:
     """The candidate with the moving of data to and from the choice's other places as a cost of its own."""
-    task = problem.requests[i].task
-    touching = [edge for edge in problem.edges if task in {edge.source, edge.target}]
     if not touching:
         return candidate
-    at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)} | {task: candidate}
-    moving = sum(moving_nano(problem, edge, at[edge.source], at[edge.target]) for edge in touching)
+    moving = 0
+    for edge in touching:
+        if edge.source == request.task:
+            moving += moving_nano(problem, edge, candidate, at[edge.target])
+        else:
+            moving += moving_nano(problem, edge, at[edge.source], candidate)
     return msgspec.structs.replace(candidate, once_usd=candidate.once_usd + usd(moving))
 
 
