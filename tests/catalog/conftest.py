@@ -22,6 +22,13 @@ def shipped(shared_cache: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         yield catalog
 
 
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A data directory of the test's own, so that nobody's imported offers are in it; it does not exist yet."""
+    monkeypatch.setenv("TRADEWIND_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
 @pytest.fixture
 def own_cache(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """An empty cache of the test's own; the index will be in its directory `tradewind`."""

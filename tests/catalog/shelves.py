@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,8 +57,8 @@ def satisfies(found: Offer, wanted: OfferFilter) -> bool:
     ratio = found.memory_gib is not None and found.vcpus is not None
     return (
         (not wanted.clouds or found.cloud in wanted.clouds)
-        and wanted.region in (None, found.region)
-        and wanted.instance_type in (None, found.instance_type)
+        and _named(found.region, wanted.region)
+        and _named(found.instance_type, wanted.instance_type)
         and (not wanted.archs or found.arch in wanted.archs)
         and least(found.vcpus, wanted.min_vcpus)
         and most(found.vcpus, wanted.max_vcpus)
@@ -70,6 +71,10 @@ def satisfies(found: Offer, wanted: OfferFilter) -> bool:
         and wanted.accelerator in (None, found.accelerator)
         and wanted.accelerator_count in (None, found.accelerator_count)
         and not (wanted.no_accelerator and found.accelerator)
+        and not (wanted.any_accelerator and not found.accelerator)
+        and least(found.accelerator_count, wanted.min_accelerator_count)
+        and most(found.spot_risk_per_h, wanted.max_spot_risk_per_h)
+        and (not wanted.bases or bool(_bases(found, wanted) & set(wanted.bases)))
         and price is not None
         and (wanted.max_price_usd_h is None or price <= wanted.max_price_usd_h)
         and (wanted.restricted or not found.restricted)
@@ -78,13 +83,24 @@ def satisfies(found: Offer, wanted: OfferFilter) -> bool:
     )
 
 
+def _named(name: str, wanted: str | None) -> bool:
+    return wanted is None or fnmatch.fnmatchcase(name.lower(), wanted.lower())
+
+
+def _bases(found: Offer, wanted: OfferFilter) -> set[str]:
+    if wanted.use_spot is None:
+        return {found.basis, found.spot_basis}
+    return {found.spot_basis if wanted.use_spot else found.basis}
+
+
 def _matches(found: Offer, pattern: PlacePattern) -> bool:
-    return (
-        pattern.cloud in ("", found.cloud)
-        and pattern.region in ("", found.region)
-        and pattern.zone in ("", found.zone)
-        and pattern.instance_type in ("", found.instance_type)
+    pairs = (
+        (pattern.cloud, found.cloud),
+        (pattern.region, found.region),
+        (pattern.zone, found.zone),
+        (pattern.instance_type, found.instance_type),
     )
+    return all(wanted in ("", "*") or fnmatch.fnmatchcase(name, wanted) for wanted, name in pairs)
 
 
 def in_order(offers: Sequence[Offer], wanted: OfferFilter) -> list[Offer]:

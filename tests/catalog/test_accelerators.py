@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.catalog import Catalog, CatalogError, UnknownNameError, accelerator_facts
-from tradewind.catalog.accelerators import resolve
+from tradewind.catalog.accelerators import names_a_slice, resolve, slice_name
 
 KNOWN = [
     "A10", "A100", "A100-80GB", "A10G", "A6000", "H100", "H100-MEGA", "H200", "L4", "L40S", "RTX-PRO-6000", "RTX4090", "RTX6000", "RTX6000-Ada",
@@ -37,6 +37,22 @@ KNOWN = [
         ("trn1", "Trainium"),
         ("TPU-V4", "tpu-v4"),
         ("v6e", "tpu-v6e"),
+        ("4090", "RTX4090"),
+        ("A100-80", "A100-80GB"),
+        ("A100-40", "A100"),
+        ("a10-24", "A10"),
+        ("NVIDIA-H100-80GB-HBM3", "H100"),
+        ("nvidia-h100-mega-80gb", "H100-MEGA"),
+        ("NVIDIA A100-SXM4-80GB", "A100-80GB"),
+        ("NVIDIA A100 Tensor Core GPU", "A100"),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "RTX-PRO-6000"),
+        ("NVIDIA RTX 6000 Ada Generation", "RTX6000-Ada"),
+        ("Tesla-V100-SXM2-32GB", "V100-32GB"),
+        ("radeon pro v520", "Radeon-V520"),
+        ("trainium1", "Trainium"),
+        ("tpu-v5-lite-podslice", "tpu-v5e"),
+        ("tpu-v5p-slice", "tpu-v5p"),
+        ("trillium", "tpu-v6e"),
     ],
 )
 def test_what_people_type(typed: str, canonical: str) -> None:
@@ -52,6 +68,12 @@ def test_what_people_type(typed: str, canonical: str) -> None:
         ("tpu-v4-8", "tpu-v4", 4),
         ("v5p-128", "tpu-v5p", 64),
         ("tpu-v6e-4", "tpu-v6e", 4),
+        ("TPU v5e-8", "tpu-v5e", 8),
+        ("v5-lite-8", "tpu-v5e", 8),
+        ("v5litepod-1", "tpu-v5e", 1),
+        ("tpu-v5e-2x4", "tpu-v5e", 8),  # a topology counts chips, whatever the generation's names count
+        ("v4-2x2x4", "tpu-v4", 16),
+        ("trillium-16", "tpu-v6e", 16),
     ],
 )
 def test_tpu_slices_are_a_number_of_chips(typed: str, canonical: str, chips: float) -> None:
@@ -61,7 +83,39 @@ def test_tpu_slices_are_a_number_of_chips(typed: str, canonical: str, chips: flo
 
 
 @pytest.mark.parametrize(
-    ("typed", "near"), [("A1000", "A100"), ("H10", "H100"), ("L40", "L40S"), ("zzz", ""), ("H100-40GB", "H100")]
+    ("typed", "slice_"), [("v5litepod-8", True), ("v5e-1", True), ("tpu-v5e", False), ("A100", False), ("v9-8", False)]
+)
+def test_a_slice_has_its_count_in_its_name(typed: str, slice_: bool) -> None:
+    assert names_a_slice(typed, KNOWN) is slice_
+
+
+@given(st.sampled_from(["tpu-v4", "tpu-v5e", "tpu-v5p", "tpu-v6e"]), st.integers(1, 512))
+def test_slice_names_mean_their_chips(name: str, chips: int) -> None:
+    assert resolve(slice_name(name, chips), 1, KNOWN) == (name, chips)
+
+
+def test_what_is_no_slice_has_no_slices_name() -> None:
+    assert slice_name("A100", 8) == ""
+
+
+@pytest.mark.parametrize("typed", ["v5e-0", "tpu-v5e-999999999999", "v5e-0x4", "v4-9999x9999x9999", "gpu", "p5", ""])
+def test_what_means_nothing_is_refused(typed: str) -> None:
+    with pytest.raises(UnknownNameError):
+        resolve(typed, 1, KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"),
+    [
+        ("trn2", "Trainium"),
+        ("H100 NVL", "H100"),
+        ("tpu-v7x", "tpu-v4"),
+        ("A1000", "A100"),
+        ("H10", "H100"),
+        ("L40", "L40S"),
+        ("zzz", ""),
+        ("H100-40GB", "H100"),
+    ],
 )
 def test_a_miss_names_the_nearest(typed: str, near: str) -> None:
     with pytest.raises(UnknownNameError) as caught:

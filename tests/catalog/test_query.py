@@ -42,6 +42,10 @@ def _catalogs(draw: st.DrawFn) -> list[Offer]:
             "price_spot_usd_h": spot,
         }
         fields |= {"restricted": restricted[cloud, region], "spot_risk_per_h": risk}
+        fields |= {
+            "basis": draw(st.sampled_from(["exact", "list"])),
+            "spot_basis": draw(st.sampled_from(["own", "list"])),
+        }
         offers.append(offer(region, name, cloud=cloud, zone=zone, **fields))
     return offers
 
@@ -49,15 +53,15 @@ def _catalogs(draw: st.DrawFn) -> list[Offer]:
 _patterns = st.builds(
     PlacePattern,
     st.sampled_from(["", *_CLOUDS]),
-    st.sampled_from(["", *_REGIONS]),
-    st.sampled_from(["", "z1"]),
-    st.sampled_from(["", "m1", "m2"]),
+    st.sampled_from(["", *_REGIONS, "*", "r?"]),
+    st.sampled_from(["", "z1", "z*"]),
+    st.sampled_from(["", "m1", "m2", "*", "m[12]", "*2"]),
 )
 _filters = st.builds(
     OfferFilter,
     clouds=st.sampled_from([(), ("aws",), ("aws", "gcp"), ("none",)]),
-    region=st.sampled_from([None, None, "r1", "nowhere"]),
-    instance_type=st.sampled_from([None, None, "m1"]),
+    region=st.sampled_from([None, None, "r1", "nowhere", "R?", "*2"]),
+    instance_type=st.sampled_from([None, None, "m1", "M*"]),
     archs=st.sampled_from([(), ("x86_64",), ("arm64", "x86_64")]),
     min_vcpus=st.sampled_from([None, 2.0]),
     max_vcpus=st.sampled_from([None, 2.0, 4.0]),
@@ -72,6 +76,10 @@ _filters = st.builds(
     restricted=st.booleans(),
     burstable=st.booleans(),
     excluded=st.lists(_patterns, max_size=2).map(tuple),
+    any_accelerator=st.sampled_from([False, False, True]),
+    min_accelerator_count=st.sampled_from([None, None, 1.0, 2.0]),
+    max_spot_risk_per_h=st.sampled_from([None, None, 0.001]),
+    bases=st.sampled_from([(), (), ("exact",), ("exact", "own")]),
 )
 _few = st.sampled_from([0, 3, 10_000])  # where the walk changes over
 
@@ -157,3 +165,65 @@ def test_a_type_and_an_accelerator_may_mean_the_one_with_the_other_attached() ->
         assert catalog.offers(OfferFilter(instance_type="M1")) == [plain]
         assert catalog.offers(OfferFilter(instance_type="m1", accelerator="T4")) == [attached]
         assert catalog.offers(OfferFilter(instance_type="m1+T4:2")) == [attached]
+
+
+_FACTS = {"T4": 65.0}  # dense bf16 TFLOPS of the one accelerator here, by its datasheet
+
+
+def _units(found: Offer, order: str) -> float | None:
+    return {
+        "per-gpu": found.accelerator_count or None,
+        "per-tflop": found.accelerator_count * _FACTS[found.accelerator] if found.accelerator else None,
+        "per-gpu-gib": found.accelerator_count * 16.0 if found.accelerator else None,
+        "per-vcpu": found.vcpus,
+        "per-gib": found.memory_gib,
+    }[order]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    _catalogs(),
+    _filters,
+    st.sampled_from(["per-gpu", "per-tflop", "per-gpu-gib", "per-vcpu", "per-gib"]),
+    st.sampled_from([None, 1, 3]),
+)
+def test_an_order_by_units_is_the_price_for_each(
+    offers: list[Offer], wanted: OfferFilter, order: str, limit: int | None
+) -> None:
+    ranked = [found for found in offers if satisfies(found, wanted) and _units(found, order) is not None]
+
+    def key(found: Offer) -> tuple[object, ...]:
+        price = price_of(found, wanted)
+        return (price / _units(found, order), found.cloud, found.region, found.zone, found.instance_type)  # type: ignore[operator]
+
+    with shelf(offers) as catalog:
+        assert catalog.offers(wanted, limit, order) == sorted(ranked, key=key)[:limit]  # type: ignore[arg-type]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    _catalogs(),
+    _filters,
+    st.sampled_from(["price", "per-vcpu"]),
+    st.sampled_from(["cloud", "region", "zone", "instance_type", "accelerator"]),
+    st.sampled_from([None, 1, 2]),
+)
+def test_one_of_each_is_the_first_of_each(
+    offers: list[Offer], wanted: OfferFilter, order: str, each: str, limit: int | None
+) -> None:
+    columns = {
+        "region": ("cloud", "region"),
+        "zone": ("cloud", "region", "zone"),
+        "instance_type": ("cloud", "instance_type"),
+    }
+    first: dict[tuple[str, ...], Offer] = {}
+    with shelf(offers) as catalog:
+        for found in catalog.offers(wanted, order=order):  # type: ignore[arg-type]
+            first.setdefault(tuple(getattr(found, name) for name in columns.get(each, (each,))), found)
+        assert catalog.offers(wanted, limit, order, each) == list(first.values())[:limit]  # type: ignore[arg-type]
+
+
+def test_a_limit_beyond_sqlites_integers_is_no_limit() -> None:
+    with shelf([offer()]) as catalog:
+        for order in ("price", "name", "per-vcpu"):
+            assert catalog.offers(limit=10**30, order=order) == [offer()]  # type: ignore[arg-type]

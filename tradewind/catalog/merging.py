@@ -25,15 +25,18 @@ def merge(shipped: Iterable[Offer], own: Iterable[Offer]) -> list[Offer]:
     for key, offer in rows.items():
         in_region[offer.cloud, offer.region, offer.instance_type].append(key)
         by_type.setdefault((offer.cloud, offer.instance_type), offer)
-    for offer in own:
+    for offer in sorted(
+        own, key=lambda offer: offer.zone != ""
+    ):  # the word on one zone stands over the word on its region
         here = in_region[offer.cloud, offer.region, offer.instance_type]
         stands_for = here if not offer.zone else [key for key in here if key[2] == offer.zone]
         for key in stands_for:
             rows[key] = _over(offer, rows[key])
         if not stands_for:
-            known = rows[here[0]] if here else by_type.get((offer.cloud, offer.instance_type))
-            # Its price elsewhere is not its price here; only what the type is carries over. A zone of a known region keeps the region's.
-            rows[_key(offer)] = _filled(offer, known, prices=bool(here))
+            # A price elsewhere is not the price here; only what the type is carries over. A new zone keeps its region's price.
+            regional = rows.get((offer.cloud, offer.region, "", offer.instance_type))
+            known = regional or by_type.get((offer.cloud, offer.instance_type))
+            rows[_key(offer)] = _filled(offer, known, prices=regional is not None)
     return list(rows.values())
 
 

@@ -27,6 +27,15 @@ def of_catalog(catalog: Catalog, today: dt.date) -> list[str]:
     return [note] if note else []
 
 
+def of_shipped(today: dt.date) -> list[str]:
+    """The same of the shipped snapshot, without opening it."""
+    from tradewind.catalog.age import age_note
+    from tradewind.catalog.snapshot import read_manifest
+
+    note = age_note(read_manifest().date, today)
+    return [note] if note else []
+
+
 def today() -> dt.date:
     """This day, UTC."""
     return dt.datetime.now(dt.UTC).date()

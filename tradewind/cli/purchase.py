@@ -67,6 +67,10 @@ def accept(api: Api, task: Task, *, rehearse: bool, catalog: str | None, yes: bo
         )
     elif show:
         print(planpage.headline(plan), file=sys.stderr)
+    if show and catalog is None and any(placement.cloud != "local" for placement in plan.placements):
+        from tradewind.cli import notes
+
+        notes.remark(notes.of_shipped(notes.today()))
     if rehearse:
         if show:
             print("Rehearsed: local processes stand in for the instances; nothing is bought.", file=sys.stderr)

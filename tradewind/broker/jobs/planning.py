@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tradewind.broker.jobs.plans import PlanRefused
+from tradewind.broker.planner.reach import Reach
 from tradewind.broker.store.records import Options
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.problem import Limits, Place
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tradewind.catalog import Catalog
 
 LOCAL = "local"
+CLOUDS = ("aws", "azure", "gcp")  # those whose prices the shipped catalog holds
 FEWEST_RECORDS = 20  # fewer would make every seed draw the same loss
 
 
@@ -62,8 +64,9 @@ def _this_machine() -> Catalog:
 class CatalogPlanner:
     """Implements the jobs' `Planner` over catalogs that stay open; solving runs beside the loop, one plan at a time."""
 
-    def __init__(self, providers: Collection[str]) -> None:
-        self._providers = frozenset(providers)
+    def __init__(self, reasons: Callable[[], Mapping[str, str]] = dict) -> None:
+        """`reasons` says of every cloud why it cannot be bought from here ("" when it can); it may block for a moment."""
+        self._reasons = reasons
         self._catalogs: dict[str, tuple[str, Catalog]] = {}  # with the fingerprint it was opened under
         self._lock = threading.Lock()
 
@@ -71,12 +74,25 @@ class CatalogPlanner:
         """The cheapest plan that can be carried out from here.
 
         Raises:
-            PlanRefused: nothing satisfies the task, or the plan is on a cloud without a provider, or the catalog cannot be used.
+            PlanRefused: nothing satisfies the task, or no cloud that would can be used from here, or the catalog cannot be used.
         """
         plan = await self.consider(task, options, blocks)
         if not plan.feasible:
             raise PlanRefused(" ".join(plan.why_infeasible) or "nothing in the catalog satisfies the task")
         return plan
+
+    def _reach(self, task: Task, options: Options) -> Reach | None:
+        """The clouds that may be bought from; None for all: a rehearsal looks for no credentials, and this machine needs none."""
+        if options.rehearse or names_this_machine(task):
+            return None
+        reach = Reach(self._reasons())
+        if not len(reach):
+            missing = "; ".join(f"{cloud}: {reach.why(cloud)}" for cloud in CLOUDS if reach.why(cloud))
+            raise PlanRefused(
+                f"no cloud can be used from here ({missing}); use --rehearse, infra: local, or see `tradewind check`",
+                "no_provider",
+            )
+        return reach
 
     async def consider(self, task: Task, options: Options, blocks: tuple[Place, ...] = ()) -> Plan:
         """Like `plan`, but a plan that is not feasible is returned with its reasons."""
@@ -86,21 +102,17 @@ class CatalogPlanner:
         from tradewind.broker.planner import PlanError, plan_task
         from tradewind.catalog import CatalogError
 
+        reach = self._reach(task, options)
         with self._lock:
             try:
                 catalog = self._catalog(task, options.catalog)
-                plan = plan_task(task, catalog, limits=Limits(blocks=blocks), hours=options.hours)
+                plan = plan_task(
+                    task, catalog, limits=Limits(blocks=blocks, quotas=quotas), clouds=reach, hours=options.hours
+                )
             except PlanError as error:
                 raise PlanRefused(str(error), "request") from error
             except CatalogError as error:
                 raise PlanRefused(str(error), "catalog") from error
-        if plan.feasible and not options.rehearse:
-            for placement in plan.placements:
-                if placement.cloud not in self._providers:
-                    raise PlanRefused(
-                        f"{placement.cloud}: this version has no provider for it yet; use --rehearse, or infra: local",
-                        "no_provider",
-                    )
         return plan
 
     def _catalog(self, task: Task, path: str) -> Catalog:

@@ -61,12 +61,13 @@ def plan(
     """
     task = read(file, flags)
     from tradewind.broker.planner import plan_task
-    from tradewind.cli import planpage
+    from tradewind.cli import notes, planpage
 
     limit, colour = terminal.width(), terminal.colourful()
     with _shelf(task, catalog) as offers:
         result = plan_task(task, offers, hours=hours)
         why = _explanation(task, offers, result, hours, limit=limit, colour=colour) if explain and not as_json else ""
+        remarks = notes.of_catalog(offers, notes.today())
     if as_json:
         print_json(result)
     else:
@@ -77,4 +78,5 @@ def plan(
         if as_json:
             print("tradewind: " + " ".join(result.why_infeasible), file=sys.stderr)
         return exits.NO_PLAN
+    notes.remark(remarks)
     return exits.OK
