@@ -8,6 +8,7 @@ from tests.broker.harness import Running, job_request, launch_request, run, task
 from tests.broker.scripted import ScriptedCloud
 from tradewind.agent import protocol as wire
 from tradewind.broker.provider import ProviderError
+from tradewind.broker.provision import bootstrap, driver, watch
 from tradewind.broker.provision.boundary import crash_at
 from tradewind.broker.server.requests import Refusal
 from tradewind.broker.store import rows
@@ -199,3 +200,55 @@ def test_files_are_put_before_the_agent_is_told_to_run(directory, tmp_path):
 def test_a_crash_is_ordered_by_name_and_number(order):
     with pytest.raises(ValueError, match="names no boundary and count"):
         crash_at(order)
+
+
+def test_leases_are_renewed_whatever_a_cloud_says_once(directory, monkeypatch):
+    monkeypatch.setattr(watch, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(watch, "LEASE_RENEWAL_S", 0.05)
+
+    async def scenario():
+        cloud = ScriptedCloud()
+        moved = []
+
+        async def lease(provider_id, until_unix):
+            moved.append(until_unix)
+            if len(moved) == 2:
+                raise ProviderError("local", "busy", "slow down")
+
+        cloud.lease = lease
+        async with Running(directory, cloud) as r:
+            await r.broker.launch(launch_request(task("wait")))
+            await r.until("it is renewed again and again", lambda: len(moved) > 4)
+            (row,) = r.store.read(rows.live_instances)
+            assert row.lease_until_unix > row.created_unix + watch.LEASE_S
+            assert moved == sorted(moved)
+            assert (await r.broker.down("c")).state == "TERMINATED"
+            await r.until("its driver is dropped with the next order", lambda: r.broker._drivers[1].is_over)
+
+    run(scenario())
+
+
+def test_a_silent_agent_is_lost(directory, monkeypatch):
+    monkeypatch.setattr(watch, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(watch, "SILENCE_S", 0.2)
+    monkeypatch.setattr(bootstrap, "AGENT_DEADLINE_S", 0.2)
+    monkeypatch.setattr(driver, "END_TIMEOUT_S", 0.2)
+
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(directory, cloud) as r:
+            await r.broker.launch(launch_request(task("wait")))
+            await r.until("it runs", lambda: states(r) == ["RUNNING"])
+            (agent,) = cloud.agents.values()
+
+            async def say_nothing(call, writer):
+                pass
+
+            agent._answer = say_nothing
+            await r.until("it is noticed", lambda: "agent lost" in r.kinds(cluster_id=1))
+            await r.until("another machine takes its place", lambda: r.cluster_state() == "UP")
+            assert states(r) == ["LOST"]
+            assert len(cloud.by_token) == 2
+            assert len(cloud.instances) == 1
+
+    run(scenario())

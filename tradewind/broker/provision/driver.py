@@ -55,6 +55,7 @@ class ClusterDriver:
         self._watch = Watch(services, cluster_id, self.nodes)
         self._jobs = JobRunner(services, cluster_id, self.nodes, logs)
         self._work: asyncio.Task[None] | None = None
+        self.is_over = False  # nothing is left of the cluster, and nothing will be
 
     # -- orders -----------------------------------------------------------------------------------------------------------------------
 
@@ -246,25 +247,29 @@ class ClusterDriver:
         for instance_id in list(self.nodes):
             await self._drop(instance_id)
         self._watch.stop()
+        self.is_over = self._row().state in cm.FINAL
 
     async def _tell_agent(self, instance_id: str) -> None:
         """The agent has ended its jobs, saved their checkpoints and handed over their logs, if it still can.
 
         It is not asked to stop the runtime and itself in good order: its instance is about to end, and that would take seconds.
         """
-        node = self.nodes.get(instance_id)
+        row = self.services.store.read(lambda c: rows.instance(c, instance_id))
+        if row is None or not row.provider_id or row.ended_unix is not None:
+            return
         try:
-            if node is None:
-                row = self.services.store.read(lambda c: rows.instance(c, instance_id))
-                if row is None or not row.provider_id or row.ended_unix is not None:
-                    return
-                transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=False)
-                node = self.nodes[instance_id] = Node(row, transport, client)
-            await asyncio.wait_for(self._jobs.end_on(node), END_TIMEOUT_S)
+            await asyncio.wait_for(self._end_jobs_on(row), END_TIMEOUT_S)
         except _TROUBLE as error:
             log.info("ending %s: its agent did not help: %s", instance_id, error)
         finally:
             await self._drop(instance_id)
+
+    async def _end_jobs_on(self, row: InstanceRow) -> None:
+        node = self.nodes.get(row.id)
+        if node is None:
+            transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=False)
+            node = self.nodes[row.id] = Node(row, transport, client)
+        await self._jobs.end_on(node)
 
     async def close(self) -> None:
         """Let go of everything; instances and jobs go on."""

@@ -131,23 +131,24 @@ class Watch:
         await self.agent_gone(node.row.id, why)
 
     async def _keep(self, node: Node) -> None:
-        renewed = 0.0
-        loop = asyncio.get_running_loop()
+        """Renew the lease in time, and report an agent that has fallen silent."""
+        due = node.row.lease_until_unix - LEASE_S + LEASE_RENEWAL_S
         while True:
+            await asyncio.sleep(HEARTBEAT_S)
             try:
-                if loop.time() - renewed >= LEASE_RENEWAL_S or not renewed:
-                    await self._renew(node)
-                    renewed = loop.time()
-                await asyncio.sleep(HEARTBEAT_S)
                 await asyncio.wait_for(node.client.call(protocol.ListJobs()), SILENCE_S)
+                if self._services.now() >= due:
+                    due = await self._renew(node) - LEASE_S + LEASE_RENEWAL_S
             except TimeoutError:
                 break
-            except (AgentError, ProviderError) as error:
+            except ProviderError as error:
+                log.warning("%s: its lease cannot be moved now: %s", node.row.id, error)  # there is time to try again
+            except AgentError as error:
                 log.info("%s: %s", node.row.id, error)
                 return  # the pump has seen the same, and says so
         await self.agent_gone(node.row.id, f"its agent was silent for {SILENCE_S:.0f} s")
 
-    async def _renew(self, node: Node) -> None:
+    async def _renew(self, node: Node) -> float:
         until = self._services.now() + LEASE_S
         await asyncio.wait_for(node.client.call(protocol.RenewLease(until_unix=until)), SILENCE_S)
         await self._services.providers[node.row.provider].lease(node.row.provider_id, until)
@@ -156,6 +157,7 @@ class Watch:
             rows.update_instance(ledger.connection, node.row.id, lease_until_unix=until)
 
         await self._services.apply(renew)
+        return until
 
     async def agent_gone(self, instance_id: str, why: str) -> None:
         """The cluster has been told that the agent, or its whole instance, is lost."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from tradewind.broker.jobs.bill import Bill, make_bill
 from tradewind.broker.jobs.driver import ManagedJobs, missing_files
-from tradewind.broker.jobs.planning import CatalogPlanner
+from tradewind.broker.jobs.planning import LOCAL, CatalogPlanner
 from tradewind.broker.jobs.plans import PlanRefused
 from tradewind.broker.jobs.strategy import plan_around
 from tradewind.broker.lifecycle import cluster as cm
@@ -64,7 +64,11 @@ class Broker:
 
     async def start(self) -> None:
         """Everything the record says is alive is driven again, and what no record owns has been ended."""
-        await self._end_strays()
+        used = self.store.read(rows.clouds_used)
+        await self._end_strays([LOCAL])
+        for cloud in used:
+            if cloud != LOCAL:  # clouds may take their time to answer; nobody waits for that
+                self.services.spawn(self._end_strays([cloud]), f"strays-{cloud}")
         for row in self.store.read(rows.clusters):
             self._driver(row.id).resume(RECONCILED)
         self._managed.resume(RECONCILED)
@@ -72,10 +76,10 @@ class Broker:
     def _on_commit(self) -> None:
         self._loop.call_soon_threadsafe(self.changed.notify)
 
-    async def _end_strays(self) -> None:
+    async def _end_strays(self, clouds: list[str]) -> None:
         known = {row.id for row in self.store.read(rows.live_instances)}
         try:
-            await end_strays(self.services, {TAG_OWNER: self.store.owner}, known)
+            await end_strays(self.services, {TAG_OWNER: self.store.owner}, known, clouds=clouds)
         except ProviderError as error:
             log.warning("looking for instances that no record owns: %s", error)
 
@@ -98,8 +102,14 @@ class Broker:
     def _dispatch(self, order: Order) -> None:
         if order.cluster_id is not None:
             self._driver(order.cluster_id).carry_out(order)
+            self._forget_gone()
         elif order.managed_job_id is not None:
             self._managed.carry_out(order.managed_job_id, order.instruction)
+
+    def _forget_gone(self) -> None:
+        """Drop the drivers of clusters of which nothing is left."""
+        for cluster_id in [known for known, driver in self._drivers.items() if driver.is_over]:
+            del self._drivers[cluster_id]
 
     def _driver(self, cluster_id: int) -> ClusterDriver:
         driver = self._drivers.get(cluster_id)

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tradewind import __version__
 from tradewind.broker.clouds.local.provider import LocalProvider
+from tradewind.broker.clouds.registry import Clouds
 from tradewind.broker.jobs.planning import CatalogPlanner
 from tradewind.broker.provision.boundary import Boundary, crash_at, no_boundary
 from tradewind.broker.provision.services import log
@@ -72,8 +73,9 @@ class Daemon:
 
     async def run(self, listening: socket.socket) -> None:
         """Serve until the end."""
-        providers = {"local": LocalProvider(os.path.join(self._store.data_dir, INSTANCES))}
-        planner = CatalogPlanner(providers)
+        directory = self._store.data_dir
+        providers = Clouds(directory, {"local": LocalProvider(os.path.join(directory, INSTANCES))})
+        planner = CatalogPlanner(providers.reasons)
         broker = Broker(self._store, providers, planner, boundary=self._boundary)
         api = Api(broker, self.shutdown, self._started_unix)
         config = uvicorn.Config(
@@ -98,6 +100,7 @@ class Daemon:
             idle.cancel()
             await asyncio.gather(idle, return_exceptions=True)
             await broker.stop()
+            await asyncio.to_thread(providers.close)
 
     def shutdown(self, when: str) -> None:
         """Leave "now", or once "idle"."""

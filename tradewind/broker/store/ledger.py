@@ -239,7 +239,8 @@ class Ledger(Facts):
                 if owner is not None:
                     self._tell_owner_ended(owner, instruction)
             case jm.StartNext():
-                self.orders.append(Order(instruction=cm.StartNextJob(cause=cause), cluster_id=row.cluster_id))
+                if self._cluster(row.cluster_id).state == "UP":
+                    self.orders.append(Order(instruction=cm.StartNextJob(cause=cause), cluster_id=row.cluster_id))
             case _:
                 self.orders.append(Order(instruction=instruction, cluster_id=row.cluster_id, job_id=row.id))
 

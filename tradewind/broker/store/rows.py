@@ -126,6 +126,12 @@ def live_instances(connection: Connection) -> list[InstanceRow]:
     return _all(connection, InstanceRow, select(schema.instances).where(schema.instances.c.state != "ENDED"))
 
 
+def clouds_used(connection: Connection) -> list[str]:
+    """The providers that any intent was ever written for, sorted."""
+    used = schema.instances.c.provider
+    return sorted(connection.execute(select(used).distinct()).scalars())
+
+
 def insert_instance(connection: Connection, row: InstanceRow) -> None:
     """Write an intent."""
     connection.execute(insert(schema.instances).values(**_plain(_fields(row))))
