@@ -100,3 +100,10 @@ def test_catalog_says_what_it_holds_and_sets_aside(own: World) -> None:
 def test_nothing_of_this_needs_a_daemon(own: World) -> None:
     assert own.run("tradewind api status").returncode == exits.UNREACHABLE
     assert not own.data_dir.exists()
+
+
+def test_a_reader_that_leaves_is_no_error(own: World) -> None:
+    ran = own.run("set -o pipefail; tradewind offers --limit 5000 --json | head -1")
+    assert (ran.returncode, ran.stdout) == (exits.OK, "[\n")
+    assert "tradewind:" not in ran.stderr
+    assert "BrokenPipe" not in ran.stderr

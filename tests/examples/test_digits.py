@@ -1,4 +1,4 @@
-"""The digits example as a person runs it alone: it learns, and a killed run goes on to the same network, to the last bit."""
+"""The digits example as a person runs it alone: a killed run goes on to the same network, to the last bit. That it learns, the demo's test shows."""
 
 from __future__ import annotations
 
@@ -49,9 +49,3 @@ def test_a_killed_run_resumes_and_ends_with_the_same_network(tmp_path: pathlib.P
     resumed = finished(*flags)
     assert 0 < int(found(r"resumed from the checkpoint at step (\d+)", resumed)) < 80
     assert found(r"fingerprint (\w+)", resumed) == found(r"fingerprint (\w+)", whole)
-
-
-@pytest.mark.end_to_end
-def test_it_learns() -> None:
-    accuracy = float(found(r"test accuracy ([\d.]+)", finished("--steps", "250")))
-    assert accuracy >= 0.9

@@ -28,6 +28,7 @@ BY_DAEMON_KIND: Final[dict[str, int]] = {
     "catalog": BAD_INPUT,
     "no_plan": NO_PLAN,
     "no_provider": NO_PLAN,
+    "store": UNREACHABLE,
     "internal": UNREACHABLE,
 }
 
