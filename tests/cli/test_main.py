@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -72,8 +73,8 @@ def test_errors_become_a_sentence_and_a_code(
     def fail(*_args: object, **_kwargs: object) -> None:
         raise error
 
-    monkeypatch.setattr(main.root, "main", fail)
-    assert main.run([]) == code
+    monkeypatch.setattr(main.root, "invoke", fail)
+    assert main.run(["status"]) == code
     printed = capsys.readouterr().err
     assert says in printed
     assert "Traceback" not in printed
@@ -84,9 +85,9 @@ def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setenv("TRADEWIND_DEBUG", "1")
-    monkeypatch.setattr(main.root, "main", fail)
+    monkeypatch.setattr(main.root, "invoke", fail)
     with pytest.raises(ZeroDivisionError):
-        main.run([])
+        main.run(["status"])
 
 
 @pytest.mark.parametrize("module", ["tradewind.cli.main", "tradewind.cli.commands.status", "tradewind"])
@@ -94,3 +95,20 @@ def test_start_up_loads_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print(' '.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not HEAVY & {name.split(".")[0] for name in loaded}
+
+
+def test_version_and_help_are_no_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--version"]) == exits.OK
+    assert capsys.readouterr().out.startswith("tradewind ")
+    assert main.run([]) == exits.OK
+    assert capsys.readouterr().out.startswith("Usage: tradewind")
+    assert main.run(["jobs", "--help"]) == exits.OK
+    assert "launch" in capsys.readouterr().out
+
+
+def test_shells_are_answered() -> None:
+    env = {**os.environ, main.COMPLETION: "bash_complete", "COMP_WORDS": "tradewind jobs la", "COMP_CWORD": "2"}
+    asked = subprocess.run(
+        [sys.executable, "-m", "tradewind.cli"], env=env, check=False, capture_output=True, text=True, timeout=30
+    )
+    assert asked.stdout.strip() == "plain,launch"

@@ -10,7 +10,12 @@ import click
 
 
 class SuggestingGroup(click.Group):
-    """A group that answers an unknown command with the nearest known one."""
+    """A group that lists its commands as they were written, and answers an unknown one with the nearest known."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of their definition, which is the order of use."""
+        del ctx
+        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -14,6 +14,7 @@ from tradewind.cli.errors import exit_code_of, sentence_of
 from tradewind.cli.lazy import LazyGroup
 
 _COMMANDS = "tradewind.cli.commands"
+COMPLETION = "_TRADEWIND_COMPLETE"  # click's variable for shells that ask for completions
 
 TABLE: dict[str, tuple[str, str]] = {
     "plan": (f"{_COMMANDS}.plan:plan", "Where a task would run cheapest, and why; buys nothing."),
@@ -70,8 +71,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without UTF-8 shows ? instead of failing
     try:
-        code = root.main(arguments, prog_name="tradewind", standalone_mode=False)
+        if COMPLETION in os.environ:
+            root.main(prog_name="tradewind")  # answers the shell and ends the process
+        # Not root.main: that turns a reader which left into exit code 1.
+        with root.make_context("tradewind", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            code = root.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as asked:
+        print(asked.format_message())
+        return exits.OK
     except click.ClickException as error:
         _complain(error.format_message())
         return error.exit_code
