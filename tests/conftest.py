@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ import pytest
 
 GRACE_S = 5.0  # how long what a test ended may take to be gone; a leak never goes, so only failures pay it
 CREDENTIALS = ("AWS_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "TRADEWIND_", "SKYPILOT_")
+
+# A shell's background job starts with SIGINT ignored, and so would every child: what Ctrl-C does could not be tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _threads() -> set[str]:
