@@ -118,10 +118,6 @@ def own(request: LaunchRequest) -> dict[str, str]:
 class ProviderConformance:
     """Subclass it, and define the fixture `world`."""
 
-    @pytest.fixture
-    def world(self) -> Iterator[World]:
-        raise NotImplementedError
-
     @pytest.fixture(autouse=True)
     def nothing_left(self, world: World) -> Iterator[None]:
         """Whatever a test did, what it ended with terminate is gone: each test terminates what it launched."""

@@ -1,0 +1,315 @@
+"""Machines of one's own as a `Provider`: an instance is a machine's slot, taken; its home is a directory of its own there."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from tradewind.broker.capabilities import Finding
+from tradewind.broker.clouds.ssh import discovery, slots
+from tradewind.broker.clouds.ssh.errors import CLOUD, classify, refusal
+from tradewind.broker.clouds.ssh.machines import Machine, load_machines
+from tradewind.broker.clouds.ssh.slots import Slot
+from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
+from tradewind.broker.provision.ssh_transport import Prepare, SshTransport, connect, prepared
+from tradewind.catalog.offer import Offer
+
+T = TypeVar("T")
+INSTANCE_TAG = "tradewind-instance"
+REACH_S = 10.0  # a machine that is on answers in well under a second
+LOST = frozenset({"SshLost", "SshTimeout"})
+
+
+class SshProvider:
+    """The machines of the list at `path` (`<data_dir>/ssh_machines.yaml` by custom).
+
+    `ledger_dir` is where this data directory remembers which machine each of its instances has: one that is switched off then counts as
+    unreachable, not as gone. `prepare` runs on every connection that `connect` hands out.
+    """
+
+    name = CLOUD
+
+    def __init__(self, path: str, *, ledger_dir: str, prepare: Prepare | None = None, reach_s: float = REACH_S) -> None:
+        self._path, self._ledger_dir, self._prepare, self._reach_s = path, ledger_dir, prepare, reach_s
+        self._lines: dict[str, SshTransport] = {}  # machine name -> the connection that orders go over
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._capacities: dict[str, discovery.Capacity] = {}
+
+    # -- looking ----------------------------------------------------------------------------------------------------------------------
+
+    async def check(self) -> str:
+        """Say in one sentence what works. Raises ProviderError when no machine does."""
+        findings = await self.report()
+        good = [f.what for f in findings if f.ok]
+        if not good:
+            raise refusal("NoMachineWorks", "; ".join(f"{f.what}: {f.why}" for f in findings))
+        bad = [f"{f.what}: {f.why}" for f in findings if not f.ok]
+        return f"{len(good)} of {len(findings)} machines answer" + (f"; {'; '.join(bad)}" if bad else "")
+
+    async def report(self) -> tuple[Finding, ...]:
+        """What every machine answers."""
+        try:
+            machines = self.machines()
+        except ProviderError as error:
+            return (Finding(what=self._path, ok=False, why=error.message),)
+
+        async def look(machine: Machine) -> Finding:
+            try:
+                capacity = await self.capacity(machine)
+                held = await self._slot(machine)
+            except ProviderError as error:
+                return Finding(what=machine.name, ok=False, why=error.message, mend=f"ssh {machine.endpoint}")
+            return Finding(what=machine.name, ok=True, why=f"{capacity.shape}, {_held_by(held) if held else 'free'}")
+
+        return tuple(await asyncio.gather(*map(look, machines)))
+
+    def machines(self) -> tuple[Machine, ...]:
+        """The list as it stands now. Raises ProviderError."""
+        return load_machines(self._path)
+
+    async def capacity(self, machine: Machine) -> discovery.Capacity:
+        """What the machine has; asked once. Raises ProviderError."""
+        if machine.name not in self._capacities:
+            said = await self._script(machine, discovery.SCRIPT)
+            self._capacities[machine.name] = discovery.parse_capacity(said)
+        return self._capacities[machine.name]
+
+    async def offers(self) -> list[Offer]:
+        """One offer for each pool and shape of the machines that answer; those that do not are left out. Raises ProviderError."""
+        found = await self._shapes()
+        return sorted({discovery.offer_of(machine, capacity) for machine, capacity in found}, key=repr)
+
+    async def headroom(self, offers: Sequence[Offer], *, use_spot: bool) -> list[int | None]:
+        """How many machines like each offer's are free. Raises ProviderError."""
+        shapes = await self._shapes()
+        free = [
+            machine.name
+            for (machine, _), slot in zip(
+                shapes, await asyncio.gather(*(self._slot(m) for m, _ in shapes)), strict=True
+            )
+            if not slot
+        ]
+        matching = [
+            sum(m.name in free for m, c in shapes if (m.pool, c.shape) == (o.region, o.instance_type)) for o in offers
+        ]
+        return [0 if use_spot else count for count in matching]
+
+    async def _shapes(self) -> list[tuple[Machine, discovery.Capacity]]:
+        machines = self.machines()
+        answers = await asyncio.gather(*(self.capacity(m) for m in machines), return_exceptions=True)
+        found = []
+        for machine, answer in zip(machines, answers, strict=True):
+            if isinstance(answer, discovery.Capacity):
+                found.append((machine, answer))
+            elif not isinstance(answer, ProviderError):
+                raise answer
+        return found
+
+    async def describe(self, tags: Mapping[str, str]) -> list[Instance]:
+        """Every slot with these tags. Raises ProviderError when a machine that one of ours has does not answer; others may be switched off."""
+        machines = self.machines()
+        ours = self._remembered()
+        wanted = ours.get(tags.get(INSTANCE_TAG, ""))
+        asked = [m for m in machines if wanted in {None, m.name}]
+        answers = await asyncio.gather(*(self._slot(m) for m in asked), return_exceptions=True)
+        found = []
+        for machine, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, Slot) and slots.carries(answer, tags):
+                found.append(await self._instance(machine, answer))
+            elif isinstance(answer, ProviderError):
+                if machine.name in ours.values():
+                    raise answer
+            elif isinstance(answer, BaseException):
+                raise answer
+        return found
+
+    def classify(self, error: ProviderError) -> Blocked:
+        """What the error covers, and for how long."""
+        return classify(error)
+
+    # -- lending ----------------------------------------------------------------------------------------------------------------------
+
+    async def launch(self, request: LaunchRequest, token: str) -> Instance:
+        """A free machine like the offer's is lent to the request. Raises ProviderError "Busy" that names who holds each."""
+        if request.use_spot:
+            raise refusal("Unsupported", "machines of one's own have no spot market; ask for them on demand")
+        slot = Slot(request.instance_id, token, dict(request.tags), request.lease_until_unix)
+        remembered = self._remembered().get(request.instance_id)
+        shapes = await self._shapes()
+        candidates = [m for m, c in shapes if (m.pool, c.shape) == (request.offer.region, request.offer.instance_type)]
+        candidates.sort(key=lambda m: (m.name != remembered, m.name))  # one that an earlier call took comes first
+        if not candidates:
+            where = f"{request.offer.instance_type} in the pool {request.offer.region}"
+            raise refusal("NoMachine", f"no machine like {where} answers now")
+        async with self._locks[f"token {token}"]:
+            for machine, held in zip(candidates, await asyncio.gather(*map(self._slot, candidates)), strict=True):
+                if held is not None and held.token == token:
+                    return await self._instance(machine, held)
+            holders = []
+            for machine in candidates:
+                self._remember(request.instance_id, machine.name)
+                held = await self._take(machine, slot)
+                if held.token == token:
+                    return await self._instance(machine, held)
+                holders.append(f"{machine.name} is {_held_by(held)}")
+            self._forget(request.instance_id)
+            raise refusal("Busy", "; ".join(holders))
+
+    async def _take(self, machine: Machine, slot: Slot) -> Slot:
+        """Who holds the machine after we tried to."""
+        held = await self._try_take(machine, slot)
+        if held.token != slot.token:
+            freed = await (await self._line(machine)).script(slots.break_stale(held), what="freeing a slot")
+            if freed.exit_code == 0:
+                held = await self._try_take(machine, slot)
+        return held
+
+    async def _try_take(self, machine: Machine, slot: Slot) -> Slot:
+        held = slots.decode(await self._script(machine, slots.take(slot)))
+        if held is None:
+            raise refusal(
+                "NoMachine", f"the slot file of {machine.name} is not one of ours; remove ~/.tradewind/slot.json there"
+            )
+        return held
+
+    async def terminate(self, provider_id: str) -> None:
+        """No process of the instance is left on its machine, its home is gone, the slot is free. Raises ProviderError."""
+        name, _, instance_id = provider_id.partition("/")
+        machine = next((m for m in self.machines() if m.name == name), None)
+        if machine is None:
+            raise refusal(
+                "NoMachine", f"{name} is no longer in {self._path}; put it back until {instance_id} has ended"
+            )
+        await self._script(machine, slots.end(instance_id))
+        self._forget(instance_id)
+
+    async def stop(self, provider_id: str) -> None:
+        """Refused: a machine of one's own is not switched off for its owner."""
+        raise refusal(
+            "Unsupported", f"{provider_id} is a machine of your own: tradewind does not switch it off; use down"
+        )
+
+    async def start(self, provider_id: str) -> None:
+        """Refused, as `stop` is."""
+        raise refusal("Unsupported", f"{provider_id} is a machine of your own: tradewind does not switch it on")
+
+    async def lease(self, provider_id: str, until_unix: float) -> None:
+        """The slot says the new end of the lease. Raises ProviderError."""
+        machine, slot = await self._held(provider_id)
+        await self._script(
+            machine, slots.move_lease(slot.instance_id, msgspec.structs.replace(slot, lease_until_unix=until_unix))
+        )
+
+    # -- using ------------------------------------------------------------------------------------------------------------------------
+
+    async def connect(self, instance: Instance) -> Transport:
+        """A transport to the instance's own home on its machine. Raises ProviderError."""
+        machine, slot = await self._held(instance.provider_id)
+        endpoint = msgspec.structs.replace(machine.endpoint, home=slots.home_of(slot.instance_id))
+        return await prepared(await connect(endpoint, None, deadline_s=self._reach_s), self._prepare)
+
+    async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
+        """Nothing to open: the machines' own firewalls are their owner's."""
+
+    async def aclose(self) -> None:
+        """Every connection is closed."""
+        lines, self._lines = list(self._lines.values()), {}
+        await asyncio.gather(*(line.close() for line in lines))
+
+    # -- the machines' slots ----------------------------------------------------------------------------------------------------------
+
+    async def _held(self, provider_id: str) -> tuple[Machine, Slot]:
+        name, _, instance_id = provider_id.partition("/")
+        for machine in self.machines():
+            if machine.name == name:
+                slot = await self._slot(machine)
+                if slot is not None and slot.instance_id == instance_id:
+                    return machine, slot
+        raise refusal("NoMachine", f"{name} is not lent to {instance_id} (any more)")
+
+    async def _slot(self, machine: Machine) -> Slot | None:
+        return slots.decode(await self._script(machine, slots.READ))
+
+    async def _script(self, machine: Machine, script: str) -> str:
+        """What the script printed on the machine. Raises ProviderError."""
+
+        async def once(line: SshTransport) -> str:
+            done = await line.script(script, timeout_s=60)
+            if done.exit_code != 0:
+                said = " ".join(done.stderr.decode(errors="replace").split())[:300]
+                raise refusal("SshStart", f"{machine.name} refused an order: {said or f'exit code {done.exit_code}'}")
+            return done.stdout.decode(errors="replace")
+
+        return await self._on_line(machine, once)
+
+    async def _on_line(self, machine: Machine, work: Callable[[SshTransport], Awaitable[T]]) -> T:
+        """`work` over the machine's connection, made anew once if it turns out to be lost (every script here may run twice)."""
+        try:
+            return await work(await self._line(machine))
+        except ProviderError as error:
+            if error.code not in LOST:
+                raise
+            await self._drop(machine)
+            return await work(await self._line(machine))
+
+    async def _line(self, machine: Machine) -> SshTransport:
+        async with self._locks[f"line {machine.name}"]:
+            if machine.name not in self._lines:
+                self._lines[machine.name] = await connect(machine.endpoint, None, deadline_s=self._reach_s)
+            return self._lines[machine.name]
+
+    async def _drop(self, machine: Machine) -> None:
+        line = self._lines.pop(machine.name, None)
+        if line is not None:
+            await line.close()
+
+    async def _instance(self, machine: Machine, slot: Slot) -> Instance:
+        return Instance(
+            instance_id=slot.instance_id,
+            provider_id=f"{machine.name}/{slot.instance_id}",
+            state="RUNNING",
+            address=(await self.capacity(machine)).address or machine.endpoint.host,
+            tags=slot.tags,
+        )
+
+    # -- what this data directory remembers: instance id -> machine -------------------------------------------------------------------
+
+    def _remembered(self) -> dict[str, str]:
+        try:
+            names = os.listdir(self._ledger_dir)
+        except FileNotFoundError:
+            return {}
+        found = {}
+        for name in (n for n in names if not n.endswith(".partial")):
+            try:
+                with open(os.path.join(self._ledger_dir, name), encoding="utf-8") as file:
+                    found[name] = file.read().strip()
+            except FileNotFoundError:
+                continue
+        return found
+
+    def _remember(self, instance_id: str, machine: str) -> None:
+        os.makedirs(self._ledger_dir, mode=0o700, exist_ok=True)
+        path = os.path.join(self._ledger_dir, instance_id)
+        with open(path + ".partial", "w", encoding="utf-8") as file:
+            file.write(machine)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(path + ".partial", path)
+
+    def _forget(self, instance_id: str) -> None:
+        try:
+            os.unlink(os.path.join(self._ledger_dir, instance_id))
+        except FileNotFoundError:
+            return
+
+
+def _held_by(slot: Slot) -> str:
+    cluster = slot.tags.get("tradewind-cluster", slot.instance_id)
+    owner = slot.tags.get("tradewind-owner", "somebody")
+    return f"lent to {cluster} of {owner}"
