@@ -136,7 +136,7 @@ ANYWHERE = "name: there\nresources: {cpus: 2+, use_spot: true}\nrun: echo hi\n"
     [
         ("/v1/launch", {"task": 3}, 400, "request", "cannot be read"),
         ("/v1/launch", {"task": HERE, "accepted_hourly_usd": 0, "cluster": "../x"}, 400, "request", "not allowed"),
-        ("/v1/launch", {"task": ANYWHERE, "accepted_hourly_usd": 9}, 409, "no_provider", "has no provider for it yet; use --rehearse, or infra: local"),
+        ("/v1/launch", {"task": ANYWHERE, "accepted_hourly_usd": 9}, 409, "no_provider", "no cloud can be used from here"),
         ("/v1/jobs", {"task": ANYWHERE, "accepted_hourly_usd": 0.0001, "rehearse": True}, 409, "price", "more than the 0.0001 USD/h that was accepted"),
         ("/v1/jobs", {"task": ANYWHERE, "accepted_hourly_usd": 9, "rehearse": True, "catalog": "/nowhere.csv"}, 400, "catalog", "cannot be read"),
         ("/v1/jobs/7/cancel", {}, 404, "not_found", "there is no managed job 7"),

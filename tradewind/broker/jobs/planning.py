@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -81,6 +81,10 @@ class CatalogPlanner:
             raise PlanRefused(" ".join(plan.why_infeasible) or "nothing in the catalog satisfies the task")
         return plan
 
+    async def consider(self, task: Task, options: Options, blocks: tuple[Place, ...] = ()) -> Plan:
+        """Like `plan`, but a plan that is not feasible is returned with its reasons."""
+        return await asyncio.to_thread(self._consider, task, options, blocks)
+
     def _reach(self, task: Task, options: Options) -> Reach | None:
         """The clouds that may be bought from; None for all: a rehearsal looks for no credentials, and this machine needs none."""
         if options.rehearse or names_this_machine(task):
@@ -94,10 +98,6 @@ class CatalogPlanner:
             )
         return reach
 
-    async def consider(self, task: Task, options: Options, blocks: tuple[Place, ...] = ()) -> Plan:
-        """Like `plan`, but a plan that is not feasible is returned with its reasons."""
-        return await asyncio.to_thread(self._consider, task, options, blocks)
-
     def _consider(self, task: Task, options: Options, blocks: tuple[Place, ...]) -> Plan:
         from tradewind.broker.planner import PlanError, plan_task
         from tradewind.catalog import CatalogError
@@ -106,9 +106,7 @@ class CatalogPlanner:
         with self._lock:
             try:
                 catalog = self._catalog(task, options.catalog)
-                plan = plan_task(
-                    task, catalog, limits=Limits(blocks=blocks, quotas=quotas), clouds=reach, hours=options.hours
-                )
+                plan = plan_task(task, catalog, limits=Limits(blocks=blocks), clouds=reach, hours=options.hours)
             except PlanError as error:
                 raise PlanRefused(str(error), "request") from error
             except CatalogError as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from tradewind.broker.planner.need import Need
+from tradewind.broker.planner.reach import why_left_out
 from tradewind.broker.planner.supply import one_of, price_of
 from tradewind.catalog.catalog import Catalog
 from tradewind.catalog.filter import OfferFilter
@@ -19,8 +20,8 @@ def why_nothing(need: Need, catalog: Catalog, clouds: Collection[str] | None, pr
     if clouds is not None:
         usable = tuple(c for c in (asked.clouds or catalog.clouds()) if c in clouds)
         if not usable:
-            named = ", ".join(asked.clouds) or "any cloud"
-            return (f"{prefix}: {named} can't be used from here: no provider or no credentials",)
+            shut = asked.clouds or catalog.clouds()
+            return tuple(f"{prefix}: {why_left_out(cloud, clouds)}" for cloud in shut)
         asked = msgspec.structs.replace(asked, clouds=usable)
     if need.max_node_usd_h is not None and (cheapest := one_of(catalog, asked)) is not None:
         price = price_of(cheapest, use_spot=need.use_spot)

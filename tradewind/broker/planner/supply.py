@@ -8,6 +8,7 @@ import msgspec
 
 from tradewind.broker.planner import recall
 from tradewind.broker.planner.need import Need
+from tradewind.broker.planner.reach import why_left_out
 from tradewind.catalog.catalog import Catalog
 from tradewind.catalog.filter import OfferFilter, PlacePattern
 from tradewind.catalog.offer import Offer
@@ -38,7 +39,7 @@ def supply_of(needs: Iterable[Need], catalog: Catalog, limits: Limits, clouds: C
         references += _best_per_cloud(too_dear, f"it is over max_hourly_cost {need.max_node_usd_h or 0:g}")
         for cloud in sorted({c.offer.cloud for c in left_out}):
             mine = [c for c in left_out if c.offer.cloud == cloud]
-            references += _best_per_cloud(mine, f"{cloud} can't be used from here: no provider or no credentials")
+            references += _best_per_cloud(mine, why_left_out(cloud, clouds or ()))
     references = _other_market(needs, candidates, catalog, limits, clouds) + references
     return Supply(tuple(candidates), tuple(references), considered)
 

@@ -88,7 +88,12 @@ async def release(services: Services, cluster_id: int, cause: str, tell_agent: T
         cluster = services.store.read(lambda c: rows.cluster(c, cluster_id))
         if cluster is None:
             return
-        await end_strays(services, {"tradewind-owner": services.store.owner, "tradewind-cluster": cluster.key})
+        everything = services.store.read(lambda c: rows.instances_of(c, cluster_id, live_only=False))
+        # An intent precedes every call, so nothing of the cluster can lie at a cloud that no row of it names.
+        clouds = sorted({row.provider for row in everything})
+        await end_strays(
+            services, {"tradewind-owner": services.store.owner, "tradewind-cluster": cluster.key}, clouds=clouds
+        )
         await services.boundary("release:done")
         over = await services.apply(lambda ledger: _released(ledger, cluster_id, cause))
 
@@ -103,12 +108,24 @@ def _released(ledger: Ledger, cluster_id: int, cause: str) -> bool:
     return True
 
 
-async def end_strays(services: Services, tags: dict[str, str], known: Iterable[str] = ()) -> list[str]:
-    """Ids of the instances with these tags that the record does not know (`known`), ended now."""
-    kept = set(known)
+def nothing() -> Iterable[str]:
+    """No id."""
+    return ()
+
+
+async def end_strays(
+    services: Services, tags: dict[str, str], known: Callable[[], Iterable[str]] = nothing, *, clouds: Iterable[str]
+) -> list[str]:
+    """Ids of the instances with these tags at these clouds that the record does not know, ended now.
+
+    `known` is asked once a cloud has told its list: whatever stands there had its intent in the record before.
+    """
     ended = []
-    for provider in services.providers.values():
-        for instance in await provider.describe(tags):
+    for name in clouds:
+        provider = services.providers[name]
+        listed = await provider.describe(tags)
+        kept = set(known())
+        for instance in listed:
             if instance.instance_id not in kept:
                 if instance.state != "TERMINATED":  # an ended one may still have to be cleared away
                     log.warning("ending %s, which no record owns", instance.instance_id)

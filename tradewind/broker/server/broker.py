@@ -77,7 +77,9 @@ class Broker:
         self._loop.call_soon_threadsafe(self.changed.notify)
 
     async def _end_strays(self, clouds: list[str]) -> None:
-        known = {row.id for row in self.store.read(rows.live_instances)}
+        def known() -> set[str]:
+            return {row.id for row in self.store.read(rows.live_instances)}
+
         try:
             await end_strays(self.services, {TAG_OWNER: self.store.owner}, known, clouds=clouds)
         except ProviderError as error:

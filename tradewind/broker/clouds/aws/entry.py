@@ -1,0 +1,67 @@
+"""AWS in the registry: whether it can be used from here, and its provider with a person's settings. boto3 is imported on the first call only."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import msgspec
+
+from tradewind.broker.clouds.aws.errors import meaning
+from tradewind.broker.clouds.aws.provider import AwsProvider, Connect
+from tradewind.broker.clouds.aws.session import AwsSession
+from tradewind.broker.clouds.meaning import Explanation
+
+EXTRA = "aws"
+LOGIN = "aws configure"
+_VENDOR = (
+    "/sys/devices/virtual/dmi/id/sys_vendor"  # EC2 instances may have a role, which only their metadata service knows
+)
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person may set. `regions` limits AWS to some, `vpcs` names the VPC of a region; `endpoint_url` is for compatible services."""
+
+    profile: str | None = None
+    regions: tuple[str, ...] = ()
+    vpcs: dict[str, str] = {}
+    endpoint_url: str | None = None
+    poll_interval_s: float = 1.5
+
+
+def why_not(settings: Settings) -> str:
+    """Why AWS cannot be used from here, in a few words; "" when it can. Calls nobody but, on an EC2 instance, its metadata service."""
+    if importlib.util.find_spec("boto3") is None:
+        return f"its library is not installed: pip install 'tradewind[{EXTRA}]'"
+    if not _may_have_credentials() or not AwsSession(profile=settings.profile).has_credentials():
+        return f"no credentials here: {LOGIN}"
+    return ""
+
+
+def make(settings: Settings, connect: Connect | None) -> AwsProvider:
+    """The provider; nobody is called."""
+    session = AwsSession(profile=settings.profile, endpoint_url=settings.endpoint_url)
+    return AwsProvider(
+        session, connect=connect, regions=settings.regions, vpcs=settings.vpcs, pause_s=settings.poll_interval_s
+    )
+
+
+def explain(code: str) -> Explanation | None:
+    """How the code is treated; None for one that the table does not know."""
+    known = meaning(code)
+    if known is None:
+        return None
+    return Explanation(known.kind, known.scope, known.seconds, known.source, known.mend)
+
+
+def _may_have_credentials() -> bool:
+    """Whether there is anything to look at; the library's own search asks the metadata service of machines that have none."""
+    if any(name.startswith("AWS_") for name in os.environ):
+        return True
+    if os.path.isdir(os.path.expanduser("~/.aws")):
+        return True
+    try:
+        with open(_VENDOR, encoding="utf-8") as file:
+            return "Amazon" in file.read()
+    except OSError:
+        return False

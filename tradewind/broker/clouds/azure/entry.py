@@ -1,0 +1,40 @@
+"""Azure in the registry: whether it can be used from here, and its provider with a person's settings."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from tradewind.broker.clouds.azure.errors import MEANINGS
+from tradewind.broker.clouds.azure.provider import AzureProvider, Connect
+from tradewind.broker.clouds.azure.session import LOGIN, Session, Settings, find
+from tradewind.broker.clouds.meaning import Explanation
+
+EXTRA = "azure"
+_LIBRARIES = ("azure.mgmt.compute", "azure.mgmt.network", "azure.mgmt.resource", "azure.identity")
+
+
+def why_not(settings: Settings) -> str:
+    """Why Azure cannot be used from here, in a few words; "" when it can. Calls nobody."""
+    try:
+        installed = all(importlib.util.find_spec(name) is not None for name in _LIBRARIES)
+    except ModuleNotFoundError:
+        installed = False
+    if not installed:
+        return f"its libraries are not installed: pip install 'tradewind[{EXTRA}]'"
+    found = find()
+    if not found.source:
+        return f"no credentials here: {LOGIN}"
+    if not (settings.subscription or found.subscription):
+        return "no subscription is chosen: az account set --subscription ID"
+    return ""
+
+
+def make(settings: Settings, connect: Connect | None) -> AzureProvider:
+    """The provider; nobody is called."""
+    return AzureProvider(Session(settings), connect=connect)
+
+
+def explain(code: str) -> Explanation | None:
+    """How the code is treated; None for one that the table does not know."""
+    known = MEANINGS.get(code)
+    return None if known is None else Explanation(known.kind, known.scope, known.seconds, known.source)

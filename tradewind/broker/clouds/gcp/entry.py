@@ -1,0 +1,39 @@
+"""Google Cloud in the registry: whether it can be used from here, and its provider with a person's settings."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from tradewind.broker.clouds.gcp.errors import MEANINGS
+from tradewind.broker.clouds.gcp.provider import Connect, GcpProvider
+from tradewind.broker.clouds.gcp.session import LOGIN, Session, Settings, find
+from tradewind.broker.clouds.meaning import Explanation
+
+EXTRA = "gcp"
+
+
+def why_not(settings: Settings) -> str:
+    """Why Google Cloud cannot be used from here, in a few words; "" when it can. Calls nobody."""
+    try:
+        installed = importlib.util.find_spec("google.cloud.compute_v1") is not None
+    except ModuleNotFoundError:
+        installed = False
+    if not installed:
+        return f"its library is not installed: pip install 'tradewind[{EXTRA}]'"
+    found = find()
+    if not found.file:
+        return f"no credentials here: {LOGIN}"
+    if not (settings.project or found.project):
+        return "no project is chosen: gcloud config set project PROJECT_ID"
+    return ""
+
+
+def make(settings: Settings, connect: Connect | None) -> GcpProvider:
+    """The provider; nobody is called."""
+    return GcpProvider(Session(settings), connect=connect)
+
+
+def explain(code: str) -> Explanation | None:
+    """How the code is treated; None for one that the table does not know."""
+    known = MEANINGS.get(code)
+    return None if known is None else Explanation(known.kind, known.scope, known.seconds, known.source)

@@ -1,0 +1,151 @@
+"""Every cloud there is a provider for, which of them can be used from here, and their providers, each made when it is first needed.
+
+Looking whether a cloud can be used reads files and the environment, and imports nothing of the vendor's. `<data_dir>/clouds.yaml` holds what a
+person set: one mapping a cloud, with the fields of that cloud's `Settings`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from tradewind.broker.clouds.meaning import Explanation
+from tradewind.broker.provider import Provider
+
+NAMES = ("aws", "azure", "gcp", "ssh")
+LOCAL = "local"
+SETTINGS_FILE = "clouds.yaml"
+LOOK_AGAIN_S = 20.0  # a person who has just logged in should not have to restart anything
+
+
+class SettingsError(ValueError):
+    """The settings of the clouds cannot be read; one sentence that names the file and the field."""
+
+
+def entry(name: str) -> Any:
+    """The module that speaks for the cloud: `Settings`, `why_not`, `make`, `explain`. Raises LookupError for an unknown cloud."""
+    if name not in NAMES:
+        raise LookupError(f"there is no cloud called {name!r}; known are {', '.join(NAMES)}")
+    return importlib.import_module(f"tradewind.broker.clouds.{name}.entry")
+
+
+def read_settings(data_dir: str) -> dict[str, dict[str, Any]]:
+    """What the person set for each cloud; {} without a file. Raises SettingsError."""
+    path = os.path.join(data_dir, SETTINGS_FILE)
+    try:
+        with open(path, "rb") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        found = msgspec.yaml.decode(text, type=dict[str, dict[str, Any]] | None) or {}
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    unknown = sorted(found.keys() - set(NAMES))
+    if unknown:
+        raise SettingsError(f"{path}: there is no cloud called {unknown[0]!r}; known are {', '.join(NAMES)}")
+    return found
+
+
+def settings_of(name: str, data_dir: str) -> Any:
+    """The cloud's settings. Raises SettingsError."""
+    given = read_settings(data_dir).get(name, {})
+    try:
+        return msgspec.convert(given, entry(name).Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{os.path.join(data_dir, SETTINGS_FILE)}: {name}: {error}") from error
+
+
+def why_not(name: str, data_dir: str) -> str:
+    """Why the cloud cannot be used from here, in a few words; "" when it can. May block for a moment; calls nobody."""
+    try:
+        found = settings_of(name, data_dir)
+        return str(entry(name).why_not(found, data_dir) if name == "ssh" else entry(name).why_not(found))
+    except ModuleNotFoundError:
+        return "this version has no provider for it"
+    except SettingsError as error:
+        return str(error)
+
+
+def explanations(code: str) -> dict[str, Explanation]:
+    """What the error code means, by cloud; {} when no table knows it."""
+    found = {}
+    for name in NAMES:
+        try:
+            known = entry(name).explain(code)
+        except ModuleNotFoundError:
+            continue
+        if known is not None:
+            found[name] = known
+    return found
+
+
+class Clouds(Mapping[str, Provider]):
+    """The providers of one data directory by name. Iterating yields those made so far; any known cloud's is made when it is asked for.
+
+    A cloud whose credentials are gone still has its provider: what the record says was bought there has to be ended there.
+    """
+
+    def __init__(
+        self, data_dir: str, made: Mapping[str, Provider], *, make: Callable[[str, str], Provider] | None = None
+    ) -> None:
+        self._data_dir = data_dir
+        self._made = dict(made)
+        self._make = make or _made_by_entry
+        self._seen: tuple[float, dict[str, str]] | None = None
+
+    def __getitem__(self, name: str) -> Provider:
+        if name not in self._made:
+            if name not in NAMES:
+                raise KeyError(name)
+            self._made[name] = self._make(name, self._data_dir)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._made))
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._made or name in NAMES
+
+    def reasons(self) -> dict[str, str]:
+        """For every cloud why it cannot be used from here, "" for those that can; looked at again after LOOK_AGAIN_S. May block for a moment."""
+        if self._seen is None or time.monotonic() - self._seen[0] > LOOK_AGAIN_S:
+            self._seen = time.monotonic(), {name: why_not(name, self._data_dir) for name in NAMES}
+        return self._seen[1]
+
+    async def usable(self) -> list[str]:
+        """The clouds that can be used from here."""
+        reasons = await asyncio.to_thread(self.reasons)
+        return [name for name, why in reasons.items() if not why]
+
+    def close(self) -> None:
+        """Their connections and threads are gone."""
+        for provider in self._made.values():
+            if hasattr(provider, "close"):
+                provider.close()
+
+
+def _made_by_entry(name: str, data_dir: str) -> Provider:
+    from tradewind.broker.provision.remote_environment import EnvironmentMaker
+    from tradewind.broker.provision.ssh_keys import KeyRing
+    from tradewind.broker.provision.ssh_transport import SshConnector
+
+    prepare: Any = EnvironmentMaker(os.path.join(data_dir, "cache"))
+    settings = settings_of(name, data_dir)
+    made: Provider
+    if name == "ssh":
+        made = entry(name).make(settings, data_dir, prepare)
+    else:
+        made = entry(name).make(settings, SshConnector(KeyRing(data_dir), cloud=name, prepare=prepare))
+    return made
