@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clouds.azure.world import AzureWorld, azure_world
+from clouds.azure.world import AzureWorld, azure_world
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.clouds.azure.world import AzureWorld
-from tests.clouds.conformance import refused, run
+from clouds.azure.world import AzureWorld
+from clouds.conformance import refused, run
 from tradewind.broker.clouds.azure import check
 from tradewind.broker.clouds.azure.check import Grant
 from tradewind.broker.clouds.azure.provider import AzureProvider

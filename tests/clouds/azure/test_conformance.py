@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clouds.azure.world import AzureWorld, azure_world
-from tests.clouds.conformance import ProviderConformance
+from clouds.azure.world import AzureWorld, azure_world
+from clouds.conformance import ProviderConformance
 
 
 class TestAzure(ProviderConformance):

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.clouds.azure.world import AzureWorld, azure_world, request
-from tests.clouds.conformance import run
+from clouds.azure.world import AzureWorld, azure_world, request
+from clouds.conformance import run
 from tradewind.broker.provider import ProviderError
 
 CLUSTER = {"tradewind-cluster": "c1"}

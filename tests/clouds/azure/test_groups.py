@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.clouds.azure.world import AzureWorld, offer, request
-from tests.clouds.conformance import refused, run
+from clouds.azure.world import AzureWorld, offer, request
+from clouds.conformance import refused, run
 from tradewind.broker.clouds.azure import network
 
 CLUSTER = {"tradewind-owner": "Owner.1", "tradewind-cluster": "c1"}

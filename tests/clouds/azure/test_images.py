@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clouds.azure.world import offer
+from clouds.azure.world import offer
 from tradewind.broker.clouds.azure import images
 from tradewind.broker.clouds.azure.skus import Sku
 

@@ -6,9 +6,9 @@ import base64
 
 import pytest
 
-from tests.clouds.azure.world import MACHINE_WRITE, AzureWorld, azure_world, offer, request
-from tests.clouds.conformance import refused, run
-from tests.clouds.fakes.journal import Fault
+from clouds.azure.world import MACHINE_WRITE, AzureWorld, azure_world, offer, request
+from clouds.conformance import refused, run
+from clouds.fakes.journal import Fault
 
 CLUSTER = {"tradewind-cluster": "c1"}
 A100 = offer("Standard_NC24ads_A100_v4", accelerator="A100-80GB", accelerator_count=1.0, vcpus=24.0)

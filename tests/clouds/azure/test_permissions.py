@@ -6,8 +6,8 @@ import json
 import pathlib
 import re
 
-from tests.clouds.azure.world import OPERATIONS, AzureWorld, offer, request
-from tests.clouds.conformance import run
+from clouds.azure.world import OPERATIONS, AzureWorld, offer, request
+from clouds.conformance import run
 from tradewind.broker.clouds.azure import check
 
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "clouds" / "azure.md"

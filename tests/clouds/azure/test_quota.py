@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.clouds.azure.world import AzureWorld, offer, request
-from tests.clouds.conformance import run
+from clouds.azure.world import AzureWorld, offer, request
+from clouds.conformance import run
 from tradewind.broker.clouds.azure import quota
 
 

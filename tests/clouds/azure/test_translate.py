@@ -6,9 +6,9 @@ import pytest
 from azure.core import exceptions
 from azure.identity import CredentialUnavailableError
 
-from tests.clouds.azure.world import AzureWorld, StaticCredential
-from tests.clouds.conformance import refused, run
-from tests.clouds.fakes.journal import Fault
+from clouds.azure.world import AzureWorld, StaticCredential
+from clouds.conformance import refused, run
+from clouds.fakes.journal import Fault
 from tradewind.broker.clouds.azure import errors
 from tradewind.broker.clouds.azure.provider import AzureProvider
 from tradewind.broker.clouds.azure.session import Session, Settings

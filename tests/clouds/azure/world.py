@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from azure.core.credentials import AccessToken, AccessTokenInfo
 
-from tests.clouds.fakes.azure_cloud import AzureCloud
-from tests.clouds.fakes.journal import Fault
+from clouds.fakes.azure_cloud import AzureCloud
+from clouds.fakes.journal import Fault
 from tradewind.broker.clouds.azure import check
 from tradewind.broker.clouds.azure.provider import AzureProvider
 from tradewind.broker.clouds.azure.session import Found, Session, Settings

@@ -9,6 +9,7 @@ import base64
 import re
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 LOCATIONS = ("eastus", "westeurope")
@@ -89,6 +90,8 @@ class Arm:
     deleting: set[str] = field(default_factory=set)
     tasks: dict[str, Task] = field(default_factory=dict)
     assignments: dict[str, dict] = field(default_factory=dict)
+    on_boot: Callable[[str, str, str, str], None] | None = None  # name, private and public address, first-boot document
+    on_end: Callable[[str], None] | None = None  # name
     lock: threading.RLock = field(default_factory=threading.RLock)
     _hidden: dict[str, int] = field(default_factory=dict)
     _count: int = 0
@@ -274,6 +277,9 @@ class Arm:
                 return error
             made["properties"]["provisioningState"] = "Succeeded"
             self._power(key, "running")
+            if self.on_boot is not None:
+                document = base64.b64decode(made["properties"]["osProfile"].get("customData", "")).decode()
+                self.on_boot(name, *self._addresses(key), document)
             return None
 
         task = self._task(finish)
@@ -443,12 +449,22 @@ class Arm:
         body = self.resources.pop(key, None)
         if body is None:
             return
+        if self.on_end is not None:
+            self.on_end(body["name"])
         size, spot = body["properties"]["hardwareProfile"]["vmSize"], body["properties"].get("priority") == "Spot"
         for place in [body["location"], *(f"{body['location']}-{z}" for z in body.get("zones", []))]:
             if (place, size, spot) in self.capacity:
                 self.capacity[place, size, spot] += 1
         for other in [k for k, b in self.resources.items() if b.get("_with") == key or k.startswith(key + "/")]:
             del self.resources[other]
+
+    def _addresses(self, machine_key: str) -> tuple[str, str]:
+        """Private and public address of a machine."""
+        parts = [b for b in self.resources.values() if b.get("_with") == machine_key]
+        (interface,) = [p for p in parts if p["type"].endswith("networkInterfaces")]
+        (public,) = [p for p in parts if p["type"].endswith("publicIPAddresses")]
+        private = interface["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"]
+        return private, public["properties"]["ipAddress"]
 
     def _power(self, key: str, state: str) -> None:
         if key in self.resources:

@@ -10,11 +10,11 @@ import re
 import tempfile
 import time
 
-from tests.clouds.fakes import arm_models
-from tests.clouds.fakes.arm import LOCATIONS, SIZES, Arm, ArmRefusal, Task
-from tests.clouds.fakes.certificate import server_context, write_authority
-from tests.clouds.fakes.journal import Call, Journal
-from tests.clouds.fakes.wire import Answer, Request, Wire
+from clouds.fakes import arm_models
+from clouds.fakes.arm import LOCATIONS, SIZES, Arm, ArmRefusal, Task
+from clouds.fakes.certificate import server_context, write_authority
+from clouds.fakes.journal import Call, Journal
+from clouds.fakes.wire import Answer, Request, Wire
 
 COMPUTE, NETWORK = "azure.mgmt.compute.models", "azure.mgmt.network.models"
 RESOURCES, ACCESS = "azure.mgmt.resource.resources.models", "azure.mgmt.authorization.v2022_04_01.models"

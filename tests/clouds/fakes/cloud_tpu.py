@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from tests.clouds.fakes.google_errors import Refusal
+from clouds.fakes.google_errors import Refusal
 
 ZONES = ("us-central1-a", "us-central2-b", "us-west4-a", "us-east5-b", "europe-west4-a")
 # cloud.google.com/tpu/docs/runtimes: which software version runs on which generation

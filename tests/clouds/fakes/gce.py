@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.clouds.fakes.google_errors import Refusal
+from clouds.fakes.google_errors import Refusal
 
 ROOT = "https://www.googleapis.com/compute/v1/"
 ZONES = ("us-central1-a", "us-central1-b", "us-central1-f", "europe-west4-a", "europe-west4-b", "us-west1-a")
@@ -83,6 +84,8 @@ class Gce:
     operations: dict[str, Pending] = field(default_factory=dict)
     by_request: dict[str, str] = field(default_factory=dict)
     guest_attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+    on_boot: Callable[[str, str, str, str], None] | None = None  # name, private and public address, first-boot document
+    on_end: Callable[[str], None] | None = None  # name
     lock: threading.RLock = field(default_factory=threading.RLock)
     _ids: int = 1000
     _addresses: int = 1
@@ -492,6 +495,10 @@ class Gce:
         interface.setdefault("networkIP", f"10.128.0.{self._addresses}")
         for config in interface.get("accessConfigs", []):
             config["natIP"] = f"203.0.113.{self._addresses}"
+        if self.on_boot is not None:
+            items = {item["key"]: item["value"] for item in machine.body["metadata"]["items"]}
+            addresses = interface["networkIP"], interface["accessConfigs"][0]["natIP"]
+            self.on_boot(machine.name, *addresses, items.get("user-data", ""))
         for disk in machine.body["disks"]:
             parameters = disk.get("initializeParams", {})
             self.disks[machine.zone, machine.name] = {
@@ -507,6 +514,8 @@ class Gce:
         if machine.ended:
             return
         machine.ended = True
+        if self.on_end is not None:
+            self.on_end(machine.name)
         self._take(machine.zone, _last(machine.body["machineType"]), machine.body, 1)
         if (disk := self.disks.get((machine.zone, machine.name))) is not None:
             if machine.body["disks"][0].get("autoDelete"):

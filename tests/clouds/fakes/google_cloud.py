@@ -6,12 +6,12 @@ import copy
 import ssl
 import time
 
-from tests.clouds.fakes.cloud_tpu import CloudTpu
-from tests.clouds.fakes.discovery import FormatError, document
-from tests.clouds.fakes.gce import Gce
-from tests.clouds.fakes.google_errors import Refusal, refused
-from tests.clouds.fakes.journal import Call, Journal
-from tests.clouds.fakes.wire import Answer, Request, Wire
+from clouds.fakes.cloud_tpu import CloudTpu
+from clouds.fakes.discovery import FormatError, document
+from clouds.fakes.gce import Gce
+from clouds.fakes.google_errors import Refusal, refused
+from clouds.fakes.journal import Call, Journal
+from clouds.fakes.wire import Answer, Request, Wire
 
 
 class GoogleCloud:

@@ -9,6 +9,7 @@ import socket
 import socketserver
 import ssl
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
@@ -85,7 +86,10 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             {name.lower(): value for name, value in self.headers.items()},
             json.loads(raw) if raw else None,
         )
-        answer = self.server.answer(request)
+        try:
+            answer = self.server.answer(request)
+        except Exception:  # noqa: BLE001  a mistake in a fake must be seen by the test, not hang its client
+            answer = Answer(500, {"error": {"code": "FakeBroke", "message": traceback.format_exc()}})
         if answer.drop:
             self.close_connection = True
             return

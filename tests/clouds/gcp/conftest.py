@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clouds.gcp.world import GcpWorld, gcp_world
+from clouds.gcp.world import GcpWorld, gcp_world
 
 
 @pytest.fixture

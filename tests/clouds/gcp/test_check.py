@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from tests.clouds.conformance import refused, run
-from tests.clouds.gcp.world import GcpWorld
+from clouds.conformance import refused, run
+from clouds.gcp.world import GcpWorld
 from tradewind.broker.clouds.gcp import check
 from tradewind.broker.clouds.gcp.provider import GcpProvider
 from tradewind.broker.clouds.gcp.session import Found, Session

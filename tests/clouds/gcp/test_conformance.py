@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clouds.conformance import ProviderConformance
-from tests.clouds.gcp.world import GcpWorld, gcp_world
+from clouds.conformance import ProviderConformance
+from clouds.gcp.world import GcpWorld, gcp_world
 
 
 class TestGcp(ProviderConformance):

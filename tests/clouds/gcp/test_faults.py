@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.clouds.conformance import run
-from tests.clouds.gcp.world import GcpWorld, gcp_world, offer, request
+from clouds.conformance import run
+from clouds.gcp.world import GcpWorld, gcp_world, offer, request
 from tradewind.broker.provider import Instance, ProviderError
 
 CLUSTER = {"tradewind-cluster": "c1"}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clouds.gcp.world import offer
+from clouds.gcp.world import offer
 from tradewind.broker.clouds.gcp import images
 from tradewind.broker.clouds.gcp.images import BootDisk, TpuNode
 

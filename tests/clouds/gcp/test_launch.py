@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tests.clouds.conformance import refused, run
-from tests.clouds.fakes.journal import Fault
-from tests.clouds.gcp.world import GcpWorld, gcp_world, offer, request
+from clouds.conformance import refused, run
+from clouds.fakes.journal import Fault
+from clouds.gcp.world import GcpWorld, gcp_world, offer, request
 from tradewind.broker.clouds.gcp.machine import OUTER_CAP_S
 
 V100 = offer("n1-standard-8", accelerator="V100", accelerator_count=2.0)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from tests.clouds.conformance import run
-from tests.clouds.gcp.world import GcpWorld, offer, request
+from clouds.conformance import run
+from clouds.gcp.world import GcpWorld, offer, request
 from tradewind.broker.clouds.gcp import naming, network
 
 ANYWHERE = "0.0.0.0/0"

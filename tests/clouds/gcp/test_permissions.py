@@ -5,8 +5,8 @@ from __future__ import annotations
 import pathlib
 import re
 
-from tests.clouds.conformance import run
-from tests.clouds.gcp.world import GcpWorld, offer, request
+from clouds.conformance import run
+from clouds.gcp.world import GcpWorld, offer, request
 from tradewind.broker.clouds.gcp import check
 
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs" / "clouds" / "gcp.md"

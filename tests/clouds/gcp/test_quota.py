@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.clouds.conformance import run
-from tests.clouds.gcp.world import GcpWorld, offer, request
+from clouds.conformance import run
+from clouds.gcp.world import GcpWorld, offer, request
 from tradewind.broker.clouds.gcp import quota
 
 AMOUNTS = st.dictionaries(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.clouds.conformance import refused, run
-from tests.clouds.gcp.world import GcpWorld, request
+from clouds.conformance import refused, run
+from clouds.gcp.world import GcpWorld, request
 
 CLUSTER = {"tradewind-owner": "Owner.1", "tradewind-cluster": "c1"}
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.clouds.conformance import refused, run
-from tests.clouds.gcp.world import GcpWorld, offer, request
+from clouds.conformance import refused, run
+from clouds.gcp.world import GcpWorld, offer, request
 
 V6E = offer("tpu-v6e-4", accelerator="tpu-v6e", accelerator_count=4.0, zone="us-east5-b", region="us-east5", vcpus=None)
 

@@ -7,9 +7,9 @@ import pytest
 import requests.exceptions
 from google.api_core import exceptions
 
-from tests.clouds.conformance import refused, run
-from tests.clouds.fakes.journal import Fault
-from tests.clouds.gcp.world import GcpWorld
+from clouds.conformance import refused, run
+from clouds.fakes.journal import Fault
+from clouds.gcp.world import GcpWorld
 from tradewind.broker.clouds.gcp import errors
 from tradewind.broker.clouds.gcp.translate import translate
 

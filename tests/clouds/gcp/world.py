@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from google.auth.credentials import AnonymousCredentials
 
-from tests.clouds.fakes.google_cloud import GoogleCloud
-from tests.clouds.fakes.journal import Fault
+from clouds.fakes.google_cloud import GoogleCloud
+from clouds.fakes.journal import Fault
 from tradewind.broker.clouds.gcp.check import PERMISSIONS
 from tradewind.broker.clouds.gcp.provider import GcpProvider
 from tradewind.broker.clouds.gcp.session import Found, Session, Settings

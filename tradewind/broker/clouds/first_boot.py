@@ -7,9 +7,8 @@ the lease - `tradewind stop`, a reboot - deletes nothing.
 
 from __future__ import annotations
 
-import email.policy
+import base64
 import json
-from email.message import EmailMessage
 
 LEASE_FILE = "/var/lib/tradewind/lease"  # as the first-boot document writes it: the Unix second, in decimal
 SCRIPT = "/usr/local/sbin/tradewind-end-for-good"
@@ -62,14 +61,17 @@ def with_deletion(user_data: str, script: str) -> str:
         # cloud-init replaces lists of an earlier part unless told to add to them
         "merge_how": "list(append)+dict(recurse_array)+str()",
     }
-    whole = EmailMessage(policy=email.policy.SMTP.clone(linesep="\n", cte_type="8bit"))
-    whole["MIME-Version"] = "1.0"
-    whole.make_mixed(boundary=_BOUNDARY)
-    for text, kind in (
-        (user_data, "cloud-config"),
-        ("#cloud-config\n" + json.dumps(addition, indent=1) + "\n", "cloud-config"),
-    ):
-        part = EmailMessage()
-        part.set_content(text, subtype=kind)
-        whole.attach(part)
-    return whole.as_string()
+    added = "#cloud-config\n" + json.dumps(addition, indent=1) + "\n"
+    return (
+        f'Content-Type: multipart/mixed; boundary="{_BOUNDARY}"\nMIME-Version: 1.0\n\n'
+        + "".join(_part(text) for text in (user_data, added))
+        + f"--{_BOUNDARY}--\n"
+    )
+
+
+def _part(text: str) -> str:
+    encoding, body = "7bit", text
+    if not text.isascii():
+        encoding, body = "base64", base64.encodebytes(text.encode()).decode()
+    head = f'Content-Type: text/cloud-config; charset="utf-8"\nContent-Transfer-Encoding: {encoding}'
+    return f"--{_BOUNDARY}\n{head}\n\n{body}\n"
