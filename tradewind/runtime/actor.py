@@ -36,6 +36,19 @@ def method(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return decorate
 
 
+# The number of results of a method that streams them.
+_STREAMING = -1
+
+
+def _returns(given: Any) -> int:
+    """num_returns as handles carry it. Raises ValueError for what is neither a number nor "streaming"."""
+    if given in {"streaming", _STREAMING}:
+        return _STREAMING
+    if not isinstance(given, int) or given < 0:
+        raise ValueError(f"num_returns is {given!r}; it must be a number, zero or more, or 'streaming'.")
+    return given
+
+
 class ActorMethod:
     """`handle.method`, whose `.remote()` calls it."""
 
@@ -55,7 +68,7 @@ class ActorMethod:
     def options(self, **options: Any) -> ActorMethod:
         """The same method with other options."""
         check_options(options, METHOD_OPTIONS, "An actor method")
-        return ActorMethod(self._handle, self._name, options.get("num_returns", self._returns))
+        return ActorMethod(self._handle, self._name, _returns(options.get("num_returns", self._returns)))
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
         raise TypeError(f"{self._name} is a method of an actor; call {self._name}.remote(...).")
@@ -95,7 +108,8 @@ class ActorHandle:
         process = object_ref.bound
         if process is None or process is not self._bound:
             process = self._bind()
-        return process.actors.call(self._target, name, args, kwargs, returns, self._ref)
+        ahead = 0 if returns == _STREAMING else -1
+        return process.actors.call(self._target, name, args, kwargs, abs(returns), ahead, self._ref)
 
     def _bind(self) -> Any:
         process = session.process()
@@ -196,7 +210,11 @@ class ActorClass:
             self._code_for = process
         members = dict(inspect.getmembers(self._kind, callable))
         methods = {
-            key: getattr(member, "__tradewind_method__", {}).get("num_returns", 1)
+            key: _returns(
+                getattr(member, "__tradewind_method__", {}).get(
+                    "num_returns", "streaming" if inspect.isgeneratorfunction(member) else 1
+                )
+            )
             for key, member in members.items()
             if not key.startswith("__") or key == "__call__"
         }

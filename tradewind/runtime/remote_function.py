@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from tradewind.runtime.messages.values import Shape
 from tradewind.runtime.scheduling import strategy_text
 
 TASK_OPTIONS = frozenset(
-    {"num_cpus", "num_gpus", "memory", "resources", "num_returns", "max_retries", "retry_exceptions", "name", "scheduling_strategy", "max_calls"}
+    {"num_cpus", "num_gpus", "memory", "resources", "num_returns", "max_retries", "retry_exceptions", "name", "scheduling_strategy", "max_calls", "_generator_backpressure_num_objects"}
 )  # fmt: skip
 DEFAULT_MAX_RETRIES = 3
 
@@ -81,9 +82,12 @@ class RemoteFunction:
         options = self._options
         resources = requested(options, 1.0)
         name = options.get("name") or self._function.__qualname__
-        returns = options.get("num_returns", 1)
+        returns = options.get("num_returns", "streaming" if inspect.isgeneratorfunction(self._function) else 1)
+        ahead = -1
+        if returns == "streaming":
+            returns, ahead = 1, max(0, int(options.get("_generator_backpressure_num_objects") or 0))
         if not isinstance(returns, int) or returns < 0:
-            raise ValueError(f"num_returns is {returns!r}; it must be a number, zero or more.")
+            raise ValueError(f"num_returns is {returns!r}; it must be a number, zero or more, or 'streaming'.")
         retries = options.get("max_retries", DEFAULT_MAX_RETRIES)
         shape = Shape(resources, strategy_text(options.get("scheduling_strategy")))
         self._call_options = CallOptions(
@@ -93,6 +97,7 @@ class RemoteFunction:
             returns,
             retries,
             options.get("retry_exceptions", False),
+            ahead,
         )
         self._bound = process
         return process

@@ -158,7 +158,8 @@ def serialize(value: Any) -> Serialized:
         _pickler_class()(file, protocol=5).dump(value)
         raw = []
     except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-        raise TypeError(f"{_name(value)} cannot be pickled: {_culprit(value) or error}") from error
+        culprit = _culprit(value)
+        raise TypeError(f"{_name(value)} cannot be pickled: {culprit + '; ' if culprit else ''}{error}") from error
     finally:
         collector.refs = outer
     return Serialized(file.getvalue(), raw, refs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.dispatch import Call
+from tradewind.runtime.core.streams import ObjectRefGenerator
 from tradewind.runtime.messages import cluster, control, peer
 from tradewind.runtime.messages.values import Death, Failed
 from tradewind.runtime.object_ref import ObjectRef
@@ -89,7 +90,7 @@ class ActorTarget:
         idle = not self.running
         call.target = self
         self.running[call.id] = call
-        process.post(target, peer.Task(call.id, call.method or "", call.args, call.returns, slots))  # type: ignore[arg-type]
+        process.post(target, peer.Task(call.id, call.method or "", call.args, call.returns, slots, None, call.ahead))  # type: ignore[arg-type]
         if idle:
             process.flush(target)
 
@@ -186,8 +187,9 @@ class ActorCalls:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         returns: int,
+        ahead: int,
         holds: ObjectRef | None,
-    ) -> ObjectRef | list[ObjectRef] | None:
+    ) -> ObjectRef | list[ObjectRef] | ObjectRefGenerator | None:
         """The ref, or refs, of a method call."""
         process = self.process
         call = Call(0, None, b"", returns)
@@ -204,9 +206,15 @@ class ActorCalls:
                 process.drain()
             call.id = process.table.create(max(returns, 1))
             process.calls.open[call.id] = call
+            stream = None
+            if ahead >= 0:
+                call.ahead = ahead
+                stream = process.streams.begin(call)
             if call.slots is not None:
                 process.calls.await_slots(call, target.ready)
             target.submit(call)
+        if stream is not None:
+            return ObjectRefGenerator(process, stream, ObjectRef(call.id, process.release))
         if returns == 1:
             return ObjectRef(call.id, process.release)
         refs = [ObjectRef(call.id + index, process.release) for index in range(max(returns, 1))]

@@ -12,6 +12,7 @@ from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.arena import INLINE_BYTES
 from tradewind.runtime.core.dispatch import Call, Function, Group, Lease
 from tradewind.runtime.core.objects import WhenReady, dump_error, load_error
+from tradewind.runtime.core.streams import ObjectRefGenerator
 from tradewind.runtime.messages import control, peer
 from tradewind.runtime.messages.values import Death, Failed, Shape, Stored, Value
 from tradewind.runtime.object_ref import ObjectRef
@@ -31,6 +32,7 @@ class CallOptions(msgspec.Struct, frozen=True):
     returns: int
     retries: int
     retry_exceptions: Any
+    ahead: int = -1
 
 
 class Calls:
@@ -78,7 +80,7 @@ class Calls:
 
     def submit(
         self, options: CallOptions, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> ObjectRef | list[ObjectRef] | None:
+    ) -> ObjectRef | list[ObjectRef] | ObjectRefGenerator | None:
         """The ref, or refs, of a call that has been sent or queued; None for num_returns=0."""
         process = self._process
         returns = options.returns
@@ -97,8 +99,14 @@ class Calls:
             if returns == 1:
                 table.entries[call.id].lineage = call
             self.open[call.id] = call
+            stream = None
+            if options.ahead >= 0:
+                call.ahead = options.ahead
+                stream = process.streams.begin(call)
             if call.slots is None or not self.await_slots(call, self._enqueue):
                 self._enqueue(call)
+        if stream is not None:
+            return ObjectRefGenerator(process, stream, ObjectRef(call.id, process.release))
         if returns == 1:
             return ObjectRef(call.id, process.release)
         refs = [ObjectRef(call.id + index, process.release) for index in range(max(returns, 1))]
@@ -206,13 +214,14 @@ class Calls:
             process.post(
                 target, peer.Define(function.number, function.name, function.digest, function.code, function.resources)
             )
-        if call.slots is None and lease.accelerators is None:
+        if call.slots is None and lease.accelerators is None and call.ahead < 0:
             process.post(target, peer.Task(call.id, function.number, call.args, call.returns))
         else:
             slots = self.resolved_slots(call) if call.slots is not None else None
             assert not isinstance(slots, Failed)
             process.post(
-                target, peer.Task(call.id, function.number, call.args, call.returns, slots, lease.accelerators)
+                target,
+                peer.Task(call.id, function.number, call.args, call.returns, slots, lease.accelerators, call.ahead),
             )
         if idle:
             # A worker with nothing to do gets its work now; one that has some gets the rest in batches.

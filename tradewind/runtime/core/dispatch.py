@@ -42,7 +42,7 @@ class Call:
     """One submitted call, from its submission until its result is known for good."""
 
     __slots__ = (
-        "args", "cancelled", "cost", "function", "holds", "id", "method", "name", "retries", "retry_exceptions", "returns", "slots", "target",
+        "ahead", "args", "cancelled", "cost", "function", "holds", "id", "method", "name", "retries", "retry_exceptions", "returns", "slots", "target",
         "unready", "where",
     )  # fmt: skip
 
@@ -53,6 +53,7 @@ class Call:
         self.name: str = ""
         self.args = args
         self.returns = returns
+        self.ahead = -1
         self.slots: list[tuple[int | str, Any]] | None = None
         self.holds: list[Any] | None = None
         self.retries = 0

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.objects import dump_error
 from tradewind.runtime.core.pump import Waiter
+from tradewind.runtime.core.streams import escrow_number
 from tradewind.runtime.messages import control, peer
 from tradewind.runtime.messages.values import Failed, Stored, Value
 
@@ -72,6 +73,8 @@ class Executor:
         self._waiter: Waiter | None = None
         self._interrupted: peer.Task | None = None
         self._unacknowledged = 0
+        self._consumed: dict[tuple[str, int], int] = {}
+        self._reader: Waiter | None = None
         self._exit_reason = ""
         self._exit_unneeded = False
         self._cancelled: set[int] = set()
@@ -149,10 +152,47 @@ class Executor:
                 del args, kwargs
             else:
                 result = function()
+            if task.ahead >= 0:
+                self._stream(sender, task, result)
+                result = None
         except BaseException as error:  # whatever user code raises is its result
             self._reply_error(sender, task, error, begin)
             return
         self._reply(sender, task, result, begin)
+
+    def _stream(self, sender: Peer, task: peer.Task, items: Any) -> None:
+        """Every item is sent as soon as it is made, and no further ahead of the reader than was asked."""
+        process = self._process
+        worker = process.address.rpartition("/")[2]
+        key = (sender.address, task.id)
+        self._consumed[key] = 0
+        try:
+            for index, item in enumerate(items):
+                serialized = serialization.serialize(item)
+                value = process.objects.store(serialized, f"{sender.address}:{task.id}.{index}@{worker}")
+                number = escrow_number(task.id, index)
+                refs = process.objects.keep_for(sender.address, number, serialized.refs) if serialized.refs else None
+                with process.lock:
+                    process.post(sender, peer.Item(task.id, index, value, refs))
+                    process.flush_all()
+                while task.ahead and index + 1 - self._consumed[key] >= task.ahead:
+                    with process.lock:
+                        waiter = self._reader = Waiter()
+                        if index + 1 - self._consumed[key] < task.ahead:
+                            break
+                    self.wait(waiter, None)
+                    if sender.lost:
+                        return
+        finally:
+            self._consumed.pop(key, None)
+
+    def on_consumed(self, sender: Peer, message: peer.Consumed) -> None:
+        """The reader of a stream has taken items. Under the lock."""
+        key = (sender.address, message.id)
+        if key in self._consumed:
+            self._consumed[key] = message.count
+            if self._reader is not None:
+                self._reader.finish()
 
     # arguments and functions
 
@@ -428,6 +468,8 @@ class Executor:
 
     def lose_peer(self, target: Peer) -> None:
         """A caller has ended: what it asked for is not begun. Under the lock."""
+        if self._reader is not None:
+            self._reader.finish()
         kept = [item for item in self._queue if item[0] is not target]
         self._queue.clear()
         self._queue.extend(kept)

@@ -17,9 +17,10 @@ from tradewind.runtime.core.dispatch import IDLE_LEASE_S
 from tradewind.runtime.core.objects import Objects
 from tradewind.runtime.core.ownership import Key, ReferenceTable
 from tradewind.runtime.core.pump import Pump, Waiter
+from tradewind.runtime.core.streams import Streams
 from tradewind.runtime.link import DescriptorLink, Link
 from tradewind.runtime.messages import cluster, control, peer
-from tradewind.runtime.messages.peer import Cancel, Task
+from tradewind.runtime.messages.peer import Cancel, Consumed, Task
 from tradewind.runtime.messages.values import Death
 from tradewind.runtime.wire import WireError
 
@@ -94,6 +95,7 @@ class Process:
         self.objects = Objects(self)
         self.calls = Calls(self)
         self.actors = ActorCalls(self)
+        self.streams = Streams(self)
         self.node_link = DescriptorLink(sock, control.FromNode, self._want_write)
         self._links[self.node_link.fd] = self.node_link
         self.pump.register(self.node_link.fd)
@@ -108,6 +110,8 @@ class Process:
             peer.HandBack: self.calls.on_hand_back,
             peer.ArgumentLost: self.calls.on_argument_lost,
             peer.Resume: self.calls.on_resume,
+            peer.Item: self.streams.on_item,
+            peer.Consumed: self._on_consumed,
             peer.Taken: self.objects.on_taken,
             peer.Borrow: self.objects.on_borrow,
             peer.Unborrow: self.objects.on_unborrow,
@@ -191,6 +195,8 @@ class Process:
         freed = table.freed
         while freed:
             self.objects.free(*freed.pop())
+        if self.streams.abandoned:
+            self.streams.drain()
         if self.address and self.arena.ended:
             self.arena.drain()
 
@@ -388,6 +394,9 @@ class Process:
                 link.pending.extend(target.backlog)
                 target.backlog.clear()
 
+    def _on_consumed(self, sender: Peer, message: Consumed) -> None:
+        self.executor.on_consumed(sender, message)
+
     def _on_task(self, sender: Peer, message: Task) -> None:
         self.executor.on_task(sender, message)
 
@@ -489,7 +498,7 @@ class Process:
 
     def before_poll(self) -> None:
         """Refs that died are given back and everything posted is sent."""
-        if self._released or self._dirty or (self.address and self.arena.ended):
+        if self._released or self._dirty or self.streams.abandoned or (self.address and self.arena.ended):
             with self.lock:
                 self.drain()
                 self.flush_all()

@@ -25,6 +25,8 @@ class Task(Message, frozen=True, tag=2):
     returns: int = 1
     slots: list[tuple[int | str, Value]] | None = None
     accelerators: list[str] | None = None
+    # -1: an ordinary call; else a generator whose items are sent one by one, at most so many ahead of the reader (0: any number).
+    ahead: int = -1
 
 
 class Done(Message, frozen=True, tag=3):
@@ -112,6 +114,22 @@ class ArgumentLost(Message, frozen=True, tag=14):
     reason: str
 
 
+class Item(Message, frozen=True, tag=15):
+    """The next item of a streaming call."""
+
+    id: int
+    index: int
+    value: Value
+    refs: list[Ref] | None = None
+
+
+class Consumed(Message, frozen=True, tag=16):
+    """The reader has taken so many items of a streaming call."""
+
+    id: int
+    count: int
+
+
 PeerMessage = (
     Define
     | Task
@@ -127,4 +145,6 @@ PeerMessage = (
     | Fetch
     | Resolved
     | ArgumentLost
+    | Item
+    | Consumed
 )

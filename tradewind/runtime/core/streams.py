@@ -1,0 +1,161 @@
+"""Streaming generators: items of a running call become objects one by one, each with a ref of its own.
+
+The call itself has one result, its completion: None when the generator ended, or the error that ended it, which then is the last item.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from tradewind.runtime.core.objects import GetWaiter
+from tradewind.runtime.core.ownership import Key
+from tradewind.runtime.messages import control, peer
+from tradewind.runtime.messages.values import Failed, Stored
+from tradewind.runtime.object_ref import ObjectRef
+
+if TYPE_CHECKING:
+    from tradewind.runtime.core.dispatch import Call
+    from tradewind.runtime.core.process import Peer, Process
+
+# Where a stream's items have their place among the numbers under which refs inside values are kept until taken.
+_ITEM_SHIFT = 32
+
+
+class Stream:
+    """What has arrived of one generator and has not been asked for."""
+
+    __slots__ = ("call", "given_error", "items", "received", "taken", "waiter")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.items: deque[Key] = deque()
+        self.received = 0
+        self.taken = 0
+        self.waiter: GetWaiter | None = None
+        self.given_error = False
+
+
+def escrow_number(call_id: int, index: int) -> int:
+    """Under which number the refs inside an item are kept by its sender; no call has it."""
+    return -((call_id << _ITEM_SHIFT) + index)
+
+
+class Streams:
+    """The generators that this process reads."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._open: dict[int, Stream] = {}
+        # Generators dropped before their end; from finalizers, which take no lock.
+        self.abandoned: deque[int] = deque()
+
+    def begin(self, call: Call) -> Stream:
+        """The call's items are collected from now on. Under the lock."""
+        stream = self._open[call.id] = Stream(call)
+        return stream
+
+    def on_item(self, sender: Peer, message: peer.Item) -> None:
+        """An item has arrived. Under the lock."""
+        process = self._process
+        stream = self._open.get(message.id)
+        if stream is None or message.index < stream.received:
+            # Nobody wants it, or the call runs again and this one was had before.
+            if isinstance(message.value, Stored):
+                process.tell_node(control.Free(message.value))
+            return
+        stream.received += 1
+        key = process.table.create()
+        entry = process.table.entries[key]
+        entry.value = message.value
+        if message.refs:
+            process.objects.take_inner(sender, escrow_number(message.id, message.index), key, message.refs)
+        stream.items.append(key)
+        if stream.waiter is not None:
+            stream.waiter.finish()
+
+    def take(self, stream: Stream, completion: ObjectRef, timeout: float | None) -> ObjectRef | None:
+        """The next item's ref, waiting for it; None at the end. Raises GetTimeoutError."""
+        import time
+
+        from tradewind.runtime.exceptions import GetTimeoutError
+
+        process = self._process
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            with process.lock:
+                if stream.items:
+                    return self._hand_out(stream)
+                entry = process.table.entries[completion.key]
+                value = entry.value
+                if value is not None:
+                    self._open.pop(stream.call.id, None)
+                    if type(value) is Failed and not stream.given_error:
+                        stream.given_error = True
+                        key = process.table.create()
+                        process.table.entries[key].value = value
+                        return ObjectRef(key, process.release)
+                    return None
+                waiter = stream.waiter = GetWaiter(1, fail_fast=True)
+                process.objects.watch(completion.key, entry, waiter)
+            in_time = process.wait(waiter, deadline)
+            with process.lock:
+                stream.waiter = None
+                if entry.waiters and waiter in entry.waiters:
+                    entry.waiters.remove(waiter)
+            if not in_time:
+                raise GetTimeoutError(f"The generator's next item was not there within {timeout:g} s.")
+
+    def _hand_out(self, stream: Stream) -> ObjectRef:
+        process = self._process
+        stream.taken += 1
+        call = stream.call
+        if call.ahead and call.target is not None:
+            process.post(call.target.peer, peer.Consumed(call.id, stream.taken))
+        return ObjectRef(stream.items.popleft(), process.release)
+
+    def drain(self) -> None:
+        """Dropped generators are ended and their unread items freed. Under the lock."""
+        while self.abandoned:
+            stream = self._open.pop(self.abandoned.popleft(), None)
+            if stream is None:
+                continue
+            for key in stream.items:
+                self._process.table.release(key)
+            stream.items.clear()
+            self._process.calls.cancel_own(stream.call.id, force=False, recursive=True)
+
+
+class ObjectRefGenerator:
+    """Iterates over the refs of a streaming call's items, as they are made. Belongs to its process: it cannot be passed on."""
+
+    def __init__(self, process: Process, stream: Stream, completion: ObjectRef) -> None:
+        """Made by the runtime only."""
+        self._streams = process.streams
+        self._stream = stream
+        self._completion = completion
+
+    def __iter__(self) -> ObjectRefGenerator:
+        return self
+
+    def __next__(self) -> ObjectRef:
+        ref = self._streams.take(self._stream, self._completion, None)
+        if ref is None:
+            raise StopIteration
+        return ref
+
+    def next_ready(self, timeout: float | None = None) -> ObjectRef | None:
+        """As next, within timeout seconds; None at the end. Raises GetTimeoutError."""
+        return self._streams.take(self._stream, self._completion, timeout)
+
+    def completed(self) -> ObjectRef:
+        """A ref that is ready when the generator has ended, and raises what ended it."""
+        return self._completion
+
+    def __del__(self) -> None:
+        self._streams.abandoned.append(self._stream.call.id)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError(
+            "A generator of refs belongs to the process that made the call; pass the refs it gives, or a list of them."
+        )
