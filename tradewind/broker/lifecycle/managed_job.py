@@ -151,7 +151,8 @@ def _on_cluster_up(job: ManagedJob, event: Event) -> Step[ManagedJob]:
 
 
 def _on_run_started(job: ManagedJob, _event: Event) -> Step[ManagedJob]:
-    recoveries = job.recoveries + (job.state == "RECOVERING")
+    # A loss before the first attempt cost nothing that would have to be recovered.
+    recoveries = job.recoveries + (job.state == "RECOVERING" and job.attempt > job.recoveries + 1)
     return msgspec.structs.replace(job, state="RUNNING", recoveries=recoveries), ()
 
 
