@@ -54,9 +54,11 @@ def test_the_demo_loses_a_machine_recovers_and_leaves_nothing(tmp_path: pathlib.
 
 def test_no_credential_is_seen_by_the_daemon() -> None:
     seen = setting.without_credentials(
-        {"AWS_PROFILE": "x", "GOOGLE_APPLICATION_CREDENTIALS": "y", "PATH": "/bin", "HOME": "/h"}
+        {"AWS_PROFILE": "x", "GOOGLE_APPLICATION_CREDENTIALS": "y", "PATH": "/bin", "HOME": "/h"}, "/nowhere"
     )
-    assert seen == {"PATH": "/bin", "HOME": "/h"}
+    assert (seen.pop("PATH"), seen.pop("HOME"), seen.pop("AWS_EC2_METADATA_DISABLED")) == ("/bin", "/h", "true")
+    assert all(value.startswith("/nowhere/") for value in seen.values())
+    assert not {"AWS_PROFILE", "GOOGLE_APPLICATION_CREDENTIALS"} & seen.keys()
 
 
 def test_the_private_world_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:

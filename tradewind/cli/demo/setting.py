@@ -12,9 +12,16 @@ from contextlib import contextmanager
 CREDENTIAL_PREFIXES = ("AWS_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "ARM_", "LAMBDA_", "VAST_")
 
 
-def without_credentials(environment: dict[str, str]) -> dict[str, str]:
-    """The environment without any variable that clouds' SDKs read."""
-    return {name: value for name, value in environment.items() if not name.startswith(CREDENTIAL_PREFIXES)}
+def without_credentials(environment: dict[str, str], nowhere: str) -> dict[str, str]:
+    """The environment without any credential that clouds' SDKs find by variable, and with their files sought in `nowhere`."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(CREDENTIAL_PREFIXES)}
+    return kept | {
+        "AWS_SHARED_CREDENTIALS_FILE": os.path.join(nowhere, "aws-credentials"),
+        "AWS_CONFIG_FILE": os.path.join(nowhere, "aws-config"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "CLOUDSDK_CONFIG": os.path.join(nowhere, "gcloud"),
+        "AZURE_CONFIG_DIR": os.path.join(nowhere, "azure"),
+    }
 
 
 @contextmanager
@@ -25,10 +32,8 @@ def private_world(*, keep: bool = False) -> Iterator[str]:
     """
     before = dict(os.environ)
     directory = tempfile.mkdtemp(prefix="tradewind-demo-")
-    kept = without_credentials(before)
-    for name in before.keys() - kept.keys():
-        del os.environ[name]
-    os.environ["TRADEWIND_DATA_DIR"] = directory
+    os.environ.clear()
+    os.environ.update(without_credentials(before, os.path.join(directory, "nowhere")), TRADEWIND_DATA_DIR=directory)
     try:
         yield directory
     finally:
