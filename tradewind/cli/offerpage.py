@@ -88,10 +88,22 @@ def offers_table(
         columns.append(Column("HISTORY"))
         for cell, line in zip(cells, lines, strict=True):
             cell.append(line)
-    keep = [i for i, column in enumerate(columns) if column.title != "ACCELERATOR" or any(cell[i] for cell in cells)]
+    left_out = _left_out(columns, cells, limit)
+    keep = [i for i, column in enumerate(columns) if column.title not in left_out]
     return terminal.table(
         [columns[i] for i in keep], [[cell[i] for i in keep] for cell in cells], limit=limit, colour=colour
     )
+
+
+def _left_out(columns: Sequence[Column], cells: Sequence[Sequence[str]], limit: int | None) -> set[str]:
+    """The titles of columns that say nothing here, or less than the room they take from names: an accelerator says more than its host's size."""
+    at = [column.title for column in columns].index("ACCELERATOR")
+    some = [bool(cell[at]) for cell in cells]
+    if not any(some):
+        return {"ACCELERATOR"}
+    widths = (max(len(c.title), *(len(cell[i]) for cell in cells)) for i, c in enumerate(columns))
+    narrow = limit is not None and sum(widths) + 2 * (len(columns) - 1) > limit
+    return {"VCPU", "GIB"} if narrow and all(some) else set()
 
 
 def _cells(offer: Offer) -> list[str]:
