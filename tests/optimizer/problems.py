@@ -112,7 +112,20 @@ def random_problem(seed: int, max_requests=5, max_candidates=5) -> Problem:
     if len(requests) > 1 and rng.random() < 0.3:
         some = tuple(r.task for r in rng.sample(requests, rng.randint(2, len(requests))))
         together = (Together(some, rng.choice(["cloud", "region", "zone"])),)
-    return Problem(requests, limits, edges=_random_edges(rng, requests), egress=EGRESS, together=together)
+    deadline_h = None
+    if rng.random() < 0.3:
+        requests = tuple(
+            msgspec.structs.replace(
+                r,
+                candidates=tuple(
+                    msgspec.structs.replace(c, hours=rng.choice([None, 0.25, 2.0, 5.0])) for c in r.candidates
+                ),
+            )
+            for r in requests
+        )
+        deadline_h = rng.choice([1.0, 3.0, 8.0, 20.0])
+    edges = _random_edges(rng, requests)
+    return Problem(requests, limits, edges=edges, egress=EGRESS, together=together, deadline_h=deadline_h)
 
 
 def _random_edges(rng: random.Random, requests: tuple[Request, ...]) -> tuple[Edge, ...]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tradewind.optimizer.decide import optimize
     from tradewind.optimizer.egress import Egress, egress_of
     from tradewind.optimizer.errors import InvalidProblem, OptimizerError, SolverFailed
+    from tradewind.optimizer.front import pareto
     from tradewind.optimizer.page import Overview, TaskOverview, overview
     from tradewind.optimizer.plan import Certificate, Conflict, Placement, Plan, RankedCandidate, Transfer
     from tradewind.optimizer.preemption import ExpectedRun, Recovery
@@ -50,6 +51,7 @@ _HOMES = {
     "explain": "sensitivity",
     "optimize": "decide",
     "overview": "page",
+    "pareto": "front",
 }
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "explain",
     "optimize",
     "overview",
+    "pareto",
 ]
 
 

@@ -8,12 +8,12 @@ from graphlib import CycleError, TopologicalSorter
 
 import msgspec
 
+from tradewind.optimizer.cost import MOST_HOURS
 from tradewind.optimizer.errors import InvalidProblem
 from tradewind.optimizer.problem import Edge, Problem, Together
 
 # Beyond these a figure is a slip; within them every sum stays within what the solver's floats can hold.
 MOST_NODES = 1_000_000
-MOST_HOURS = 1_000_000
 MOST_GIGABYTES = 1_000_000_000_000
 
 
@@ -34,6 +34,8 @@ def canonical(problem: Problem) -> Problem:
             )
         if request.deadline_h is not None and not request.deadline_h > 0:
             raise InvalidProblem(f"{request.task}: the deadline is {request.deadline_h} h; it must be above 0")
+    if problem.deadline_h is not None and not problem.deadline_h > 0:
+        raise InvalidProblem(f"the deadline is {problem.deadline_h} h; it must be above 0")
     limits = problem.limits
     for name, cap in (("max_hourly_usd", limits.max_hourly_usd), ("max_total_usd", limits.max_total_usd)):
         if cap is not None and not math.isfinite(cap):

@@ -29,7 +29,7 @@ class Cap(msgspec.Struct, frozen=True):
 
 
 class Deadline(msgspec.Struct, frozen=True):
-    """The hours from launch within which a task must be expected to end."""
+    """The hours from launch within which a task, or everything (""), must be expected to end."""
 
     task: str
     hours: float
@@ -67,7 +67,7 @@ def describe(limit: Limit) -> str:
         case Together():
             return f"{', '.join(limit.tasks)} in one {limit.scope}"
         case Deadline():
-            return f"the deadline of {limit.task} after {limit.hours:g} h"
+            return f"the deadline of {limit.task or 'everything'} after {limit.hours:g} h"
         case Cap():
             return f"{limit.field} {limit.usd:g}"
 
@@ -81,6 +81,8 @@ def limits_of(problem: Problem) -> list[Limit]:
         if usd is not None
     ]
     deadlines = [Deadline(r.task, r.deadline_h) for r in problem.requests if r.deadline_h is not None]
+    if problem.deadline_h is not None:
+        deadlines.append(Deadline("", problem.deadline_h))
     return [*caps, *deadlines, *problem.together, *limits.quotas, *limits.blocks]
 
 
@@ -91,6 +93,7 @@ def under(problem: Problem, limits: Sequence[Limit]) -> Problem:
     return msgspec.structs.replace(
         problem,
         requests=tuple(msgspec.structs.replace(r, deadline_h=deadlines.get(r.task)) for r in problem.requests),
+        deadline_h=deadlines.get(""),
         together=tuple(limit for limit in limits if isinstance(limit, Together)),
         limits=Limits(
             max_hourly_usd=caps.get("max_hourly_usd"),

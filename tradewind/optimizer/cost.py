@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from graphlib import TopologicalSorter
+
+import msgspec
 
 from tradewind.optimizer.egress import Site
 from tradewind.optimizer.money import is_charge, is_price, nano_usd
@@ -16,12 +19,17 @@ UNKNOWN_RISK_PER_H = 3.5e-4
 # What can't be expected to end costs more than anything that can.
 ENDLESS_NANO = 10**24
 OWN_MACHINE = "local"
+MOST_HOURS = 1_000_000  # beyond, a figure is a slip
 
 
 def is_payable(candidate: Candidate) -> bool:
     """Whether the candidate's figures can be paid; a machine of one's own costs nothing and may say so."""
     own = candidate.offer.cloud == OWN_MACHINE and candidate.hourly_usd == 0
-    return (own or is_price(candidate.hourly_usd)) and is_charge(candidate.once_usd)
+    return (
+        (own or is_price(candidate.hourly_usd))
+        and is_charge(candidate.once_usd)
+        and (candidate.hours is None or 0 < candidate.hours <= MOST_HOURS)
+    )
 
 
 def hazard_per_h(candidate: Candidate) -> float:
@@ -37,17 +45,49 @@ def risk_micro_per_h(candidate: Candidate) -> int:
     return round(hazard_per_h(candidate) * 1_000_000)
 
 
+def work_h(request: Request, candidate: Candidate) -> float:
+    """Hours of work, interruptions and checkpoints aside."""
+    return request.hours if candidate.hours is None else candidate.hours
+
+
 def expected(request: Request, candidate: Candidate) -> ExpectedRun | None:
     """The expected course of the request on the candidate; None when the request does not say how it recovers."""
     if request.recovery is None:
         return None
-    return expected_run(request.hours, hazard_per_h(candidate) * request.num_nodes, request.recovery)
+    return expected_run(work_h(request, candidate), hazard_per_h(candidate) * request.num_nodes, request.recovery)
 
 
 def wall_h(request: Request, candidate: Candidate) -> float:
     """Expected hours from launch to end."""
     run = expected(request, candidate)
-    return request.hours if run is None else run.wall_h
+    return work_h(request, candidate) if run is None else run.wall_h
+
+
+def makespan_h(problem: Problem, choice: Sequence[Candidate]) -> float:
+    """Expected hours from launch until everything has ended, each task starting when those before it have ended.
+
+    Expectations are added along the longest path, which is a little less than the expected length of the longest path.
+    """
+    wall = {r.task: wall_h(r, c) for r, c in zip(problem.requests, choice, strict=True)}
+    return max((wall[task] + before for task, before in _longest_before(problem, wall).items()), default=0.0)
+
+
+def longest_around(problem: Problem, wall: Mapping[str, float]) -> dict[str, float]:
+    """For each task the hours of the longest path through it, itself left out."""
+    before = _longest_before(problem, wall)
+    turned = msgspec.structs.replace(problem, edges=tuple(Edge(e.target, e.source, e.gigabytes) for e in problem.edges))
+    after = _longest_before(turned, wall)
+    return {task: before[task] + after[task] for task in wall}
+
+
+def _longest_before(problem: Problem, wall: Mapping[str, float]) -> dict[str, float]:
+    sources: dict[str, list[str]] = {task: [] for task in wall}
+    for edge in problem.edges:
+        sources[edge.target].append(edge.source)
+    start: dict[str, float] = {}
+    for task in TopologicalSorter(sources).static_order():
+        start[task] = max((start[other] + wall[other] for other in sources[task]), default=0.0)
+    return start
 
 
 def hourly_nano(request: Request, candidate: Candidate) -> int:
@@ -58,7 +98,7 @@ def hourly_nano(request: Request, candidate: Candidate) -> int:
 def machine_nano(request: Request, candidate: Candidate) -> int:
     """Nano-dollars for all the request's nodes over the hours that are billed."""
     run = expected(request, candidate)
-    billed_h = request.hours if run is None else run.billed_h
+    billed_h = work_h(request, candidate) if run is None else run.billed_h
     return round(hourly_nano(request, candidate) * billed_h) if math.isfinite(billed_h) else ENDLESS_NANO
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tradewind.optimizer.check import canonical
 from tradewind.optimizer.compare import compared
 from tradewind.optimizer.conflicts import find_conflicts
-from tradewind.optimizer.cost import expected, hourly_nano, moving_nano, plan_nano, total_nano
+from tradewind.optimizer.cost import expected, hourly_nano, makespan_h, moving_nano, plan_nano, total_nano, work_h
 from tradewind.optimizer.infeasible import why_infeasible
 from tradewind.optimizer.money import usd
 from tradewind.optimizer.plan import Certificate, Placement, Plan, Transfer
@@ -52,6 +52,7 @@ def optimize(problem: Problem, *, clock: Clock = no_clock, solvers: Sequence[Sol
         defaults_applied=problem.defaults_applied,
         references=compared(problem, alive, found.choice),
         transfers=_transfers(problem, found.choice),
+        makespan_h=makespan_h(problem, found.choice),
     )
 
 
@@ -98,7 +99,7 @@ def _placement(request: Request, candidate: Candidate) -> Placement:
         num_nodes=request.num_nodes,
         hourly_usd=usd(hourly_nano(request, candidate)),
         total_usd=usd(total_nano(request, candidate)),
-        hours=request.hours,
+        hours=work_h(request, candidate),
         offer=offer,
         alternative=candidate.alternative,
         expected=expected(request, candidate),

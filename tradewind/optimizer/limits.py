@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from tradewind.optimizer.cost import hourly_nano, plan_nano, wall_h
+from tradewind.optimizer.cost import hourly_nano, makespan_h, plan_nano, wall_h
 from tradewind.optimizer.money import nano_usd
 from tradewind.optimizer.problem import Candidate, Limits, Problem, Quota, Request
+
+# A plan may end later than the deadline by this fraction: the rounding of sums of hours, a third of a second in ten years.
+ON_TIME = 1e-9
 
 
 def quota_use(limits: Limits, request: Request, candidate: Candidate) -> tuple[int, ...]:
@@ -42,10 +45,13 @@ def is_late(request: Request, candidate: Candidate) -> bool:
     return not math.isfinite(wall) or (request.deadline_h is not None and wall > request.deadline_h)
 
 
-def coupled_use(limits: Limits, request: Request, candidate: Candidate) -> tuple[int, ...]:
-    """What the candidate takes of everything that requests share and that its cost alone does not order: quotas, and the hourly cap."""
-    quotas = quota_use(limits, request, candidate)
-    return quotas if limits.max_hourly_usd is None else (*quotas, hourly_nano(request, candidate))
+def coupled_use(problem: Problem, request: Request, candidate: Candidate) -> tuple[int, ...]:
+    """What the candidate takes of all that requests share and that its cost alone does not order: quotas, the hourly cap, the time."""
+    use = quota_use(problem.limits, request, candidate)
+    if problem.limits.max_hourly_usd is not None:
+        use = (*use, hourly_nano(request, candidate))
+    # in microseconds; what rounds alike differs by less than the deadline's own tolerance
+    return use if problem.deadline_h is None else (*use, math.ceil(wall_h(request, candidate) * 3.6e9))
 
 
 def keeps_limits(problem: Problem, choice: Sequence[Candidate]) -> bool:
@@ -55,6 +61,8 @@ def keeps_limits(problem: Problem, choice: Sequence[Candidate]) -> bool:
     if limits.max_hourly_usd is not None and sum(hourly_nano(r, c) for r, c in pairs) > nano_usd(limits.max_hourly_usd):
         return False
     if limits.max_total_usd is not None and plan_nano(problem, choice) > nano_usd(limits.max_total_usd):
+        return False
+    if problem.deadline_h is not None and makespan_h(problem, choice) > problem.deadline_h * (1 + ON_TIME):
         return False
     uses = [quota_use(limits, r, c) for r, c in pairs]
     if any(sum(use[i] for use in uses) > quota.limit for i, quota in enumerate(limits.quotas)):

@@ -26,6 +26,7 @@ from tradewind.optimizer.money import nano_usd
 from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.prune import Pool
 from tradewind.optimizer.solvers import IntegerProgram, Row
+from tradewind.optimizer.timing import timing_rows
 
 SCALED_FLOOR = 1000.0
 
@@ -73,6 +74,10 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
     flows = flow_columns(problem, columns)
     costs = [cost + more for cost, more in zip(costs, flows.surcharge, strict=True)] + [-saved for saved in flows.saved]
     rows += flows.rows
+    ends = timing_rows(problem, requests, columns, len(costs))
+    timing = len(requests) if ends else 0
+    rows += ends
+    costs += [0] * timing
     rows += _together_rows(problem, columns)
     limits = problem.limits
     if limits.max_hourly_usd is not None:
@@ -83,13 +88,16 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
     scale = SCALED_FLOOR / max(floor, 1)
     upper = () if max(sizes) == 1 else tuple(float(sizes[k]) for k, _ in columns)
     return Model(
-        IntegerProgram(tuple(c * scale for c in costs), tuple(rows), len(flows.saved), upper), columns, members, scale
+        IntegerProgram(tuple(c * scale for c in costs), tuple(rows), len(flows.saved) + timing, upper, timing),
+        columns,
+        members,
+        scale,
     )
 
 
 def _classes(problem: Problem, pool: Pool) -> tuple[tuple[int, ...], ...]:
     """Indices of the requests that are alike in all but the name; where places matter every request is one of its own."""
-    if problem.edges or problem.together:
+    if problem.edges or problem.together or problem.deadline_h is not None:
         return tuple((i,) for i in range(len(problem.requests)))
     groups: dict[object, list[int]] = {}
     for i, (request, row) in enumerate(zip(problem.requests, pool.left, strict=True)):

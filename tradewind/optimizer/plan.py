@@ -86,7 +86,8 @@ class Conflict(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """A decision over the whole problem. `total_usd` is the placements' totals and the transfers. When `feasible` is False `placements` is empty and `why_infeasible` says what to change.
 
-    `references` are offers that were compared but may not be bought, each with its reason.
+    `references` are offers that were compared but may not be bought, each with its reason. `makespan_h` is the expected hours from launch
+    until everything has ended.
     """
 
     feasible: bool
@@ -101,3 +102,4 @@ class Plan(msgspec.Struct, frozen=True):
     references: tuple[RankedCandidate, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     transfers: tuple[Transfer, ...] = ()
+    makespan_h: float = 0.0

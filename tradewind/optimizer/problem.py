@@ -54,7 +54,8 @@ class Place(msgspec.Struct, frozen=True, order=True):
 class Candidate(msgspec.Struct, frozen=True):
     """An offer that satisfies one alternative of a request, in one market. `hourly_usd` is USD/hour for one node.
 
-    `once_usd` is paid once for going there, whatever the hours: moving inputs that already lie somewhere else.
+    `once_usd` is paid once for going there, whatever the hours: moving inputs that already lie somewhere else. `hours` is how long the
+    request's work takes on this machine, where that is known to differ from the request's own.
     """
 
     offer: Offer
@@ -62,6 +63,7 @@ class Candidate(msgspec.Struct, frozen=True):
     hourly_usd: float
     alternative: int = 0  # which entry of any_of it serves
     once_usd: float = 0.0
+    hours: float | None = None
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -142,7 +144,8 @@ class Problem(msgspec.Struct, frozen=True):
 
     `offers_considered` is how many catalog rows the candidates stand for (a query may have dropped dominated ones already);
     None means the candidates are all there were. `time_limit_s` bounds the solver, in seconds. `edges` make a DAG of the requests; moving
-    their data is paid at the `egress` prices and counts against `max_total_usd`.
+    their data is paid at the `egress` prices and counts against `max_total_usd`. `deadline_h` is the hours within which all of it is
+    expected to end, each task starting when those before it have ended.
     """
 
     requests: tuple[Request, ...]
@@ -150,6 +153,7 @@ class Problem(msgspec.Struct, frozen=True):
     edges: tuple[Edge, ...] = ()
     egress: Egress = Egress()
     together: tuple[Together, ...] = ()
+    deadline_h: float | None = None
     time_limit_s: float = 60.0
     offers_considered: int | None = None
     defaults_applied: tuple[str, ...] = ()

@@ -58,7 +58,9 @@ def search(problem: Problem, pool: Pool, solvers: Sequence[Solver]) -> Found:
 
 def _solve(problem: Problem, pool: Pool, solvers: Sequence[Solver]) -> tuple[Model, Solution]:
     """The solution of the problem's program; by classes when the requests are many, one by one where that does not keep the limits exactly."""
-    if len(problem.requests) > SETTLED_ONE_BY_ONE and not (problem.edges or problem.together):
+    if len(problem.requests) > SETTLED_ONE_BY_ONE and not (
+        problem.edges or problem.together or problem.deadline_h is not None
+    ):
         model = build_model(problem, pool, by_class=True)
         solution = solve_exact(problem, model, model.program, solvers, problem.time_limit_s)
         if solution is not None:

@@ -8,7 +8,7 @@ import msgspec
 
 from tradewind.optimizer.check import canonical
 from tradewind.optimizer.conflicts import describe, limits_of, under
-from tradewind.optimizer.cost import hourly_nano, machine_nano, plan_nano
+from tradewind.optimizer.cost import hourly_nano, machine_nano, plan_nano, work_h
 from tradewind.optimizer.money import nano_usd, usd
 from tradewind.optimizer.plan import Plan, RankedCandidate
 from tradewind.optimizer.problem import Candidate, Problem
@@ -82,7 +82,7 @@ def _choice(problem: Problem, plan: Plan) -> list[Candidate]:
 def _parts(problem: Problem, chosen: list[Candidate]) -> tuple[CostParts, ...]:
     parts = []
     for request, candidate in zip(problem.requests, chosen, strict=True):
-        work = usd(round(hourly_nano(request, candidate) * request.hours))
+        work = usd(round(hourly_nano(request, candidate) * work_h(request, candidate)))
         parts.append(CostParts(request.task, work, usd(machine_nano(request, candidate)) - work))
     return tuple(parts)
 

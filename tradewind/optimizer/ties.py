@@ -24,10 +24,9 @@ def contenders(model: Model, solution: Solution) -> tuple[Model, tuple[int, ...]
     """
     if not solution.reduced:
         return model, solution.chosen
-    chosen = set(solution.chosen)
     room = sum(model.program.costs[j] for j in solution.chosen) if not model.program.continuous else solution.bound
     room += NO_DEARER - solution.relaxed
-    kept = [j for j, dearer in enumerate(solution.reduced) if dearer <= room or j in chosen]
+    kept = sorted({*model.program.within(solution.reduced, room), *solution.chosen})
     program = model.program.only(kept)
     whole = kept[: program.whole]
     number = {j: k for k, j in enumerate(whole)}

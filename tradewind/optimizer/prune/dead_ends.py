@@ -45,7 +45,7 @@ def _best_per_site(problem: Problem, request: Request, row: tuple[Candidate, ...
     best_at: dict[tuple[str, str], list[tuple[int, ...]]] = {}
     kept: list[Candidate] = []
     for candidate in sorted_candidates(request, row):
-        use = coupled_use(problem.limits, request, candidate)
+        use = coupled_use(problem, request, candidate)
         better = best_at.setdefault(site_of(candidate), [])
         if not any(all(a <= b for a, b in zip(other, use, strict=True)) for other in better):
             better.append(use)
@@ -70,7 +70,7 @@ class _Elimination:
             for r, row in zip(requests, rows, strict=True)
         ]
         self.uses = [
-            numpy.array([coupled_use(problem.limits, r, c) for c in row], dtype=numpy.int64).reshape(len(row), -1)
+            numpy.array([coupled_use(problem, r, c) for c in row], dtype=numpy.int64).reshape(len(row), -1)
             for r, row in zip(requests, rows, strict=True)
         ]
         index = {request.task: i for i, request in enumerate(requests)}
@@ -84,7 +84,7 @@ class _Elimination:
         except ImportError:
             return None
         largest = max(
-            max((total_nano(r, c), *coupled_use(problem.limits, r, c)))
+            max((total_nano(r, c), *coupled_use(problem, r, c)))
             for r, row in zip(problem.requests, rows, strict=True)
             for c in row
         )

@@ -35,7 +35,7 @@ def keep_one_a_signature(problem: Problem, pool: Pool) -> Pool:
     for request, row in zip(problem.requests, pool.left, strict=True):
         first: dict[tuple[int, ...], Candidate] = {}
         for candidate in row:  # in the total order since the pass before
-            first.setdefault(coupled_use(problem.limits, request, candidate), candidate)
+            first.setdefault(coupled_use(problem, request, candidate), candidate)
         rows.append(tuple(first.values()))
     return Pool(tuple(rows), pool.refused)
 
@@ -45,7 +45,7 @@ def _undominated(problem: Problem, request: Request, row: tuple[Candidate, ...])
     kept: list[Candidate] = []
     for candidate in sorted_candidates(request, row):
         offer = candidate.offer
-        use = coupled_use(problem.limits, request, candidate)
+        use = coupled_use(problem, request, candidate)
         better = best_at.setdefault((offer.cloud, offer.region, offer.zone), [])
         if not any(all(a <= b for a, b in zip(other, use, strict=True)) for other in better):
             better.append(use)

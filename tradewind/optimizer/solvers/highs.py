@@ -75,7 +75,7 @@ class HighsArrays:
         few = min(FIRST_COLUMNS_A_ROW * len(program.rows), len(reduced) - 1)
         room = max(sorted(reduced)[few], abs(relaxed) * 1e-9)
         while True:
-            kept = [j for j, more in enumerate(reduced) if more <= room]
+            kept = program.within(reduced, room)
             if len(kept) == len(reduced):
                 return self._search(highspy, program, time_limit_s)
             core = self._search(highspy, program.only(kept), time_limit_s)

@@ -21,13 +21,15 @@ class Row(msgspec.Struct, frozen=True):
 class IntegerProgram(msgspec.Struct, frozen=True):
     """Minimise sum(costs[j] * x[j]) under the rows; the first columns are whole, the last `continuous` ones need not be.
 
-    Columns lie between 0 and 1, or 0 and `upper[j]` where that is given.
+    Columns lie between 0 and 1, or 0 and `upper[j]` where that is given. The last `timing` of the continuous ones truly take values in
+    between; the others are whole wherever the whole columns are.
     """
 
     costs: tuple[float, ...]
     rows: tuple[Row, ...]
     continuous: int = 0
     upper: tuple[float, ...] = ()
+    timing: int = 0
 
     @property
     def bounds(self) -> list[float]:
@@ -41,11 +43,18 @@ class IntegerProgram(msgspec.Struct, frozen=True):
 
     def with_row(self, row: Row) -> IntegerProgram:
         """The same program with one row more."""
-        return IntegerProgram(self.costs, (*self.rows, row), self.continuous, self.upper)
+        return IntegerProgram(self.costs, (*self.rows, row), self.continuous, self.upper, self.timing)
 
     def with_costs(self, costs: tuple[float, ...]) -> IntegerProgram:
         """The same rows under another objective; columns beyond the given costs cost nothing."""
-        return IntegerProgram(costs + (0.0,) * (len(self.costs) - len(costs)), self.rows, self.continuous, self.upper)
+        return IntegerProgram(
+            costs + (0.0,) * (len(self.costs) - len(costs)), self.rows, self.continuous, self.upper, self.timing
+        )
+
+    def within(self, reduced: Sequence[float], room: float) -> list[int]:
+        """The columns that a solution may use which costs at most `room` above the relaxation; columns of time cost nothing and stay."""
+        timed = len(self.costs) - self.timing
+        return [j for j, more in enumerate(reduced) if more <= room or j >= timed]
 
     def only(self, kept: Sequence[int]) -> IntegerProgram:
         """The program with every column but the kept ones at 0, and renumbered in the order given (whole columns first, as here)."""
@@ -57,7 +66,7 @@ class IntegerProgram(msgspec.Struct, frozen=True):
                 rows.append(Row(tuple(j for j, _ in terms), tuple(v for _, v in terms), row.lower, row.upper))
         continuous = sum(j >= self.whole for j in kept)
         upper = tuple(self.upper[j] for j in kept) if self.upper else ()
-        return IntegerProgram(tuple(self.costs[j] for j in kept), tuple(rows), continuous, upper)
+        return IntegerProgram(tuple(self.costs[j] for j in kept), tuple(rows), continuous, upper, self.timing)
 
 
 class Solution(msgspec.Struct, frozen=True):
