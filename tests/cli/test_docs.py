@@ -83,5 +83,15 @@ def test_links_lead_somewhere(page: str) -> None:
             assert (base / target).exists(), target
 
 
+def test_the_code_map_names_what_is_there() -> None:
+    rows = re.findall(
+        r"^\| `(tradewind/[\w/]+)` \|.*\|([^|]*)\|$", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) > 10
+    for room, files in rows:
+        for name in re.findall(r"`([\w/]+\.py)`", files):
+            assert (ROOT / room / name).is_file(), f"{room}/{name}"
+
+
 def test_architecture_stays_readable() -> None:
     assert (ROOT / "docs" / "architecture.md").read_text().count("\n") < 300

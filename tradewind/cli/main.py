@@ -102,7 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
                 f"this is a defect in tradewind: {type(error).__name__}: {error}; `tradewind --debug ...` shows where."
             )
             return exits.INTERNAL
-        _complain(sentence_of(error))
+        _complain(" ".join(sentence_of(error).split()))
         return known
     return code if isinstance(code, int) else exits.OK
 
