@@ -51,7 +51,17 @@ class Sshd:
         log = open(self.directory / "log", "ab")  # noqa: SIM115  handed to the process
         with log:
             self.process = subprocess.Popen(
-                [SSHD, "-D", "-e", "-f", str(self.directory / "sshd_config")], stderr=log, start_new_session=True
+                # it ends with the tests, also when they are cut off
+                [
+                    *(["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []),
+                    SSHD,
+                    "-D",
+                    "-e",
+                    "-f",
+                    str(self.directory / "sshd_config"),
+                ],
+                stderr=log,
+                start_new_session=True,
             )
         deadline = time.monotonic() + START_S
         while True:

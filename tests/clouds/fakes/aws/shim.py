@@ -118,6 +118,7 @@ class Shim:
             (made,) = [i for i in rules.all_instances(region) if i.id == instance_id]
             for interface in made.nics.values():
                 interface.delete_on_termination = True  # as EC2 has it for those that it makes itself
+            made.cpu_options = {"CoreCount": int(rules.vcpus_of(made.instance_type) // 2), "ThreadsPerCore": 2}
             account.launches.append(form)
             if self.on_launch is not None:
                 self.on_launch(region, instance_id, form)
