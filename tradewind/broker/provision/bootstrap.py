@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from tradewind import __version__
 from tradewind.agent import protocol
 from tradewind.broker.provider import Instance, Provider, Transport
+from tradewind.broker.provision import accelerators
 from tradewind.broker.provision.agent_client import AgentClient, AgentError
 from tradewind.broker.provision.node import Node
+from tradewind.broker.provision.remote_environment import start_agent
 from tradewind.broker.provision.services import Services
 from tradewind.broker.store.records import ClusterRow, InstanceRow
 from tradewind.catalog.offer import Offer
@@ -17,7 +19,7 @@ from tradewind.spec.task import Task
 
 AGENT_DEADLINE_S = 20.0
 ORDER_TIMEOUT_S = 30.0
-AGENT_LOG = "logs/agent.log"
+LOCAL = "local"
 
 
 class BootstrapError(Exception):
@@ -37,7 +39,7 @@ async def reach_agent(provider: Provider, row: InstanceRow, *, start: bool) -> t
     Raises:
         BootstrapError: no agent answers within AGENT_DEADLINE_S (at once without `start`), or it speaks another protocol.
     """
-    transport = await provider.connect(instance_of(row))
+    transport = await provider.connect(await _located(provider, row))
     loop = asyncio.get_running_loop()
     deadline = loop.time() + AGENT_DEADLINE_S
     started = False
@@ -57,13 +59,20 @@ async def reach_agent(provider: Provider, row: InstanceRow, *, start: bool) -> t
             if not start or loop.time() > deadline:
                 raise BootstrapError(f"{row.id}: no agent answers ({error})") from error
             if not started:
-                argv = [transport.python, "-P", "-m", "tradewind.agent", "--home", transport.home]
-                await transport.start([*argv, "--instance-id", row.id], log=AGENT_LOG)
+                await start_agent(transport, row.id, alone=row.provider == LOCAL)
                 started = True
             await asyncio.sleep(pause)
             pause = min(0.05, pause * 1.5)
         else:
             return transport, client
+
+
+async def _located(provider: Provider, row: InstanceRow) -> Instance:
+    """The instance with the addresses that it has now: a machine that was stopped comes back under others. Raises ProviderError."""
+    if row.provider == LOCAL:
+        return instance_of(row)
+    listed = [one for one in await provider.describe(row.tags) if one.provider_id == row.provider_id]
+    return listed[0] if listed else instance_of(row)
 
 
 async def call(client: AgentClient, order: protocol.Order, timeout_s: float = ORDER_TIMEOUT_S) -> protocol.Answer:
@@ -85,9 +94,30 @@ async def prepare_node(node: Node, cluster: ClusterRow, peers: Sequence[Instance
             accelerator_count=offer.accelerator_count,
         ),
     )
+    await _watch_notices(node, boundary)
     await boundary.boundary("bootstrap:configured")
+    await check_accelerators(node)
     await put_files(node, cluster.task)
     await boundary.boundary("bootstrap:files")
+
+
+async def _watch_notices(node: Node, services: Services) -> None:
+    """The agent hears of it when the cloud is about to take its machine, where the cloud says so."""
+    source = getattr(services.providers[node.row.provider], "notice_source", None)
+    if source is not None:
+        asked = {name: getattr(source, name) for name in source.__struct_fields__}
+        asked |= {"headers": dict(source.headers), "token_request_headers": dict(source.token_request_headers)}
+        await call(node.client, protocol.WatchNotices(**asked))
+
+
+async def check_accelerators(node: Node) -> None:
+    """The instance has the accelerators it was bought for. Raises BootstrapError that says what it has instead."""
+    if node.row.provider == LOCAL or not node.row.offer.accelerator:
+        return  # a rehearsal's are logical
+    told = await node.transport.run(["sh", "-c", accelerators.SCRIPT], timeout_s=ORDER_TIMEOUT_S)
+    why = accelerators.missing(node.row.offer, told.stdout.decode(errors="replace"))
+    if why:
+        raise BootstrapError(f"{node.row.id}: {why}")
 
 
 async def put_files(node: Node, task: Task) -> None:

@@ -21,6 +21,7 @@ from tradewind.broker.provision.job_log import LogBook
 from tradewind.broker.provision.job_runner import JobRunner
 from tradewind.broker.provision.market import MarketDesk
 from tradewind.broker.provision.node import Node
+from tradewind.broker.provision.relay import RelayError
 from tradewind.broker.provision.release import release
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.watch import Watch
@@ -30,7 +31,7 @@ from tradewind.broker.store.records import ClusterRow, InstanceRow
 
 END_TIMEOUT_S = 15.0
 RELEASE_RETRY_S = 5.0
-_TROUBLE = (AgentError, ProviderError, boot.BootstrapError, TimeoutError, OSError)
+_TROUBLE = (AgentError, ProviderError, RelayError, boot.BootstrapError, TimeoutError, OSError)
 
 
 async def together(works: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -13,6 +13,8 @@ from tradewind.broker.provider import Blocked, Instance, LaunchRequest, Provider
 from tradewind.broker.provision.failover import block_for_refusal, next_candidate
 from tradewind.broker.provision.release import TellAgent, end_instances, tell_nobody
 from tradewind.broker.provision.services import Services, log
+from tradewind.broker.provision.ssh_keys import KeyRing
+from tradewind.broker.provision.user_data import with_login
 from tradewind.broker.store import rows
 from tradewind.broker.store.facts import place_of
 from tradewind.broker.store.ledger import Ledger
@@ -23,6 +25,9 @@ T = TypeVar("T")
 LEASE_S = 7200.0
 START_DEADLINE_S = 600.0  # clouds take minutes; past this the place is given up
 TRANSIENT_TRIES = 3
+BOOTED = frozenset(
+    {"aws", "azure", "gcp"}
+)  # clouds whose machines are made for us, and take our keys at their first boot
 TAG_OWNER, TAG_CLUSTER, TAG_INSTANCE = "tradewind-owner", "tradewind-cluster", "tradewind-instance"
 
 
@@ -174,6 +179,8 @@ async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
         tags=row.tags,
         lease_until_unix=row.lease_until_unix,
     )
+    if row.provider in BOOTED:
+        request = with_login(request, KeyRing(services.data_dir))
     await services.boundary("launch:before")
     instance = await _launch_patiently(provider, request, row.token)
     await services.boundary("launch:after")
@@ -183,7 +190,10 @@ async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
 
     await services.apply(record)
     await services.boundary("launch:recorded")
-    return await _until_running(provider, row, instance)
+    running = await _until_running(provider, row, instance)
+    if running.address != instance.address:  # some clouds give it only when the instance runs
+        await services.apply(lambda ledger: rows.update_instance(ledger.connection, row.id, address=running.address))
+    return running
 
 
 async def _launch_patiently(provider: Provider, request: LaunchRequest, token: str) -> Instance:

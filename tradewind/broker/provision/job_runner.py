@@ -12,6 +12,7 @@ from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle.machine import IllegalMove, Instruction
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision import bootstrap as boot
+from tradewind.broker.provision import relay
 from tradewind.broker.provision.agent_client import AgentError, AgentGone, AgentRefused
 from tradewind.broker.provision.job_log import LogBook
 from tradewind.broker.provision.node import Node
@@ -56,7 +57,7 @@ class JobRunner:
             await work
         except IllegalMove as late:
             log.info("job %d-%d: too late: %s", self._cluster_id, job_id, late)
-        except (AgentError, ProviderError, TimeoutError, OSError) as error:
+        except (AgentError, ProviderError, relay.RelayError, TimeoutError, OSError) as error:
             log.info("job %d-%d: %s", self._cluster_id, job_id, error)  # whoever watches the node reports it
         except Exception:
             log.exception("job %d-%d", self._cluster_id, job_id)
@@ -97,12 +98,17 @@ class JobRunner:
         if job.id > 1 and phase == ("setup" if job.machine.setup_ranks else "run"):
             await boot.put_files(node, job.task)  # the first job's files came with the bootstrap
         script = job.task.setup if phase == "setup" else job.task.run
+        store = job.checkpoint_uri
+        if relay.is_relayed(store, node.row.provider):
+            store = relay.store_on_instance(node.transport.home, job.checkpoint_uri)
+            if phase == "run":
+                await relay.push(node.transport, job.checkpoint_uri, node.rank)
         start = protocol.StartJob(
             job_id=job.key,
             phase=phase,
             script=script or "true",
             envs=self._envs(job),
-            checkpoint_uri=job.checkpoint_uri,
+            checkpoint_uri=store,
         )
         try:
             await boot.call(node.client, start)
@@ -175,6 +181,10 @@ class JobRunner:
         await asyncio.gather(
             *(self._cancel_on(node, key, CANCEL_GRACE_S if key in wanted else SWEEP_GRACE_S) for key in running)
         )
+        for job in unfinished:
+            if relay.is_relayed(job.checkpoint_uri, node.row.provider):
+                async with node.relaying:
+                    await relay.pull(node.transport, job.checkpoint_uri, node.rank)
         collecting = [task for (_, rank), task in self._collectors.items() if rank == node.rank and not task.done()]
         if collecting:
             await asyncio.wait(collecting, timeout=DRAIN_S)

@@ -21,6 +21,7 @@ class Node:
         self.seen_seq = row.agent_seq
         self._progress = Signal()
         self.tasks: list[asyncio.Task[Any]] = []
+        self.relaying = asyncio.Lock()  # one fetch of its checkpoints at a time
 
     def saw(self, seq: int) -> None:
         """The event of this number has been taken in."""

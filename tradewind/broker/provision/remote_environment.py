@@ -99,9 +99,12 @@ class EnvironmentMaker:
         return await prepare_environment(transport, await asyncio.shield(self._building), self._cache_dir)
 
 
-async def start_agent(transport: Transport, instance_id: str) -> None:
-    """An agent is being started: by systemd where it runs the machine (and starts it again if it dies), else alone. Raises ProviderError."""
+async def start_agent(transport: Transport, instance_id: str, *, alone: bool = False) -> None:
+    """An agent is being started: by systemd where it runs the machine (and starts it again if it dies), else `alone`. Raises ProviderError."""
     argv = [transport.python, "-P", "-m", "tradewind.agent", "--home", transport.home, "--instance-id", instance_id]
+    if alone:
+        await transport.start(argv, log=AGENT_LOG)
+        return
     log = posixpath.join(transport.home, AGENT_LOG)
     unit = (
         "sudo -n systemd-run --quiet --collect --unit=tradewind-agent --uid=$(id -u) --gid=$(id -g) "

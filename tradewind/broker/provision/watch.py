@@ -12,7 +12,8 @@ from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle.machine import Event, IllegalMove
 from tradewind.broker.provider import Instance, ProviderError
-from tradewind.broker.provision.agent_client import AgentError
+from tradewind.broker.provision import relay
+from tradewind.broker.provision.agent_client import AgentError, AgentGone
 from tradewind.broker.provision.failover import block_for_loss
 from tradewind.broker.provision.gang import LEASE_S
 from tradewind.broker.provision.node import Node
@@ -189,6 +190,9 @@ class Watch:
     # -- what agents tell -------------------------------------------------------------------------------------------------------------
 
     async def _take_in(self, node: Node, event: protocol.AgentEvent) -> None:
+        if isinstance(event.fact, protocol.CheckpointSynced):
+            await self._fetch(node, event.fact.job_id)  # first: the fact says that the checkpoint is safe
+
         def take(ledger: Ledger) -> None:
             row = rows.instance(ledger.connection, node.row.id)
             if row is None or event.seq <= row.agent_seq:
@@ -205,6 +209,20 @@ class Watch:
             # One event that cannot be taken in must not stop those after it.
             log.exception("%s: event %d could not be taken in", node.row.id, event.seq)
         node.saw(event.seq)
+
+    async def _fetch(self, node: Node, key: str) -> None:
+        """What the job's agent has kept lies in the job's store. Raises AgentGone when the connection was lost meanwhile."""
+        cluster_id, job_id = split_key(key)
+        job = self._services.store.read(lambda c: rows.job(c, cluster_id, job_id))
+        if job is None or not relay.is_relayed(job.checkpoint_uri, node.row.provider):
+            return
+        try:
+            async with node.relaying:
+                await relay.pull(node.transport, job.checkpoint_uri, node.rank)
+        except ProviderError as error:
+            raise AgentGone(str(error)) from error
+        except (relay.RelayError, OSError) as error:
+            log.error("a checkpoint of %s was not brought here: %s", key, error)
 
     def _apply_fact(self, ledger: Ledger, row: InstanceRow, event: protocol.AgentEvent) -> None:
         cause = f"agent/{row.id}/{event.seq}"
