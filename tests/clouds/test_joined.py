@@ -20,7 +20,6 @@ from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_transport import SshConnector
 from tradewind.broker.provision.user_data import with_login
 
-
 BARE = {"ssh_public_key": "", "user_data": ""}  # with_login gives both
 
 

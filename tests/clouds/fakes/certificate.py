@@ -60,7 +60,11 @@ def authority_and_server(*names: str) -> tuple[bytes, bytes]:
 
 def server_context(*names: str) -> ssl.SSLContext:
     """What a fake listens with."""
-    _, server = authority_and_server(*names)
+    return context_of(authority_and_server(*names)[1])
+
+
+def context_of(server: bytes) -> ssl.SSLContext:
+    """What a fake listens with, from the PEM text of its key and certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile(suffix=".pem") as file:
         file.write(server)

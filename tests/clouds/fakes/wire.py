@@ -21,7 +21,7 @@ class Request:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
-    body: object  # parsed JSON, None when there was none
+    body: object  # parsed JSON, bytes of anything else, None when there was none
 
 
 @dataclass
@@ -43,8 +43,8 @@ class _Server(socketserver.ThreadingTCPServer):
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, handler: Handler, tls: ssl.SSLContext | None) -> None:
-        super().__init__(("127.0.0.1", 0), _Connection)
+    def __init__(self, handler: Handler, tls: ssl.SSLContext | None, address: tuple[str, int]) -> None:
+        super().__init__(address, _Connection)
         self.answer = handler
         self.tls = tls
         self.open: set[socket.socket] = set()
@@ -84,7 +84,7 @@ class _Connection(http.server.BaseHTTPRequestHandler):
             parts.path,
             dict(parse_qsl(parts.query, keep_blank_values=True)),
             {name.lower(): value for name, value in self.headers.items()},
-            json.loads(raw) if raw else None,
+            _body(raw, self.headers.get("Content-Type", "")),
         )
         try:
             answer = self.server.answer(request)
@@ -107,11 +107,19 @@ class _Connection(http.server.BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _serve
 
 
+def _body(raw: bytes, kind: str) -> object:
+    if not raw:
+        return None
+    return raw if "form-urlencoded" in kind else json.loads(raw)
+
+
 class Wire:
     """The running server. `url` is where it answers."""
 
-    def __init__(self, handler: Handler, *, tls: ssl.SSLContext | None = None) -> None:
-        self._server = _Server(handler, tls)
+    def __init__(
+        self, handler: Handler, *, tls: ssl.SSLContext | None = None, address: tuple[str, int] = ("127.0.0.1", 0)
+    ) -> None:
+        self._server = _Server(handler, tls, address)
         self.port: int = self._server.server_address[1]
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._thread = threading.Thread(

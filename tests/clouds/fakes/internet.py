@@ -1,0 +1,119 @@
+"""The vendors' own names served on this machine: run inside a network and mount namespace where /etc/hosts says that they are here.
+
+    python -m clouds.fakes.internet gcp|azure SERVER.PEM
+
+Clients are made with no setting at all: names are resolved, certificates checked, tokens fetched, as with a real account. Prints what happened
+as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+
+from clouds.fakes.azure_cloud import AzureCloud
+from clouds.fakes.certificate import context_of
+from clouds.fakes.google_cloud import GoogleCloud
+from clouds.fakes.wire import Answer, Request, Wire
+
+NAMES = (
+    "compute.googleapis.com",
+    "tpu.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
+    "oauth2.googleapis.com",
+    "management.azure.com",
+    "login.microsoftonline.com",
+)
+ADDRESS = ("127.0.0.1", 443)
+
+
+class Internet:
+    """All the names on one address, told apart by the Host header."""
+
+    def __init__(self, server: bytes) -> None:
+        self.google, self.azure = GoogleCloud(), AzureCloud()
+        self.azure.url = "https://management.azure.com"
+        self.tokens = 0
+        self.wire = Wire(self._answer, tls=context_of(server), address=ADDRESS)
+
+    def close(self) -> None:
+        self.wire.close()
+        self.google.close()
+        self.azure.close()
+
+    def _answer(self, request: Request) -> Answer:
+        host = request.headers["host"].partition(":")[0]
+        if host == "management.azure.com":
+            return self.azure._answer(request)
+        if host == "oauth2.googleapis.com":
+            return self._token()
+        if host == "login.microsoftonline.com":
+            return self._login(request)
+        return self.google._answer(request)
+
+    def _token(self) -> Answer:
+        self.tokens += 1
+        return Answer(
+            200, {"access_token": f"t{self.tokens}", "expires_in": 3600, "ext_expires_in": 3600, "token_type": "Bearer"}
+        )
+
+    def _login(self, request: Request) -> Answer:
+        base = "https://login.microsoftonline.com"
+        tenant = request.path.split("/")[1]
+        if request.path.endswith("/openid-configuration"):
+            root = f"{base}/{tenant}/oauth2/v2.0"
+            return Answer(
+                200,
+                {
+                    "token_endpoint": f"{root}/token",
+                    "authorization_endpoint": f"{root}/authorize",
+                    "issuer": f"{base}/{tenant}/v2.0",
+                },
+            )
+        if request.path.endswith("/discovery/instance"):
+            names = ["login.microsoftonline.com"]
+            entry = {"preferred_network": names[0], "preferred_cache": names[0], "aliases": names}
+            return Answer(
+                200,
+                {
+                    "tenant_discovery_endpoint": f"{base}/{tenant}/v2.0/.well-known/openid-configuration",
+                    "metadata": [entry],
+                },
+            )
+        return self._token()
+
+
+async def life(provider, request) -> list[str]:
+    """Check, launch, describe, terminate."""
+    said = [await provider.check()]
+    made = await provider.launch(request, "token")
+    said += [i.state for i in await provider.describe(request.tags)]
+    await provider.terminate(made.provider_id)
+    return said
+
+
+def main(cloud: str, server: str) -> None:
+    with open(server, "rb") as file:
+        internet = Internet(file.read())
+    try:
+        if cloud == "gcp":
+            from clouds.gcp.world import request
+            from tradewind.broker.clouds.gcp.provider import GcpProvider as Provider
+        else:
+            from clouds.azure.world import request
+            from tradewind.broker.clouds.azure.provider import AzureProvider as Provider
+        provider, started = Provider(), time.monotonic()
+        said = asyncio.run(life(provider, request()))
+        provider.close()
+        fake = internet.google if cloud == "gcp" else internet.azure
+        held = internet.google.compute.held() + internet.azure.arm.held()
+        print(json.dumps({"said": said, "held": held, "violations": fake.violations, "tokens": internet.tokens,
+                          "calls": len(fake.journal.calls), "seconds": time.monotonic() - started}))  # fmt: skip
+    finally:
+        internet.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
