@@ -112,7 +112,8 @@ def begin(
         made.namespace = namespace or f"anonymous-{secrets.token_hex(4)}"
         _current = Session(made, daemon, made.namespace, _generation)
         atexit.register(end)
-        os.register_at_fork(after_in_child=_forget_after_fork)
+        if _generation == 1:
+            os.register_at_fork(after_in_child=_forget_after_fork)
         return _current
 
 
