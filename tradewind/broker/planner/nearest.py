@@ -13,6 +13,8 @@ from tradewind.catalog.catalog import Catalog
 from tradewind.catalog.filter import OfferFilter
 from tradewind.catalog.offer import Offer
 
+_MOST_COUNTS = 12
+
 
 def why_nothing(need: Need, catalog: Catalog, clouds: Collection[str] | None, prefix: str) -> tuple[str, ...]:
     """Sentences that name the limit in the way and the nearest thing sold; at least one."""
@@ -49,8 +51,18 @@ def _counts(catalog: Catalog, asked: OfferFilter) -> str | None:
     )
     if catalog.count(wide):
         return None
-    sold = ", ".join(f"{count:g}" for count in catalog.accelerator_counts(asked.accelerator or ""))
+    sold = _listed(catalog.accelerator_counts(asked.accelerator or ""), asked.accelerator_count or 1)
     return f"no offer has {asked.accelerator_count:g} {asked.accelerator}; counts sold: {sold}"
+
+
+def _listed(counts: list[float], wanted: float) -> str:
+    """The counts, or of many the ones around the wanted one and the last."""
+    if len(counts) > _MOST_COUNTS:
+        first = max(0, sum(count < wanted for count in counts) - 3)
+        near = counts[first : first + 6]
+        before, after = ("..., " if first else ""), ("" if counts[-1] in near else f", ..., {counts[-1]:g}")
+        return before + ", ".join(f"{count:g}" for count in near) + after
+    return ", ".join(f"{count:g}" for count in counts)
 
 
 def _lifted(
@@ -73,6 +85,8 @@ def _tell_memory(asked: OfferFilter, offers: list[Offer]) -> str:
 def _nearest(field: str, unit: str, low: float | None, high: float | None, sold: list[float | None]) -> str:
     values = [value for value in sold if value is not None]
     wanted = f"{field}: {low:g}{'' if high is not None else '+'}" if low is not None else field
+    if not values and sold:  # TPU slices, mostly
+        return f"{wanted} cannot be judged: no source gives the {unit} of the {len(sold)} offers that fit the rest; leave {field} out"
     if not values or low is None:
         return f"{wanted} is in the way: without it there are {len(sold)} offers"
     near = min(values, key=lambda value: (abs(value - low), value))
