@@ -23,7 +23,7 @@ def _slice(count: float) -> Offer:
 def test_a_limit_on_what_nobody_knows_says_so() -> None:
     asked = Resources(accelerators=(AcceleratorRequest("tpu-v5e-8"),), cpus=Quantity(4, at_least=True))
     assert _why([_slice(8)], asked) == (
-        "t: cpus: 4+ cannot be judged: no source gives the vCPUs of the 1 offers that fit the rest; leave cpus out",
+        "t: cpus: 4+ cannot be judged: no source gives the vCPUs of what fits the rest (1 offers); leave cpus out",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import pickle
 import sys
 
 import pytest
@@ -63,6 +64,7 @@ def test_a_missing_library_is_one_sentence(method: str, library: str, monkeypatc
         == f"{method} needs {library}, which is not installed; install it with `pip install {library}`"
     )
     assert isinstance(caught.value, ImportError)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
 @pytest.mark.parametrize("empty", [False, True])

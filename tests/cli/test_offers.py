@@ -54,6 +54,10 @@ def test_an_order_by_units_shows_them(line: Line, monkeypatch: pytest.MonkeyPatc
     each = [float(row.split()[-1]) for row in rows]
     assert each == sorted(each)
     assert len({row.split()[0] for row in rows}) == len(rows) == 3
+    told = line("offers", "--gpu", "H100", "--sort", "per-gpu", "--per", "cloud", "--spot", "--json").json
+    assert [row["unit_price_usd_h"] for row in told] == [
+        row["price_spot_usd_h"] / row["accelerator_count"] for row in told
+    ]
     assert ran.err == ""
 
 

@@ -86,7 +86,7 @@ def _nearest(field: str, unit: str, low: float | None, high: float | None, sold:
     values = [value for value in sold if value is not None]
     wanted = f"{field}: {low:g}{'' if high is not None else '+'}" if low is not None else field
     if not values and sold:  # TPU slices, mostly
-        return f"{wanted} cannot be judged: no source gives the {unit} of the {len(sold)} offers that fit the rest; leave {field} out"
+        return f"{wanted} cannot be judged: no source gives the {unit} of what fits the rest ({len(sold)} offers); leave {field} out"
     if not values or low is None:
         return f"{wanted} is in the way: without it there are {len(sold)} offers"
     near = min(values, key=lambda value: (abs(value - low), value))

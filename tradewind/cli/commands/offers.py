@@ -108,7 +108,7 @@ def offers(
     if plot and points is not None:
         _draw(plot, rows, points, use_spot=wanted.use_spot)
     if as_json:
-        print_json(rows if points is None else _with_points(rows, points))
+        print_json(_told(rows, points, sort, shelf, use_spot=wanted.use_spot))
     elif rows:
         from tradewind.cli.offerpage import offers_table
 
@@ -170,13 +170,26 @@ def _line(points: Sequence[PricePoint], *, use_spot: bool | None) -> str:
     return sparkline(values, ascii_only=not can_show(sys.stdout.encoding))
 
 
-def _with_points(rows: Sequence[Offer], points: Sequence[Sequence[PricePoint]]) -> list[dict[str, Any]]:
+def _told(
+    rows: Sequence[Offer],
+    points: Sequence[Sequence[PricePoint]] | None,
+    sort: str,
+    shelf: Catalog,
+    *,
+    use_spot: bool | None,
+) -> list[dict[str, Any]]:
+    """The rows for JSON: with the price for each unit where the order counts units, and with their past where it was asked for."""
     import msgspec
 
-    return [
-        {**msgspec.to_builtins(offer), "history": msgspec.to_builtins(past)}
-        for offer, past in zip(rows, points, strict=True)
-    ]
+    from tradewind.cli.offerpage import UNITS, unit_price
+
+    told: list[dict[str, Any]] = msgspec.to_builtins(rows)
+    for number, offer in enumerate(rows):
+        if sort in UNITS:
+            told[number]["unit_price_usd_h"] = unit_price(offer, sort, shelf.accelerator_facts, use_spot=use_spot)
+        if points is not None:
+            told[number]["history"] = msgspec.to_builtins(points[number])
+    return told
 
 
 def _draw(path: str, rows: Sequence[Offer], points: Sequence[Sequence[PricePoint]], *, use_spot: bool | None) -> None:
