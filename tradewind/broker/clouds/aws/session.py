@@ -102,7 +102,9 @@ class AwsSession:
             raise refusal("NotInstalled", 'boto3 is not installed here; pip install "tradewind[aws]"') from error
         if self._session is None:
             self._session = boto3.Session(
-                profile_name=self._profile, aws_access_key_id=self._access_key, aws_secret_access_key=self._secret_key
+                botocore_session=_core_session(self._profile),
+                aws_access_key_id=self._access_key,
+                aws_secret_access_key=self._secret_key,
             )
         attempts = 1 if once else READ_ATTEMPTS
         config = Config(
