@@ -134,6 +134,25 @@ def test_history_needs_two_snapshots_and_then_draws(line: Line, tmp_path: pathli
     assert line("catalog", "info", "--json").json["snapshots"] == ["2026-05-20", "2026-08-03"]
 
 
+def test_an_accelerators_cheapest_price_has_a_past(line: Line, tmp_path: pathlib.Path) -> None:
+    assert line("accelerators", "L4", "--history").code == exits.FAILED
+    (tmp_path / "may.csv").write_text(
+        HEADER.replace("\n", ",accelerator,accelerator_count\n")
+        + "gcp,g2,,4,16,us-central1,,2,,L4,4\naws,g6,,4,16,r1,,0.9,0.8,L4,1\n"
+    )
+    line("catalog", "keep", "may.csv", "--date", "2026-05-20")
+    text = line("accelerators", "L4", "--history").out
+    rows = [row.split() for row in text.splitlines() if row.startswith("L4 ")]
+    assert rows == [
+        ["L4", "on", "demand", "2026-05-20", "0.50", "0.7045", "▁█"],
+        ["L4", "spot", "2026-05-20", "0.80", "0.152", "█▁"],
+    ]
+    told = line("accelerators", "L4", "--history", "--json").json
+    assert told["history"]["L4"][0] == {"date": "2026-05-20", "price_ondemand_usd_h": 0.5, "price_spot_usd_h": 0.8}
+    assert told["now"]["accelerator"] == "L4"
+    assert "T4 " in line("accelerators", "--history").out
+
+
 def test_accelerators_and_one_of_them(line: Line) -> None:
     rows = {row["name"]: row for row in line("accelerators", "--json").json}
     assert len(rows) > 45

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,6 +13,7 @@ from tradewind.cli.terminal import Column
 
 if TYPE_CHECKING:
     from tradewind.catalog.accelerators import AcceleratorFacts
+    from tradewind.catalog.history import PricePoint
     from tradewind.catalog.offer import Offer
 
 
@@ -125,4 +126,28 @@ def ways_table(rows: Iterable[Way], *, limit: int | None, colour: bool) -> str:
                 within_cloud(row.spot.region, row.spot.zone) if row.spot else "-",
             ]
         )
+    return terminal.table(columns, cells, limit=limit, colour=colour)
+
+
+def past_table(past: Mapping[str, Sequence[PricePoint]], *, limit: int | None, colour: bool) -> str:
+    """The least USD/hour of one device anywhere over the snapshots, by market; those never sold in one are left out of it."""
+    from tradewind.cli.past import drawn, prices
+    from tradewind.cli.planpage import market
+
+    columns = [
+        Column("NAME"),
+        Column("MARKET"),
+        Column("SINCE"),
+        Column("FIRST", "right"),
+        Column("LAST", "right"),
+        Column("HISTORY"),
+    ]
+    cells = []
+    for name, points in past.items():
+        for use_spot in (False, True):
+            known = prices(points, use_spot=use_spot)
+            if known:
+                first, last = known[0], known[-1]
+                told = [market(use_spot=use_spot), first[0], terminal.usd(first[1]), terminal.usd(last[1])]
+                cells.append([name, *told, drawn(points, use_spot=use_spot)])
     return terminal.table(columns, cells, limit=limit, colour=colour)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tradewind.catalog import Catalog, OfferFilter
+    from tradewind.catalog.history import PricePoint
     from tradewind.catalog.offer import Offer
     from tradewind.cli.acceleratorpage import Sold, Way
 
@@ -25,6 +26,7 @@ _OPTIONS = (
     click.option("--min-tflops", type=float, metavar="N", help="Dense bf16 TFLOPS of each device, by its datasheet."),
     click.option("--vendor", "vendors", multiple=True, help="NVIDIA, AMD, AWS, Google; may be repeated."),
     click.option("--all-regions", is_flag=True, help="With a NAME: the cheapest of each region, not of each cloud."),
+    click.option("--history", is_flag=True, help="Draw the cheapest price of one over the snapshots kept here."),
     click.option("-a", "--all", "everything", is_flag=True, help="Also restricted and burstable offers."),
     options.catalog,
     options.as_json,
@@ -37,13 +39,16 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _show(name: str | None, catalog: str | None, *, all_regions: bool, as_json: bool, wish: dict[str, Any]) -> int:
+def _show(
+    name: str | None, catalog: str | None, *, all_regions: bool, history: bool, as_json: bool, wish: dict[str, Any]
+) -> int:
     from tradewind.catalog import Wish, filter_of, open_catalog
     from tradewind.catalog.listing import left_out
 
     with open_catalog(catalog) as shelf:
         wanted = filter_of(Wish(gpu=name or "any", spot=None, **wish), shelf)
         remarks = [*left_out(shelf.unknown_figures(wanted)), *notes.of_catalog(shelf, notes.today())]
+        found: list[Sold] = []
         if wanted.accelerator is None:
             found = _sold(shelf, wanted)
             text = _list_page(found)
@@ -58,6 +63,13 @@ def _show(name: str | None, catalog: str | None, *, all_regions: bool, as_json: 
                 "facts": shelf.accelerator_facts.get(wanted.accelerator),
                 "offers": ways,
             }
+        names = [wanted.accelerator] if wanted.accelerator else [row.name for row in found]
+        past = _past(shelf, names) if history and not empty else {}
+    if past:
+        from tradewind.cli.acceleratorpage import past_table
+
+        text += "\n\n" + past_table(past, limit=terminal.width(), colour=terminal.colourful())
+        told = {"now": told, "history": past}
     if as_json:
         print_json(told)
     elif empty:
@@ -66,6 +78,25 @@ def _show(name: str | None, catalog: str | None, *, all_regions: bool, as_json: 
         print(text)
     notes.remark(remarks)
     return exits.NO_PLAN if empty else exits.OK
+
+
+def _past(shelf: Catalog, names: Sequence[str]) -> dict[str, tuple[PricePoint, ...]]:
+    """The least USD/hour of one device anywhere, in every kept snapshot and in the open catalog."""
+    from tradewind.catalog import OfferFilter, PricePoint
+    from tradewind.catalog.history import device_history
+    from tradewind.cli.past import other_snapshots
+
+    def now(name: str, *, use_spot: bool) -> float | None:
+        asked = OfferFilter(accelerator=name, use_spot=use_spot, restricted=True, burstable=True)
+        rows = shelf.offers(asked, 1, "per-gpu")
+        return _each(rows[0] if rows else None, use_spot=use_spot)
+
+    past = device_history(names, other_snapshots(shelf))
+    if shelf.date:
+        for name in names:
+            today = PricePoint(shelf.date, now(name, use_spot=False), now(name, use_spot=True))
+            past[name] = tuple(sorted((*past[name], today)))
+    return past
 
 
 def _sold(shelf: Catalog, wanted: OfferFilter) -> list[Sold]:
@@ -154,20 +185,26 @@ def _flat(row: Sold) -> dict[str, Any]:
 @click.command()
 @click.argument("name", required=False, metavar="[NAME[:COUNT]]")
 @_filters
-def accelerators(name: str | None, catalog: str | None, *, all_regions: bool, as_json: bool, **wish: Any) -> int:
+def accelerators(
+    name: str | None, catalog: str | None, *, all_regions: bool, history: bool, as_json: bool, **wish: Any
+) -> int:
     """The accelerators on sale, with datasheet figures and the least USD an hour for one; with a NAME, every count and cloud it is sold on.
 
     Exit code 3 when nothing fits.
     """
-    return _show(name, catalog, all_regions=all_regions, as_json=as_json, wish=wish)
+    return _show(name, catalog, all_regions=all_regions, history=history, as_json=as_json, wish=wish)
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[list] [NAME[:COUNT]]")
 @_filters
-def gpus(words: tuple[str, ...], catalog: str | None, *, all_regions: bool, as_json: bool, **wish: Any) -> int:
+def gpus(
+    words: tuple[str, ...], catalog: str | None, *, all_regions: bool, history: bool, as_json: bool, **wish: Any
+) -> int:
     """As `tradewind accelerators`; `gpus list` is what SkyPilot's users type."""
     names = words[1:] if words[:1] == ("list",) else words
     if len(names) > 1:
         raise click.UsageError(f"one accelerator at a time; `{names[1]}` is too many.")
-    return _show(names[0] if names else None, catalog, all_regions=all_regions, as_json=as_json, wish=wish)
+    return _show(
+        names[0] if names else None, catalog, all_regions=all_regions, history=history, as_json=as_json, wish=wish
+    )

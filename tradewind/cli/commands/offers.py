@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tradewind.cli import exits, notes, options, terminal
-from tradewind.cli.errors import CliError
 from tradewind.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -110,9 +109,10 @@ def offers(
     if as_json:
         print_json(_told(rows, points, sort, shelf, use_spot=wanted.use_spot))
     elif rows:
+        from tradewind.cli import past
         from tradewind.cli.offerpage import offers_table
 
-        lines = None if points is None else [_line(points[i], use_spot=wanted.use_spot) for i in range(len(rows))]
+        lines = None if points is None else [past.drawn(each, use_spot=wanted.use_spot) for each in points]
         print(
             offers_table(
                 rows,
@@ -140,34 +140,12 @@ def _unranked(shelf: Catalog, wish: dict[str, Any]) -> list[str]:
 
 
 def _points(shelf: Catalog, rows: Sequence[Offer]) -> list[tuple[PricePoint, ...]]:
-    """Each offer's prices over time; with one snapshot alone there is nothing to draw.
-
-    Raises:
-        CliError: no other snapshot is kept here.
-    """
+    """Each offer's prices over time."""
     from tradewind.catalog.history import history, key_of
-    from tradewind.catalog.snapshots import kept_snapshots, snapshots_directory
+    from tradewind.cli.past import other_snapshots
 
-    others = [kept for kept in kept_snapshots(snapshots_directory()) if kept.date != shelf.date]
-    if not others:
-        raise CliError(
-            f"only one snapshot is there ({shelf.date or 'undated'}); `tradewind catalog keep` keeps it, so that later ones have a past",
-            exits.FAILED,
-        )
-    found = history(rows, shelf.date, others)
+    found = history(rows, shelf.date, other_snapshots(shelf))
     return [found[key_of(offer)] for offer in rows]
-
-
-def _prices(points: Sequence[PricePoint], *, use_spot: bool | None) -> list[tuple[str, float]]:
-    pairs = ((p.date, p.price_spot_usd_h if use_spot else p.price_ondemand_usd_h) for p in points)
-    return [(date, price) for date, price in pairs if price is not None]
-
-
-def _line(points: Sequence[PricePoint], *, use_spot: bool | None) -> str:
-    from tradewind.cli.sparkline import can_show, sparkline
-
-    values = [price for _, price in _prices(points, use_spot=use_spot)]
-    return sparkline(values, ascii_only=not can_show(sys.stdout.encoding))
 
 
 def _told(
@@ -193,11 +171,12 @@ def _told(
 
 
 def _draw(path: str, rows: Sequence[Offer], points: Sequence[Sequence[PricePoint]], *, use_spot: bool | None) -> None:
+    from tradewind.cli.past import prices
     from tradewind.cli.planpage import place
     from tradewind.cli.priceplot import price_plot
 
     series = {
-        f"{offer.instance_type} {place(offer.cloud, offer.region, offer.zone)}": _prices(past, use_spot=use_spot)
+        f"{offer.instance_type} {place(offer.cloud, offer.region, offer.zone)}": prices(past, use_spot=use_spot)
         for offer, past in list(zip(rows, points, strict=True))[:20]
     }
     market = "spot" if use_spot else "on demand"
