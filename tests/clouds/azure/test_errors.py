@@ -21,10 +21,10 @@ def test_every_code_has_a_source_and_ends(row) -> None:
     ("code", "message", "kind", "scope"),
     [
         ("OperationNotAllowed", "it results in exceeding approved standardDSv5Family Cores quota.", "quota", "region"),
-        ("OperationNotAllowed", "The VM is not in a state in which this is allowed.", "request", "region"),
-        ("SkuNotAvailable", "is currently not available in location 'eastus'.", "capacity", "region"),
-        ("SkuNotAvailable", "not available in the requested zone", "capacity", "zone"),
-        ("SkuNotAvailable", "The size is not available for this subscription", "quota", "region"),
+        ("OperationNotAllowed", "The VM is not in a state in which this is allowed.", "request", "type"),
+        ("SkuNotAvailable", "is currently not available in location 'eastus'.", "capacity", "type"),
+        ("SkuNotAvailable", "not available in the requested zone", "capacity", "type"),
+        ("SkuNotAvailable", "The size is not available for this subscription", "quota", "type"),
     ],
 )
 def test_the_text_may_say_more_than_the_code(code, message, kind, scope) -> None:

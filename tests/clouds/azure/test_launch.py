@@ -128,21 +128,16 @@ class TestPlaces:
 
 class TestRefusals:
     @pytest.mark.parametrize(
-        ("code", "scope"),
-        [
-            ("AllocationFailed", "region"),
-            ("ZonalAllocationFailed", "zone"),
-            ("OverconstrainedZonalAllocationRequest", "zone"),
-        ],
+        "code", ["AllocationFailed", "ZonalAllocationFailed", "OverconstrainedZonalAllocationRequest"]
     )
-    def test_a_late_lack_of_capacity_leaves_no_machine(self, world, code, scope) -> None:
+    def test_a_late_lack_of_capacity_leaves_no_machine(self, world, code) -> None:
         async def scenario() -> None:
             world.cloud.arm.late = code
             world.exhaust(request())
             provider = world.provider()
             error = await refused(provider.launch(request(), "t"))
             blocked = provider.classify(error)
-            assert (error.code, blocked.kind, blocked.scope) == (code, "capacity", scope)
+            assert (error.code, blocked.kind, blocked.scope) == (code, "capacity", "type")
             assert world.live() == 0
             assert [b["type"] for b in world.cloud.arm.resources.values() if "disks" in b["type"]] == []
             await provider.sweep(CLUSTER)

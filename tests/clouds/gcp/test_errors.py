@@ -20,20 +20,21 @@ def test_every_code_has_a_source_and_ends(row) -> None:
 @pytest.mark.parametrize(
     ("code", "message", "kind", "scope"),
     [
-        ("QUOTA_EXCEEDED", "Quota 'GPUS_ALL_REGIONS' exceeded.  Limit: 0.0 globally.", "quota", "cloud"),
+        ("QUOTA_EXCEEDED", "Quota 'GPUS_ALL_REGIONS' exceeded.  Limit: 0.0 globally.", "quota", "type"),
+        ("QUOTA_EXCEEDED", "Quota 'CPUS_ALL_REGIONS' exceeded.  Limit: 32.0 globally.", "quota", "cloud"),
         ("QUOTA_EXCEEDED", "Quota 'N2_CPUS' exceeded.  Limit: 24.0 in region us-central1.", "quota", "region"),
         (
             "RESOURCE_EXHAUSTED",
             "Quota limit 'TPUV6EPreemptiblePerProjectPerZoneForTPUAPI' has been exceeded",
             "quota",
-            "zone",
+            "type",
         ),
-        ("RESOURCE_EXHAUSTED", "There is no more capacity in the zone", "capacity", "zone"),
-        ("FAILED_PRECONDITION", "Reservation not found", "request", "zone"),
-        ("notFound", "The resource 'projects/x/global/images/family/y' was not found", "image", "cloud"),
+        ("RESOURCE_EXHAUSTED", "There is no more capacity in the zone", "capacity", "type"),
+        ("FAILED_PRECONDITION", "Reservation not found", "request", "type"),
+        ("notFound", "The resource 'projects/x/global/images/family/y' was not found", "image", "type"),
         ("notFound", "The resource 'projects/x/global/networks/default' was not found", "request", "cloud"),
         ("invalid", "Requested disk size cannot be smaller than the image size (50 GB)", "image", "type"),
-        ("PERMISSION_DENIED", "Permission denied on 'locations/us-x1-a' (or it may not exist).", "request", "zone"),
+        ("PERMISSION_DENIED", "Permission denied on 'locations/us-x1-a' (or it may not exist).", "request", "type"),
     ],
 )
 def test_the_text_may_say_more_than_the_code(code, message, kind, scope) -> None:

@@ -9,6 +9,7 @@ import pytest
 from clouds.conformance import refused, run
 from clouds.fakes.journal import Fault
 from clouds.gcp.world import GcpWorld, gcp_world, offer, request
+from tradewind.broker.clouds.gcp.engine import zone_order
 from tradewind.broker.clouds.gcp.machine import OUTER_CAP_S
 
 V100 = offer("n1-standard-8", accelerator="V100", accelerator_count=2.0)
@@ -109,6 +110,23 @@ class TestZones:
             assert error.code == "ZONE_RESOURCE_POOL_EXHAUSTED"
             for made in (first, second):
                 await provider.terminate(made.provider_id)
+
+        run(scenario())
+
+    def test_a_second_call_finds_what_the_first_bought_in_another_zone(self, world) -> None:
+        """Between the calls the zone that had refused has machines again: it must not be asked."""
+
+        async def scenario() -> None:
+            wide = request(offer=offer(zone=""))
+            zones = zone_order(await world.provider().zones(wide.offer), wide.cluster)
+            world.cloud.compute.capacity[zones[0], "n2-standard-8", False] = 0
+            first = await world.provider().launch(wide, "t")
+            assert first.zone == zones[1]
+            world.cloud.compute.capacity.clear()
+            again = await world.provider().launch(wide, "t")
+            assert again.provider_id == first.provider_id
+            assert world.live() == 1
+            await world.provider().terminate(first.provider_id)
 
         run(scenario())
 

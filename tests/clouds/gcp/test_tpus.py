@@ -74,7 +74,7 @@ def test_no_capacity_leaves_no_node(world: GcpWorld, stays: bool) -> None:
         world.cloud.tpu.capacity["us-east5-b", "v6e-4", False] = 0
         provider = world.provider()
         blocked = provider.classify(await refused(provider.launch(request(offer=V6E), "t")))
-        assert (blocked.kind, blocked.scope) == ("capacity", "zone")
+        assert (blocked.kind, blocked.scope) == ("capacity", "type")
         assert world.cloud.tpu.nodes == {}
         await provider.sweep({"tradewind-cluster": "c1"})
 

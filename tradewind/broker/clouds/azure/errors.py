@@ -16,7 +16,7 @@ CLOUD = "azure"
 
 
 class Meaning(msgspec.Struct, frozen=True):
-    """What a code means: trying again within `seconds` is useless."""
+    """What a code means: trying again within `seconds` is useless. Scope "type" is the size in its zone (or region) and market."""
 
     code: str
     kind: Kind
@@ -38,23 +38,23 @@ _OURS = "tradewind's own finding"
 MEANINGS: dict[str, Meaning] = {
     row.code: row
     for row in (
-        Meaning("SkuNotAvailable", "capacity", "region", 1800, _SKU),
-        Meaning("AllocationFailed", "capacity", "region", 900, _ALLOCATION),
-        Meaning("ZonalAllocationFailed", "capacity", "zone", 900, _ALLOCATION),
-        Meaning("OverconstrainedAllocationRequest", "capacity", "region", 900, _ALLOCATION),
-        Meaning("OverconstrainedZonalAllocationRequest", "capacity", "zone", 900, _ALLOCATION),
-        Meaning("OutOfCapacity", "capacity", "region", 900, _ALLOCATION),
-        Meaning("CapacityNotAvailable", "capacity", "region", 900, _ALLOCATION),
-        Meaning("InsufficientCapacity", "capacity", "region", 900, _ALLOCATION),
-        Meaning("LocationNotAvailableForResourceType", "request", "region", 86400, _ARM),
-        Meaning("OperationPreempted", "capacity", "zone", 300, _COMPUTE),
-        Meaning("VMEvicted", "capacity", "zone", 300, _SPOT),
+        Meaning("SkuNotAvailable", "capacity", "type", 1800, _SKU),
+        Meaning("AllocationFailed", "capacity", "type", 900, _ALLOCATION),
+        Meaning("ZonalAllocationFailed", "capacity", "type", 900, _ALLOCATION),
+        Meaning("OverconstrainedAllocationRequest", "capacity", "type", 900, _ALLOCATION),
+        Meaning("OverconstrainedZonalAllocationRequest", "capacity", "type", 900, _ALLOCATION),
+        Meaning("OutOfCapacity", "capacity", "type", 900, _ALLOCATION),
+        Meaning("CapacityNotAvailable", "capacity", "type", 900, _ALLOCATION),
+        Meaning("InsufficientCapacity", "capacity", "type", 900, _ALLOCATION),
+        Meaning("LocationNotAvailableForResourceType", "request", "type", 86400, _ARM),
+        Meaning("OperationPreempted", "capacity", "type", 300, _COMPUTE),
+        Meaning("VMEvicted", "capacity", "type", 300, _SPOT),
         Meaning("QuotaExceeded", "quota", "region", 3600, _QUOTA),
         Meaning("ResourceQuotaExceeded", "quota", "region", 3600, _QUOTA),
         Meaning("PublicIPCountLimitReached", "quota", "region", 3600, _QUOTA),
         Meaning("ResourceGroupQuotaExceeded", "quota", "cloud", 3600, _QUOTA),
-        Meaning("OperationNotAllowed", "request", "region", 600, f"{_QUOTA}; a quota only when its text says so"),
-        Meaning("SpotPriceGreaterThanProvidedMaxPrice", "price", "region", 600, _SPOT),
+        Meaning("OperationNotAllowed", "request", "type", 600, f"{_QUOTA}; a quota only when its text says so"),
+        Meaning("SpotPriceGreaterThanProvidedMaxPrice", "price", "type", 600, _SPOT),
         Meaning("MaxPriceValueInvalid", "request", "type", 3600, _SPOT),
         Meaning("AzureSpotIsNotSupportedForThisVMSize", "request", "type", 86400, _SPOT),
         Meaning("AzureSpotFeatureNotEnabledForSubscription", "permission", "cloud", 86400, _SPOT),
@@ -74,10 +74,10 @@ MEANINGS: dict[str, Meaning] = {
         Meaning("RequestDisallowedByPolicy", "permission", "region", 86400, _ARM),
         Meaning("RequestDisallowedByAzure", "permission", "region", 86400, _ARM),
         Meaning("ScopeLocked", "permission", "cloud", 3600, _ARM),
-        Meaning("PlatformImageNotFound", "image", "cloud", 86400, _COMPUTE),
-        Meaning("ImageNotFound", "image", "cloud", 86400, _COMPUTE),
-        Meaning("ResourcePurchaseValidationFailed", "image", "cloud", 86400, _COMPUTE),
-        Meaning("MarketplacePurchaseEligibilityFailed", "image", "cloud", 86400, _COMPUTE),
+        Meaning("PlatformImageNotFound", "image", "type", 86400, _COMPUTE),
+        Meaning("ImageNotFound", "image", "type", 86400, _COMPUTE),
+        Meaning("ResourcePurchaseValidationFailed", "image", "type", 86400, _COMPUTE),
+        Meaning("MarketplacePurchaseEligibilityFailed", "image", "type", 86400, _COMPUTE),
         Meaning("InvalidParameter", "request", "type", 3600, _COMPUTE),
         Meaning("BadRequest", "request", "type", 3600, _ARM),
         Meaning("InvalidRequestContent", "request", "type", 3600, _ARM),
@@ -89,7 +89,7 @@ MEANINGS: dict[str, Meaning] = {
         Meaning("NotFound", "request", "region", 60, _ARM),
         Meaning("ResourceNotFound", "request", "region", 0, _ARM),
         Meaning("ResourceGroupNotFound", "request", "region", 0, _ARM),
-        Meaning("PreconditionFailed", "request", "region", 0, "learn.microsoft.com/rest/api/compute (If-None-Match)"),
+        Meaning("PreconditionFailed", "request", "type", 0, "learn.microsoft.com/rest/api/compute (If-None-Match)"),
         Meaning("Conflict", "transient", "region", 15, _ARM),
         Meaning("AnotherOperationInProgress", "transient", "region", 15, _ARM),
         Meaning("ResourceGroupBeingDeleted", "transient", "region", 30, _ARM),
@@ -102,10 +102,10 @@ MEANINGS: dict[str, Meaning] = {
         Meaning("ServiceUnavailable", "transient", "region", 30, _ARM),
         Meaning("GatewayTimeout", "transient", "region", 30, _ARM),
         Meaning("ServerTimeout", "transient", "region", 30, _ARM),
-        Meaning("OSProvisioningTimedOut", "transient", "region", 60, _COMPUTE),
-        Meaning("OSProvisioningClientError", "image", "region", 3600, _COMPUTE),
-        Meaning("VMExtensionProvisioningError", "image", "region", 3600, _COMPUTE),
-        Meaning("VMExtensionProvisioningTimeout", "transient", "region", 60, _COMPUTE),
+        Meaning("OSProvisioningTimedOut", "transient", "type", 60, _COMPUTE),
+        Meaning("OSProvisioningClientError", "image", "type", 3600, _COMPUTE),
+        Meaning("VMExtensionProvisioningError", "image", "type", 3600, _COMPUTE),
+        Meaning("VMExtensionProvisioningTimeout", "transient", "type", 60, _COMPUTE),
         Meaning("TooManyRequests", "throttle", "cloud", 60, _THROTTLE),
         Meaning("SubscriptionRequestsThrottled", "throttle", "cloud", 60, _THROTTLE),
         Meaning("OperationNotAllowedDueToThrottling", "throttle", "cloud", 60, _THROTTLE),
@@ -116,11 +116,11 @@ MEANINGS: dict[str, Meaning] = {
         Meaning("NO_LIBRARY", "permission", "cloud", 60, _OURS),
         Meaning("UNREACHABLE", "transient", "cloud", 30, _OURS),
         # what the provider itself finds
-        Meaning("TOKEN_MISMATCH", "request", "region", 0, _OURS),
-        Meaning("VANISHED", "capacity", "zone", 300, _OURS),
+        Meaning("TOKEN_MISMATCH", "request", "type", 0, _OURS),
+        Meaning("VANISHED", "capacity", "type", 300, _OURS),
         Meaning("TIME_OUT", "transient", "region", 30, _OURS),
-        Meaning("NOT_SOLD_HERE", "request", "region", 86400, _OURS),
-        Meaning("NOT_FOR_SUBSCRIPTION", "quota", "region", 86400, f"{_SKU} (reasonCode of the SKU list)"),
+        Meaning("NOT_SOLD_HERE", "request", "type", 86400, _OURS),
+        Meaning("NOT_FOR_SUBSCRIPTION", "quota", "type", 86400, f"{_SKU} (reasonCode of the SKU list)"),
         Meaning("NO_IMAGE", "image", "type", 86400, _OURS),
         Meaning("NO_KEY", "request", "cloud", 0, _OURS),
         Meaning("NO_CONNECTION", "request", "cloud", 0, _OURS),
@@ -130,8 +130,7 @@ MEANINGS: dict[str, Meaning] = {
 # A code that says more in its text: the first pattern that is found decides.
 _FINER: tuple[tuple[str, str, Kind, Scope, float], ...] = (
     ("OperationNotAllowed|QuotaExceeded", r"(?i)exceeding approved .*quota|quota", "quota", "region", 3600),
-    ("SkuNotAvailable", r"(?i)requested zone|availability zone|in zone", "capacity", "zone", 1800),
-    ("SkuNotAvailable", r"(?i)for this subscription", "quota", "region", 86400),
+    ("SkuNotAvailable", r"(?i)for this subscription", "quota", "type", 86400),
 )
 
 UNKNOWN_S = 300.0

@@ -12,7 +12,7 @@ CLOUD = "gcp"
 
 
 class Meaning(msgspec.Struct, frozen=True):
-    """What a code means: trying again within `seconds` is useless."""
+    """What a code means: trying again within `seconds` is useless. Scope "type" is the type in its zone (or region) and market."""
 
     code: str
     kind: Kind
@@ -33,25 +33,25 @@ MEANINGS: dict[str, Meaning] = {
     row.code: row
     for row in (
         # inside an operation
-        Meaning("ZONE_RESOURCE_POOL_EXHAUSTED", "capacity", "zone", 900, _STOCKOUT),
-        Meaning("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", "capacity", "zone", 900, _STOCKOUT),
-        Meaning("REGION_RESOURCE_POOL_EXHAUSTED", "capacity", "region", 900, _STOCKOUT),
-        Meaning("RESOURCE_POOL_EXHAUSTED", "capacity", "zone", 900, _STOCKOUT),
-        Meaning("STOCKOUT", "capacity", "zone", 900, _STOCKOUT),
-        Meaning("insufficientCapacity", "capacity", "zone", 900, _STOCKOUT),
+        Meaning("ZONE_RESOURCE_POOL_EXHAUSTED", "capacity", "type", 900, _STOCKOUT),
+        Meaning("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", "capacity", "type", 900, _STOCKOUT),
+        Meaning("REGION_RESOURCE_POOL_EXHAUSTED", "capacity", "type", 900, _STOCKOUT),
+        Meaning("RESOURCE_POOL_EXHAUSTED", "capacity", "type", 900, _STOCKOUT),
+        Meaning("STOCKOUT", "capacity", "type", 900, _STOCKOUT),
+        Meaning("insufficientCapacity", "capacity", "type", 900, _STOCKOUT),
         # a spot instance that was taken while it was being made
-        Meaning("UNSUPPORTED_OPERATION", "capacity", "zone", 300, _CREATE),
-        Meaning("PREEMPTED_WHILE_CREATING", "capacity", "zone", 300, _OURS),
+        Meaning("UNSUPPORTED_OPERATION", "capacity", "type", 300, _CREATE),
+        Meaning("PREEMPTED_WHILE_CREATING", "capacity", "type", 300, _OURS),
         Meaning("QUOTA_EXCEEDED", "quota", "region", 3600, "cloud.google.com/compute/resource-usage"),
         Meaning("RESOURCE_OPERATION_RATE_EXCEEDED", "throttle", "zone", 30, _CREATE),
         Meaning("RESOURCE_NOT_READY", "transient", "zone", 10, _CREATE),
         Meaning("RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", "transient", "zone", 10, _CREATE),
-        Meaning("RESOURCE_NOT_FOUND", "request", "zone", 600, _CREATE),
-        Meaning("RESOURCE_ALREADY_EXISTS", "request", "zone", 0, _CREATE),
+        Meaning("RESOURCE_NOT_FOUND", "request", "type", 600, _CREATE),
+        Meaning("RESOURCE_ALREADY_EXISTS", "request", "type", 0, _CREATE),
         Meaning("PERMISSIONS_ERROR", "permission", "cloud", 600, _CREATE),
         Meaning("CONDITION_NOT_MET", "request", "cloud", 3600, _CREATE),
         Meaning("INTERNAL_ERROR", "transient", "zone", 30, _CREATE),
-        Meaning("OPERATION_CANCELED_BY_USER", "request", "zone", 0, _CREATE),
+        Meaning("OPERATION_CANCELED_BY_USER", "request", "type", 0, _CREATE),
         # the reason of a refused call
         Meaning("quotaExceeded", "quota", "region", 3600, _API),
         Meaning("limitExceeded", "quota", "region", 3600, _API),
@@ -82,8 +82,8 @@ MEANINGS: dict[str, Meaning] = {
             3600,
             "constraints of an organisation policy are told with this reason",
         ),
-        Meaning("notFound", "request", "zone", 600, _API),
-        Meaning("alreadyExists", "request", "zone", 0, _API),
+        Meaning("notFound", "request", "type", 600, _API),
+        Meaning("alreadyExists", "request", "type", 0, _API),
         Meaning("invalid", "request", "type", 3600, _API),
         Meaning("badRequest", "request", "type", 3600, _API),
         Meaning("invalidUsage", "request", "type", 3600, _API),
@@ -92,13 +92,13 @@ MEANINGS: dict[str, Meaning] = {
         Meaning("backendError", "transient", "cloud", 30, _API),
         Meaning("internalError", "transient", "cloud", 30, _API),
         # Cloud TPU
-        Meaning("RESOURCE_EXHAUSTED", "capacity", "zone", 900, _TPU),
-        Meaning("FAILED_PRECONDITION", "request", "zone", 600, _TPU),
+        Meaning("RESOURCE_EXHAUSTED", "capacity", "type", 900, _TPU),
+        Meaning("FAILED_PRECONDITION", "request", "type", 600, _TPU),
         Meaning("INVALID_ARGUMENT", "request", "type", 3600, _RPC),
         Meaning("PERMISSION_DENIED", "permission", "cloud", 600, _RPC),
         Meaning("UNAUTHENTICATED", "permission", "cloud", 300, _RPC),
-        Meaning("NOT_FOUND", "request", "zone", 600, _RPC),
-        Meaning("ALREADY_EXISTS", "request", "zone", 0, _RPC),
+        Meaning("NOT_FOUND", "request", "type", 600, _RPC),
+        Meaning("ALREADY_EXISTS", "request", "type", 0, _RPC),
         Meaning("UNAVAILABLE", "transient", "cloud", 30, _RPC),
         Meaning("INTERNAL", "transient", "cloud", 30, _RPC),
         Meaning("DEADLINE_EXCEEDED", "transient", "cloud", 30, _RPC),
@@ -111,10 +111,10 @@ MEANINGS: dict[str, Meaning] = {
         Meaning("NO_LIBRARY", "permission", "cloud", 60, _OURS),
         Meaning("UNREACHABLE", "transient", "cloud", 30, _OURS),
         # what the provider itself finds
-        Meaning("TOKEN_MISMATCH", "request", "zone", 0, _OURS),
-        Meaning("VANISHED", "capacity", "zone", 300, _OURS),
+        Meaning("TOKEN_MISMATCH", "request", "type", 0, _OURS),
+        Meaning("VANISHED", "capacity", "type", 300, _OURS),
         Meaning("TIME_OUT", "transient", "zone", 30, _OURS),
-        Meaning("NOT_SOLD_HERE", "request", "region", 86400, _OURS),
+        Meaning("NOT_SOLD_HERE", "request", "type", 86400, _OURS),
         Meaning("UNSUPPORTED_SLICE", "request", "type", 86400, _OURS),
         Meaning("NO_CONNECTION", "request", "cloud", 0, _OURS),
     )
@@ -122,17 +122,15 @@ MEANINGS: dict[str, Meaning] = {
 
 # A code that says more in its text: the first pattern that is found decides.
 _FINER: tuple[tuple[str, str, Kind, Scope, float], ...] = (
+    # a quota of GPUs or TPUs leaves other machines alone, one of addresses or all vCPUs does not
+    ("QUOTA_EXCEEDED|quotaExceeded", r"GPU|TPU", "quota", "type", 3600),
     ("QUOTA_EXCEEDED|quotaExceeded", r"_ALL_REGIONS|globally", "quota", "cloud", 3600),
-    ("QUOTA_EXCEEDED|quotaExceeded", r"per.zone|in zone", "quota", "zone", 3600),
-    ("RESOURCE_EXHAUSTED|FAILED_PRECONDITION", r"(?i)quota .*(per.?zone|in zone)", "quota", "zone", 3600),
-    ("RESOURCE_EXHAUSTED|FAILED_PRECONDITION", r"(?i)quota", "quota", "region", 3600),
-    ("FAILED_PRECONDITION|UNAVAILABLE", r"(?i)no more capacity|stockout|not enough", "capacity", "zone", 900),
-    ("notFound|RESOURCE_NOT_FOUND|NOT_FOUND", r"images/", "image", "cloud", 3600),
+    ("RESOURCE_EXHAUSTED|FAILED_PRECONDITION", r"(?i)quota", "quota", "type", 3600),
+    ("FAILED_PRECONDITION|UNAVAILABLE", r"(?i)no more capacity|stockout|not enough", "capacity", "type", 900),
+    ("notFound|RESOURCE_NOT_FOUND|NOT_FOUND", r"images/", "image", "type", 3600),
     ("notFound|RESOURCE_NOT_FOUND|NOT_FOUND", r"networks/|subnetworks/", "request", "cloud", 600),
-    ("notFound|RESOURCE_NOT_FOUND|NOT_FOUND", r"machineTypes?/|acceleratorTypes?/", "request", "zone", 86400),
     ("invalid|INVALID_ARGUMENT", r"(?i)disk size cannot be smaller than the image", "image", "type", 3600),
-    ("invalid|INVALID_ARGUMENT", r"(?i)is not available in zone|does not exist in zone", "request", "zone", 86400),
-    ("PERMISSION_DENIED", r"(?i)on 'locations/", "request", "zone", 86400),  # how Cloud TPU names a zone without TPUs
+    ("PERMISSION_DENIED", r"(?i)on 'locations/", "request", "type", 86400),  # how Cloud TPU names a zone without TPUs
 )
 
 UNKNOWN_S = 300.0

@@ -73,9 +73,7 @@ class GcpProvider:
         """
         name = machine_name(request)
         tag, shared = naming.tag_of(name), naming.shared_tags(request.tags, request.instance_id)
-        zones = (
-            [request.offer.zone] if request.offer.zone else zone_order(await self.zones(request.offer), request.cluster)
-        )
+        zones = [request.offer.zone] if request.offer.zone else await self._zones_to_try(request, name)
         if not zones:
             raise refusal(
                 "NOT_SOLD_HERE", f"no zone of {request.offer.region} has {request.offer.instance_type} for this project"
@@ -88,6 +86,12 @@ class GcpProvider:
         self._recent[instance.provider_id] = (dict(request.tags), self._now() + LIST_LAG_S)
         return instance
 
+    async def _zones_to_try(self, request: LaunchRequest, name: str) -> list[str]:
+        """The region's zones in order; the one where an earlier call with this token has bought, if it has, and no other."""
+        zones = zone_order(await self.zones(request.offer), request.cluster)
+        found = await asyncio.gather(*(self._engine.get(zone, name) for zone in zones))
+        return [zone for zone, seen in zip(zones, found, strict=True) if seen is not None] or zones
+
     async def _first_that_sells(self, request: LaunchRequest, token: str, name: str, zones: Sequence[str]) -> Instance:
         refused: ProviderError | None = None
         for zone in zones:
@@ -97,7 +101,8 @@ class GcpProvider:
                 return await self._engine.make(request, token, name, zone, self._now())
             except ProviderError as error:
                 blocked = self.classify(error)
-                if blocked.scope != "zone" or blocked.kind not in ("capacity", "quota", "request"):
+                local = blocked.scope in ("zone", "type") and blocked.kind in ("capacity", "quota", "request")
+                if not local or error.code == "TOKEN_MISMATCH":
                     raise
                 refused = error
         assert refused is not None  # zones is not empty
