@@ -63,7 +63,7 @@ chmod 1777 $M/root/tmp
 cp -a "$SEED/home/." $M/root/home/
 mkdir -p "$M/root$PREFIX" $M/root/run/sshd $M/root/oldroot
 mount --rbind "$PYTHON" "$M/root$PREFIX"
-mkdir -p $M/root/opt/lab/packages; mount --bind "$5" $M/root/opt/lab/packages
+mkdir -p $M/root/opt/lab/site-packages; mount --bind "$5" $M/root/opt/lab/site-packages
 # a script, not a link: an environment made through a link would look for its library beside the link
 printf '#!/bin/sh\nexec %s/bin/python3 "$@"\n' "$PREFIX" > $M/root/usr/local/bin/python3; chmod 755 $M/root/usr/local/bin/python3
 mount -t proc proc $M/root/proc
@@ -191,7 +191,7 @@ class Lab:
             / pathlib.Path(sysconfig.get_path("purelib", vars={"base": sys.base_prefix})).relative_to(sys.base_prefix)
         )
         extra.mkdir(parents=True)
-        (extra / "lab.pth").write_text("/opt/lab/packages\n")
+        (extra / "lab.pth").write_text("/opt/lab/site-packages\n")
         os.setxattr(extra, "trusted.overlay.opaque", b"y")  # what this machine's interpreter has beside it stays unseen
         self.python.mkdir()
         subprocess.run(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from tradewind.agent import protocol
+from tradewind.broker.capabilities import Explaining
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle.machine import Event, IllegalMove
@@ -70,8 +71,12 @@ class Watch:
 
     async def _why_not_running(self, row: InstanceRow) -> str | None:
         """Why the instance does not run, by its provider's own list; None while it runs or the provider does not answer."""
+        provider = self._services.providers[row.provider]
+        told = ""
         try:
-            found = await self._services.providers[row.provider].describe(row.tags)
+            found = await provider.describe(row.tags)
+            if not found and isinstance(provider, Explaining):
+                told = await provider.why_ended(row.provider_id)
         except ProviderError as error:
             log.warning("asking for %s: %s", row.id, error)
             return None
@@ -79,7 +84,7 @@ class Watch:
             if instance.state in {"RUNNING", "PENDING"}:
                 return None
             return instance.reason or f"it is {instance.state.lower()}"
-        return "its provider does not list it any more"
+        return told or "its provider does not list it any more"
 
     async def look_for_losses(self, instances: Sequence[InstanceRow]) -> bool:
         """Whether any of them is gone; those that are have been reported."""

@@ -1,0 +1,70 @@
+"""The whole promise: the digits job on AWS's spot market, taken by a loss of power, goes on at Google, is taken again, and finishes at Azure."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from clouds.estate import Estate, open_estate
+from clouds.lab.namespaces import ROOT, Lab, open_lab
+from tests.broker.real import until
+from tradewind.spec import load_task, task_to_dict
+
+DIGITS = os.path.join(ROOT, "examples", "digits", "train.yaml")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
+        yield lab
+
+
+@pytest.fixture
+def estate(lab: Lab, tmp_path: pathlib.Path) -> Iterator[Estate]:
+    with open_estate(tmp_path, lab) as estate:
+        yield estate
+
+
+@pytest.mark.timeout(240)
+def test_digits_over_three_clouds(estate: Estate) -> None:
+    client = estate.start()
+    task = task_to_dict(load_task(DIGITS, base_dir=str(ROOT)))
+    task["num_nodes"] = 1
+    task["run"] = "python train.py --steps 300 --checkpoint-every 1"  # enough for the accuracy; the machine is shared
+    body = {"task": task, "accepted_hourly_usd": 1.0, "catalog": estate.catalog}
+    job_id = client.post("/v1/jobs", body)["job_id"]
+
+    def job() -> dict:
+        return client.get(f"/v1/jobs/{job_id}")
+
+    def saved() -> int:
+        events = client.get(f"/v1/events?subject=job/{job_id}")
+        return sum(event["kind"] == "checkpoint synced" for event in events)
+
+    def told() -> str:
+        return f"{job()['state']}: {job()['why']} {job()['waiting_for']}\n{estate.daemon.log()}"
+
+    before = 0
+    for number, cloud in enumerate(("aws", "gcp"), 1):
+        until(f"attempt {number} runs", lambda n=number: job()["attempt"] == n and job()["state"] == "RUNNING", told)
+        assert estate.live() == 1
+        until(f"a checkpoint from {cloud}", lambda so_far=before: saved() > so_far, told)
+        estate.take(cloud)
+        taken = time.monotonic()
+        until("the loss is noticed", lambda: job()["state"] == "RECOVERING", told)
+        assert time.monotonic() - taken < 6
+        before = saved()
+    until("it ends", lambda: job()["ended_unix"], told)
+    reasons = [attempt["why"] for attempt in job()["attempts"]]
+    assert "AWS took the instance back" in reasons[0]
+    assert "Compute Engine preempted it" in reasons[1]
+    output = b"".join(client.stream(f"/v1/jobs/{job_id}/logs")).decode()
+    assert job()["state"] == "SUCCEEDED", f"{job()['why']}\n{output}"
+    assert [a["place"].partition("/")[0] for a in job()["attempts"]] == ["aws", "gcp", "azure"]
+    assert output.count("resumed from the checkpoint at step") == 2
+    assert "test accuracy 0.9" in output
+    until("nothing is left", lambda: estate.held() == [], lambda: str(estate.held()))
