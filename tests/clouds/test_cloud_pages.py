@@ -26,7 +26,8 @@ def test_settings_are_read(cloud: str) -> None:
 
 @pytest.mark.parametrize("cloud", ["gcp", "azure"])
 def test_commands_exist(cloud: str, capsys) -> None:
-    for line in re.findall(r"^ *(tradewind .*)$", (DOCS / f"{cloud}.md").read_text(), re.MULTILINE):
+    fenced = "".join(re.findall(r"```\n(.*?)```", (DOCS / f"{cloud}.md").read_text(), re.DOTALL))
+    for line in re.findall(r"^ *(tradewind .*)$", fenced, re.MULTILINE):
         command = line.split()[1]
         assert run([command, "--help"]) == 0, line
         said = capsys.readouterr().out
