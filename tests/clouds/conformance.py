@@ -26,7 +26,7 @@ from tradewind.broker.provider import Blocked, Instance, LaunchRequest, Provider
 
 T = TypeVar("T")
 Ability = Literal[
-    "spot", "stop", "quota", "lost_reply", "lag", "throttle", "slow", "reclaim", "price", "leftovers", "ports"
+    "spot", "stop", "quota", "lost_reply", "lag", "throttle", "slow", "reclaim", "price", "leftovers", "ports", "crash"
 ]
 DEADLINE_S = 20.0
 
@@ -80,12 +80,18 @@ class World(Protocol):
     def reclaim(self, instance: Instance) -> None:
         """The cloud takes a spot instance back."""
 
+    def crash(self, after: int, *, took_effect: bool) -> None:
+        """The daemon dies at its call number `after` (0 is the next): that call does or does not take effect, no later one arrives."""
 
-def run(coroutine: Awaitable[T]) -> T:
+    def revive(self) -> bool:
+        """Calls arrive again, as those of the next daemon; whether the crash had happened."""
+
+
+def run(coroutine: Awaitable[T], *, deadline_s: float = DEADLINE_S) -> T:
     """Run on a fresh loop, bounded."""
 
     async def bounded() -> T:
-        return await asyncio.wait_for(coroutine, DEADLINE_S)
+        return await asyncio.wait_for(coroutine, deadline_s)
 
     return asyncio.run(bounded())
 
@@ -302,6 +308,46 @@ class ProviderConformance:
             await provider.terminate(made.provider_id)
 
         run(scenario())
+
+    @pytest.mark.parametrize("took_effect", [False, True])
+    def test_a_crash_at_every_call_of_a_life_leaves_one_instance_or_none_and_then_nothing(
+        self, world: World, took_effect: bool
+    ) -> None:
+        """A daemon dies at each call of launch and terminate in turn; the next one has the intent (request and token), as the record does."""
+        self.needs(world, "crash")
+
+        async def life(provider: Provider, request: LaunchRequest) -> None:
+            made = await provider.launch(request, f"token-{request.instance_id}")
+            await provider.terminate(made.provider_id)
+
+        async def scenario() -> None:
+            for number in range(200):
+                request = world.request(f"i-{number}")
+                world.crash(number, took_effect=took_effect)
+                died = True
+                try:
+                    await life(world.provider(), request)
+                    died = False
+                except ProviderError:
+                    pass
+                happened = world.revive()
+                assert world.live() <= 1
+                await self.reconcile(world, request)
+                assert world.live() == 0
+                assert world.held() == [], f"after a crash at call {number}"
+                if not happened:
+                    assert not died
+                    return
+            pytest.fail("a life of one instance takes over 200 calls")
+
+        run(scenario(), deadline_s=90)
+
+    async def reconcile(self, world: World, request: LaunchRequest) -> None:
+        """What the next daemon does with an intent whose end it does not know: end what is listed under its tags, sweep what was made for it."""
+        provider = world.provider()
+        for instance in await provider.describe(own(request)):
+            await provider.terminate(instance.provider_id)
+        await sweep(provider, request)
 
     # -- refusals ---------------------------------------------------------------------------------------------------------------------
 

@@ -42,12 +42,12 @@ class SshWorld:
         ]
         self.path.write_text(json.dumps({"desks": {"identity_file": str(identity), "hosts": hosts}}))
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T], *, deadline_s: float = DEADLINE_S) -> T:
         """Run on a fresh loop, bounded; the connections of this world's providers are closed within it."""
 
         async def whole() -> T:
             try:
-                return await asyncio.wait_for(coroutine, DEADLINE_S)
+                return await asyncio.wait_for(coroutine, deadline_s)
             finally:
                 for provider in self.made:
                     await provider.aclose()

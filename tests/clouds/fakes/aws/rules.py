@@ -63,6 +63,9 @@ class Account:
     images: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     launches: list[dict[str, str]] = dataclasses.field(default_factory=list)
     clock_skewed: bool = False
+    crash_in: int | None = None  # calls that still arrive before the daemon dies
+    crash_took_effect: bool = False
+    crashed: bool = False
     lock: threading.RLock = dataclasses.field(default_factory=threading.RLock)
     buying: dict[tuple[str, str], threading.Lock] = dataclasses.field(default_factory=dict)
 

@@ -47,15 +47,38 @@ class Shim:
         self.journal.append((service, region, action))
         if self.account.faults.delay_s:
             time.sleep(self.account.faults.delay_s)
+        dying = self._dies_now()
+        if dying and not self.account.crash_took_effect:
+            return self._hang_up(start_response)
         try:
             rules.check_account(self.account, service, region, action)
             rules.check_throttle(self.account, action)
             answer = self._answer(environ, body, service, region, action, form)
         except Refusal as refusal:
             answer = self._refuse(service, refusal)
+        if dying:
+            return self._hang_up(start_response)
         status, headers, content = answer
         headers = [(k, v) for k, v in headers if k.lower() != "content-length"]
         start_response(f"{status} {REASONS.get(status, '')}", [*headers, ("Content-Length", str(len(content)))])
+        return [content]
+
+    def _dies_now(self) -> bool:
+        """Whether this call is the one at which the daemon dies; nothing that comes after it takes effect."""
+        with self.account.lock:
+            if self.account.crashed:
+                self.account.crash_took_effect = False
+                return True
+            if self.account.crash_in is None:
+                return False
+            self.account.crash_in -= 1
+            self.account.crashed = self.account.crash_in < 0
+            return self.account.crashed
+
+    def _hang_up(self, start_response: Callable[..., Any]) -> list[bytes]:
+        """An answer that ends the call without a retry: the caller is dead and hears nothing."""
+        content = error_xml("DaemonDied", "the daemon died here")
+        start_response("400 Bad Request", [("Content-Type", "text/xml"), ("Content-Length", str(len(content)))])
         return [content]
 
     def _refuse(self, service: str, refusal: Refusal) -> Answer:
@@ -83,6 +106,19 @@ class Shim:
             return self._describe_instances(environ, body, region, form)
         if action == "TerminateInstances":
             return self._terminate(asked, form)
+        if action == "DescribeRegions":
+            status, headers, content = asked()
+            # Moto lists the regions of all partitions; an account sees those of its own.
+            return (
+                status,
+                headers,
+                re.sub(
+                    rb"<item>(?:(?!</item>).)*<regionName>(cn|us-gov|us-iso)[^<]*</regionName>.*?</item>",
+                    b"",
+                    content,
+                    flags=re.DOTALL,
+                ),
+            )
         if action == "DeleteSecurityGroup":
             rules.check_group_removal(self.account, region, form)
         return asked()

@@ -43,7 +43,20 @@ class AwsWorld:
     """One account, some regions, the faults of the shim."""
 
     can = frozenset(
-        {"spot", "stop", "quota", "lost_reply", "lag", "throttle", "slow", "reclaim", "price", "leftovers", "ports"}
+        {
+            "spot",
+            "stop",
+            "quota",
+            "lost_reply",
+            "lag",
+            "throttle",
+            "slow",
+            "reclaim",
+            "price",
+            "leftovers",
+            "ports",
+            "crash",
+        }
     )
 
     def __init__(self, shim: Shim, endpoint: str) -> None:
@@ -120,6 +133,13 @@ class AwsWorld:
 
     def slow(self, seconds: float) -> None:
         self.account.faults.delay_s = seconds
+
+    def crash(self, after: int, *, took_effect: bool) -> None:
+        self.account.crash_in, self.account.crash_took_effect, self.account.crashed = after, took_effect, False
+
+    def revive(self) -> bool:
+        happened, self.account.crash_in, self.account.crashed = self.account.crashed, None, False
+        return happened
 
     def reclaim(self, instance: Instance) -> None:
         region, _, name = instance.provider_id.partition("/")
