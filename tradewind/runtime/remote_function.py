@@ -51,6 +51,13 @@ def requested(options: Mapping[str, Any], default_cpus: float) -> dict[str, floa
     return {name: amount for name, amount in out.items() if amount}
 
 
+def _max_calls(options: Mapping[str, Any]) -> int:
+    given = options.get("max_calls") or 0
+    if not isinstance(given, int) or given < 0:
+        raise ValueError(f"max_calls is {given!r}; it must be a number of calls, 0 for no limit.")
+    return given
+
+
 class RemoteFunction:
     """A function whose `.remote()` runs it somewhere in the cluster."""
 
@@ -92,7 +99,7 @@ class RemoteFunction:
         shape = Shape(resources, strategy_text(options.get("scheduling_strategy")))
         self._call_options = CallOptions(
             process.calls.group(shape),
-            process.calls.function(self._function, name, resources),
+            process.calls.function(self._function, name, resources, _max_calls(options)),
             name,
             returns,
             retries,

@@ -49,7 +49,7 @@ class Calls:
 
     # functions and shapes
 
-    def function(self, target: Any, name: str, resources: dict[str, float]) -> Function:
+    def function(self, target: Any, name: str, resources: dict[str, float], max_calls: int = 0) -> Function:
         """The function as workers will get it. Raises TypeError naming what in it cannot be pickled."""
         if self._process.by_value:
             serialization.carry_modules_by_value()
@@ -58,11 +58,12 @@ class Calls:
             # Refs that a closure holds live as long as the function can be called.
             self._process.forever.extend(serialized.refs)
         code = serialized.to_bytes()
-        digest = hashlib.blake2b(code + repr(sorted(resources.items())).encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(code + repr((sorted(resources.items()), max_calls)).encode(), digest_size=16).digest()
         with self._process.lock:
             found = self._functions.get(digest)
             if found is None:
-                found = self._functions[digest] = Function(len(self._functions) + 1, name, digest, code, resources)
+                number = len(self._functions) + 1
+                found = self._functions[digest] = Function(number, name, digest, code, resources, max_calls)
         return found
 
     def group(self, shape: Shape) -> Group:
@@ -212,7 +213,15 @@ class Calls:
         if function.number not in target.defined:
             target.defined.add(function.number)
             process.post(
-                target, peer.Define(function.number, function.name, function.digest, function.code, function.resources)
+                target,
+                peer.Define(
+                    function.number,
+                    function.name,
+                    function.digest,
+                    function.code,
+                    function.resources,
+                    function.max_calls,
+                ),
             )
         if call.slots is None and lease.accelerators is None and call.ahead < 0:
             process.post(target, peer.Task(call.id, function.number, call.args, call.returns))
@@ -435,9 +444,10 @@ class Calls:
         self._leases.pop(lease.id, None)
         self._process.tell_node(control.ReturnLease(lease.id))
         calls = group.lose(lease)
-        # Only the first had begun: the others cost nobody a retry.
-        started = calls[:1]
-        for call in calls[1:]:
+        # At most the first had begun: the others cost nobody a retry.
+        begun = 0 if death is not None and death.clean else 1
+        started = calls[:begun]
+        for call in calls[begun:]:
             group.queue.append(call)
         for call in started:
             if call.cancelled:

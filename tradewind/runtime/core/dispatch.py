@@ -21,14 +21,17 @@ IDLE_LEASE_S = 0.3
 class Function:
     """A remote function as its caller knows it; cost is the expected length of a call in microseconds, from those seen."""
 
-    __slots__ = ("code", "cost", "digest", "name", "number", "resources")
+    __slots__ = ("code", "cost", "digest", "max_calls", "name", "number", "resources")
 
-    def __init__(self, number: int, name: str, digest: bytes, code: bytes, resources: dict[str, float]) -> None:
+    def __init__(
+        self, number: int, name: str, digest: bytes, code: bytes, resources: dict[str, float], max_calls: int = 0
+    ) -> None:
         self.number = number
         self.name = name
         self.digest = digest
         self.code = code
         self.resources = resources
+        self.max_calls = max_calls
         self.cost = UNKNOWN_COST
 
     def observe(self, micros: int) -> None:

@@ -77,6 +77,8 @@ class Executor:
         self._reader: Waiter | None = None
         self._exit_reason = ""
         self._exit_unneeded = False
+        self._calls_of: dict[bytes, int] = {}
+        self._retiring = ""
         self._cancelled: set[int] = set()
         self.current = Current()
         self.actor: control.BecomeActor | None = None
@@ -103,6 +105,8 @@ class Executor:
                             and not self._active
                             and not (self._exit_unneeded and process.table.entries)
                         ):
+                            if self._retiring:
+                                process.tell_node(control.ExitIntended(self._retiring))
                             return
                         idle = self._idle = Waiter()
                     else:
@@ -214,6 +218,8 @@ class Executor:
         define = sender.functions[fn]  # type: ignore[index]
         current.name = define.name
         current.resources = define.resources
+        if define.max_calls:
+            self._count(define)
         function = self._functions.get(define.digest)
         if function is None:
             function = serialization.deserialize(define.code)
@@ -221,6 +227,17 @@ class Executor:
             if len(self._functions) > _KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
         return function  # type: ignore[no-any-return]
+
+    def _count(self, define: peer.Define) -> None:
+        """With the last call that a worker may make of a function, what stands behind it goes elsewhere and the worker ends."""
+        made = self._calls_of[define.digest] = self._calls_of.get(define.digest, 0) + 1
+        if made >= define.max_calls and not self._retiring:
+            with self._process.lock:
+                self._retiring = f"it had run {define.name}() {made} times, which is its max_calls"
+                self._blocked = True
+                self._hand_back(blocked=True)
+                self._process.flush_all()
+                self.on_exit(self._retiring, when_unneeded=True)
 
     def _arguments(self, sender: Peer, task: peer.Task) -> tuple[Any, dict[str, Any]]:
         self.current.sender = sender
@@ -411,9 +428,9 @@ class Executor:
     def _unblock(self) -> None:
         process = self._process
         with process.lock:
-            self._blocked = False
+            self._blocked = bool(self._retiring)
             process.tell_node(control.Unblocked())
-            if self.actor is None and self.current.sender is not None:
+            if self.actor is None and self.current.sender is not None and not self._retiring:
                 process.post(self.current.sender, peer.Resume())
 
     def timeout(self) -> float | None:

@@ -14,6 +14,8 @@ class Define(Message, frozen=True, tag=1):
     digest: bytes
     code: bytes
     resources: dict[str, float]
+    # After so many calls of it a worker ends; 0: never.
+    max_calls: int = 0
 
 
 class Task(Message, frozen=True, tag=2):

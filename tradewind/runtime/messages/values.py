@@ -51,6 +51,8 @@ class Death(msgspec.Struct, frozen=True, array_like=True):
     exit_code: int | None = None
     signal: int | None = None
     last_output: list[str] = []
+    # It ended by itself between two calls: none that was with it had begun.
+    clean: bool = False
 
     def sentence(self, what: str) -> str:
         """What a person reads: what died, where, how and what it said last."""

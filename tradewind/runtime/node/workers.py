@@ -188,7 +188,8 @@ class WorkerPool:
                 for ready in waiting:
                     ready()
             else:
-                self._end(worker, event.status)
+                # Its last words lie in its link still, and are read in this turn.
+                self._loop.soon(lambda it=worker, status=event.status: self._end(it, status))  # type: ignore[misc]
 
     def _lose_template(self) -> None:
         assert self._template_socket is not None
@@ -274,6 +275,7 @@ class WorkerPool:
             code if code >= 0 else None,
             signal_number,
             list(worker.last),
+            clean=bool(worker.intended) and code == 0,
         )
         self._on_end(worker, death)
         for descriptor in list(worker.pipes):
