@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from clouds.conformance import Faults
@@ -63,6 +64,7 @@ class Account:
     images: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
     launches: list[dict[str, str]] = dataclasses.field(default_factory=list)
     clock_skewed: bool = False
+    weather: Callable[[str], None] | None = None  # sees each action and may raise a Refusal
     crash_in: int | None = None  # calls that still arrive before the daemon dies
     crash_took_effect: bool = False
     crashed: bool = False
@@ -127,6 +129,8 @@ def check_account(account: Account, service: str, region: str, action: str) -> N
 
 def check_throttle(account: Account, action: str) -> None:
     with account.lock:
+        if account.weather is not None:
+            account.weather(action)
         if action.startswith("Describe") and account.faults.throttled > 0:
             account.faults.throttled -= 1
             raise Refusal(503, "RequestLimitExceeded", "Request limit exceeded.")
