@@ -128,3 +128,18 @@ def test_ports_are_added_and_survive_the_next_launch(world: AzureWorld) -> None:
             await provider.terminate(instance.provider_id)
 
     run(scenario())
+
+
+def test_a_group_that_ended_itself_is_made_again(world: AzureWorld) -> None:
+    async def scenario() -> None:
+        provider = world.provider()
+        first = await provider.launch(request("i-1"), "t1")
+        task = world.cloud.arm.delete_group(
+            first.provider_id.partition("/")[0]
+        )  # as a machine whose lease has run out does
+        task.finish()
+        second = await provider.launch(request("i-2"), "t2")
+        assert [i.instance_id for i in await provider.describe(CLUSTER)] == ["i-2"]
+        await provider.terminate(second.provider_id)
+
+    run(scenario())

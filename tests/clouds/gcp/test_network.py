@@ -63,3 +63,17 @@ def test_a_launch_under_way_keeps_the_rules_that_the_last_terminate_would_remove
         await provider.terminate(made.provider_id)
 
     run(scenario())
+
+
+def test_rules_that_somebody_removed_are_made_again(world: GcpWorld, monkeypatch) -> None:
+    async def scenario() -> None:
+        provider = world.provider()
+        first = await provider.launch(request("i-1"), "t1")
+        world.cloud.compute.firewalls.clear()
+        monkeypatch.setattr(network, "TRUSTED_S", 0.0)
+        second = await provider.launch(request("i-2"), "t2")
+        assert len(world.cloud.compute.firewalls) == 3
+        for instance in (first, second):
+            await provider.terminate(instance.provider_id)
+
+    run(scenario())

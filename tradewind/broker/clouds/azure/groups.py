@@ -43,6 +43,10 @@ class Groups:
             self.end(group)
             raise
 
+    def forget(self, group: str) -> None:
+        """The group is looked at again before the next launch."""
+        self._made.discard(group)
+
     def end(self, group: str) -> None:
         """A launch is over."""
         self._launching[group] -= 1

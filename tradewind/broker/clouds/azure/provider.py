@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 from tradewind.broker.capabilities import Finding, NoticeSource
 from tradewind.broker.clouds.azure import check, errors, images, machine, naming, notices, quota
 from tradewind.broker.clouds.azure.errors import refusal
 from tradewind.broker.clouds.azure.groups import Groups
+from tradewind.broker.clouds.azure.images import Image
 from tradewind.broker.clouds.azure.machines import Machines
 from tradewind.broker.clouds.azure.operations import Operations
 from tradewind.broker.clouds.azure.session import Session
@@ -19,6 +21,7 @@ from tradewind.catalog.offer import Offer
 
 # How long a machine that was just made is asked for by name although no list shows it yet.
 LIST_LAG_S = 120.0
+_GROUP_LOST = frozenset({"ResourceGroupNotFound", "NotFound", "InvalidResourceReference"})
 
 
 # Opens a connection to a running instance; the second argument holds the host keys to pin, () for the one given at first boot.
@@ -98,13 +101,32 @@ class AzureProvider:
             identity=identity,
             endpoint=self._session.endpoint,
         )
-        await self._groups.begin(group, offer.region, shared, request.ssh_cidrs)
         try:
-            instance = await self._machines.make(group, name, body, token, image)
-        finally:
-            self._groups.end(group)
+            instance = await self._make(group, name, body, token, image, request, shared)
+        except ProviderError as error:
+            if error.code not in _GROUP_LOST:
+                raise
+            # deleted by its last machine when its lease ran out, or by hand, since we made it
+            self._groups.forget(group)
+            instance = await self._make(group, name, body, token, image, request, shared)
         self._recent[instance.provider_id] = (dict(request.tags), self._now() + LIST_LAG_S)
         return instance
+
+    async def _make(
+        self,
+        group: str,
+        name: str,
+        body: Mapping[str, Any],
+        token: str,
+        image: Image,
+        request: LaunchRequest,
+        shared: Mapping[str, str],
+    ) -> Instance:
+        await self._groups.begin(group, request.offer.region, shared, request.ssh_cidrs)
+        try:
+            return await self._machines.make(group, name, body, token, image)
+        finally:
+            self._groups.end(group)
 
     async def zones(self, offer: Offer) -> list[str]:
         """The zones of the offer's region in which this subscription may use its size; [] where the region or size has none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from tradewind.broker.clouds.gcp.operations import Operations
 from tradewind.broker.clouds.gcp.session import CALL_TIMEOUT_S, Session
 from tradewind.broker.provider import ProviderError
 
+TRUSTED_S = 300.0  # somebody may have removed rules by hand; making them again costs three refused calls
 RULES = ("ssh", "peers", "ports", "closed")
 
 
@@ -68,7 +70,7 @@ class Firewall:
     def __init__(self, session: Session, operations: Operations) -> None:
         self._session, self._operations = session, operations
         self._locks: dict[str, asyncio.Lock] = {}
-        self._made: set[str] = set()
+        self._made: dict[str, float] = {}  # when, by this process's monotonic clock
         self._launching: dict[str, int] = {}
 
     def lock(self, tag: str) -> asyncio.Lock:
@@ -84,10 +86,10 @@ class Firewall:
         self._launching[tag] = self._launching.get(tag, 0) + 1
         try:
             async with self.lock(tag):
-                if tag not in self._made:
+                if time.monotonic() - self._made.get(tag, float("-inf")) > TRUSTED_S:
                     wanted = rules(tag, self._session.settings.network, shared, ssh_cidrs)
                     await asyncio.gather(*(self._insert(rule) for rule in wanted))
-                    self._made.add(tag)
+                    self._made[tag] = time.monotonic()
         except BaseException:
             self.end(tag)
             raise
@@ -132,7 +134,7 @@ class Firewall:
 
     async def remove(self, tag: str, names: Sequence[str] | None = None) -> list[str]:
         """The cluster's rules are gone; returns the names of those that were there. The caller holds the lock."""
-        self._made.discard(tag)
+        self._made.pop(tag, None)
         asked = names if names is not None else [f"{tag}-{rule}" for rule in RULES]
         gone = await asyncio.gather(*(self._delete(name) for name in asked))
         return [name for name, was_there in zip(asked, gone, strict=True) if was_there]
