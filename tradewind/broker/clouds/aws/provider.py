@@ -17,8 +17,6 @@ from tradewind.broker.clouds.aws.notices import NOTICE_SOURCE
 from tradewind.broker.clouds.aws.purchase import client_token, run_instances
 from tradewind.broker.clouds.aws.session import AwsSession
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
-from tradewind.broker.provision.ssh_keys import KeyRing
-from tradewind.broker.provision.user_data import with_login
 from tradewind.catalog.offer import Offer
 
 # Opens a connection to a running instance; the second argument holds the host keys to pin, () for the one given at first boot.
@@ -30,7 +28,7 @@ UNKNOWN_TRIES = 4
 
 
 class AwsProvider:
-    """One AWS account. With `keys`, a request that carries no login key and first-boot document gets this data directory's. `regions` limits it to some regions, `vpcs` names the VPC of some; `pause_s` is between polls, in seconds."""
+    """One AWS account. `regions` limits it to some regions, `vpcs` names the VPC of some; `pause_s` is between polls, in seconds."""
 
     name = CLOUD
     notice_source = NOTICE_SOURCE
@@ -40,14 +38,12 @@ class AwsProvider:
         session: AwsSession | None = None,
         *,
         connect: Connect | None = None,
-        keys: KeyRing | None = None,
         regions: Sequence[str] | None = None,
         vpcs: Mapping[str, str] | None = None,
         pause_s: float = 1.5,
     ) -> None:
         self.session = session or AwsSession()
-        self._connect, self._keys = connect, keys
-        self._vpcs, self._pause_s = dict(vpcs or {}), pause_s
+        self._connect, self._vpcs, self._pause_s = connect, dict(vpcs or {}), pause_s
         self._regions: tuple[str, ...] | None = tuple(regions) if regions else None
         self._networks: dict[str, network.Network] = {}
         self._images: dict[tuple[str, str], Image] = {}
@@ -117,8 +113,6 @@ class AwsProvider:
 
     async def launch(self, request: LaunchRequest, token: str) -> Instance:
         """The instance bought under `token`, listed by EC2 with its tags. Raises ProviderError, with nothing bought unless it says NotListed."""
-        if self._keys is not None:
-            request = with_login(request, self._keys)
         region = request.offer.region
         place, image = await asyncio.gather(self._network(region), self._image(request.offer))
         subnet = place.subnet(request.offer.zone) if request.offer.zone else None
