@@ -18,10 +18,10 @@ from tradewind.runtime.scheduling import strategy_text
 ACTOR_OPTIONS = frozenset(
     {
         "num_cpus", "num_gpus", "memory", "resources", "name", "namespace", "lifetime", "max_restarts", "max_task_retries", "max_concurrency",
-        "get_if_exists", "scheduling_strategy",
+        "get_if_exists", "scheduling_strategy", "concurrency_groups",
     }
 )  # fmt: skip
-METHOD_OPTIONS = frozenset({"num_returns", "name"})
+METHOD_OPTIONS = frozenset({"num_returns", "name", "concurrency_group"})
 _OWN_METHODS = ("__ray_ready__", "__ray_terminate__")
 
 
@@ -52,23 +52,25 @@ def _returns(given: Any) -> int:
 class ActorMethod:
     """`handle.method`, whose `.remote()` calls it."""
 
-    __slots__ = ("_handle", "_name", "_returns")
+    __slots__ = ("_group", "_handle", "_name", "_returns")
 
-    def __init__(self, handle: ActorHandle, name: str, returns: int) -> None:
+    def __init__(self, handle: ActorHandle, name: str, returns: int, group: str = "") -> None:
         self._handle = handle
+        self._group = group
         self._name = name
         self._returns = returns
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """A ref to the call's result."""
         return self._handle._call(  # noqa: SLF001  public names of a handle are the user's methods
-            self._name, args, kwargs, self._returns
+            f"{self._name}@{self._group}" if self._group else self._name, args, kwargs, self._returns
         )
 
     def options(self, **options: Any) -> ActorMethod:
         """The same method with other options."""
         check_options(options, METHOD_OPTIONS, "An actor method")
-        return ActorMethod(self._handle, self._name, _returns(options.get("num_returns", self._returns)))
+        group = options.get("concurrency_group") or self._group
+        return ActorMethod(self._handle, self._name, _returns(options.get("num_returns", self._returns)), group)
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
         raise TypeError(f"{self._name} is a method of an actor; call {self._name}.remote(...).")
@@ -212,13 +214,17 @@ class ActorClass:
         methods = {
             key: _returns(
                 getattr(member, "__tradewind_method__", {}).get(
-                    "num_returns", "streaming" if inspect.isgeneratorfunction(member) else 1
+                    "num_returns",
+                    "streaming" if inspect.isgeneratorfunction(member) or inspect.isasyncgenfunction(member) else 1,
                 )
             )
             for key, member in members.items()
             if not key.startswith("__") or key == "__call__"
         }
-        is_async = any(inspect.iscoroutinefunction(member) for member in members.values())
+        is_async = any(
+            inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member) for member in members.values()
+        )
+        groups = _groups(self._kind.__name__, options.get("concurrency_groups"), members)
         held = requested(options, 0.0)
         if options.get("num_cpus") is None and (options.get("num_gpus") or options.get("resources")):
             held = requested(options, 1.0)
@@ -240,10 +246,28 @@ class ActorClass:
             max_restarts=options.get("max_restarts", 0),
             max_task_retries=options.get("max_task_retries", 0),
             max_concurrency=options.get("max_concurrency", 1),
-            ordered=not is_async and options.get("max_concurrency", 1) == 1,
+            ordered=not is_async and not groups and options.get("max_concurrency", 1) == 1,
             methods=methods,
             detached=detached,
+            concurrency_groups=groups,
         )
+
+
+def _groups(name: str, given: Any, members: Mapping[str, Any]) -> dict[str, int]:
+    """The concurrency groups. Raises ValueError for a size below one and for a method whose group does not exist."""
+    groups = dict(given or {})
+    for group, size in groups.items():
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(
+                f"The concurrency group {group!r} of {name} has size {size!r}; it must be a number from 1."
+            )
+    for key, member in members.items():
+        group = getattr(member, "__tradewind_method__", {}).get("concurrency_group")
+        if group and group not in groups:
+            raise ValueError(
+                f"{name}.{key} is of concurrency group {group!r}, and {name} has {sorted(groups) or 'none'}."
+            )
+    return groups
 
 
 def handle_of(spec: cluster.ActorSpec) -> ActorHandle:

@@ -91,10 +91,13 @@ class RemoteFunction:
         name = options.get("name") or self._function.__qualname__
         returns = options.get("num_returns", "streaming" if inspect.isgeneratorfunction(self._function) else 1)
         ahead = -1
-        if returns == "streaming":
-            returns, ahead = 1, max(0, int(options.get("_generator_backpressure_num_objects") or 0))
+        dynamic = returns == "dynamic"
+        if dynamic or returns == "streaming":
+            returns, ahead = 1, 0 if dynamic else max(0, int(options.get("_generator_backpressure_num_objects") or 0))
         if not isinstance(returns, int) or returns < 0:
-            raise ValueError(f"num_returns is {returns!r}; it must be a number, zero or more, or 'streaming'.")
+            raise ValueError(
+                f"num_returns is {returns!r}; it must be a number, zero or more, 'dynamic' or 'streaming'."
+            )
         retries = options.get("max_retries", DEFAULT_MAX_RETRIES)
         shape = Shape(resources, strategy_text(options.get("scheduling_strategy")))
         self._call_options = CallOptions(
@@ -105,6 +108,7 @@ class RemoteFunction:
             retries,
             options.get("retry_exceptions", False),
             ahead,
+            dynamic,
         )
         self._bound = process
         return process

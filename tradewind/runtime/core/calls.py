@@ -33,6 +33,8 @@ class CallOptions(msgspec.Struct, frozen=True):
     retries: int
     retry_exceptions: Any
     ahead: int = -1
+    # One ref to a list of the items' refs, once the generator has ended.
+    dynamic: bool = False
 
 
 class Calls:
@@ -106,6 +108,8 @@ class Calls:
                 stream = process.streams.begin(call)
             if call.slots is None or not self.await_slots(call, self._enqueue):
                 self._enqueue(call)
+        if stream is not None and options.dynamic:
+            return process.streams.collect(stream, ObjectRef(call.id, process.release))
         if stream is not None:
             return ObjectRefGenerator(process, stream, ObjectRef(call.id, process.release))
         if returns == 1:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import inspect
+import contextlib
 import os
 import signal
 import threading
@@ -14,6 +13,7 @@ from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization
+from tradewind.runtime.core.concurrent_calls import ConcurrentCalls, concurrent_calls
 from tradewind.runtime.core.objects import dump_error
 from tradewind.runtime.core.pump import Waiter
 from tradewind.runtime.core.streams import escrow_number
@@ -21,7 +21,7 @@ from tradewind.runtime.messages import control, peer
 from tradewind.runtime.messages.values import Failed, Stored, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tradewind.runtime.core.process import Peer, Process
 
@@ -74,7 +74,7 @@ class Executor:
         self._interrupted: peer.Task | None = None
         self._unacknowledged = 0
         self._consumed: dict[tuple[str, int], int] = {}
-        self._reader: Waiter | None = None
+        self._readers: dict[tuple[str, int], Callable[[], object]] = {}
         self._exit_reason = ""
         self._exit_unneeded = False
         self._calls_of: dict[bytes, int] = {}
@@ -83,10 +83,7 @@ class Executor:
         self.current = Current()
         self.actor: control.BecomeActor | None = None
         self._instance: Any = None
-        self._pool: concurrent.futures.ThreadPoolExecutor | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._semaphore: asyncio.Semaphore | None = None
-        self._async_tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._concurrent: ConcurrentCalls | None = None
         self._active = 0
         signal.signal(signal.SIGINT, self._on_interrupt)
 
@@ -122,10 +119,11 @@ class Executor:
             self._running = task
             if sender is _NOBODY:
                 self._construct()
-            elif self._loop is not None or self._pool is not None:
-                self._hand_over(sender, task)
+            elif self._concurrent is not None:
+                self._active += 1
+                self._concurrent.start(sender, task)
             else:
-                self._run_here(sender, task)
+                self.run_here(sender, task)
             self._running = None
             # A result is on its way before the next call begins: a crash costs the call that crashed, never one that was done.
             with process.lock:
@@ -141,17 +139,18 @@ class Executor:
         if idle is not None:
             idle.finish()
 
-    def _run_here(self, sender: Peer, task: peer.Task) -> None:
+    def run_here(self, sender: Peer, task: peer.Task) -> None:
+        """The call has run in this thread and its reply is posted."""
         begin = time.perf_counter()
         current = self.current
         current.task = task
         current.sender = sender
         try:
-            function = self._function(sender, task)
+            function = self.function_of(sender, task)
             if task.accelerators is not None:
                 os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(task.accelerators)
             if task.args or task.slots:
-                args, kwargs = self._arguments(sender, task)
+                args, kwargs = self.arguments_of(sender, task)
                 result = function(*args, **kwargs)
                 del args, kwargs
             else:
@@ -160,47 +159,71 @@ class Executor:
                 self._stream(sender, task, result)
                 result = None
         except BaseException as error:  # whatever user code raises is its result
-            self._reply_error(sender, task, error, begin)
+            self.reply_error(sender, task, error, begin)
             return
-        self._reply(sender, task, result, begin)
+        self.reply(sender, task, result, begin)
 
     def _stream(self, sender: Peer, task: peer.Task, items: Any) -> None:
         """Every item is sent as soon as it is made, and no further ahead of the reader than was asked."""
         process = self._process
-        worker = process.address.rpartition("/")[2]
-        key = (sender.address, task.id)
-        self._consumed[key] = 0
-        try:
+        waiter = Waiter()
+        with self.reading(
+            sender,
+            task,
+            lambda: waiter.finish(),  # noqa: PLW0108  another waiter each time
+        ) as taken:
             for index, item in enumerate(items):
-                serialized = serialization.serialize(item)
-                value = process.objects.store(serialized, f"{sender.address}:{task.id}.{index}@{worker}")
-                number = escrow_number(task.id, index)
-                refs = process.objects.keep_for(sender.address, number, serialized.refs) if serialized.refs else None
-                with process.lock:
-                    process.post(sender, peer.Item(task.id, index, value, refs))
-                    process.flush_all()
-                while task.ahead and index + 1 - self._consumed[key] >= task.ahead:
+                self.send_item(sender, task, index, item)
+                while task.ahead and index + 1 - taken() >= task.ahead:
                     with process.lock:
-                        waiter = self._reader = Waiter()
-                        if index + 1 - self._consumed[key] < task.ahead:
+                        waiter = Waiter()
+                        if index + 1 - taken() < task.ahead:
                             break
                     self.wait(waiter, None)
                     if sender.lost:
                         return
+
+    def send_item(self, sender: Peer, task: peer.Task, index: int, item: Any) -> None:
+        """The stream's reader gets its next item."""
+        process = self._process
+        worker = process.address.rpartition("/")[2]
+        serialized = serialization.serialize(item)
+        value = process.objects.store(serialized, f"{sender.address}:{task.id}.{index}@{worker}")
+        number = escrow_number(task.id, index)
+        refs = process.objects.keep_for(sender.address, number, serialized.refs) if serialized.refs else None
+        with process.lock:
+            process.post(sender, peer.Item(task.id, index, value, refs))
+            process.flush_all()
+
+    @contextlib.contextmanager
+    def reading(self, sender: Peer, task: peer.Task, more: Callable[[], object]) -> Iterator[Callable[[], int]]:
+        """How many items the reader of the call's stream has taken; `more` is called, under the lock, when it takes some or is lost."""
+        key = (sender.address, task.id)
+        self._consumed[key] = 0
+        self._readers[key] = more
+        try:
+            yield lambda: self._consumed[key]
         finally:
-            self._consumed.pop(key, None)
+            del self._readers[key], self._consumed[key]
 
     def on_consumed(self, sender: Peer, message: peer.Consumed) -> None:
         """The reader of a stream has taken items. Under the lock."""
         key = (sender.address, message.id)
         if key in self._consumed:
             self._consumed[key] = message.count
-            if self._reader is not None:
-                self._reader.finish()
+            self._readers[key]()
+
+    def take_up(self, sender: Peer, task: peer.Task) -> None:
+        """This thread goes on with the call, after others that it ran meanwhile."""
+        current = self.current
+        current.sender = sender
+        current.task = task
+        current.name = str(task.fn)
 
     # arguments and functions
 
-    def _function(self, sender: Peer, task: peer.Task) -> Callable[..., Any]:
+    def function_of(self, sender: Peer, task: peer.Task) -> Callable[..., Any]:
+        """The function or method that the call names."""
         fn = task.fn
         current = self.current
         if type(fn) is str:
@@ -213,7 +236,7 @@ class Executor:
                 return _ready
             if fn == "__ray_terminate__":
                 return _terminate
-            method: Callable[..., Any] = getattr(self._instance, fn)
+            method: Callable[..., Any] = getattr(self._instance, fn.partition("@")[0])
             return method
         define = sender.functions[fn]  # type: ignore[index]
         current.name = define.name
@@ -239,7 +262,8 @@ class Executor:
                 self._process.flush_all()
                 self.on_exit(self._retiring, when_unneeded=True)
 
-    def _arguments(self, sender: Peer, task: peer.Task) -> tuple[Any, dict[str, Any]]:
+    def arguments_of(self, sender: Peer, task: peer.Task) -> tuple[Any, dict[str, Any]]:
+        """The call's (args, kwargs)."""
         self.current.sender = sender
         return self.arguments(task.args, task.slots)
 
@@ -279,7 +303,8 @@ class Executor:
 
     # replies
 
-    def _reply(self, sender: Peer, task: peer.Task, result: Any, begin: float) -> None:
+    def reply(self, sender: Peer, task: peer.Task, result: Any, begin: float) -> None:
+        """The caller gets the result."""
         process = self._process
         if result is None and task.returns == 1 and not self._unacknowledged:
             done: Any = peer.Done(task.id, int((time.perf_counter() - begin) * 1e6), b"")
@@ -287,7 +312,7 @@ class Executor:
             try:
                 done = self._pack(sender, task, result, begin)
             except BaseException as error:  # a result that cannot be sent is an error of the task
-                self._reply_error(sender, task, error, begin)
+                self.reply_error(sender, task, error, begin)
                 return
             self._await_acknowledgements()
         with process.lock:
@@ -320,7 +345,8 @@ class Executor:
             return peer.Done(task.id, micros, values[0], named)
         return peer.DoneMany(task.id, micros, values, named)
 
-    def _reply_error(self, sender: Peer, task: peer.Task, error: BaseException, begin: float) -> None:
+    def reply_error(self, sender: Peer, task: peer.Task, error: BaseException, begin: float) -> None:
+        """The caller gets the error."""
         process = self._process
         if isinstance(error, ArgumentLostError):
             with process.lock:
@@ -454,10 +480,8 @@ class Executor:
                 error = exceptions.TaskCancelledError("The task was cancelled before it began.")
                 self._process.post(sender, peer.Done(message.id, 0, Failed(dump_error(error))))
                 return
-        task = self._async_tasks.get((sender.address, message.id))
-        if task is not None and self._loop is not None:
+        if self._concurrent is not None and self._concurrent.cancel(sender, message.id):
             self._cancelled.add(message.id)
-            self._loop.call_soon_threadsafe(task.cancel)
             return
         running = self._running
         if running is None or running.id != message.id or self.actor is not None:
@@ -485,8 +509,8 @@ class Executor:
 
     def lose_peer(self, target: Peer) -> None:
         """A caller has ended: what it asked for is not begun. Under the lock."""
-        if self._reader is not None:
-            self._reader.finish()
+        for more in list(self._readers.values()):
+            more()
         kept = [item for item in self._queue if item[0] is not target]
         self._queue.clear()
         self._queue.extend(kept)
@@ -523,14 +547,7 @@ class Executor:
             kind = serialization.deserialize(actor.code)
             args, kwargs = self.arguments(actor.args, actor.slots)
             self._instance = kind(*args, **kwargs)
-            is_async = any(
-                inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
-                for _, member in inspect.getmembers(kind)
-            )
-            if is_async:
-                self._start_loop(actor.max_concurrency if actor.max_concurrency > 1 else 1000)
-            elif actor.max_concurrency > 1:
-                self._pool = concurrent.futures.ThreadPoolExecutor(actor.max_concurrency, "tradewind-actor")
+            self._concurrent = concurrent_calls(self, actor, kind)
         except BaseException as problem:  # it becomes the error of every call
             error = self.failure(problem, None)
         with process.lock:
@@ -539,50 +556,8 @@ class Executor:
             if error:
                 self.on_exit("the constructor raised")
 
-    def _start_loop(self, limit: int) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._semaphore = asyncio.Semaphore(limit)
-        threading.Thread(target=self._loop.run_forever, name="tradewind-actor-loop", daemon=True).start()
-
-    def _hand_over(self, sender: Peer, task: peer.Task) -> None:
-        """An async or threaded actor's call is started; its reply comes when it is done."""
-        self._active += 1
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._start_async, sender, task)
-        else:
-            assert self._pool is not None
-            self._pool.submit(self._run_in_thread, sender, task)
-
-    def _run_in_thread(self, sender: Peer, task: peer.Task) -> None:
-        try:
-            self._run_here(sender, task)
-        finally:
-            self._ended()
-
-    def _start_async(self, sender: Peer, task: peer.Task) -> None:
-        assert self._loop is not None
-        running = self._loop.create_task(self._run_async(sender, task))
-        self._async_tasks[sender.address, task.id] = running
-
-    async def _run_async(self, sender: Peer, task: peer.Task) -> None:
-        assert self._semaphore is not None
-        begin = time.perf_counter()
-        try:
-            async with self._semaphore:
-                function = self._function(sender, task)
-                args, kwargs = self._arguments(sender, task) if task.args or task.slots else ((), {})
-                result = function(*args, **kwargs)
-                if inspect.isawaitable(result):
-                    result = await result
-        except BaseException as error:  # whatever user code raises is its result
-            self._reply_error(sender, task, error, begin)
-        else:
-            self._reply(sender, task, result, begin)
-        finally:
-            self._async_tasks.pop((sender.address, task.id), None)
-            self._ended()
-
-    def _ended(self) -> None:
+    def call_ended(self) -> None:
+        """One of the calls that run beside each other is done."""
         process = self._process
         with process.lock:
             self._active -= 1

@@ -6,12 +6,14 @@ The call itself has one result, its completion: None when the generator ended, o
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tradewind.runtime.core.objects import GetWaiter
+from tradewind.runtime import serialization
+from tradewind.runtime.core.objects import GetWaiter, WhenReady
 from tradewind.runtime.core.ownership import Key
 from tradewind.runtime.messages import control, peer
-from tradewind.runtime.messages.values import Failed, Stored
+from tradewind.runtime.messages.values import Failed, Stored, Value
 from tradewind.runtime.object_ref import ObjectRef
 
 if TYPE_CHECKING:
@@ -106,6 +108,33 @@ class Streams:
             if not in_time:
                 raise GetTimeoutError(f"The generator's next item was not there within {timeout:g} s.")
 
+    def collect(self, stream: Stream, completion: ObjectRef) -> ObjectRef:
+        """A ref whose value is all the items' refs, or what ended their generator."""
+        process = self._process
+
+        def ended(value: Value) -> None:
+            self._open.pop(stream.call.id, None)
+            refs = [ObjectRef(key, process.release) for key in stream.items]
+            stream.items.clear()
+            if type(value) is Failed:
+                process.objects.resolve(key, value)
+                return
+            serialized = serialization.serialize(DynamicObjectRefGenerator(refs))
+            entry = process.table.entries.get(key)
+            if entry is not None:
+                # The completion is held so that the call can be looked up, and cancelled, as long as the list is wanted.
+                entry.inner = [*serialized.refs, completion]
+                process.objects.resolve(key, serialized.to_bytes())
+
+        with process.lock:
+            key = process.table.create()
+            entry = process.table.entries[completion.key]
+            if entry.value is None:
+                process.objects.watch(completion.key, entry, WhenReady(ended))
+            else:
+                ended(entry.value)
+        return ObjectRef(key, process.release)
+
     def _hand_out(self, stream: Stream) -> ObjectRef:
         process = self._process
         stream.taken += 1
@@ -159,3 +188,17 @@ class ObjectRefGenerator:
         raise TypeError(
             "A generator of refs belongs to the process that made the call; pass the refs it gives, or a list of them."
         )
+
+
+class DynamicObjectRefGenerator:
+    """The refs of a generator's items, all made; what a call with num_returns="dynamic" results in. May be passed on."""
+
+    def __init__(self, refs: Sequence[ObjectRef]) -> None:
+        """Made by the runtime only."""
+        self._refs = list(refs)
+
+    def __iter__(self) -> Iterator[ObjectRef]:
+        return iter(self._refs)
+
+    def __len__(self) -> int:
+        return len(self._refs)

@@ -41,6 +41,8 @@ class ActorSpec(msgspec.Struct, frozen=True, array_like=True):
     ordered: bool = True
     methods: dict[str, int] = {}
     detached: bool = False
+    # Calls of a group that may run at once, by the group's name.
+    concurrency_groups: dict[str, int] = {}
 
 
 # process -> head, through its node daemon

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import msgspec
+
 from tradewind.runtime.messages.cluster import HeadAnswer, HeadQuestion
 from tradewind.runtime.messages.values import Death, Shape, Stored, Value
 from tradewind.runtime.wire import Message
@@ -232,6 +234,7 @@ class BecomeActor(Message, frozen=True, tag=13):
     accelerators: list[str] | None
     job: str
     restarts: int
+    concurrency_groups: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Exit(Message, frozen=True, tag=14):

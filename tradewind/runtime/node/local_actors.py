@@ -86,6 +86,7 @@ class LocalActors:
                     allocation.accelerators() or None,
                     spec.job,
                     actor.incarnation - 1,
+                    spec.concurrency_groups,
                 ),
             )
 
