@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tradewind.spec.fields import RESOURCE_FIELDS, RESOURCE_FIELDS_TO_COME, TASK_FIELDS, TASK_FIELDS_TO_COME
+from tradewind.spec.fields import (
+    RESOURCE_FIELDS,
+    RESOURCE_FIELDS_TO_COME,
+    SHARED_RESOURCE_FIELDS,
+    TASK_FIELDS,
+    TASK_FIELDS_TO_COME,
+)
 
 HEAD = """# Task files
 
@@ -46,6 +52,14 @@ TASK = {
         "Where `run` runs. `head` suits a program that joins the cluster with `tradewind.runtime.init()`. Default `all`.",
     ),
     "file_mounts": ("map", "Target on the node: local file or directory."),
+    "budget": (
+        "`20`, `20 USD`",
+        "What a managed job may cost in all; it is warned at 80 % and ended when it is spent.",
+    ),
+    "secrets": (
+        "list of names",
+        "Variables whose values are given with `--secret` when a managed job is submitted; never written in clear, starred out of its output.",
+    ),
 }
 
 RESOURCES = {
@@ -65,6 +79,17 @@ RESOURCES = {
     ),
     "burstable": ("true or false", "Admit shared-core types. Default false."),
     "max_hourly_cost": ("USD", "At most this for one node and hour; the spot price when `use_spot` is true."),
+}
+
+SHARED = {
+    "job_recovery": (
+        "`eager`, `failover`, map",
+        "Where a managed job goes after a loss: elsewhere, or first the same region. As a map: `strategy`, `max_restarts_on_errors` (default 0) and `recover_on_exit_codes`.",
+    ),
+    "priority": (
+        "whole number",
+        "From -1000 to 1000; of the managed jobs that wait, the higher goes first. Default 0.",
+    ),
 }
 
 
@@ -88,6 +113,8 @@ def yaml_page() -> str:
     ]
     lines += _table(RESOURCE_FIELDS, RESOURCES)
     lines += ["", "`any_of` is a list of such maps, each an alternative; what stands beside it holds for all of them."]
+    lines += ["", "Of the task as a whole, though they stand under `resources`:", ""]
+    lines += _table(SHARED_RESOURCE_FIELDS, SHARED)
     lines += ["", "## Not there yet", "", "Known, and refused with a sentence that says so:", ""]
     lines += ["- of the task: " + ", ".join(f"`{f}`" for f in sorted(TASK_FIELDS_TO_COME))]
     lines += ["- of `resources`: " + ", ".join(f"`{f}`" for f in sorted(RESOURCE_FIELDS_TO_COME))]

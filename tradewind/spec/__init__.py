@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     from tradewind.spec.load import command_task, load_task, parse_task
     from tradewind.spec.normal import normal_form
     from tradewind.spec.overrides import Overrides
-    from tradewind.spec.task import AcceleratorRequest, FileMount, Infra, Quantity, Resources, Task
+    from tradewind.spec.task import AcceleratorRequest, FileMount, Infra, JobRecovery, Quantity, Resources, Task
     from tradewind.spec.wire import task_from_dict, task_to_dict
 
 _HOMES = {
     "AcceleratorRequest": "task",
     "FileMount": "task",
     "Infra": "task",
+    "JobRecovery": "task",
     "Overrides": "overrides",
     "Quantity": "task",
     "Resources": "task",
@@ -33,6 +34,7 @@ __all__ = [
     "AcceleratorRequest",
     "FileMount",
     "Infra",
+    "JobRecovery",
     "Overrides",
     "Quantity",
     "Resources",

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-TASK_FIELDS = ("name", "workdir", "num_nodes", "resources", "envs", "setup", "run", "run_on", "file_mounts")
+TASK_FIELDS = (
+    "name",
+    "workdir",
+    "num_nodes",
+    "resources",
+    "envs",
+    "setup",
+    "run",
+    "run_on",
+    "file_mounts",
+    "budget",
+    "secrets",
+)
 RESOURCE_FIELDS = (
     "infra",
     "cloud",
@@ -20,18 +32,20 @@ RESOURCE_FIELDS = (
     "burstable",
     "max_hourly_cost",
 )
+# Of the task as a whole, and under `resources` because SkyPilot has them there; not of one alternative.
+SHARED_RESOURCE_FIELDS = ("job_recovery", "priority")
 
 # Valid elsewhere or planned, and refused here by name so that nothing that a person wrote is silently without effect.
 TASK_FIELDS_TO_COME = frozenset(
     {
-        "api_server_access", "budget", "checkpoint", "config", "deadline", "elastic", "engine", "event_callback", "inputs",
-        "managed_secrets", "outputs", "pool", "secrets", "service", "volumes",
+        "api_server_access", "checkpoint", "config", "deadline", "elastic", "engine", "event_callback", "inputs",
+        "managed_secrets", "outputs", "pool", "service", "volumes",
     }
 )  # fmt: skip
 RESOURCE_FIELDS_TO_COME = frozenset(
     {
-        "accelerator_args", "autostop", "disk_size", "disk_tier", "image_id", "job_recovery", "labels", "local_disk", "network_tier",
-        "ordered", "ports", "priority", "priority_class", "volumes",
+        "accelerator_args", "autostop", "disk_size", "disk_tier", "image_id", "labels", "local_disk", "network_tier",
+        "ordered", "ports", "priority_class", "volumes",
     }
 )  # fmt: skip
 

@@ -7,9 +7,16 @@ import re
 from typing import cast
 
 from tradewind.spec.document import MAX_BYTES, Mapping, Mark, Node, Scalar, read_document
-from tradewind.spec.fields import RESOURCE_FIELDS, RESOURCE_FIELDS_TO_COME, TASK_FIELDS, TASK_FIELDS_TO_COME
+from tradewind.spec.fields import (
+    RESOURCE_FIELDS,
+    RESOURCE_FIELDS_TO_COME,
+    SHARED_RESOURCE_FIELDS,
+    TASK_FIELDS,
+    TASK_FIELDS_TO_COME,
+)
 from tradewind.spec.nodes import check_fields, is_null, kind_of, read_choice, read_mapping, read_text, read_whole_number
 from tradewind.spec.overrides import Overrides, apply_overrides
+from tradewind.spec.policy import read_budget, read_job_recovery, read_priority, read_secrets
 from tradewind.spec.resources import read_resources
 from tradewind.spec.task import FileMount, RunOn, Task
 
@@ -18,7 +25,9 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _MAX_NODES = 10_000
-_UNDER_RESOURCES = dict.fromkeys((*RESOURCE_FIELDS, *RESOURCE_FIELDS_TO_COME, "any_of"), "resources")
+_UNDER_RESOURCES = dict.fromkeys(
+    (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, *RESOURCE_FIELDS_TO_COME, "any_of"), "resources"
+)
 
 
 def load_task(path: str, *, overrides: Overrides | None = None, base_dir: str | None = None) -> Task:
@@ -76,17 +85,24 @@ def _read_task(document: Mapping, source: str, base_dir: str) -> Task:
     given = {name: node for name, node in document.entries.items() if not is_null(node)}
     envs = _read_envs(given.get("envs"))
     num_nodes, run_on, name, workdir = (given.get(field) for field in ("num_nodes", "run_on", "name", "workdir"))
+    resources = read_resources(given.get("resources"))
+    written = given.get("resources")
+    shared = written.entries if isinstance(written, Mapping) else {}
     return Task(
         name=None if name is None else _read_name(name),
         workdir=None if workdir is None else _read_workdir(workdir, envs, base_dir),
         num_nodes=1 if num_nodes is None else read_whole_number(num_nodes, "num_nodes", least=1, most=_MAX_NODES),
-        resources=read_resources(given.get("resources")),
+        resources=resources,
         envs=envs,
         setup=_read_shell(given.get("setup"), "setup"),
         run=_read_shell(given.get("run"), "run"),
         run_on="all" if run_on is None else cast("RunOn", read_choice(run_on, "run_on", ("all", "head"))),
         file_mounts=_read_file_mounts(given.get("file_mounts"), envs, base_dir),
         source=source or None,
+        job_recovery=read_job_recovery(shared.get("job_recovery")),
+        priority=read_priority(shared.get("priority")),
+        budget_usd=read_budget(given.get("budget")),
+        secrets=read_secrets(given.get("secrets"), envs),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tradewind.spec.task import Infra, Quantity, Resources, Task
+from typing import cast
+
+from tradewind.spec.task import Infra, JobRecovery, Quantity, Resources, Task
 
 
 def normal_form(task: Task) -> dict[str, object]:
@@ -19,6 +21,9 @@ def normal_form(task: Task) -> dict[str, object]:
         form["resources"] = {"any_of": alternatives}
     elif alternatives[0]:
         form["resources"] = alternatives[0]
+    shared = _shared(task)
+    if shared:
+        form["resources"] = {**cast("dict[str, object]", form.get("resources", {})), **shared}
     if task.envs:
         form["envs"] = dict(task.envs)
     if task.file_mounts:
@@ -29,6 +34,25 @@ def normal_form(task: Task) -> dict[str, object]:
         form["run"] = task.run
     if task.run_on != "all":
         form["run_on"] = task.run_on
+    if task.budget_usd is not None:
+        form["budget"] = task.budget_usd
+    if task.secrets:
+        form["secrets"] = list(task.secrets)
+    return form
+
+
+def _shared(task: Task) -> dict[str, object]:
+    """What stands under `resources` and is the whole task's."""
+    form: dict[str, object] = {}
+    recovery = task.job_recovery
+    if recovery != JobRecovery():
+        form["job_recovery"] = {
+            "strategy": recovery.strategy,
+            "max_restarts_on_errors": recovery.max_restarts_on_errors,
+            "recover_on_exit_codes": list(recovery.recover_on_exit_codes),
+        }
+    if task.priority:
+        form["priority"] = task.priority
     return form
 
 

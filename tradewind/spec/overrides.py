@@ -8,7 +8,13 @@ import msgspec
 
 from tradewind.spec.document import Mapping, Mark, Node, Scalar, Sequence
 
-_TASK_FLAGS = {"name": "--name", "workdir": "--workdir", "num_nodes": "--num-nodes", "run": "the command"}
+_TASK_FLAGS = {
+    "name": "--name",
+    "workdir": "--workdir",
+    "num_nodes": "--num-nodes",
+    "run": "the command",
+    "budget": "--budget",
+}
 _RESOURCE_FLAGS = {
     "infra": "--infra",
     "cpus": "--cpus",
@@ -18,6 +24,7 @@ _RESOURCE_FLAGS = {
     "use_spot": "--use-spot",
     "max_hourly_cost": "--max-hourly-cost",
     "arch": "--arch",
+    "priority": "--priority",
 }
 # A flag replaces every spelling of the same thing.
 _REPLACES = {"infra": ("infra", "cloud", "region", "zone"), "accelerators": ("accelerators", "gpus")}
@@ -26,7 +33,8 @@ _REPLACES = {"infra": ("infra", "cloud", "region", "zone"), "accelerators": ("ac
 class Overrides(msgspec.Struct, frozen=True):
     """Values from flags; None leaves the file's. Texts are read as the file's values are ("4+", "A100:8", "aws/us-east-1").
 
-    `run` is a command given in place of a file's. `envs` are added to the file's and win over them.
+    `run` is a command given in place of a file's. `envs` are added to the file's and win over them; the names in `secrets` to the
+    file's.
     """
 
     name: str | None = None
@@ -41,7 +49,10 @@ class Overrides(msgspec.Struct, frozen=True):
     use_spot: bool | None = None
     max_hourly_cost: float | None = None
     arch: str | None = None
+    priority: int | None = None
+    budget: str | None = None
     envs: dict[str, str] = {}
+    secrets: tuple[str, ...] = ()
 
 
 def apply_overrides(document: Mapping, overrides: Overrides) -> Mapping:
@@ -50,6 +61,8 @@ def apply_overrides(document: Mapping, overrides: Overrides) -> Mapping:
     envs = {name: Scalar(value, value, Mark(f"--env {name}")) for name, value in overrides.envs.items()}
     if envs:
         task = _put(task, {"envs": _put(_mapping_at(task, "envs"), envs)})
+    if overrides.secrets:
+        task = _put(task, {"secrets": _with_secrets(task, overrides.secrets)})
     changes = {field: _scalar(getattr(overrides, field), flag) for field, flag in _RESOURCE_FLAGS.items()}
     if any(node is not None for node in changes.values()):
         resources = _put(_mapping_at(task, "resources"), changes)
@@ -59,6 +72,15 @@ def apply_overrides(document: Mapping, overrides: Overrides) -> Mapping:
             resources = _put(resources, {"any_of": Sequence(kept, entries.mark)})
         task = _put(task, {"resources": resources})
     return task
+
+
+def _with_secrets(document: Mapping, names: tuple[str, ...]) -> Node:
+    """The file's secrets, a list or a map, and these."""
+    found = document.entries.get("secrets")
+    nodes = tuple(Scalar(name, name, Mark(f"--secret {name}")) for name in names)
+    if isinstance(found, Mapping):
+        return _put(found, {node.text: Scalar(None, "", node.mark) for node in nodes})
+    return Sequence((*(found.items if isinstance(found, Sequence) else ()), *nodes), nodes[0].mark)
 
 
 def _scalar(value: object, flag: str) -> Scalar | None:

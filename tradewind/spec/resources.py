@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from tradewind.spec.document import Mapping, Node, Scalar, Sequence
-from tradewind.spec.fields import RESOURCE_FIELDS, RESOURCE_FIELDS_TO_COME, TASK_FIELDS
+from tradewind.spec.fields import RESOURCE_FIELDS, RESOURCE_FIELDS_TO_COME, SHARED_RESOURCE_FIELDS, TASK_FIELDS
 from tradewind.spec.nodes import (
     check_fields,
     is_null,
@@ -24,6 +24,9 @@ _PLACES_TO_COME = frozenset({"k8s", "kubernetes", "slurm", "ssh"})
 _OLD_PLACE = ("cloud", "region", "zone")
 _MAX_ALTERNATIVES = 100
 _TOP_LEVEL = dict.fromkeys(TASK_FIELDS, "the task itself, not under resources")
+_NOT_OF_ONE = _TOP_LEVEL | dict.fromkeys(
+    SHARED_RESOURCE_FIELDS, "resources, beside any_of, and holds for every alternative"
+)
 
 
 def read_resources(node: Node | None) -> tuple[Resources, ...]:
@@ -31,7 +34,9 @@ def read_resources(node: Node | None) -> tuple[Resources, ...]:
     if node is None or is_null(node):
         return (Resources(),)
     base = read_mapping(node, "resources")
-    check_fields(base, "resources.", (*RESOURCE_FIELDS, "any_of"), RESOURCE_FIELDS_TO_COME, _TOP_LEVEL)
+    check_fields(
+        base, "resources.", (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, "any_of"), RESOURCE_FIELDS_TO_COME, _TOP_LEVEL
+    )
     alternatives = base.entries.get("any_of")
     if alternatives is None or is_null(alternatives):
         return (_read_one(base, "resources."),)
@@ -47,7 +52,7 @@ def read_resources(node: Node | None) -> tuple[Resources, ...]:
         own = read_mapping(entry, prefix[:-1])
         if "any_of" in own.entries:
             raise own.key_marks["any_of"].error(f"{prefix}any_of", "alternatives cannot be nested")
-        check_fields(own, prefix, RESOURCE_FIELDS, RESOURCE_FIELDS_TO_COME, _TOP_LEVEL)
+        check_fields(own, prefix, RESOURCE_FIELDS, RESOURCE_FIELDS_TO_COME, _NOT_OF_ONE)
         found.append(_read_one(_inherit(base, own), prefix))
     return tuple(found)
 

@@ -12,6 +12,7 @@ import msgspec
 
 Arch = Literal["x86_64", "arm64", "any"]
 RunOn = Literal["all", "head"]
+RecoveryStrategy = Literal["eager", "failover"]
 
 
 class Quantity(msgspec.Struct, frozen=True):
@@ -65,11 +66,24 @@ class FileMount(msgspec.Struct, frozen=True):
     source: str
 
 
+class JobRecovery(msgspec.Struct, frozen=True):
+    """How a managed job comes back.
+
+    `strategy` says where after a loss: "eager" leaves the place that was lost, "failover" looks in the same region first. A program that
+    fails is started again `max_restarts_on_errors` times, and without a limit when it exits with one of `recover_on_exit_codes` (0-255).
+    """
+
+    strategy: RecoveryStrategy = "eager"
+    max_restarts_on_errors: int = 0
+    recover_on_exit_codes: tuple[int, ...] = ()
+
+
 class Task(msgspec.Struct, frozen=True):
     """One unit of work: `num_nodes` equal nodes, each matching one of `resources` (the alternatives of any_of; at least one entry).
 
     `setup` and `run` are shell, started on every node (`run_on` "all") or on the head only. `workdir` is an absolute local directory or None.
-    `source` is the file the task was read from, for messages.
+    `source` is the file the task was read from, for messages. `job_recovery`, `priority` (the higher goes first), `budget_usd` (USD, for
+    the whole job) and `secrets` (names; their values never stand in a task) are a managed job's.
     """
 
     name: str | None = None
@@ -82,3 +96,7 @@ class Task(msgspec.Struct, frozen=True):
     run_on: RunOn = "all"
     file_mounts: tuple[FileMount, ...] = ()
     source: str | None = None
+    job_recovery: JobRecovery = JobRecovery()
+    priority: int = 0
+    budget_usd: float | None = None
+    secrets: tuple[str, ...] = ()

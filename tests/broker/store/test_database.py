@@ -138,7 +138,7 @@ def test_settings_that_make_a_commit_durable(store):
 def test_another_version_s_record_is_refused_in_one_sentence(tmp_path, store):
     store.write(lambda c: c.execute(text("UPDATE meta SET value = 99 WHERE key = 'schema'")))
     store.close()
-    with pytest.raises(DataDirectoryError, match="written by another version of tradewind"):
+    with pytest.raises(DataDirectoryError, match="written by a newer version of tradewind"):
         Store(store.data_dir)
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
+from collections.abc import Callable, Sequence
 
+from sqlalchemy import Connection
+
+from tradewind.broker.jobs.limits import Limits, LimitsError, LimitsFile
 from tradewind.broker.jobs.plans import Planner, PlanRefused
-from tradewind.broker.jobs.queue import admit, waiting_sentence
+from tradewind.broker.jobs.queue import Situation, admit
 from tradewind.broker.jobs.strategy import STRATEGIES, plan_around
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import IllegalMove, Instruction
 from tradewind.broker.provision.services import Services, log
-from tradewind.broker.store import rows
+from tradewind.broker.store import rows, waiting
 from tradewind.broker.store.facts import place_of
 from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import ManagedJobRow
@@ -20,49 +25,127 @@ from tradewind.optimizer.plan import Plan
 from tradewind.spec.task import Task
 
 _CAN_MOVE = frozenset({"PREEMPTED", "FAILED"})
+AT_ONCE = 64  # admissions in one transaction: others want to write in between
+MAX_ALARM_S = 60.0
+LIMITS_RETRY_S = 5.0
+
+
+def situation(
+    connection: Connection, candidates: Sequence[waiting.Waiting], spent: frozenset[bool] = frozenset()
+) -> Situation:
+    """What is active, as far as these candidates are concerned."""
+    arrays = {one.array_id for one in candidates if one.array_id is not None}
+    return Situation(
+        load=waiting.load(connection),
+        arrays=waiting.active_in_arrays(connection, arrays),
+        array_limits=waiting.array_limits(connection, arrays),
+        spent=spent,
+    )
 
 
 class ManagedJobs:
-    """The shell around all managed jobs' machines."""
+    """The shell around all managed jobs' machines. `spent` are the worlds (rehearsed or not) whose budget allows nothing new."""
 
-    def __init__(self, services: Services, planner: Planner) -> None:
+    def __init__(self, services: Services, planner: Planner, *, draw: Callable[[], float] = random.random) -> None:
         self._services = services
         self._planner = planner
+        self._draw = draw
+        self._limits = LimitsFile(services.data_dir)
+        self._admission_due = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self.spent: frozenset[bool] = frozenset()
+
+    def limits(self) -> Limits:
+        """A person's limits as they stand; while the file cannot be understood, those that held before it was changed.
+
+        Raises:
+            LimitsError: it cannot be understood.
+        """
+        return self._limits.read()
 
     def carry_out(self, job_id: int, instruction: Instruction) -> None:
         """Begin what the instruction says."""
         match instruction:
             case mm.Replace():
                 self._services.spawn(self._replace(job_id, instruction), f"replace-{job_id}")
+            case mm.Restart():
+                self._services.spawn(self._restart(job_id, instruction), f"restart-{job_id}")
             case mm.Admit():
-                self._services.spawn(self.admit(instruction.cause), "admit")
+                self.admit_soon(instruction.cause)
             case _:
                 raise AssertionError(f"{type(instruction).__name__} is no order for a managed job")
 
     def resume(self, cause: str) -> None:
-        """Go on with every unfinished managed job, after the daemon was away."""
-        for row in self._services.store.read(lambda c: rows.managed_jobs(c, unfinished_only=True)):
-            if row.state == "RECOVERING":
-                self.carry_out(row.id, mm.Replace(cause=cause))
-        self._services.spawn(self.admit(cause), "admit")
+        """Go on with every managed job that was on its way back, after the daemon was away, and with the queue."""
+        for job_id in self._services.store.read(lambda c: waiting.in_state(c, "RECOVERING")):
+            self._resume_one(job_id, cause)
+        self.admit_soon(cause)
 
-    async def admit(self, cause: str) -> None:
-        """Every waiting job that may start has started; those that may not say what they wait for."""
+    def _resume_one(self, job_id: int, cause: str) -> None:
+        row = self._services.store.read(lambda c: rows.managed_job(c, job_id))
+        for instruction in () if row is None else mm.resume(row.machine(), cause):
+            self.carry_out(job_id, instruction)
 
-        def schedule(ledger: Ledger) -> None:
-            unfinished = rows.managed_jobs(ledger.connection, unfinished_only=True)
-            waiting = {row.id: row for row in unfinished if row.state == "PENDING"}
-            active = len(unfinished) - len(waiting)
-            admitted = admit(tuple(waiting), active)
-            for job_id in admitted:
-                missing = missing_files(waiting[job_id].task)
+    def stop(self) -> None:
+        """No alarm goes off any more."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    # -- the queue --------------------------------------------------------------------------------------------------------------------
+
+    def admit_soon(self, cause: str) -> None:
+        """An admission will look at everything committed until now; one that has not begun yet serves all who ask."""
+        if not self._admission_due:
+            self._admission_due = True
+            self._services.spawn(self._admit_until_done(cause), "admit")
+
+    async def _admit_until_done(self, cause: str) -> None:
+        self._admission_due = False
+        while True:
+            try:
+                limits = self.limits()
+            except LimitsError as error:
+                log.error("nothing is admitted: %s", error)
+                self._set_alarm(self._services.now() + LIMITS_RETRY_S, cause)
+                return
+            if await self.admit(limits, cause) < AT_ONCE:
+                return
+
+    async def admit(self, limits: Limits, cause: str) -> int:
+        """How many waiting jobs have started now: those that may, at most AT_ONCE."""
+
+        def schedule(ledger: Ledger) -> tuple[int, float | None]:
+            connection = ledger.connection
+            found = waiting.candidates(connection, now=ledger.now, limit=AT_ONCE)
+            chosen = admit(found, situation(connection, found, self.spent), limits)[:AT_ONCE]
+            for job_id in chosen:
+                row = rows.managed_job(connection, job_id)
+                assert row is not None, "it was read in this transaction"
+                missing = missing_files(row.task)
                 event = mm.PrecheckFailed(cause=cause, why=missing) if missing else mm.Scheduled(cause=cause)
                 ledger.managed_event(job_id, event)
-            for job_id in set(waiting) - set(admitted):
-                sentence = waiting_sentence(active + len(admitted))
-                rows.update_managed_job(ledger.connection, job_id, waiting_for=sentence)
+            return len(chosen), waiting.next_not_before(connection, ledger.now)
 
-        await self._services.apply(schedule)
+        count, wake = await self._services.apply(schedule)
+        if wake is not None:
+            self._set_alarm(wake, cause)
+        return count
+
+    def _set_alarm(self, unix: float, cause: str) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        delay_s = min(MAX_ALARM_S, max(0.0, unix - self._services.now()))  # clocks jump: look now and then
+        self._alarm = asyncio.get_running_loop().call_later(delay_s, self.admit_soon, cause)
+
+    # -- attempts ---------------------------------------------------------------------------------------------------------------------
+
+    async def _restart(self, job_id: int, order: mm.Restart) -> None:
+        await asyncio.sleep(order.delay_s * (0.5 + 0.5 * self._draw()))
+        due = mm.RestartDue(cause=order.cause, attempt=order.attempt)
+        try:
+            await self._services.apply(lambda ledger: ledger.managed_event(job_id, due))
+        except IllegalMove as late:
+            log.info("managed job %d: too late: %s", job_id, late)
 
     async def _replace(self, job_id: int, order: mm.Replace) -> None:
         try:
@@ -84,7 +167,10 @@ class ManagedJobs:
         plan: Plan | None = None
         why = ""
         try:
-            plan = await plan_around(self._planner, row.task, row.options, blocks, STRATEGIES[row.strategy])
+            cluster_row = self._services.store.read(lambda c: rows.cluster(c, row.cluster_id or 0))
+            lost = None if cluster_row is None else cluster_row.place
+            strategy = STRATEGIES[row.task.job_recovery.strategy]
+            plan = await plan_around(self._planner, row.task, row.options, blocks, strategy, lost)
         except PlanRefused as error:
             why = str(error)
         await self._services.boundary("replan:after")

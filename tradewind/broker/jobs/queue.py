@@ -1,17 +1,103 @@
-"""Which waiting managed jobs are admitted now. Pure."""
+"""Which waiting managed jobs are admitted now, and what the others wait for. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections import Counter, defaultdict, deque
+from collections.abc import Mapping, Sequence
 
-MAX_ACTIVE = 64  # gangs that one daemon brings up or keeps at a time, until a person's limits say otherwise
+import msgspec
+
+from tradewind.broker.jobs.limits import Limits
+from tradewind.broker.store.waiting import Load, Waiting
+
+_TOLERANCE = 1e-9
 
 
-def admit(waiting: Sequence[int], active: int, max_active: int = MAX_ACTIVE) -> tuple[int, ...]:
-    """The waiting jobs, oldest first, that may start while `active` others do."""
-    return tuple(sorted(waiting)[: max(0, max_active - active)])
+class Situation(msgspec.Struct, frozen=True):
+    """What is active now: `load` for rehearsals (True) and real money (False), in `arrays` by array; `spent` are worlds without budget left."""
+
+    load: Mapping[bool, Load]
+    arrays: Mapping[int, int] = {}
+    array_limits: Mapping[int, int] = {}
+    spent: frozenset[bool] = frozenset()
 
 
-def waiting_sentence(active: int, max_active: int = MAX_ACTIVE) -> str:
-    """What a job that is not admitted waits for."""
-    return f"one of {active} active managed jobs to end (at most {max_active} are active at a time)"
+def admit(waiting: Sequence[Waiting], now: Situation, limits: Limits) -> tuple[int, ...]:
+    """The jobs that may start, in the order in which they shall.
+
+    The highest priority goes first. Among equals, arrays and jobs that stand alone take turns: who has least active comes next, then the
+    oldest. A job that does not fit under the hourly cap holds back those behind it, so that small ones cannot starve it; one that never
+    could is passed over.
+    """
+    free = limits.max_active_jobs - sum(load.count for load in now.load.values())
+    hourly = {world: load.hourly_usd for world, load in now.load.items()}
+    active: Counter[int | None] = Counter()
+    active.update(now.arrays)  # type: ignore[call-overload]  # a key that is never None is one that may be
+    held: set[bool] = set(now.spent)
+    admitted: list[int] = []
+    queues: dict[tuple[int, int | None], deque[Waiting]] = defaultdict(deque)
+    for one in sorted(waiting, key=lambda job: (-job.priority, job.id)):
+        queues[-one.priority, one.array_id].append(one)
+    heap = [_turn(queue[0], active) for queue in queues.values()]
+    heapq.heapify(heap)
+    cap = limits.max_hourly_cost
+    while heap and free > 0:
+        rank, _, _, array_id = heapq.heappop(heap)
+        array = array_id if array_id >= 0 else None
+        queue = queues[rank, array]
+        one = queue.popleft()
+        if array is not None and active[array] >= now.array_limits.get(array, active[array] + 1):
+            continue  # none of it may, so the rest of it is not looked at
+        if one.rehearse not in held:
+            if cap is None or _fits(one.hourly_usd, hourly[one.rehearse], cap):
+                admitted.append(one.id)
+                free -= 1
+                hourly[one.rehearse] += one.hourly_usd
+                active[array] += array is not None
+            elif _fits(one.hourly_usd, 0.0, cap):
+                held.add(one.rehearse)
+        if queue:
+            heapq.heappush(heap, _turn(queue[0], active))
+    return tuple(admitted)
+
+
+def _turn(one: Waiting, active: Counter[int | None]) -> tuple[int, int, int, int]:
+    """Its place in the order: priority, how much of its array is active, age. Jobs that stand alone have no array that could be."""
+    array_id = -1 if one.array_id is None else one.array_id
+    return (-one.priority, 0 if one.array_id is None else active[one.array_id], one.id, array_id)
+
+
+def _fits(more_usd_h: float, usd_h: float, cap_usd_h: float) -> bool:
+    return usd_h + more_usd_h <= cap_usd_h * (1 + _TOLERANCE)
+
+
+def waiting_sentence(
+    one: Waiting, now: Situation, limits: Limits, *, not_before_unix: float | None = None, unix: float = 0.0
+) -> str:
+    """What a job that is not admitted waits for, and what would free it."""
+    load = now.load[one.rehearse]
+    count = sum(each.count for each in now.load.values())
+    if not_before_unix is not None and not_before_unix > unix:
+        return f"its time: it starts in {not_before_unix - unix:.0f} s at the earliest"
+    if one.rehearse in now.spent:
+        return f"money: the budget of {limits.budget:g} USD in limits.yaml is spent"
+    cap = limits.max_hourly_cost
+    if cap is not None and not _fits(one.hourly_usd, 0.0, cap):
+        return f"a higher cap: it costs {one.hourly_usd:.4g} USD/h alone, limits.yaml allows {cap:g} in all"
+    most = None if one.array_id is None else now.array_limits.get(one.array_id)
+    if (
+        most is not None
+        and one.array_id is not None
+        and one.array_id in now.arrays
+        and now.arrays[one.array_id] >= most
+    ):
+        return f"one of the {most} active jobs of its array to end (its own limit)"
+    if count >= limits.max_active_jobs:
+        return f"one of {count} active managed jobs to end (at most {limits.max_active_jobs} are active at a time)"
+    if cap is not None and not _fits(one.hourly_usd, load.hourly_usd, cap):
+        return (
+            f"active jobs to end: they cost {load.hourly_usd:.4g} USD/h, its own {one.hourly_usd:.4g} would exceed the cap "
+            f"of {cap:g} USD/h in limits.yaml"
+        )
+    return "its turn in the queue"

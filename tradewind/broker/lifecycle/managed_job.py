@@ -9,6 +9,7 @@ import msgspec
 
 from tradewind.broker.lifecycle.cluster import LossKind
 from tradewind.broker.lifecycle.machine import Event, Instruction, Step, Table, take
+from tradewind.spec.task import JobRecovery
 
 ManagedJobState = Literal[
     "PENDING",
@@ -16,6 +17,8 @@ ManagedJobState = Literal[
     "RUNNING",
     "RECOVERING",
     "CANCELLING",
+    "PAUSING",
+    "PAUSED",
     "SUCCEEDED",
     "FAILED",
     "FAILED_SETUP",
@@ -26,7 +29,24 @@ ManagedJobState = Literal[
 
 STATES: tuple[str, ...] = get_args(ManagedJobState)
 FINAL = frozenset({"SUCCEEDED", "FAILED", "FAILED_SETUP", "FAILED_PRECHECKS", "FAILED_NO_RESOURCE", "CANCELLED"})
+ACTIVE = ("STARTING", "RUNNING", "RECOVERING", "CANCELLING", "PAUSING")  # they have machines, or are about to
 _LIVE = ("STARTING", "RUNNING", "RECOVERING")
+
+
+class Course(msgspec.Struct, frozen=True):
+    """What a managed job has been through, as far as it bears on what comes next.
+
+    `errors` are failures counted against `max_restarts_on_errors`, `restarts` all that it was started again after, `streak` those in quick
+    succession, `setup_deaths` the attempts in a row that never reached user code, `waits` the times in a row that no place was found.
+    `backing_off` means that the next attempt waits on a cluster that is there.
+    """
+
+    errors: int = 0
+    restarts: int = 0
+    streak: int = 0
+    setup_deaths: int = 0
+    waits: int = 0
+    backing_off: bool = False
 
 
 class ManagedJob(msgspec.Struct, frozen=True):
@@ -36,6 +56,8 @@ class ManagedJob(msgspec.Struct, frozen=True):
     attempt: int = 0
     recoveries: int = 0
     why: str = ""
+    course: Course = Course()
+    recovery: JobRecovery = JobRecovery()
 
 
 # -- events ---------------------------------------------------------------------------------------------------------------------------
@@ -81,15 +103,36 @@ class NoPlace(Event, frozen=True):
 
 
 class AttemptEnded(Event, frozen=True):
-    """The program ended by itself."""
+    """The program ended by itself, `ran_s` seconds after this attempt was started."""
 
     result: Literal["SUCCEEDED", "FAILED", "FAILED_SETUP"]
     why: str
     exit_code: int | None = None
+    ran_s: float = 0.0
+
+
+class RestartDue(Event, frozen=True):
+    """The pause after the failure of this attempt is over."""
+
+    attempt: int
 
 
 class CancelRequested(Event, frozen=True):
-    """A person wants it to stop."""
+    """It shall stop for good: a person wants it, or its budget is spent."""
+
+    why: str = "cancelled"
+
+
+class PauseRequested(Event, frozen=True):
+    """A person wants it to give its machines back and to go on later."""
+
+
+class ResumeRequested(Event, frozen=True):
+    """A person wants a paused job to go on."""
+
+
+class RetryRequested(Event, frozen=True):
+    """A person wants an ended job to try once more, from its last checkpoint."""
 
 
 class ClusterGone(Event, frozen=True):
@@ -115,6 +158,13 @@ class Replace(Instruction, frozen=True):
     delay_s: float = 0.0
 
 
+class Restart(Instruction, frozen=True):
+    """Tell RestartDue for this attempt after a moment between half of `delay_s` seconds and all of it: drawn, so that many do not come at once."""
+
+    attempt: int
+    delay_s: float
+
+
 class Admit(Instruction, frozen=True):
     """Let waiting jobs start: one was submitted, or one has ended."""
 
@@ -126,6 +176,18 @@ class EndCluster(Instruction, frozen=True):
 # -- the table ------------------------------------------------------------------------------------------------------------------------
 
 RETRY_AFTER_NO_PLACE_S = 30.0
+MAX_NO_PLACE_S = 600.0
+FIRST_RESTART_S = 2.0
+MAX_RESTART_S = 300.0
+STEADY_S = 600.0  # who ran this long does not fail in quick succession
+MAX_SETUP_DEATHS = (
+    3  # set-up that fails this often in a row will fail again: a wrong package name is not cured by a new machine
+)
+
+
+def back_off_s(first_s: float, times: int, most_s: float) -> float:
+    """Seconds to wait the `times`-th time in a row, from 0: doubling up to `most_s`."""
+    return min(most_s, first_s * 2.0 ** min(times, 60))
 
 
 def _on_scheduled(job: ManagedJob, event: Event) -> Step[ManagedJob]:
@@ -141,38 +203,101 @@ def _end(state: ManagedJobState) -> Callable[[ManagedJob, Any], Step[ManagedJob]
 
 
 def _on_attempt_ended(job: ManagedJob, event: Any) -> Step[ManagedJob]:
-    after = msgspec.structs.replace(job, state=event.result, why=event.why)
-    return after, (EndCluster(cause=event.cause),)
+    course = job.course
+    deaths = course.setup_deaths + 1 if event.result == "FAILED_SETUP" else 0
+    forgiven = event.exit_code in job.recovery.recover_on_exit_codes
+    again = event.result != "SUCCEEDED" and (forgiven or course.errors < job.recovery.max_restarts_on_errors)
+    if not again or deaths >= MAX_SETUP_DEATHS:
+        why = event.why
+        if again:
+            why = f"set-up failed {deaths} times in a row, so it is not tried again: {why}"
+        elif event.result != "SUCCEEDED" and course.restarts:
+            why = f"{why} (attempt {job.attempt}, after {course.restarts} restarts)"
+        return msgspec.structs.replace(job, state=event.result, why=why), (EndCluster(cause=event.cause),)
+    streak = 0 if event.ran_s >= STEADY_S else course.streak
+    tried = Course(
+        errors=course.errors + (not forgiven),
+        restarts=course.restarts + 1,
+        streak=streak + 1,
+        setup_deaths=deaths,
+        backing_off=True,
+    )
+    after = msgspec.structs.replace(job, state="RECOVERING", why=event.why, course=tried)
+    return after, (_restart(after, event.cause),)
 
 
-def _on_cluster_up(job: ManagedJob, event: Event) -> Step[ManagedJob]:
-    after = msgspec.structs.replace(job, attempt=job.attempt + 1)
+def _restart(job: ManagedJob, cause: str) -> Restart:
+    delay_s = back_off_s(FIRST_RESTART_S, job.course.streak - 1, MAX_RESTART_S)
+    return Restart(cause=cause, attempt=job.attempt, delay_s=delay_s)
+
+
+def _on_restart_due(job: ManagedJob, event: Any) -> Step[ManagedJob]:
+    # A loss meanwhile has its own way back, and an attempt that has begun needs no other.
+    if not job.course.backing_off or event.attempt != job.attempt:
+        return job, ()
+    return _begin_attempt(job, event)
+
+
+def _begin_attempt(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    course = msgspec.structs.replace(job.course, backing_off=False, waits=0)
+    after = msgspec.structs.replace(job, attempt=job.attempt + 1, course=course)
     return after, (StartAttempt(cause=event.cause, attempt=after.attempt),)
 
 
 def _on_run_started(job: ManagedJob, _event: Event) -> Step[ManagedJob]:
     # A loss before the first attempt cost nothing that would have to be recovered.
-    recoveries = job.recoveries + (job.state == "RECOVERING" and job.attempt > job.recoveries + 1)
-    return msgspec.structs.replace(job, state="RUNNING", recoveries=recoveries), ()
+    came_back = job.state == "RECOVERING" and job.attempt > job.recoveries + job.course.restarts + 1
+    course = msgspec.structs.replace(job.course, setup_deaths=0)
+    return msgspec.structs.replace(job, state="RUNNING", recoveries=job.recoveries + came_back, course=course), ()
 
 
 def _on_attempt_lost(job: ManagedJob, event: Any) -> Step[ManagedJob]:
-    after = msgspec.structs.replace(job, state="RECOVERING", why=event.why)
+    course = msgspec.structs.replace(job.course, backing_off=False)
+    after = msgspec.structs.replace(job, state="RECOVERING", why=event.why, course=course)
     # An agent or a runtime that died is started again on the machines that are there: the cluster does it by itself.
     return after, (Replace(cause=event.cause),) if event.kind == "instance" else ()
 
 
 def _wait_for_place(job: ManagedJob, event: Any) -> Step[ManagedJob]:
-    after = msgspec.structs.replace(job, why=event.why)
-    return after, (Replace(cause=event.cause, delay_s=RETRY_AFTER_NO_PLACE_S),)
+    delay_s = back_off_s(RETRY_AFTER_NO_PLACE_S, job.course.waits, MAX_NO_PLACE_S)
+    course = msgspec.structs.replace(job.course, waits=job.course.waits + 1)
+    after = msgspec.structs.replace(job, state="RECOVERING", why=event.why, course=course)
+    return after, (Replace(cause=event.cause, delay_s=delay_s),)
 
 
-def _cancel(job: ManagedJob, event: Event) -> Step[ManagedJob]:
-    return msgspec.structs.replace(job, state="CANCELLING", why="cancelled"), (EndCluster(cause=event.cause),)
+def _no_place_to_start(job: ManagedJob, event: Any) -> Step[ManagedJob]:
+    # What has run before (it was paused, or is tried once more) found a place then, so it may again.
+    return _wait_for_place(job, event) if job.attempt else _end("FAILED_NO_RESOURCE")(job, event)
+
+
+def _cancel(job: ManagedJob, event: Any) -> Step[ManagedJob]:
+    return msgspec.structs.replace(job, state="CANCELLING", why=event.why), (EndCluster(cause=event.cause),)
+
+
+def _cancel_idle(job: ManagedJob, event: Any) -> Step[ManagedJob]:
+    return msgspec.structs.replace(job, state="CANCELLED", why=event.why), ()
 
 
 def _cancelled(job: ManagedJob, _event: Event) -> Step[ManagedJob]:
-    return msgspec.structs.replace(job, state="CANCELLED", why="cancelled"), ()
+    return msgspec.structs.replace(job, state="CANCELLED"), ()
+
+
+def _hold(job: ManagedJob, _event: Event) -> Step[ManagedJob]:
+    return msgspec.structs.replace(job, state="PAUSED", why="paused"), ()
+
+
+def _pause(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    return msgspec.structs.replace(job, state="PAUSING", why="paused"), (EndCluster(cause=event.cause),)
+
+
+def _ended_while_pausing(job: ManagedJob, event: Any) -> Step[ManagedJob]:
+    # A program that got to its end is not run once more; any other end is that of its machines.
+    return _on_attempt_ended(job, event) if event.result == "SUCCEEDED" else (job, ())
+
+
+def _queue_again(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    course = Course(restarts=job.course.restarts)
+    return msgspec.structs.replace(job, state="PENDING", why="", course=course), (Admit(cause=event.cause),)
 
 
 def _stay(job: ManagedJob, _event: Event) -> Step[ManagedJob]:
@@ -182,12 +307,13 @@ def _stay(job: ManagedJob, _event: Event) -> Step[ManagedJob]:
 TABLE: Table[ManagedJob] = {
     ("PENDING", Scheduled): _on_scheduled,
     ("PENDING", PrecheckFailed): _end("FAILED_PRECHECKS"),
-    ("PENDING", CancelRequested): _cancelled,
-    ("STARTING", ClusterUp): _on_cluster_up,
-    ("STARTING", NoPlace): _end("FAILED_NO_RESOURCE"),
+    ("PENDING", CancelRequested): _cancel_idle,
+    ("PENDING", PauseRequested): _hold,
+    ("STARTING", ClusterUp): _begin_attempt,
+    ("STARTING", NoPlace): _no_place_to_start,
     ("STARTING", PrecheckFailed): _end("FAILED_PRECHECKS"),
     ("RECOVERING", PrecheckFailed): _wait_for_place,  # it worked before, so it may again
-    ("RECOVERING", ClusterUp): _on_cluster_up,
+    ("RECOVERING", ClusterUp): _begin_attempt,
     ("RECOVERING", NoPlace): _wait_for_place,
     ("RECOVERING", Replanned): _stay,
     ("STARTING", RunStarted): _on_run_started,
@@ -195,17 +321,30 @@ TABLE: Table[ManagedJob] = {
     ("RUNNING", RunStarted): _stay,
     **{(state, AttemptLost): _on_attempt_lost for state in _LIVE},
     **{(state, AttemptEnded): _on_attempt_ended for state in _LIVE},
-    **{(state, CancelRequested): _cancel for state in _LIVE},
+    **{(state, CancelRequested): _cancel for state in (*_LIVE, "PAUSING")},
+    **{(state, PauseRequested): _pause for state in _LIVE},
+    **{(state, RestartDue): _on_restart_due for state in _LIVE},
+    ("PAUSING", ClusterGone): _hold,
+    ("PAUSING", AttemptEnded): _ended_while_pausing,
+    ("PAUSED", CancelRequested): _cancel_idle,
+    ("PAUSED", ResumeRequested): _queue_again,
+    **{(state, RetryRequested): _queue_again for state in FINAL - {"SUCCEEDED"}},
     ("CANCELLING", ClusterGone): _cancelled,
-    # While a cancel is carried out, the attempt's own end and losses no longer matter.
-    **{
-        ("CANCELLING", kind): _stay
-        for kind in (ClusterUp, RunStarted, AttemptLost, AttemptEnded, NoPlace, PrecheckFailed, CancelRequested)
-    },
+    # While a cancel or a pause is carried out, the attempt's own end and losses no longer matter.
     **{
         (state, kind): _stay
-        for state in FINAL
-        for kind in (ClusterGone, AttemptLost, NoPlace, PrecheckFailed, RunStarted)
+        for state in ("CANCELLING", "PAUSING")
+        for kind in (ClusterUp, RunStarted, AttemptLost, NoPlace, PrecheckFailed, RestartDue)
+    },
+    ("CANCELLING", AttemptEnded): _stay,
+    ("CANCELLING", CancelRequested): _stay,
+    ("PAUSING", PauseRequested): _stay,
+    ("PAUSED", PauseRequested): _stay,
+    **{
+        (state, kind): _stay
+        for state in (*FINAL, "PAUSED", "PENDING")
+        for kind in (ClusterGone, AttemptLost, NoPlace, PrecheckFailed, RunStarted, RestartDue)
+        if (state, kind) != ("PENDING", PrecheckFailed)
     },
 }
 
@@ -219,9 +358,24 @@ def on_event(job: ManagedJob, event: Event) -> Step[ManagedJob]:
     return take("managed job", TABLE, job, event)
 
 
+def resume(job: ManagedJob, cause: str) -> tuple[Instruction, ...]:
+    """What a restarted daemon does for a managed job found in this state."""
+    if job.state != "RECOVERING":
+        return ()
+    return (_restart(job, cause) if job.course.backing_off else Replace(cause=cause),)
+
+
 def word(before: ManagedJob, event: Event, after: ManagedJob) -> str:
     """The timeline's word for this step."""
     match event:
+        case AttemptEnded() if after.state == "RECOVERING":
+            return "restarting"
+        case RestartDue():
+            return "restarted"
+        case ResumeRequested():
+            return "resumed"
+        case RetryRequested():
+            return "retried"
         case AttemptLost():
             return "preempted" if event.kind == "instance" else f"{event.kind} lost"
         case Replanned():
@@ -245,8 +399,16 @@ def word(before: ManagedJob, event: Event, after: ManagedJob) -> str:
 def validate(job: ManagedJob) -> None:
     """Every invariant of a managed job's value; AssertionError names the broken one."""
     assert job.state in STATES, f"unknown state {job.state}"
+    assert 0 <= job.recoveries + job.course.restarts <= max(1, job.attempt), (
+        "every recovery and restart is a further attempt"
+    )
     assert 0 <= job.recoveries <= max(0, job.attempt - 1), "every recovery is a further attempt"
+    assert job.course.setup_deaths < MAX_SETUP_DEATHS, "the breaker opens before"
+    if job.course.backing_off:
+        assert job.state in {"RECOVERING", "CANCELLING", "PAUSING", "CANCELLED", "PAUSED"}, (
+            "only a recovering job backs off"
+        )
     if job.state in {"RUNNING", "SUCCEEDED", "FAILED", "FAILED_SETUP"}:
         assert job.attempt >= 1, "what ran had an attempt"
     if job.state == "PENDING":
-        assert job.attempt == 0, "nothing is attempted before the queue admits it"
+        assert not job.course.backing_off, "what waits for the queue waits for nothing else"

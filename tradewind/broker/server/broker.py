@@ -25,7 +25,7 @@ from tradewind.broker.provision.release import end_strays
 from tradewind.broker.provision.services import Clock, Services, log
 from tradewind.broker.provision.signal import Signal
 from tradewind.broker.server.requests import JobRequest, LaunchRequest, PlanRequest, Refusal
-from tradewind.broker.store import rows
+from tradewind.broker.store import rows, waiting
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.ledger import Ledger, Order
 from tradewind.broker.store.records import ClusterRow, JobRow, ManagedJobRow, Options
@@ -89,12 +89,13 @@ class Broker:
         """Whether nothing is alive and nothing waits: what has failed or was taken only waits to be looked at."""
         if self.store.read(rows.live_instances):
             return False
-        if self.store.read(lambda c: rows.managed_jobs(c, unfinished_only=True)):
+        if self.store.read(waiting.any_unfinished):
             return False
         return all(row.state in {"FAILED", "PREEMPTED"} for row in self.store.read(rows.clusters))
 
     async def stop(self) -> None:
         """Let go of everything; clusters and jobs go on without a daemon."""
+        self._managed.stop()
         for driver in self._drivers.values():
             await driver.close()
         await self.services.stop()
@@ -297,7 +298,10 @@ class Broker:
                 options=asked.options(),
                 client_key=asked.client_key,
                 created_unix=ledger.now,
-                waiting_for="the queue to admit it",
+                rehearse=int(asked.rehearse),
+                priority=asked.task.priority,
+                not_before_unix=asked.not_before_unix,
+                budget_usd=asked.task.budget_usd,
             )
             uri = f"file://{self.services.path('checkpoints', str(job_id))}"
             rows.update_managed_job(ledger.connection, job_id, checkpoint_uri=uri)

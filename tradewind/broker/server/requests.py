@@ -56,14 +56,15 @@ class LaunchRequest(msgspec.Struct, frozen=True):
     catalog: str | None = None
     hours: float | None = None
     market: Market | None = None
+    retry_until_up: bool = False
 
     def options(self) -> Options:
         """As a submission keeps them."""
-        return _options(self)
+        return msgspec.structs.replace(_options(self), retry_until_up=self.retry_until_up)
 
 
 class JobRequest(msgspec.Struct, frozen=True):
-    """POST /v1/jobs. The same `client_key` is the same job."""
+    """POST /v1/jobs. The same `client_key` is the same job. It starts at `not_before_unix` (Unix seconds) at the earliest."""
 
     task: Task
     accepted_hourly_usd: float
@@ -73,6 +74,7 @@ class JobRequest(msgspec.Struct, frozen=True):
     hours: float | None = None
     market: Market | None = None
     client_key: str | None = None
+    not_before_unix: float | None = None
 
     def options(self) -> Options:
         """As a submission keeps them."""

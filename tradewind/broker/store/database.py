@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, select, text
 
-from tradewind.broker.store import directory, schema
+from tradewind.broker.store import directory, migration, schema
 from tradewind.broker.store.errors import DataDirectoryError, StaleWriter, StoreError
 
 T = TypeVar("T")
@@ -107,10 +107,12 @@ class Store:
                 found = connection.execute(select(schema.meta.c.key, schema.meta.c.value))
                 values = {str(row.key): int(row.value) for row in found}
                 version = values.get("schema", schema.SCHEMA_VERSION)
-                if version != schema.SCHEMA_VERSION:
+                if version < schema.SCHEMA_VERSION:
+                    migration.upgrade(connection)
+                elif version > schema.SCHEMA_VERSION:
                     raise DataDirectoryError(
                         self.data_dir,
-                        f"was written by another version of tradewind (schema {version}, this one reads {schema.SCHEMA_VERSION}); "
+                        f"was written by a newer version of tradewind (schema {version}, this one reads {schema.SCHEMA_VERSION}); "
                         "upgrade tradewind or set TRADEWIND_DATA_DIR to a new place",
                     )
                 token = values.get("fence", 0) + 1

@@ -38,6 +38,8 @@ WAITING = {
     "STARTING": "its cluster to come up",
     "RECOVERING": "a new place for its cluster",
     "CANCELLING": "its processes and instances to end",
+    "PAUSING": "its processes and instances to end",
+    "PAUSED": "`tradewind jobs resume`",
 }
 
 
@@ -122,7 +124,7 @@ class Ledger(Facts):
 
     def _follow_cluster(self, row: ClusterRow, instruction: Instruction) -> None:
         cause = instruction.cause
-        owner = row.managed_job_id
+        owner = self._owner(row)
         match instruction:
             case cm.LoseJobs():
                 for job in rows.jobs_of(self.connection, row.id, unfinished_only=True):
@@ -144,8 +146,16 @@ class Ledger(Facts):
     def _cluster_gone(self, row: ClusterRow, cause: str) -> None:
         for job in rows.jobs_of(self.connection, row.id, unfinished_only=True):
             self.job_event(row.id, job.id, jm.CancelDone(cause=cause))
-        if row.managed_job_id is not None:
-            self.managed_event(row.managed_job_id, mm.ClusterGone(cause=cause))
+        owner = self._owner(row)
+        if owner is not None:
+            self.managed_event(owner, mm.ClusterGone(cause=cause))
+
+    def _owner(self, row: ClusterRow) -> int | None:
+        """The managed job that stands on this cluster: one that was tried once more may have left it for another."""
+        if row.managed_job_id is None:
+            return None
+        stands_on = self._managed(row.managed_job_id).cluster_id
+        return row.managed_job_id if stands_on == row.id else None
 
     def _cluster(self, cluster_id: int) -> ClusterRow:
         row = rows.cluster(self.connection, cluster_id)
@@ -230,7 +240,7 @@ class Ledger(Facts):
 
     def _follow_job(self, row: JobRow, instruction: Instruction) -> None:
         cause = instruction.cause
-        owner = row.managed_job_id
+        owner = self._owner(self._cluster(row.cluster_id))
         match instruction:
             case jm.TellOwnerRunning():
                 if owner is not None:
@@ -247,11 +257,17 @@ class Ledger(Facts):
     def _tell_owner_ended(self, owner: int, told: jm.TellOwnerEnded) -> None:
         match told.state:
             case "SUCCEEDED" | "FAILED" | "FAILED_SETUP":
-                ended = mm.AttemptEnded(cause=told.cause, result=told.state, why=told.why, exit_code=told.exit_code)
+                ended = mm.AttemptEnded(
+                    cause=told.cause,
+                    result=told.state,
+                    why=told.why,
+                    exit_code=told.exit_code,
+                    ran_s=self.now - rows.attempt_began(self.connection, owner, default=self.now),
+                )
                 self.managed_event(owner, ended)
             case "CANCELLED":
                 job = self._managed(owner)
-                if job.state not in mm.FINAL and job.state != "CANCELLING":
+                if job.state in {"STARTING", "RUNNING", "RECOVERING"}:
                     self.managed_event(owner, mm.CancelRequested(cause=told.cause))
             case _:
                 pass  # a loss is told by the cluster, which knows what became of the machines
@@ -268,7 +284,10 @@ class Ledger(Facts):
             "attempt": after.attempt,
             "recoveries": after.recoveries,
             "why": after.why,
+            "course": after.course,
         }
+        if isinstance(event, mm.RetryRequested):
+            changes |= {"ended_unix": None, "cluster_id": None}  # what its old cluster still tells is not about it
         if after.state != before.state:
             changes["waiting_for"] = WAITING.get(after.state, "")
         if after.state == "RUNNING" and row.started_unix is None:
@@ -276,7 +295,8 @@ class Ledger(Facts):
         if after.state in mm.FINAL and before.state not in mm.FINAL:
             changes["ended_unix"] = self.now
         rows.update_managed_job(self.connection, job_id, **changes)
-        if after != before or instructions or not isinstance(event, mm.ClusterGone | mm.RunStarted):
+        quiet = mm.ClusterGone | mm.RunStarted | mm.RestartDue
+        if after != before or instructions or not isinstance(event, quiet):
             self.record(
                 row.subject,
                 mm.word(before, event, after),
@@ -285,13 +305,14 @@ class Ledger(Facts):
                 cluster_id=row.cluster_id,
                 managed_job_id=job_id,
             )
-        if isinstance(event, mm.AttemptLost | mm.AttemptEnded) or after.state == "CANCELLING":
+        if isinstance(event, mm.AttemptLost | mm.AttemptEnded) or after.state in {"CANCELLING", "PAUSING"}:
             end = mm.word(before, event, after)
             why = getattr(event, "why", "")
             rows.close_attempt(self.connection, job_id, after.attempt, now=self.now, end=end, why=why)
         for instruction in instructions:
             self._follow_managed(job_id, instruction)
-        if after.state in mm.FINAL and before.state not in mm.FINAL:
+        free = {*mm.FINAL, "PAUSED"}
+        if after.state in free and before.state not in free:
             self.orders.append(Order(instruction=mm.Admit(cause=event.cause), managed_job_id=job_id))
 
     def _follow_managed(self, job_id: int, instruction: Instruction) -> None:
@@ -348,6 +369,8 @@ class Ledger(Facts):
                 why="",
             ),
         )
+        if cluster.state == "UP":
+            self.orders.append(Order(instruction=cm.StartNextJob(cause=instruction.cause), cluster_id=cluster.id))
 
     def _managed(self, job_id: int) -> ManagedJobRow:
         row = rows.managed_job(self.connection, job_id)

@@ -9,7 +9,7 @@ import msgspec
 
 from tradewind.broker.lifecycle.cluster import Cluster, ClusterState
 from tradewind.broker.lifecycle.cluster_job import ClusterJob, JobState
-from tradewind.broker.lifecycle.managed_job import ManagedJob, ManagedJobState
+from tradewind.broker.lifecycle.managed_job import Course, ManagedJob, ManagedJobState
 from tradewind.catalog.offer import Offer
 from tradewind.optimizer.plan import RankedCandidate
 from tradewind.spec.task import Task
@@ -31,13 +31,19 @@ class Market(msgspec.Struct, frozen=True):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What a submission asked for besides its task. `catalog` is a user's catalog file, "" for the shipped one; `hours` the given length, None: one hour is assumed."""
+    """What a submission asked for besides its task. `catalog` is a user's catalog file, "" for the shipped one; `hours` the given length, None: one hour is assumed.
+
+    `autostop_min`: minutes without a job after which the cluster is stopped, or with `autostop_down` ended.
+    """
 
     rehearse: bool = False
     catalog: str = ""
     accepted_hourly_usd: float = 0.0
     hours: float | None = None
     market: Market | None = None
+    retry_until_up: bool = False
+    autostop_min: float | None = None
+    autostop_down: bool = False
 
 
 class ClusterRow(msgspec.Struct, frozen=True):
@@ -152,6 +158,14 @@ class ManagedJobRow(msgspec.Struct, frozen=True):
     ended_unix: float | None
     why: str
     waiting_for: str
+    course: Course
+    rehearse: bool
+    priority: int
+    not_before_unix: float | None
+    array_id: int | None
+    array_index: int | None
+    budget_usd: float | None
+    warned: int
 
     @property
     def subject(self) -> str:
@@ -160,7 +174,25 @@ class ManagedJobRow(msgspec.Struct, frozen=True):
 
     def machine(self) -> ManagedJob:
         """The value its state machine works on."""
-        return ManagedJob(state=self.state, attempt=self.attempt, recoveries=self.recoveries, why=self.why)
+        return ManagedJob(
+            state=self.state,
+            attempt=self.attempt,
+            recoveries=self.recoveries,
+            why=self.why,
+            course=self.course,
+            recovery=self.task.job_recovery,
+        )
+
+
+class ArrayRow(msgspec.Struct, frozen=True):
+    """Jobs submitted as one: `size` of them, at most `max_active` (None: no limit of its own) active at a time."""
+
+    id: int
+    name: str
+    size: int
+    max_active: int | None
+    client_key: str | None
+    created_unix: float
 
 
 class AttemptRow(msgspec.Struct, frozen=True):
@@ -216,6 +248,7 @@ _JSON_COLUMNS: Mapping[str, Any] = {
     "tags": dict[str, str],
     "offer": Offer,
     "machine": ClusterJob,
+    "course": Course,
     "data": dict[str, Any],
 }
 _decoders = {name: msgspec.json.Decoder(kind) for name, kind in _JSON_COLUMNS.items()}

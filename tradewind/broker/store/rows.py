@@ -46,7 +46,7 @@ def _one(connection: Connection, kind: type[R], query: Select[Any]) -> R | None:
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Column values as the driver takes them: structured ones as JSON text."""
-    simple = (str, int, float, type(None))
+    simple = (str, int, float, bytes, type(None))
     return {name: value if isinstance(value, simple) else as_json(value) for name, value in values.items()}
 
 
@@ -219,7 +219,11 @@ def managed_jobs(connection: Connection, *, unfinished_only: bool = False) -> li
 
 def plan(connection: Connection, job_id: int) -> Plan:
     """The newest plan of a managed job."""
-    text = connection.execute(select(schema.managed_jobs.c.plan).where(schema.managed_jobs.c.id == job_id)).scalar_one()
+    table = schema.managed_jobs
+    row = connection.execute(select(table.c.plan, table.c.array_id).where(table.c.id == job_id)).one()
+    text = row.plan
+    if not text:
+        text = connection.execute(select(schema.arrays.c.plan).where(schema.arrays.c.id == row.array_id)).scalar_one()
     return _plan.decode(text)
 
 
@@ -239,6 +243,14 @@ def attempts_of(connection: Connection, managed_job_id: int) -> list[AttemptRow]
     table = schema.attempts
     query = select(table).where(table.c.managed_job_id == managed_job_id).order_by(table.c.number)
     return _all(connection, AttemptRow, query)
+
+
+def attempt_began(connection: Connection, managed_job_id: int, *, default: float) -> float:
+    """The Unix second at which its newest attempt began."""
+    table = schema.attempts
+    query = select(table.c.started_unix).where(table.c.managed_job_id == managed_job_id)
+    began = connection.execute(query.order_by(table.c.number.desc()).limit(1)).scalar()
+    return default if began is None else float(began)
 
 
 def insert_attempt(connection: Connection, row: AttemptRow) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # `migration.upgrade` brings older records here
 
 metadata = MetaData()
 
@@ -94,7 +94,9 @@ managed_jobs = Table(
     Column("cluster_id", Integer),
     Column("strategy", Text, nullable=False, default="eager"),
     Column("task", Text, nullable=False),
-    Column("plan", Text, nullable=False),  # the newest one; large, read when needed
+    Column(
+        "plan", Text, nullable=False
+    ),  # the newest one; large, read when needed; "" for one of an array: its array's
     Column("hourly_usd", Float, nullable=False),  # of that plan
     Column("options", Text, nullable=False, default="{}"),
     Column("client_key", Text, unique=True),
@@ -104,9 +106,42 @@ managed_jobs = Table(
     Column("ended_unix", Float),
     Column("why", Text, nullable=False, default=""),
     Column("waiting_for", Text, nullable=False, default=""),
+    Column("course", Text, nullable=False, default="{}"),  # the machine's Course
+    Column("rehearse", Integer, nullable=False, default=0),
+    Column("priority", Integer, nullable=False, default=0),
+    Column("not_before_unix", Float),
+    Column("array_id", Integer),
+    Column("array_index", Integer),
+    Column("budget_usd", Float),
+    Column("warned", Integer, nullable=False, default=0),  # that its budget is nearly spent
     sqlite_autoincrement=True,
 )
 Index("managed_jobs_by_state", managed_jobs.c.state)
+Index("managed_jobs_queue", managed_jobs.c.state, managed_jobs.c.priority.desc(), managed_jobs.c.id)
+Index("managed_jobs_load", managed_jobs.c.state, managed_jobs.c.rehearse, managed_jobs.c.hourly_usd)
+Index("managed_jobs_by_array", managed_jobs.c.array_id, managed_jobs.c.state)
+Index("managed_jobs_by_name", managed_jobs.c.name, managed_jobs.c.id)
+
+arrays = Table(
+    "arrays",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("max_active", Integer),
+    Column("plan", Text, nullable=False),  # that of every job in it, as submitted
+    Column("client_key", Text, unique=True),
+    Column("created_unix", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("managed_job_id", Integer, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # under the key that lies outside this file
+)
 
 attempts = Table(
     "attempts",

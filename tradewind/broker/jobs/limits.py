@@ -1,0 +1,74 @@
+"""A person's limits for everything this data directory runs, from `limits.yaml` in it: read anew whenever the file has changed."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+FILE_NAME = "limits.yaml"
+MAX_ACTIVE = 64  # gangs that one daemon brings up or keeps at a time, until a person's limits say otherwise
+
+
+class LimitsError(ValueError):
+    """`limits.yaml` cannot be used; one sentence."""
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`max_active_jobs` managed jobs have machines at a time, costing `max_hourly_cost` (USD/hour) at most together; None: no cap.
+
+    `budget` (USD) is for all managed jobs ever: at 80 % it is warned, from 100 % nothing new starts and what runs is ended. Rehearsals are
+    held to the same limits, counted apart from real money.
+    """
+
+    max_active_jobs: int = MAX_ACTIVE
+    max_hourly_cost: float | None = None
+    budget: float | None = None
+
+
+def parse_limits(text: str, path: str = FILE_NAME) -> Limits:
+    """The limits that the YAML says.
+
+    Raises:
+        LimitsError: it is no map of these three to positive numbers.
+    """
+    import yaml
+
+    try:
+        found = msgspec.convert(yaml.safe_load(text) or {}, Limits)
+    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        said = str(error).replace("\n", " ")
+        raise LimitsError(
+            f"{path}: {said}; it may hold max_active_jobs, max_hourly_cost (USD/hour) and budget (USD)"
+        ) from error
+    for name in Limits.__struct_fields__:
+        value = getattr(found, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise LimitsError(f"{path}: {name} must be a number above 0, not {value}")
+    return found
+
+
+class LimitsFile:
+    """The file as it stands now."""
+
+    def __init__(self, data_dir: str) -> None:
+        self._path = os.path.join(data_dir, FILE_NAME)
+        self._seen: tuple[int, int] | None = None
+        self._limits = Limits()
+
+    def read(self) -> Limits:
+        """The limits; the defaults where there is no file.
+
+        Raises:
+            LimitsError: the file cannot be used: nothing new may start under limits that are not understood.
+        """
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            self._seen, self._limits = None, Limits()
+            return self._limits
+        if self._seen != (status.st_mtime_ns, status.st_size):
+            with open(self._path, encoding="utf-8", errors="replace") as file:
+                self._limits = parse_limits(file.read(), self._path)
+            self._seen = (status.st_mtime_ns, status.st_size)
+        return self._limits

@@ -1,0 +1,112 @@
+"""The fields that say how a managed job is run: `job_recovery`, `priority`, `budget`, `secrets`."""
+
+from __future__ import annotations
+
+import re
+
+from tradewind.spec.document import Mapping, Node, Scalar, Sequence
+from tradewind.spec.fields import nearest
+from tradewind.spec.nodes import (
+    check_fields,
+    is_null,
+    kind_of,
+    read_amount,
+    read_mapping,
+    read_text,
+    read_whole_number,
+)
+from tradewind.spec.task import JobRecovery, RecoveryStrategy
+
+HIGHEST_PRIORITY = 1000  # SkyPilot's range is -1000 to 1000, the higher first
+MOST_RESTARTS = 1_000_000
+_RECOVERY = ("strategy", "max_restarts_on_errors", "recover_on_exit_codes")
+# SkyPilot's names lead to the strategy that does what they say.
+_STRATEGIES: dict[str, RecoveryStrategy] = {
+    "eager": "eager",
+    "eager_next_region": "eager",
+    "failover": "failover",
+}
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_USD = re.compile(r"\$?\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:usd)?", re.IGNORECASE)
+_MOST_USD = 1e9
+
+
+def read_job_recovery(node: Node | None) -> JobRecovery:
+    """A strategy's name, or a map of the strategy and what happens when the program itself fails."""
+    field = "resources.job_recovery"
+    if node is None or is_null(node):
+        return JobRecovery()
+    if isinstance(node, Scalar):
+        return JobRecovery(strategy=_strategy(node, field))
+    mapping = read_mapping(node, field)
+    check_fields(mapping, f"{field}.", _RECOVERY, ())
+    given = {name: value for name, value in mapping.entries.items() if not is_null(value)}
+    strategy, restarts, codes = (given.get(name) for name in _RECOVERY)
+    return JobRecovery(
+        strategy="eager" if strategy is None else _strategy(strategy, f"{field}.strategy"),
+        max_restarts_on_errors=0
+        if restarts is None
+        else read_whole_number(restarts, f"{field}.max_restarts_on_errors", least=0, most=MOST_RESTARTS),
+        recover_on_exit_codes=() if codes is None else _exit_codes(codes, f"{field}.recover_on_exit_codes"),
+    )
+
+
+def _strategy(node: Node, field: str) -> RecoveryStrategy:
+    text = read_text(node, field)
+    found = _STRATEGIES.get(text.lower())
+    if found is None:
+        raise node.mark.error(field, f"{text!r} is none of eager, failover", nearest(text, ("eager", "failover")))
+    return found
+
+
+def _exit_codes(node: Node, field: str) -> tuple[int, ...]:
+    items = node.items if isinstance(node, Sequence) else (node,)
+    return tuple(dict.fromkeys(read_whole_number(item, field, least=0, most=255) for item in items))
+
+
+def read_priority(node: Node | None) -> int:
+    """From -1000 to 1000; the higher goes first."""
+    if node is None or is_null(node):
+        return 0
+    return read_whole_number(node, "resources.priority", least=-HIGHEST_PRIORITY, most=HIGHEST_PRIORITY)
+
+
+def read_budget(node: Node | None) -> float | None:
+    """USD for the whole job: 20, "20 USD" or "$20"."""
+    return None if node is None or is_null(node) else read_amount(node, "budget", _usd)
+
+
+def _usd(text: str) -> float:
+    match = _USD.fullmatch(text.strip())
+    amount = float(match[1]) if match else float(text) if _is_number(text) else 0.0
+    if not 0 < amount <= _MOST_USD:
+        raise ValueError(f"{text[:40]!r} is no amount of money above 0; write 20 or 20 USD")
+    return amount
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[0-9.]+e[+-]?[0-9]+", text, re.IGNORECASE) is not None
+
+
+def read_secrets(node: Node | None, envs: dict[str, str]) -> tuple[str, ...]:
+    """Names of variables whose values are given when the job is submitted: a list, or a map without values."""
+    if node is None:
+        return ()
+    if isinstance(node, Mapping):
+        for name, value in node.entries.items():
+            if not is_null(value):
+                raise value.mark.error(
+                    f"secrets.{name}",
+                    f"a secret's value does not belong in a file; write `{name}:` alone and give it with --secret {name}",
+                )
+        named = [(name, node.key_marks[name]) for name in node.entries]
+    elif isinstance(node, Sequence):
+        named = [(read_text(item, "secrets"), item.mark) for item in node.items]
+    else:
+        raise node.mark.error("secrets", f"must be a list of names, not {kind_of(node)}")
+    for name, mark in named:
+        if not _ENV_NAME.fullmatch(name):
+            raise mark.error(f"secrets.{name}", "is no name for a variable: letters, digits and _ only")
+        if name in envs:
+            raise mark.error(f"secrets.{name}", "stands in envs too, in clear; keep one of the two")
+    return tuple(dict.fromkeys(name for name, _ in named))
