@@ -7,10 +7,13 @@ import secrets
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, Provider, ProviderError
-from tradewind.broker.provision.failover import block_for_refusal, next_candidate
+from tradewind.broker.provision.choice import LOCAL, choose, soonest, why_none
+from tradewind.broker.provision.failover import block_for_refusal
 from tradewind.broker.provision.release import TellAgent, end_instances, tell_nobody
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.ssh_keys import KeyRing
@@ -25,6 +28,11 @@ T = TypeVar("T")
 LEASE_S = 7200.0
 START_DEADLINE_S = 600.0  # clouds take minutes; past this the place is given up
 TRANSIENT_TRIES = 3
+RETRY_AT_MOST_S = 60.0  # with --retry-until-up: capacity comes back sooner than a block says
+PARTIAL_HOLD_S, PARTIAL_PAUSE_S = (
+    60.0,
+    5.0,
+)  # how long a part of a gang is kept while the rest is tried in the same zone
 BOOTED = frozenset(
     {"aws", "azure", "gcp"}
 )  # clouds whose machines are made for us, and take our keys at their first boot
@@ -81,6 +89,8 @@ async def provision(
     if not intents:
         return
     refusals = [(row, result) for row, result in zip(intents, results, strict=True) if isinstance(result, Exception)]
+    if refusals and len(refusals) < len(intents):
+        intents, refusals = await _fill(services, cluster, intents, refusals, cause)
     if refusals:
         await _give_up(services, cluster, intents, refusals, cause)
         return
@@ -91,18 +101,19 @@ async def provision(
 async def _choose(services: Services, cluster: ClusterRow, order: cm.Provision) -> list[InstanceRow]:
     """The intents of the next candidate, committed; none when the cluster has been told that there is none."""
     tries, cause = order.tries, order.cause
-    now = services.now()
-    active = services.store.read(lambda c: rows.blocks(c, now=now, cluster_id=cluster.block_scope))
-    candidates = services.store.read(lambda c: rows.candidates(c, cluster.id))
-    index = next_candidate(candidates, active)
-    if index is None:
-        reasons = "; ".join(dict.fromkeys(block.why for block in active)) or "no candidate is left"
-        why = f"every place was refused ({reasons})"
+    left = services.store.read(lambda c: rows.instances_of(c, cluster.id))
+    survivors = [row for row in left if order.keep and row.state == "RUNNING" and row.ended_unix is None]
+    standing = {row.offer.zone for row in survivors}
+    nodes = cluster.task.num_nodes
+    candidate = await choose(services, cluster, nodes=nodes - len(survivors), standing=standing)
+    while candidate is None and cluster.options.retry_until_up:
+        await _wait_for_a_place(services, cluster)
+        candidate = await choose(services, cluster, nodes=nodes - len(survivors), standing=standing)
+    if candidate is None:
+        why = why_none(services, cluster)
         await services.apply(lambda ledger: ledger.cluster_event(cluster.id, cm.PlacesExhausted(cause=cause, why=why)))
         return []
-    candidate = candidates[index]
-    left = services.store.read(lambda c: rows.instances_of(c, cluster.id))
-    kept = {row.rank: row for row in left if order.keep and _can_stay(row, candidate)}
+    kept = {row.rank: row for row in survivors if _can_stay(row, candidate)}
     fresh = [
         _intent(services, cluster, candidate, tries, rank) for rank in range(cluster.task.num_nodes) if rank not in kept
     ]
@@ -131,14 +142,26 @@ async def _choose(services: Services, cluster: ClusterRow, order: cm.Provision) 
     return [*kept.values(), *fresh]
 
 
+async def _wait_for_a_place(services: Services, cluster: ClusterRow) -> None:
+    """Return when it is worth looking again, which the cluster's row tells meanwhile."""
+    over = soonest(services, cluster) or services.now()
+    pause = min(max(over - services.now(), 1.0), RETRY_AT_MOST_S)
+    waiting = f"a place to become free, looked for again in {pause:.0f} s: {why_none(services, cluster)}"
+    await services.apply(lambda ledger: rows.update_cluster(ledger.connection, cluster.id, waiting_for=waiting))
+    await asyncio.sleep(pause)
+
+
 def _can_stay(row: InstanceRow, candidate: RankedCandidate) -> bool:
     """Whether a survivor of a broken gang is what the new plan asks for: after a move to another place none is, and all are replaced."""
-    lives = row.state == "RUNNING" and row.ended_unix is None
-    return lives and row.offer == candidate.offer and row.use_spot == candidate.use_spot
+    return row.offer == candidate.offer and row.use_spot == candidate.use_spot
+
+
+def _instance_id(cluster: ClusterRow, tries: int, rank: int) -> str:
+    return f"{cluster.name}-{cluster.id}-{tries}-{rank}-{secrets.token_hex(3)}"
 
 
 def _intent(services: Services, cluster: ClusterRow, candidate: RankedCandidate, tries: int, rank: int) -> InstanceRow:
-    instance_id = f"{cluster.name}-{cluster.id}-{tries}-{rank}-{secrets.token_hex(3)}"
+    instance_id = _instance_id(cluster, tries, rank)
     offer = candidate.offer
     price = offer.price_spot_usd_h if candidate.use_spot else offer.price_ondemand_usd_h
     name, _ = provider_of(services, cluster, candidate)
@@ -219,6 +242,62 @@ async def _until_running(provider: Provider, row: InstanceRow, instance: Instanc
         found = await provider.describe({TAG_INSTANCE: row.id})
         instance = found[0] if found else instance
     return instance
+
+
+Refusals = list[tuple[InstanceRow, Exception]]
+
+
+async def _fill(
+    services: Services, cluster: ClusterRow, intents: list[InstanceRow], refusals: Refusals, cause: str
+) -> tuple[list[InstanceRow], Refusals]:
+    """The gang after the missing rest was tried again in the same place, for PARTIAL_HOLD_S seconds while it is only capacity that lacks."""
+    deadline = asyncio.get_running_loop().time() + PARTIAL_HOLD_S
+    while refusals and asyncio.get_running_loop().time() < deadline and _lacks_capacity(services, refusals):
+        have = len(intents) - len(refusals)
+        waiting = f"{len(refusals)} more instances in {place_of(cluster.place)}; {have} are kept for a minute meanwhile"
+        await services.apply(
+            lambda ledger, told=waiting: rows.update_cluster(ledger.connection, cluster.id, waiting_for=told)  # type: ignore[misc]
+        )
+        await asyncio.sleep(PARTIAL_PAUSE_S)
+        refused = [row for row, _ in refusals]
+        await end_instances(services, refused, reason="refused", cause=cause)
+        # Another intent and token: some clouds answer a token that failed once with the same failure.
+        fresh = [
+            msgspec.structs.replace(
+                row,
+                id=(again := _instance_id(cluster, row.tries, row.rank)),
+                token=secrets.token_hex(16),
+                tags={**row.tags, TAG_INSTANCE: again},
+                state="INTENT",
+                provider_id="",
+                address="",
+                created_unix=services.now(),
+            )
+            for row in refused
+        ]
+
+        def commit(ledger: Ledger, rows_: list[InstanceRow] = fresh) -> None:
+            at = rows.cluster(ledger.connection, cluster.id)
+            if at is None or at.state != "PROVISIONING" or at.tries != rows_[0].tries:
+                raise IllegalMove("cluster", "GONE" if at is None else at.state, "Provision", "of a part of its gang")
+            for row in rows_:
+                rows.insert_instance(ledger.connection, row)
+
+        await services.apply(commit)
+        results = await asyncio.gather(*(_launch(services, row, cause) for row in fresh), return_exceptions=True)
+        intents = [row for row in intents if row not in refused] + fresh
+        refusals = [(row, result) for row, result in zip(fresh, results, strict=True) if isinstance(result, Exception)]
+    return intents, refusals
+
+
+def _lacks_capacity(services: Services, refusals: Refusals) -> bool:
+    """Whether waiting a little may help: the clouds ran out, and nothing is wrong with what was asked. This machine never runs out."""
+    return all(
+        row.provider != LOCAL
+        and isinstance(error, ProviderError)
+        and services.providers[row.provider].classify(error).kind == "capacity"
+        for row, error in refusals
+    )
 
 
 async def _give_up(

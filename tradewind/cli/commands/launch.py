@@ -22,6 +22,7 @@ from tradewind.cli.overrides import read, task_flags
 @options.yes
 @options.detach
 @options.catalog
+@click.option("-r", "--retry-until-up", is_flag=True, help="When every place refuses, wait and try again.")
 def launch(
     file: str,
     cluster: str | None,
@@ -31,6 +32,7 @@ def launch(
     rehearse: bool,
     yes: bool,
     detach: bool,
+    retry_until_up: bool,
 ) -> int:
     """Plan a task, ask, get the machines, run setup and run there, and follow the output. The cluster stays up: `tradewind down`."""
     from tradewind.cli import daemon, jobs
@@ -49,6 +51,8 @@ def launch(
         body = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes).body
     if wanted is not None:
         body = {**body, "cluster": wanted}
+    if retry_until_up:
+        body = {**body, "retry_until_up": True}
     began = time.time()
     launched = api.post("/v1/launch", body)
     name, job_id = launched["cluster"], int(launched["job_id"])
