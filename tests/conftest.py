@@ -80,10 +80,11 @@ def no_leaks() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide every cloud credential and setting of the person who runs the tests."""
+def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Hide every cloud credential, setting and record of the person who runs the tests."""
     for name in list(os.environ):
         if name.startswith(CREDENTIALS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("TRADEWIND_DATA_DIR", str(tmp_path_factory.getbasetemp() / "no-data"))
