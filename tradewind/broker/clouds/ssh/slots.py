@@ -100,7 +100,7 @@ for round in 1 2 3 4 5 6 7 8 9 10; do
   [ -n "$found" ] || break
   sleep 0.05
 done
-rm -rf "$home"
+rm -rf "$home"; rmdir "$HOME/{HOMES}" 2>/dev/null
 case "$(cat {SLOT} 2>/dev/null)" in {is_ours}) rm -f {SLOT};; esac
 true
 """
