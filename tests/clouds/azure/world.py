@@ -71,7 +71,20 @@ def request(
 
 class AzureWorld:
     can = frozenset(
-        {"spot", "stop", "quota", "lost_reply", "lag", "throttle", "slow", "reclaim", "price", "leftovers", "ports"}
+        {
+            "spot",
+            "stop",
+            "quota",
+            "lost_reply",
+            "lag",
+            "throttle",
+            "slow",
+            "reclaim",
+            "price",
+            "leftovers",
+            "ports",
+            "crash",
+        }
     )
 
     def __init__(self, **settings) -> None:
@@ -138,6 +151,12 @@ class AzureWorld:
         self.cloud.journal.faults.append(
             Fault("Microsoft.Compute/virtualMachines/read", 429, "TooManyRequests", "Too many requests", times=times)
         )
+
+    def crash(self, after: int, *, took_effect: bool) -> None:
+        self.cloud.journal.crash_after, self.cloud.journal.crash_took_effect = after, took_effect
+
+    def revive(self) -> bool:
+        return self.cloud.journal.revive()
 
     def slow(self, seconds: float) -> None:
         self.cloud.delay_s = seconds

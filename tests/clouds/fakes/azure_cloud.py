@@ -50,6 +50,14 @@ class AzureCloud:
         self._directory.cleanup()
 
     def _answer(self, request: Request) -> Answer:
+        death = self.journal.death()
+        if death == "before":
+            return Answer(drop=True)
+        answer = self._alive(request)
+        answer.drop = answer.drop or death == "after"
+        return answer
+
+    def _alive(self, request: Request) -> Answer:
         if self.delay_s:
             time.sleep(self.delay_s)
         name = self._name(request)

@@ -41,6 +41,14 @@ class GoogleCloud:
         return {"permissions": [p for p in body["permissions"] if granted is None or p in granted]}
 
     def _answer(self, request: Request) -> Answer:
+        death = self.journal.death()
+        if death == "before":
+            return Answer(drop=True)
+        answer = self._alive(request)
+        answer.drop = answer.drop or death == "after"
+        return answer
+
+    def _alive(self, request: Request) -> Answer:
         if self.delay_s:
             time.sleep(self.delay_s)
         for api, prefix, state in self._documents:

@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Journal:
 
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    crash_after: int | None = None  # the caller dies at its call with this number, 0 being the next
+    crash_took_effect: bool = False
+    crashed: bool = False
     on_call: Callable[[str], None] | None = None  # sees every call's name before it is carried out
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,6 +63,25 @@ class Journal:
                     fault.times -= 1
                     return fault
         return None
+
+    def death(self) -> Literal["", "before", "after"]:
+        """Whether the caller is dead when this call should arrive ("before"), or dies once it has taken effect ("after")."""
+        with self._lock:
+            if self.crashed:
+                return "before"
+            if self.crash_after is None:
+                return ""
+            self.crash_after -= 1
+            if self.crash_after >= 0:
+                return ""
+            self.crashed = True
+            return "after" if self.crash_took_effect else "before"
+
+    def revive(self) -> bool:
+        """Calls arrive again; whether the caller had died."""
+        with self._lock:
+            crashed, self.crashed, self.crash_after = self.crashed, False, None
+            return crashed
 
     def draw(self, seed: int, methods: list[str], *, faults: int) -> None:
         """Add `faults` faults drawn from the seed over those methods: 429, 500, 503 or an answer that is lost."""

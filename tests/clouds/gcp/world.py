@@ -53,7 +53,9 @@ def request(
 
 
 class GcpWorld:
-    can = frozenset({"spot", "stop", "quota", "lost_reply", "lag", "throttle", "slow", "reclaim", "leftovers", "ports"})
+    can = frozenset(
+        {"spot", "stop", "quota", "lost_reply", "lag", "throttle", "slow", "reclaim", "leftovers", "ports", "crash"}
+    )
 
     def __init__(self, **settings) -> None:
         self.cloud = GoogleCloud()
@@ -118,6 +120,14 @@ class GcpWorld:
         self.cloud.journal.faults.append(
             Fault("compute.instances.aggregatedList", 429, "rateLimitExceeded", "Rate Limit Exceeded", times=times)
         )
+
+    def crash(self, after: int, *, took_effect: bool) -> None:
+        self.cloud.journal.crash_after, self.cloud.journal.crash_took_effect = after, took_effect
+        self._settings["retry_for_s"] = 0.02  # the dead need no patience
+
+    def revive(self) -> bool:
+        self._settings.pop("retry_for_s", None)
+        return self.cloud.journal.revive()
 
     def slow(self, seconds: float) -> None:
         self.cloud.delay_s = seconds

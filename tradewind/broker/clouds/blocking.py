@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -30,3 +30,10 @@ class Blocking:
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+
+
+async def all_done(*work: Awaitable[object]) -> None:
+    """All of it has ended; then the first failure is raised. None goes on in its thread and makes something after we gave up."""
+    for result in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

@@ -11,6 +11,7 @@ from tradewind.broker.clouds.azure import errors, naming, network
 from tradewind.broker.clouds.azure.errors import refusal
 from tradewind.broker.clouds.azure.operations import Operations
 from tradewind.broker.clouds.azure.session import Session
+from tradewind.broker.clouds.blocking import all_done
 from tradewind.broker.provider import ProviderError
 
 BEING_DELETED = "ResourceGroupBeingDeleted"
@@ -63,7 +64,7 @@ class Groups:
                 raise
             begin_firewall = client.network_security_groups.begin_create_or_update
             begin_network = client.virtual_networks.begin_create_or_update
-            await asyncio.gather(
+            await all_done(
                 self._operations.carry_out(
                     begin_firewall, group, naming.FIREWALL, network.firewall(region, shared, ssh_cidrs)
                 ),

@@ -12,6 +12,7 @@ from tradewind.broker.clouds.azure.errors import refusal
 from tradewind.broker.clouds.azure.images import Image
 from tradewind.broker.clouds.azure.operations import WAIT_S, Operations
 from tradewind.broker.clouds.azure.session import Session
+from tradewind.broker.clouds.blocking import all_done
 from tradewind.broker.provider import Instance, ProviderError
 
 # Contributor: may delete the group that it is given for, and nothing outside (learn.microsoft.com/azure/role-based-access-control/built-in-roles).
@@ -54,7 +55,7 @@ class Machines:
                 "VANISHED",
                 f"the machine {name} was made and is gone again; if it was spot, it was evicted while starting",
             )
-        await asyncio.gather(self._install_drivers(group, name, image, seen.location), self._let_it_end_itself(seen))
+        await all_done(self._install_drivers(group, name, image, seen.location), self._let_it_end_itself(seen))
         return await self.read_in_group(group, seen)
 
     async def get(self, group: str, name: str) -> Any | None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tradewind.broker.clouds.blocking import all_done
 from tradewind.broker.clouds.gcp import errors, naming
 from tradewind.broker.clouds.gcp.operations import Operations
 from tradewind.broker.clouds.gcp.session import CALL_TIMEOUT_S, Session
@@ -88,7 +89,7 @@ class Firewall:
             async with self.lock(tag):
                 if time.monotonic() - self._made.get(tag, float("-inf")) > TRUSTED_S:
                     wanted = rules(tag, self._session.settings.network, shared, ssh_cidrs)
-                    await asyncio.gather(*(self._insert(rule) for rule in wanted))
+                    await all_done(*(self._insert(rule) for rule in wanted))
                     self._made[tag] = time.monotonic()
         except BaseException:
             self.end(tag)

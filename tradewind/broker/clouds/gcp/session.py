@@ -25,7 +25,6 @@ T = TypeVar("T")
 LOGIN = "gcloud auth application-default login"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 CALL_TIMEOUT_S = 30.0
-RETRY_FOR_S = 45.0
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -50,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True):
     projects_endpoint: str = "https://cloudresourcemanager.googleapis.com"
     poll_interval_s: float = 1.0
     retry_first_s: float = 0.5
+    retry_for_s: float = 45.0
 
 
 def find() -> Found:
@@ -211,7 +211,7 @@ class Session:
             return self._credentials
 
     def retry(self) -> Any:
-        """How calls that only read are tried again: throttling, 5xx and broken connections, for 45 s."""
+        """How calls that only read are tried again: throttling, 5xx and broken connections, for `retry_for_s`."""
         from google.api_core import exceptions, retry
         from requests.exceptions import ConnectionError as Broken
 
@@ -223,7 +223,9 @@ class Session:
             exceptions.GatewayTimeout,
             Broken,
         )
-        return retry.Retry(transient, initial=self.settings.retry_first_s, maximum=8.0, timeout=RETRY_FOR_S)
+        return retry.Retry(
+            transient, initial=self.settings.retry_first_s, maximum=8.0, timeout=self.settings.retry_for_s
+        )
 
     def compute(self, name: str) -> Any:
         """The client of that name in google.cloud.compute_v1."""
