@@ -10,10 +10,11 @@ import msgspec
 
 from tradewind.optimizer.cost import MOST_HOURS
 from tradewind.optimizer.errors import InvalidProblem
-from tradewind.optimizer.problem import Edge, Problem, Together
+from tradewind.optimizer.problem import Edge, Limits, Problem, Quota, Request, Reservation, Together, Weights
 
 # Beyond these a figure is a slip; within them every sum stays within what the solver's floats can hold.
 MOST_NODES = 1_000_000
+MOST_WEIGHT = 1_000_000.0
 MOST_GIGABYTES = 1_000_000_000_000
 
 
@@ -37,20 +38,73 @@ def canonical(problem: Problem) -> Problem:
     if problem.deadline_h is not None and not problem.deadline_h > 0:
         raise InvalidProblem(f"the deadline is {problem.deadline_h} h; it must be above 0")
     limits = problem.limits
-    for name, cap in (("max_hourly_usd", limits.max_hourly_usd), ("max_total_usd", limits.max_total_usd)):
+    caps = (
+        ("max_hourly_usd", limits.max_hourly_usd),
+        ("max_total_usd", limits.max_total_usd),
+        ("max_carbon_kg", limits.max_carbon_kg),
+    )
+    for name, cap in caps:
         if cap is not None and not math.isfinite(cap):
-            raise InvalidProblem(f"{name} is {cap}; give USD as a number, or leave it out for no cap")
+            raise InvalidProblem(f"{name} is {cap}; give a number, or leave it out for no cap")
+    _check_weights(problem.weights)
+    reservations = _reservations(limits)
     return msgspec.structs.replace(
         problem,
         edges=_edges(problem),
         together=_together(problem),
-        requests=tuple(sorted(problem.requests, key=lambda r: r.task)),
+        requests=tuple(
+            _with_reserved(msgspec.structs.replace(r, weights=problem.weights), reservations)
+            for r in sorted(problem.requests, key=lambda r: r.task)
+        ),
         limits=msgspec.structs.replace(
             limits,
             blocks=tuple(sorted(set(limits.blocks), key=repr)),
-            quotas=tuple(sorted(set(limits.quotas), key=repr)),
+            quotas=tuple(sorted({*limits.quotas, *_of_shares(problem)}, key=repr)),
+            reservations=reservations,
+            shares=(),
         ),
     )
+
+
+def _check_weights(weights: Weights) -> None:
+    parts = (weights.usd, weights.kg, weights.hour)
+    if not all(0 <= part <= MOST_WEIGHT for part in parts) or not any(parts):
+        raise InvalidProblem(f"the weights are {parts}; give numbers from 0 to {MOST_WEIGHT:,}, one of them above 0")
+
+
+def _reservations(limits: Limits) -> tuple[Reservation, ...]:
+    names = Counter(reservation.name for reservation in limits.reservations)
+    for reservation in limits.reservations:
+        if not reservation.name or names[reservation.name] > 1:
+            raise InvalidProblem(f"a reservation is named {reservation.name!r}; give each a name of its own")
+        if not 0 <= reservation.nodes <= MOST_NODES:
+            raise InvalidProblem(
+                f"the reservation {reservation.name} has {reservation.nodes} nodes; give 0 to {MOST_NODES:,}"
+            )
+    return tuple(sorted(limits.reservations, key=lambda r: r.name))
+
+
+def _with_reserved(request: Request, reservations: tuple[Reservation, ...]) -> Request:
+    """The request with, beside each candidate on demand, one for every number of its nodes that a reservation could pay."""
+    if not reservations:
+        return request
+    bought = [c for c in request.candidates if not c.reservation]
+    reserved = [
+        msgspec.structs.replace(c, reservation=r.name, free_nodes=free)
+        for c in bought
+        for r in reservations
+        if not c.use_spot and not c.spread and r.place.matches(c.offer, use_spot=False)
+        for free in range(1, min(request.num_nodes, r.nodes) + 1)
+    ]
+    return msgspec.structs.replace(request, candidates=(*bought, *reserved))
+
+
+def _of_shares(problem: Problem) -> tuple[Quota, ...]:
+    nodes = sum(request.num_nodes for request in problem.requests)
+    for share in problem.limits.shares:
+        if not 0 <= share.fraction <= 1:
+            raise InvalidProblem(f"the share at {share.place} is {share.fraction}; give 0 to 1")
+    return tuple(Quota(s.place, math.floor(s.fraction * nodes + 1e-9), share=s.fraction) for s in problem.limits.shares)
 
 
 def _edges(problem: Problem) -> tuple[Edge, ...]:

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import msgspec
 
-from tradewind.optimizer.cost import hourly_nano
+from tradewind.optimizer.cost import hourly_nano, plan_nano
 from tradewind.optimizer.money import usd
 from tradewind.optimizer.plan import Conflict
 from tradewind.optimizer.problem import Limits, Place, Problem, Quota, Together
@@ -22,7 +22,7 @@ EXHAUSTIVE_LIMITS = 24
 
 
 class Cap(msgspec.Struct, frozen=True):
-    """A spending cap in USD, by the name of its field."""
+    """A cap on spending in USD, or on carbon in kg, by the name of its field."""
 
     field: str
     usd: float
@@ -50,7 +50,7 @@ def find_conflicts(problem: Problem, solvers: Sequence[Solver]) -> tuple[Conflic
         if found.choice:
             pairs = zip(problem.requests, found.choice, strict=True)
             hourly = usd(sum(hourly_nano(r, c) for r, c in pairs))
-            conflicts.append(Conflict(describe(limit), hourly, found.objective_usd))
+            conflicts.append(Conflict(describe(limit), hourly, usd(plan_nano(problem, found.choice))))
         else:
             conflicts.append(Conflict(describe(limit), None, None))
     return tuple(conflicts)
@@ -61,6 +61,8 @@ def describe(limit: Limit) -> str:
     match limit:
         case Quota():
             unit = {"nodes": "nodes", "vcpus": "vCPUs", "accelerators": "accelerators"}[limit.unit]
+            if limit.share is not None:
+                return f"the share of {limit.share:.0%} at {limit.place}"
             return f"the quota of {limit.limit} {unit} at {limit.place}"
         case Place():
             return f"the block of {limit}"
@@ -77,7 +79,11 @@ def limits_of(problem: Problem) -> list[Limit]:
     limits = problem.limits
     caps = [
         Cap(field, usd)
-        for field, usd in (("max_hourly_usd", limits.max_hourly_usd), ("max_total_usd", limits.max_total_usd))
+        for field, usd in (
+            ("max_hourly_usd", limits.max_hourly_usd),
+            ("max_total_usd", limits.max_total_usd),
+            ("max_carbon_kg", limits.max_carbon_kg),
+        )
         if usd is not None
     ]
     deadlines = [Deadline(r.task, r.deadline_h) for r in problem.requests if r.deadline_h is not None]
@@ -100,6 +106,8 @@ def under(problem: Problem, limits: Sequence[Limit]) -> Problem:
             max_total_usd=caps.get("max_total_usd"),
             blocks=tuple(limit for limit in limits if isinstance(limit, Place)),
             quotas=tuple(limit for limit in limits if isinstance(limit, Quota)),
+            max_carbon_kg=caps.get("max_carbon_kg"),
+            reservations=problem.limits.reservations,
         ),
     )
 

@@ -9,9 +9,9 @@ from graphlib import TopologicalSorter
 import msgspec
 
 from tradewind.optimizer.egress import Site
-from tradewind.optimizer.money import is_charge, is_price, nano_usd
+from tradewind.optimizer.money import NANO_PER_USD, is_charge, is_price, nano_usd
 from tradewind.optimizer.preemption import ExpectedRun, expected_run
-from tradewind.optimizer.problem import Candidate, Edge, Problem, Request
+from tradewind.optimizer.problem import MONEY, Candidate, Edge, Problem, Request
 
 # A spot offer of which no source says how often it is interrupted counts as one of the worst band of the Spot Advisor
 # (over 20 % a month, taken as 22.5 %): -ln(1 - 0.225) / 730 h = 3.5e-4 interruptions/hour.
@@ -19,6 +19,7 @@ UNKNOWN_RISK_PER_H = 3.5e-4
 # What can't be expected to end costs more than anything that can.
 ENDLESS_NANO = 10**24
 OWN_MACHINE = "local"
+MG_PER_KG = 1_000_000
 MOST_HOURS = 1_000_000  # beyond, a figure is a slip
 
 
@@ -69,30 +70,38 @@ def makespan_h(problem: Problem, choice: Sequence[Candidate]) -> float:
     Expectations are added along the longest path, which is a little less than the expected length of the longest path.
     """
     wall = {r.task: wall_h(r, c) for r, c in zip(problem.requests, choice, strict=True)}
-    return max((wall[task] + before for task, before in _longest_before(problem, wall).items()), default=0.0)
+    at = {r.task: site_of(c) for r, c in zip(problem.requests, choice, strict=True)} if problem.edges else {}
+    moving = {
+        (e.source, e.target): problem.egress.hours(at[e.source], at[e.target], e.gigabytes) for e in problem.edges
+    }
+    return max((wall[task] + before for task, before in _longest_before(problem, wall, moving).items()), default=0.0)
 
 
 def longest_around(problem: Problem, wall: Mapping[str, float]) -> dict[str, float]:
-    """For each task the hours of the longest path through it, itself left out."""
-    before = _longest_before(problem, wall)
+    """For each task the hours of the longest path through it, itself and the moving of data left out."""
+    before = _longest_before(problem, wall, {})
     turned = msgspec.structs.replace(problem, edges=tuple(Edge(e.target, e.source, e.gigabytes) for e in problem.edges))
-    after = _longest_before(turned, wall)
+    after = _longest_before(turned, wall, {})
     return {task: before[task] + after[task] for task in wall}
 
 
-def _longest_before(problem: Problem, wall: Mapping[str, float]) -> dict[str, float]:
+def _longest_before(
+    problem: Problem, wall: Mapping[str, float], moving: Mapping[tuple[str, str], float]
+) -> dict[str, float]:
     sources: dict[str, list[str]] = {task: [] for task in wall}
     for edge in problem.edges:
         sources[edge.target].append(edge.source)
     start: dict[str, float] = {}
     for task in TopologicalSorter(sources).static_order():
-        start[task] = max((start[other] + wall[other] for other in sources[task]), default=0.0)
+        start[task] = max(
+            (start[other] + wall[other] + moving.get((other, task), 0.0) for other in sources[task]), default=0.0
+        )
     return start
 
 
 def hourly_nano(request: Request, candidate: Candidate) -> int:
-    """Nano-dollars an hour for all the request's nodes."""
-    return nano_usd(candidate.hourly_usd) * request.num_nodes
+    """Nano-dollars an hour for all the request's nodes that are not paid already."""
+    return nano_usd(candidate.hourly_usd) * (request.num_nodes - candidate.free_nodes)
 
 
 def machine_nano(request: Request, candidate: Candidate) -> int:
@@ -107,6 +116,31 @@ def total_nano(request: Request, candidate: Candidate) -> int:
     return machine_nano(request, candidate) + nano_usd(candidate.once_usd)
 
 
+def carbon_mg(request: Request, candidate: Candidate) -> int:
+    """Milligrams of CO2-equivalent over the hours that are billed; what no source tells counts as endless."""
+    run = expected(request, candidate)
+    billed_h = work_h(request, candidate) if run is None else run.billed_h
+    kg_h = candidate.carbon_kg_h
+    if kg_h is None or not math.isfinite(kg_h) or not math.isfinite(billed_h):
+        return ENDLESS_NANO
+    return round(kg_h * request.num_nodes * billed_h * MG_PER_KG)
+
+
+def score_nano(request: Request, candidate: Candidate) -> int:
+    """What the candidate counts in the objective, in billionths; nano-dollars where money alone is weighed."""
+    weights = request.weights
+    money = total_nano(request, candidate)
+    if weights == MONEY:
+        return money
+    score = weights.usd * money
+    if weights.kg:
+        score += weights.kg * carbon_mg(request, candidate) * (NANO_PER_USD // MG_PER_KG)
+    if weights.hour:
+        wall = wall_h(request, candidate)
+        score += weights.hour * wall * NANO_PER_USD if math.isfinite(wall) else ENDLESS_NANO
+    return round(score)
+
+
 def site_of(candidate: Candidate) -> Site:
     """Where data lies that the candidate writes."""
     return candidate.offer.cloud, candidate.offer.region
@@ -115,6 +149,16 @@ def site_of(candidate: Candidate) -> Site:
 def moving_nano(problem: Problem, edge: Edge, source: Candidate, target: Candidate) -> int:
     """Nano-dollars to move the edge's data between two candidates."""
     return nano_usd(edge.gigabytes * problem.egress.price(site_of(source), site_of(target)))
+
+
+def plan_score(problem: Problem, choice: Sequence[Candidate]) -> int:
+    """The objective of the whole choice, in billionths; the moving of data counts as the money it costs."""
+    if problem.weights == MONEY:
+        return plan_nano(problem, choice)
+    total = sum(score_nano(r, c) for r, c in zip(problem.requests, choice, strict=True))
+    at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)}
+    moved = (moving_nano(problem, edge, at[edge.source], at[edge.target]) for edge in problem.edges)
+    return total + sum(round(problem.weights.usd * each) for each in moved)
 
 
 def plan_nano(problem: Problem, choice: Sequence[Candidate]) -> int:

@@ -7,11 +7,22 @@ from collections.abc import Callable, Sequence
 from tradewind.optimizer.check import canonical
 from tradewind.optimizer.compare import compared
 from tradewind.optimizer.conflicts import find_conflicts
-from tradewind.optimizer.cost import expected, hourly_nano, makespan_h, moving_nano, plan_nano, total_nano, work_h
+from tradewind.optimizer.cost import (
+    MG_PER_KG,
+    carbon_mg,
+    expected,
+    hourly_nano,
+    makespan_h,
+    moving_nano,
+    plan_nano,
+    site_of,
+    total_nano,
+    work_h,
+)
 from tradewind.optimizer.infeasible import why_infeasible
 from tradewind.optimizer.money import usd
 from tradewind.optimizer.plan import Certificate, Placement, Plan, Transfer
-from tradewind.optimizer.problem import Candidate, Problem, Request
+from tradewind.optimizer.problem import Candidate, Problem, Request, Weights
 from tradewind.optimizer.prune import Pool, compete, usable
 from tradewind.optimizer.rank import ranked_candidates
 from tradewind.optimizer.search import Found, search
@@ -53,13 +64,33 @@ def optimize(problem: Problem, *, clock: Clock = no_clock, solvers: Sequence[Sol
         references=compared(problem, alive, found.choice),
         transfers=_transfers(problem, found.choice),
         makespan_h=makespan_h(problem, found.choice),
+        carbon_kg=_carbon_kg(pairs),
+        minimized=name_of(problem.weights),
     )
+
+
+def _carbon_kg(pairs: Sequence[tuple[Request, Candidate]]) -> float | None:
+    if any(c.carbon_kg_h is None for _, c in pairs):
+        return None
+    return sum(carbon_mg(r, c) for r, c in pairs) / MG_PER_KG
+
+
+def name_of(weights: Weights) -> str:
+    """What is minimised, as a person writes it: `cost`, `cost+0.1*carbon`."""
+    parts = ((weights.usd, "cost"), (weights.kg, "carbon"), (weights.hour, "time"))
+    return "+".join(name if weight == 1 else f"{weight:g}*{name}" for weight, name in parts if weight)
 
 
 def _transfers(problem: Problem, choice: Sequence[Candidate]) -> tuple[Transfer, ...]:
     at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)}
     return tuple(
-        Transfer(e.source, e.target, e.gigabytes, usd(moving_nano(problem, e, at[e.source], at[e.target])))
+        Transfer(
+            e.source,
+            e.target,
+            e.gigabytes,
+            usd(moving_nano(problem, e, at[e.source], at[e.target])),
+            problem.egress.hours(site_of(at[e.source]), site_of(at[e.target]), e.gigabytes),
+        )
         for e in problem.edges
     )
 
@@ -103,6 +134,10 @@ def _placement(request: Request, candidate: Candidate) -> Placement:
         offer=offer,
         alternative=candidate.alternative,
         expected=expected(request, candidate),
+        carbon_kg=_carbon_kg(((request, candidate),)),
+        reservation=candidate.reservation,
+        free_nodes=candidate.free_nodes,
+        spread=candidate.spread,
     )
 
 

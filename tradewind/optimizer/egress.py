@@ -20,11 +20,20 @@ class Egress(msgspec.Struct, frozen=True):
     """Prices by `egress_key`. What no source says costs what leaving for the internet costs there, and where that is not known either
     `unknown_usd_per_gb`: unknown is never free.
 
-    The default is the commonest price to the internet in the catalog's own table (31 of its 82 regions, most of them GCP's).
+    `gigabits_per_s` is the speed between any two regions; None: moving takes no time. The default price is the commonest price to the internet in the catalog's own table (31 of its 82 regions, most of them GCP's).
     """
 
     usd_per_gb: dict[str, float] = {}
     unknown_usd_per_gb: float = 0.12
+    gigabits_per_s: float | None = None
+
+    def hours(self, source: Site, target: Site, gigabytes: float) -> float:
+        """Hours that the data takes from one region to another; within a region none, and none where no speed is given."""
+        return 0.0 if source == target else self.hours_between(gigabytes)
+
+    def hours_between(self, gigabytes: float) -> float:
+        """Hours that the data takes between any two regions."""
+        return 0.0 if not self.gigabits_per_s else gigabytes * 8 / self.gigabits_per_s / 3600
 
     def price(self, source: Site, target: Site) -> float:
         """USD per GB from one region to another; 0 within one."""

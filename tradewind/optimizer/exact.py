@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tradewind.optimizer.cost import plan_nano
+from tradewind.optimizer.cost import plan_score
 from tradewind.optimizer.errors import SolverFailed
 from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.model import Model
@@ -42,5 +42,5 @@ def choice_of(model: Model, chosen: tuple[int, ...], solver: str) -> tuple[Candi
 
 
 def cost_of(problem: Problem, model: Model, chosen: tuple[int, ...]) -> int:
-    """Nano-dollars of the chosen columns, moving of data included."""
-    return plan_nano(problem, choice_of(model, chosen, "the search"))
+    """The objective of the chosen columns in billionths, moving of data included."""
+    return plan_score(problem, choice_of(model, chosen, "the search"))

@@ -30,6 +30,7 @@ class Flows(msgspec.Struct, frozen=True):
     surcharge: tuple[int, ...]
     saved: tuple[int, ...]
     rows: tuple[Row, ...]
+    staying: tuple[tuple[int, ...], ...]  # for each edge the flows within one region
 
 
 def flow_columns(problem: Problem, columns: Columns) -> Flows:
@@ -38,6 +39,7 @@ def flow_columns(problem: Problem, columns: Columns) -> Flows:
     saved: list[int] = []
     rows: list[Row] = []
     index = {request.task: i for i, request in enumerate(problem.requests)}
+    staying: list[tuple[int, ...]] = []
     by_site: list[dict[Site, list[int]]] = [{} for _ in problem.requests]
     for j, (i, candidate) in enumerate(columns):
         by_site[i].setdefault(site_of(candidate), []).append(j)
@@ -45,20 +47,25 @@ def flow_columns(problem: Problem, columns: Columns) -> Flows:
         sources, targets = by_site[index[edge.source]], by_site[index[edge.target]]
         leaving: dict[Site, list[int]] = {}
         arriving: dict[Site, list[int]] = {}
+        stay: list[int] = []
+        timed = problem.deadline_h is not None and problem.egress.hours_between(edge.gigabytes) > 0
         for source, owners in sources.items():
             costs = _costs(problem, edge, source, targets)
             dearest = max(costs.values())
             for j in owners:
                 surcharge[j] += dearest
             for target, cost in costs.items():
-                if cost < dearest:
+                if cost < dearest or (timed and source == target):
                     flow = len(columns) + len(saved)
+                    if source == target:
+                        stay.append(flow)
                     saved.append(dearest - cost)
                     leaving.setdefault(source, []).append(flow)
                     arriving.setdefault(target, []).append(flow)
+        staying.append(tuple(stay))
         rows += (_marginal(flows, sources[site]) for site, flows in leaving.items())
         rows += (_marginal(flows, targets[site]) for site, flows in arriving.items())
-    return Flows(tuple(surcharge), tuple(saved), tuple(rows))
+    return Flows(tuple(surcharge), tuple(saved), tuple(rows), tuple(staying))
 
 
 def _costs(problem: Problem, edge: Edge, source: Site, targets: dict[Site, list[int]]) -> dict[Site, int]:

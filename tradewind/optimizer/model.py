@@ -16,14 +16,15 @@ told apart equally well. Rows that can't bind are left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 import msgspec
 
-from tradewind.optimizer.cost import hourly_nano, total_nano
+from tradewind.optimizer.cost import carbon_mg, hourly_nano, score_nano, total_nano
 from tradewind.optimizer.flows import flow_columns
-from tradewind.optimizer.limits import quota_use
+from tradewind.optimizer.limits import carbon_cap_mg, quota_sizes, quota_use
 from tradewind.optimizer.money import nano_usd
-from tradewind.optimizer.problem import Candidate, Problem, Request
+from tradewind.optimizer.problem import MONEY, Candidate, Problem, Request
 from tradewind.optimizer.prune import Pool
 from tradewind.optimizer.solvers import IntegerProgram, Row
 from tradewind.optimizer.timing import timing_rows
@@ -61,7 +62,7 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
     members = _classes(problem, pool) if by_class else tuple((i,) for i in range(len(problem.requests)))
     requests = [problem.requests[group[0]] for group in members]
     columns = tuple((k, c) for k, group in enumerate(members) for c in pool.left[group[0]])
-    costs = [total_nano(requests[k], c) for k, c in columns]
+    costs = [score_nano(requests[k], c) for k, c in columns]
     rows: list[Row] = []
     floor = first = 0
     for group in members:
@@ -72,9 +73,11 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
     sizes = [len(group) for group in members]
     rows += _quota_rows(problem, requests, columns, sizes)
     flows = flow_columns(problem, columns)
-    costs = [cost + more for cost, more in zip(costs, flows.surcharge, strict=True)] + [-saved for saved in flows.saved]
+    moving = [*flows.surcharge, *(-saved for saved in flows.saved)]
+    money = moving if problem.weights == MONEY else [round(problem.weights.usd * each) for each in moving]
+    costs = [cost + more for cost, more in zip_longest(costs, money, fillvalue=0)]
     rows += flows.rows
-    ends = timing_rows(problem, requests, columns, len(costs))
+    ends = timing_rows(problem, requests, columns, flows.staying, len(costs))
     timing = len(requests) if ends else 0
     rows += ends
     costs += [0] * timing
@@ -84,7 +87,12 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
         hourly = [hourly_nano(requests[k], c) for k, c in columns]
         rows += _cap_rows(columns, sizes, hourly, nano_usd(limits.max_hourly_usd))
     if limits.max_total_usd is not None:
-        rows += _cap_rows(columns, sizes, costs, nano_usd(limits.max_total_usd))
+        spent = [total_nano(requests[k], c) for k, c in columns]
+        spent = [each + more for each, more in zip_longest(spent, moving, fillvalue=0)]
+        rows += _cap_rows(columns, sizes, spent, nano_usd(limits.max_total_usd))
+    if limits.max_carbon_kg is not None:
+        emitted = [carbon_mg(requests[k], c) for k, c in columns]
+        rows += _cap_rows(columns, sizes, emitted, carbon_cap_mg(limits.max_carbon_kg))
     scale = SCALED_FLOOR / max(floor, 1)
     upper = () if max(sizes) == 1 else tuple(float(sizes[k]) for k, _ in columns)
     return Model(
@@ -109,17 +117,18 @@ def _classes(problem: Problem, pool: Pool) -> tuple[tuple[int, ...], ...]:
 def _quota_rows(
     problem: Problem, requests: list[Request], columns: tuple[tuple[int, Candidate], ...], sizes: list[int]
 ) -> Iterator[Row]:
-    if not problem.limits.quotas:
+    limits = quota_sizes(problem.limits)
+    if not limits:
         return
     uses = [quota_use(problem.limits, requests[k], c) for k, c in columns]
-    for q, quota in enumerate(problem.limits.quotas):
+    for q, limit in enumerate(limits):
         counted = [j for j, use in enumerate(uses) if use[q]]
         most: dict[int, int] = {}
         for j in counted:
             k = columns[j][0]
             most[k] = max(most.get(k, 0), uses[j][q] * sizes[k])
-        if sum(most.values()) > quota.limit:
-            yield Row(tuple(counted), tuple(float(uses[j][q]) for j in counted), upper=float(max(quota.limit, -1)))
+        if sum(most.values()) > limit:
+            yield Row(tuple(counted), tuple(float(uses[j][q]) for j in counted), upper=float(max(limit, -1)))
 
 
 def _together_rows(problem: Problem, columns: tuple[tuple[int, Candidate], ...]) -> Iterator[Row]:

@@ -10,17 +10,17 @@ from itertools import groupby
 
 import msgspec
 
-from tradewind.optimizer.cost import risk_micro_per_h, total_nano
+from tradewind.optimizer.cost import risk_micro_per_h, score_nano
 from tradewind.optimizer.problem import Candidate, Request
 
-Key = tuple[int, int, str, str, str, str, bool, int]
+Key = tuple[int, int, str, str, str, str, bool, int, int, str]
 
 
 def candidate_key(request: Request, candidate: Candidate) -> Key:
     """Cheaper, then lower risk, then cloud, region, zone, type, on demand first, earlier alternative."""
     offer = candidate.offer
     return (
-        total_nano(request, candidate),
+        score_nano(request, candidate),
         risk_micro_per_h(candidate),
         offer.cloud,
         offer.region,
@@ -28,6 +28,8 @@ def candidate_key(request: Request, candidate: Candidate) -> Key:
         offer.instance_type,
         candidate.use_spot,
         candidate.alternative,
+        candidate.free_nodes,
+        candidate.reservation,
     )
 
 

@@ -11,6 +11,8 @@ from tradewind.optimizer.preemption import ExpectedRun
 class Placement(msgspec.Struct, frozen=True):
     """A request on an offer. `hourly_usd` covers all its nodes; `total_usd` is hourly_usd times the hours that are billed.
 
+    `carbon_kg` is kg CO2-equivalent over those hours, None unknown; `free_nodes` of the nodes are paid already under the `reservation` of that name; `spread`
+    says how many nodes stand in which zone where they may not all stand in one.
     Those are the request's hours, or `expected.billed_h` when the request says how it recovers from interruptions.
     """
 
@@ -27,6 +29,10 @@ class Placement(msgspec.Struct, frozen=True):
     offer: Offer
     alternative: int = 0
     expected: ExpectedRun | None = None
+    carbon_kg: float | None = None
+    reservation: str = ""
+    free_nodes: int = 0
+    spread: tuple[tuple[str, int], ...] = ()
 
 
 class RankedCandidate(msgspec.Struct, frozen=True):
@@ -48,7 +54,7 @@ class RankedCandidate(msgspec.Struct, frozen=True):
 
 
 class Certificate(msgspec.Struct, frozen=True):
-    """The proof of optimality: USD objective and lower bound, relative gap, the solver's name and its wall seconds.
+    """The proof of optimality: objective and lower bound in what was minimised (USD unless said otherwise), relative gap, the solver's name and its wall seconds.
 
     `bound` is what no plan can go below; `gap` is (objective - bound) / objective, 0 when the plan is proven cheapest. `columns` and `rows`
     are the size of the integer program after pruning. `seconds` is 0 when the caller passed no clock.
@@ -64,12 +70,13 @@ class Certificate(msgspec.Struct, frozen=True):
 
 
 class Transfer(msgspec.Struct, frozen=True):
-    """Data that one placement writes and another reads, and what moving it costs in USD; 0 within a region."""
+    """Data that one placement writes and another reads, and what moving it costs in USD and takes in hours; 0 within a region."""
 
     source: str
     target: str
     gigabytes: float
     usd: float
+    hours: float = 0.0
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -87,7 +94,8 @@ class Plan(msgspec.Struct, frozen=True):
     """A decision over the whole problem. `total_usd` is the placements' totals and the transfers. When `feasible` is False `placements` is empty and `why_infeasible` says what to change.
 
     `references` are offers that were compared but may not be bought, each with its reason. `makespan_h` is the expected hours from launch
-    until everything has ended.
+    until everything has ended. `carbon_kg` is kg CO2-equivalent in all, None where a part is unknown. `minimized` names what the plan is least in;
+    the certificate is of that.
     """
 
     feasible: bool
@@ -103,3 +111,5 @@ class Plan(msgspec.Struct, frozen=True):
     conflicts: tuple[Conflict, ...] = ()
     transfers: tuple[Transfer, ...] = ()
     makespan_h: float = 0.0
+    carbon_kg: float | None = None
+    minimized: str = "cost"

@@ -51,11 +51,27 @@ class Place(msgspec.Struct, frozen=True, order=True):
         return names + {None: "", True: " (spot)", False: " (on demand)"}[self.use_spot]
 
 
+class Weights(msgspec.Struct, frozen=True):
+    """What a plan is the cheapest in: the sum of its USD, its kg of CO2-equivalent and its tasks' expected hours, each times its weight.
+
+    (1, 0, 0) is money alone. With `kg` at 0.1 a kilogram weighs as much as ten cents; with `hour` at 2 an hour of one task as two dollars.
+    """
+
+    usd: float = 1.0
+    kg: float = 0.0
+    hour: float = 0.0
+
+
+MONEY = Weights()
+
+
 class Candidate(msgspec.Struct, frozen=True):
     """An offer that satisfies one alternative of a request, in one market. `hourly_usd` is USD/hour for one node.
 
     `once_usd` is paid once for going there, whatever the hours: moving inputs that already lie somewhere else. `hours` is how long the
-    request's work takes on this machine, where that is known to differ from the request's own.
+    request's work takes on this machine, where that is known to differ from the request's own. `carbon_kg_h` is kg CO2-equivalent/hour of
+    one node, None unknown. `free_nodes` of the request's nodes are paid already, under the `reservation` of that name. `spread` says how
+    many nodes stand in which zone, where they may not all stand in one; `hourly_usd` is then the mean.
     """
 
     offer: Offer
@@ -64,6 +80,10 @@ class Candidate(msgspec.Struct, frozen=True):
     alternative: int = 0  # which entry of any_of it serves
     once_usd: float = 0.0
     hours: float | None = None
+    carbon_kg_h: float | None = None
+    reservation: str = ""
+    free_nodes: int = 0
+    spread: tuple[tuple[str, int], ...] = ()
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -90,6 +110,7 @@ class Request(msgspec.Struct, frozen=True):
     deadline_h: float | None = None
     references: tuple[Reference, ...] = ()
     why_no_candidates: tuple[str, ...] = ()
+    weights: Weights = MONEY  # the problem's, set when it is checked
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -120,6 +141,7 @@ class Quota(msgspec.Struct, frozen=True):
     place: Place
     limit: int
     unit: Literal["nodes", "vcpus", "accelerators"] = "nodes"
+    share: float | None = None  # of all nodes, where the quota comes from one
 
     def each(self, offer: Offer) -> int:
         """What one node of the offer counts, rounded up."""
@@ -130,13 +152,34 @@ class Quota(msgspec.Struct, frozen=True):
         return math.ceil(offer.vcpus) if offer.vcpus else 1
 
 
+class Reservation(msgspec.Struct, frozen=True):
+    """Nodes on demand that are paid already, whoever uses them: the first `nodes` at places that match cost nothing more."""
+
+    name: str
+    place: Place
+    nodes: int
+
+
+class Share(msgspec.Struct, frozen=True):
+    """At most this fraction (0 to 1) of all the problem's nodes at the places that match, rounded down to whole nodes."""
+
+    place: Place
+    fraction: float
+
+
 class Limits(msgspec.Struct, frozen=True):
-    """What a plan may not exceed. `max_hourly_usd` is for everything together, `max_total_usd` over every request's hours."""
+    """What a plan may not exceed. `max_hourly_usd` is for everything together, `max_total_usd` over every request's hours.
+
+    `max_carbon_kg` is kg CO2-equivalent over every request's hours; a candidate of which no source tells the emissions keeps no such limit.
+    """
 
     max_hourly_usd: float | None = None
     max_total_usd: float | None = None
     blocks: tuple[Place, ...] = ()
     quotas: tuple[Quota, ...] = ()
+    max_carbon_kg: float | None = None
+    reservations: tuple[Reservation, ...] = ()
+    shares: tuple[Share, ...] = ()
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -145,7 +188,7 @@ class Problem(msgspec.Struct, frozen=True):
     `offers_considered` is how many catalog rows the candidates stand for (a query may have dropped dominated ones already);
     None means the candidates are all there were. `time_limit_s` bounds the solver, in seconds. `edges` make a DAG of the requests; moving
     their data is paid at the `egress` prices and counts against `max_total_usd`. `deadline_h` is the hours within which all of it is
-    expected to end, each task starting when those before it have ended.
+    expected to end, each task starting when those before it have ended and their data has moved. `weights` say what is minimised.
     """
 
     requests: tuple[Request, ...]
@@ -157,3 +200,4 @@ class Problem(msgspec.Struct, frozen=True):
     time_limit_s: float = 60.0
     offers_considered: int | None = None
     defaults_applied: tuple[str, ...] = ()
+    weights: Weights = MONEY

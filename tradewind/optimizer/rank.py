@@ -6,11 +6,21 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tradewind.optimizer.cost import hourly_nano, is_payable, moving_nano, risk_micro_per_h, total_nano
+from tradewind.optimizer.cost import (
+    MG_PER_KG,
+    carbon_mg,
+    hourly_nano,
+    is_payable,
+    moving_nano,
+    risk_micro_per_h,
+    score_nano,
+    total_nano,
+    wall_h,
+)
 from tradewind.optimizer.money import usd
 from tradewind.optimizer.order import candidate_key, sorted_candidates
 from tradewind.optimizer.plan import RankedCandidate
-from tradewind.optimizer.problem import Candidate, Edge, Problem, Request
+from tradewind.optimizer.problem import MONEY, Candidate, Edge, Problem, Request
 from tradewind.optimizer.prune import Pool
 
 # A failover that has been refused at fifty places is told so; it is not helped by the next fifty.
@@ -84,6 +94,8 @@ def as_ranked(request: Request, candidate: Candidate, reason: str) -> RankedCand
 
 def why_not(request: Request, chosen: Candidate, candidate: Candidate) -> str:
     """Why the choice stands before the candidate, in one sentence."""
+    if request.weights != MONEY:
+        return _weighed(request, chosen, candidate)
     ours, theirs = total_nano(request, chosen), total_nano(request, candidate)
     if theirs < ours:
         return f"{difference(request, chosen, candidate)}, but it would break a limit that the whole plan keeps"
@@ -97,6 +109,19 @@ def why_not(request: Request, chosen: Candidate, candidate: Candidate) -> str:
     if candidate_key(request, candidate) < candidate_key(request, chosen):
         return "the same price; the choice leaves room under the plan's limits"
     return "the same price and risk; the choice comes first by name"
+
+
+def _weighed(request: Request, chosen: Candidate, candidate: Candidate) -> str:
+    """Why not, where more than money is weighed: each measure that differs."""
+    parts = [difference(request, chosen, candidate)]
+    if request.weights.kg:
+        parts.append(
+            f"{carbon_mg(request, candidate) / MG_PER_KG:.3g} kg CO2e, not {carbon_mg(request, chosen) / MG_PER_KG:.3g}"
+        )
+    if request.weights.hour and wall_h(request, candidate) != wall_h(request, chosen):
+        parts.append(f"{wall_h(request, candidate):.3g} h, not {wall_h(request, chosen):.3g}")
+    worse = score_nano(request, candidate) >= score_nano(request, chosen)
+    return "; ".join(parts) + ("" if worse else ", but it would break a limit that the whole plan keeps")
 
 
 def difference(request: Request, chosen: Candidate, candidate: Candidate) -> str:

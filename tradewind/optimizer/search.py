@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tradewind.optimizer.cost import plan_nano
+from tradewind.optimizer.cost import plan_score
 from tradewind.optimizer.exact import choice_of, solve_exact
 from tradewind.optimizer.model import Model, build_model
 from tradewind.optimizer.money import usd
@@ -49,7 +49,7 @@ def search(problem: Problem, pool: Pool, solvers: Sequence[Solver]) -> Found:
         model, chosen = contenders(model, first)
         chosen = settle_ties(problem, model, chosen, solvers)
     choice = choice_of(model, chosen, first.solver)
-    objective = plan_nano(problem, choice)
+    objective = plan_score(problem, choice)
     bound = max(first.bound / model.scale, 0.0)
     if bound >= objective * (1 - PROVEN_GAP):
         bound = objective

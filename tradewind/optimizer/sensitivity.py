@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
 
+from tradewind.catalog.offer import Offer
 from tradewind.optimizer.check import canonical
 from tradewind.optimizer.conflicts import describe, limits_of, under
 from tradewind.optimizer.cost import hourly_nano, machine_nano, plan_nano, work_h
@@ -40,7 +42,7 @@ class Margin(msgspec.Struct, frozen=True):
 
 
 class LimitPrice(msgspec.Struct, frozen=True):
-    """What a limit costs: the cheapest plan without it, in USD, and the saving as a fraction of the plan's cost."""
+    """What a limit costs: the cheapest plan without it, in USD, and the saving as a fraction of what the plan minimises."""
 
     limit: str
     total_usd: float
@@ -74,9 +76,19 @@ def explain(problem: Problem, plan: Plan, *, solvers: Sequence[Solver] = DEFAULT
 def _choice(problem: Problem, plan: Plan) -> list[Candidate]:
     chosen = []
     for request, placement in zip(problem.requests, plan.placements, strict=True):
-        wanted = (placement.offer, placement.use_spot, placement.alternative)
-        chosen.append(next(c for c in request.candidates if (c.offer, c.use_spot, c.alternative) == wanted))
+        wanted = (
+            placement.offer,
+            placement.use_spot,
+            placement.alternative,
+            placement.reservation,
+            placement.free_nodes,
+        )
+        chosen.append(next(c for c in request.candidates if _named(c) == wanted))
     return chosen
+
+
+def _named(candidate: Candidate) -> tuple[Offer, bool, int, str, int]:
+    return candidate.offer, candidate.use_spot, candidate.alternative, candidate.reservation, candidate.free_nodes
 
 
 def _parts(problem: Problem, chosen: list[Candidate]) -> tuple[CostParts, ...]:
@@ -96,8 +108,11 @@ def _margin(problem: Problem, plan: Plan, chosen: list[Candidate], i: int, solve
     found = search(problem, without, solvers)
     rise, held_by = _until_a_cap(problem, chosen, i)
     next_best = None
-    if found.choice:
-        rival = (nano_usd(found.objective_usd) - nano_usd(plan.total_usd)) / machine_nano(request, ours)
+    ours_nano = problem.weights.usd * machine_nano(request, ours)
+    if found.choice and not ours_nano:  # nothing is paid for it, so no price can rise
+        next_best = as_ranked(request, found.choice[i], difference(request, ours, found.choice[i]))
+    elif found.choice:
+        rival = (nano_usd(found.objective_usd) - nano_usd(plan.certificate.objective)) / ours_nano
         if rise is None or rival <= rise:
             rise, held_by = max(rival, 0.0), ""
         candidate = found.choice[i]
@@ -116,8 +131,9 @@ def _until_a_cap(problem: Problem, chosen: list[Candidate], i: int) -> tuple[flo
             continue
         pairs = zip(problem.requests, chosen, strict=True)
         spent = plan_nano(problem, chosen) if cost is machine_nano else sum(cost(r, c) for r, c in pairs)
-        slack = (nano_usd(cap) - spent) / cost(problem.requests[i], chosen[i])
-        if best[0] is None or slack < best[0]:
+        each = cost(problem.requests[i], chosen[i])
+        slack = (nano_usd(cap) - spent) / each if each else math.inf
+        if slack < math.inf and (best[0] is None or slack < best[0]):
             best = (slack, f"{name} {cap:g}")
     return best
 
@@ -129,6 +145,7 @@ def _limit_prices(problem: Problem, plan: Plan, solvers: Sequence[Solver]) -> tu
     for k, limit in enumerate(limits):
         eased = under(problem, limits[:k] + limits[k + 1 :])
         found = search(eased, prune(eased), solvers)
-        if found.choice and nano_usd(found.objective_usd) < nano_usd(plan.total_usd):
-            prices.append(LimitPrice(describe(limit), found.objective_usd, 1 - found.objective_usd / plan.total_usd))
+        if found.choice and nano_usd(found.objective_usd) < nano_usd(plan.certificate.objective):
+            total = usd(plan_nano(eased, found.choice))
+            prices.append(LimitPrice(describe(limit), total, 1 - found.objective_usd / plan.certificate.objective))
     return tuple(sorted(prices, key=lambda p: (p.total_usd, p.limit)))

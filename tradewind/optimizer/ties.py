@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tradewind.optimizer.cost import plan_nano, risk_micro_per_h
+from tradewind.optimizer.cost import plan_score, risk_micro_per_h
 from tradewind.optimizer.exact import choice_of, cost_of, solve_exact
 from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.model import Model
@@ -46,7 +46,7 @@ def settle_ties(problem: Problem, model: Model, chosen: tuple[int, ...], solvers
     if not problem.edges:
         firsts = tuple(j for j, rank in enumerate(ranks) if not rank for _ in model.members[model.columns[j][0]])
         choice = choice_of(model, firsts, "the search")
-        if plan_nano(problem, choice) == cost_of(problem, model, chosen) and keeps_limits(problem, choice):
+        if plan_score(problem, choice) == cost_of(problem, model, chosen) and keeps_limits(problem, choice):
             return firsts
     if len(problem.requests) > SETTLED_ONE_BY_ONE:
         return chosen

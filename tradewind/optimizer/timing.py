@@ -3,6 +3,9 @@
 With t[v] the end of task v as a fraction of the deadline, so that it lies between 0 and 1:
 
     t[v] - t[u] - sum over c of wall_h(v, c) / deadline_h x[v, c] >= 0       for each edge u -> v, and without t[u] where nothing precedes v
+
+Where moving the edge's data between regions takes m hours, the right side is m / deadline_h, and each flow within one region takes as much
+off the left side: the data that stays takes no time.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ from tradewind.optimizer.solvers import Row
 Columns = tuple[tuple[int, Candidate], ...]
 
 
-def timing_rows(problem: Problem, requests: list[Request], columns: Columns, first: int) -> list[Row]:
+def timing_rows(
+    problem: Problem, requests: list[Request], columns: Columns, staying: tuple[tuple[int, ...], ...], first: int
+) -> list[Row]:
     """The rows of the deadline; the end of request i is column `first` + i. None without a deadline."""
     if problem.deadline_h is None:
         return []
@@ -25,12 +30,16 @@ def timing_rows(problem: Problem, requests: list[Request], columns: Columns, fir
     for j, (i, candidate) in enumerate(columns):
         own[i][0].append(j)
         own[i][1].append(-wall_h(requests[i], candidate) / latest)
-    before: list[list[int]] = [[] for _ in requests]
-    for edge in problem.edges:
-        before[index[edge.target]].append(index[edge.source])
+    before: list[list[tuple[int, float, tuple[int, ...]]]] = [[] for _ in requests]
+    for edge, stay in zip(problem.edges, staying, strict=True):
+        moving = problem.egress.hours_between(edge.gigabytes) / latest
+        before[index[edge.target]].append((index[edge.source], moving, stay if moving else ()))
     rows = []
     for i, (places, shares) in enumerate(own):
         if not before[i]:
             rows.append(Row((*places, first + i), (*shares, 1.0), lower=0.0))
-        rows += (Row((*places, first + i, first + u), (*shares, 1.0, -1.0), lower=0.0) for u in before[i])
+        rows += (
+            Row((*places, first + i, first + u, *stay), (*shares, 1.0, -1.0, *(moving for _ in stay)), lower=moving)
+            for u, moving, stay in before[i]
+        )
     return rows

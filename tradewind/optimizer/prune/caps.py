@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tradewind.optimizer.cost import hourly_nano, total_nano
+from tradewind.optimizer.cost import carbon_mg, hourly_nano, total_nano
+from tradewind.optimizer.limits import carbon_cap_mg
 from tradewind.optimizer.money import nano_usd
 from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.prune.pool import Pool
 
 
 def drop_over_cap(problem: Problem, pool: Pool) -> Pool:
-    """Every candidate left is in some choice (quotas aside) that keeps within both caps.
+    """Every candidate left is in some choice (quotas aside) that keeps within every cap.
 
     Exact because costs are not negative: a choice with candidate c costs at least c plus the cheapest of every other request.
     """
@@ -20,6 +21,9 @@ def drop_over_cap(problem: Problem, pool: Pool) -> Pool:
         pool = _drop(problem, pool, hourly_nano, nano_usd(limits.max_hourly_usd), "it is over the price cap")
     if limits.max_total_usd is not None:
         pool = _drop(problem, pool, total_nano, nano_usd(limits.max_total_usd), "it is over the budget")
+    if limits.max_carbon_kg is not None:
+        why = "it emits more than the cap on carbon, or nobody knows how much"
+        pool = _drop(problem, pool, carbon_mg, carbon_cap_mg(limits.max_carbon_kg), why)
     return pool
 
 

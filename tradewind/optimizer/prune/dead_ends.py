@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tradewind.optimizer.cost import site_of, total_nano
+from tradewind.optimizer.cost import score_nano, site_of
 from tradewind.optimizer.limits import coupled_use
 from tradewind.optimizer.money import NANO_PER_USD
 from tradewind.optimizer.order import sorted_candidates
-from tradewind.optimizer.problem import Candidate, Problem, Request
+from tradewind.optimizer.problem import MONEY, Candidate, Problem, Request
 from tradewind.optimizer.prune.pool import Pool
 
 # Beyond this a cost does not fit the arrays' 64 bits with room for sums: such problems go to the solver unpruned.
@@ -29,7 +29,7 @@ def drop_dead_ends(problem: Problem, pool: Pool) -> Pool:
 
     So is a DAG with tasks to keep together: there a dearer place may be the only one that all of them share.
     """
-    if not problem.edges or problem.together or not all(pool.left):
+    if not problem.edges or problem.together or not all(pool.left) or _moving_is_a_cost_twice(problem):
         return pool
     rows = [_best_per_site(problem, r, row) for r, row in zip(problem.requests, pool.left, strict=True)]
     search = _Elimination.of(problem, rows)
@@ -38,6 +38,12 @@ def drop_dead_ends(problem: Problem, pool: Pool) -> Pool:
             pass
         rows = search.rows
     return Pool(tuple(tuple(row) for row in rows), pool.refused)
+
+
+def _moving_is_a_cost_twice(problem: Problem) -> bool:
+    """Whether moving data also takes time under a deadline, or counts otherwise against the budget than in the objective."""
+    late = problem.deadline_h is not None and problem.egress.gigabits_per_s is not None
+    return late or (problem.weights != MONEY and problem.limits.max_total_usd is not None)
 
 
 def _best_per_site(problem: Problem, request: Request, row: tuple[Candidate, ...]) -> list[Candidate]:
@@ -59,6 +65,7 @@ class _Elimination:
     def __init__(self, numpy: Any, problem: Problem, rows: list[list[Candidate]]) -> None:
         self.numpy = numpy
         self.rows = rows
+        self.per_usd = problem.weights.usd
         sites = sorted({site_of(c) for row in rows for c in row})
         number = {site: k for k, site in enumerate(sites)}
         price = problem.egress.price
@@ -66,7 +73,7 @@ class _Elimination:
         self.sites = [numpy.array([number[site_of(c)] for c in row]) for row in rows]
         requests = problem.requests
         self.costs = [
-            numpy.array([total_nano(r, c) for c in row], dtype=numpy.int64)
+            numpy.array([score_nano(r, c) for c in row], dtype=numpy.int64)
             for r, row in zip(requests, rows, strict=True)
         ]
         self.uses = [
@@ -84,13 +91,13 @@ class _Elimination:
         except ImportError:
             return None
         largest = max(
-            max((total_nano(r, c), *coupled_use(problem, r, c)))
+            max((score_nano(r, c), *coupled_use(problem, r, c)))
             for r, row in zip(problem.requests, rows, strict=True)
             for c in row
         )
         dearest = max([problem.egress.unknown_usd_per_gb, *problem.egress.usd_per_gb.values()])
         moved = sum(edge.gigabytes for edge in problem.edges) * dearest * NANO_PER_USD
-        return cls(np, problem, rows) if largest + moved < LARGEST_NANO else None
+        return cls(np, problem, rows) if largest + moved * max(problem.weights.usd, 1.0) < LARGEST_NANO else None
 
     def sweep(self) -> bool:
         """Whether another place fell."""
@@ -118,9 +125,10 @@ class _Elimination:
         return True
 
     def _moving(self, source: int, target: int, gigabytes: float) -> Any:
-        """Nano-dollars for every pair of places, rounded as `money.nano_usd` rounds."""
+        """What moving counts in the objective for every pair of places, rounded as `cost.plan_score` rounds."""
         prices = self.prices[self.sites[source][:, None], self.sites[target][None, :]]
-        return self.numpy.rint(gigabytes * prices * NANO_PER_USD).astype(self.numpy.int64)
+        nano = self.numpy.rint(gigabytes * prices * NANO_PER_USD)
+        return self.numpy.rint(self.per_usd * nano).astype(self.numpy.int64)
 
     def _least_gain(self, moving: Any) -> Any:
         """For each pair (p, p') the least over the neighbour's places of moving(p) - moving(p')."""

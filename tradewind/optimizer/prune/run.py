@@ -5,6 +5,7 @@ from __future__ import annotations
 from tradewind.optimizer.problem import Problem
 from tradewind.optimizer.prune.blocks import drop_blocked
 from tradewind.optimizer.prune.caps import drop_over_cap
+from tradewind.optimizer.prune.carbon import drop_unjudged
 from tradewind.optimizer.prune.dead_ends import drop_dead_ends
 from tradewind.optimizer.prune.deadlines import drop_late
 from tradewind.optimizer.prune.dominance import keep_one_a_signature, keep_undominated
@@ -13,7 +14,15 @@ from tradewind.optimizer.prune.prices import drop_unpriced
 from tradewind.optimizer.prune.quotas import drop_over_quota
 from tradewind.optimizer.prune.together import drop_apart
 
-LIMIT_PASSES: tuple[Pass, ...] = (drop_unpriced, drop_blocked, drop_late, drop_over_quota, drop_over_cap, drop_apart)
+LIMIT_PASSES: tuple[Pass, ...] = (
+    drop_unpriced,
+    drop_unjudged,
+    drop_blocked,
+    drop_late,
+    drop_over_quota,
+    drop_over_cap,
+    drop_apart,
+)
 RIVAL_PASSES: tuple[Pass, ...] = (keep_undominated, keep_one_a_signature, drop_dead_ends)
 PASSES: tuple[Pass, ...] = (*LIMIT_PASSES, *RIVAL_PASSES)
 
