@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tradewind.optimizer.aims import Aim, minimize, parse_aim
     from tradewind.optimizer.decide import optimize
     from tradewind.optimizer.egress import Egress, egress_of
     from tradewind.optimizer.errors import InvalidProblem, OptimizerError, SolverFailed
@@ -16,10 +17,24 @@ if TYPE_CHECKING:
     from tradewind.optimizer.page import Overview, TaskOverview, overview
     from tradewind.optimizer.plan import Certificate, Conflict, Placement, Plan, RankedCandidate, Transfer
     from tradewind.optimizer.preemption import ExpectedRun, Recovery
-    from tradewind.optimizer.problem import Candidate, Edge, Limits, Place, Problem, Quota, Reference, Request, Together
+    from tradewind.optimizer.problem import (
+        Candidate,
+        Edge,
+        Limits,
+        Place,
+        Problem,
+        Quota,
+        Reference,
+        Request,
+        Reservation,
+        Share,
+        Together,
+        Weights,
+    )
     from tradewind.optimizer.sensitivity import CostParts, Explanation, LimitPrice, Margin, explain
 
 _HOMES = {
+    "Aim": "aims",
     "Candidate": "problem",
     "Certificate": "plan",
     "Conflict": "plan",
@@ -42,19 +57,25 @@ _HOMES = {
     "RankedCandidate": "plan",
     "Recovery": "preemption",
     "Reference": "problem",
+    "Reservation": "problem",
     "Request": "problem",
+    "Share": "problem",
     "SolverFailed": "errors",
     "TaskOverview": "page",
     "Together": "problem",
     "Transfer": "plan",
+    "Weights": "problem",
     "egress_of": "egress",
     "explain": "sensitivity",
+    "minimize": "aims",
     "optimize": "decide",
     "overview": "page",
     "pareto": "front",
+    "parse_aim": "aims",
 }
 
 __all__ = [
+    "Aim",
     "Candidate",
     "Certificate",
     "Conflict",
@@ -78,15 +99,20 @@ __all__ = [
     "Recovery",
     "Reference",
     "Request",
+    "Reservation",
+    "Share",
     "SolverFailed",
     "TaskOverview",
     "Together",
     "Transfer",
+    "Weights",
     "egress_of",
     "explain",
+    "minimize",
     "optimize",
     "overview",
     "pareto",
+    "parse_aim",
 ]
 
 

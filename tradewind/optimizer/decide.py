@@ -21,11 +21,12 @@ from tradewind.optimizer.cost import (
 )
 from tradewind.optimizer.infeasible import why_infeasible
 from tradewind.optimizer.money import usd
+from tradewind.optimizer.ordered import search_in_order
 from tradewind.optimizer.plan import Certificate, Placement, Plan, Transfer
 from tradewind.optimizer.problem import Candidate, Problem, Request, Weights
-from tradewind.optimizer.prune import Pool, compete, usable
+from tradewind.optimizer.prune import Pool, usable
 from tradewind.optimizer.rank import ranked_candidates
-from tradewind.optimizer.search import Found, search
+from tradewind.optimizer.search import Found
 from tradewind.optimizer.solvers import DEFAULT_SOLVERS, Solver
 
 Clock = Callable[[], float]
@@ -47,8 +48,7 @@ def optimize(problem: Problem, *, clock: Clock = no_clock, solvers: Sequence[Sol
     started = clock()
     problem = canonical(problem)
     alive = usable(problem)
-    pool = compete(problem, alive)
-    found = search(problem, pool, solvers)
+    found = search_in_order(problem, alive, solvers)
     if problem.requests and not found.choice:
         return _no_plan(problem, alive, found, solvers, clock() - started)
     pairs = list(zip(problem.requests, found.choice, strict=True))

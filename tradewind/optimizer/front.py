@@ -1,4 +1,4 @@
-"""Cost against time: plans that nothing beats in both."""
+"""One measure against another: plans that nothing beats in both."""
 
 from __future__ import annotations
 
@@ -6,42 +6,62 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tradewind.optimizer.check import canonical
-from tradewind.optimizer.cost import longest_around, wall_h
+from tradewind.optimizer.aims import Aim, Measure, minimize
 from tradewind.optimizer.decide import optimize
 from tradewind.optimizer.plan import Plan
-from tradewind.optimizer.problem import Problem
-from tradewind.optimizer.prune import usable
+from tradewind.optimizer.problem import MONEY, Problem, Weights
 from tradewind.optimizer.solvers import DEFAULT_SOLVERS, Solver
 
 
-def pareto(problem: Problem, points: int = 20, *, solvers: Sequence[Solver] = DEFAULT_SOLVERS) -> tuple[Plan, ...]:
-    """At most so many plans, from the cheapest to the quickest: each is the cheapest of all that end within its step.
+def figure(plan: Plan, measure: Measure) -> float:
+    """The plan's USD, hours or kg of CO2-equivalent; infinite where emissions are unknown."""
+    if measure == "carbon":
+        return float("inf") if plan.carbon_kg is None else plan.carbon_kg
+    return plan.total_usd if measure == "cost" else plan.makespan_h
 
-    The epsilon-constraint method (Haimes, Lasdon, Wismer 1971): the deadline falls in even steps from where the cheapest plan ends towards
-    where the quickest machines would; steps that the plan in hand keeps anyway are passed over. Empty when the problem has no plan.
+
+def pareto(
+    problem: Problem,
+    points: int = 20,
+    *,
+    first: Measure = "cost",
+    second: Measure = "time",
+    solvers: Sequence[Solver] = DEFAULT_SOLVERS,
+) -> tuple[Plan, ...]:
+    """At most so many plans, from the least in `first` to the least in `second`: each is the least of all within its step.
+
+    The epsilon-constraint method (Haimes, Lasdon, Wismer 1971): the limit on the second measure falls in even steps from where the least in
+    the first ends towards the least there is; steps that the plan in hand keeps anyway are passed over. `first` is cost or carbon. Empty when the problem
+    has no plan. Raises ValueError for the same measure twice and for time as the first.
     """
-    cheapest = optimize(problem, solvers=solvers)
-    if not cheapest.feasible:
+    if first in {second, "time"}:
+        raise ValueError(f"no front of {first} against {second}; name two measures, time as the second")
+    if "carbon" in {first, second}:  # what nobody knows can't lie on a front
+        problem = _within(problem, "carbon", 1e9)
+    problem = msgspec.structs.replace(problem, weights=Weights(0.0, 1.0) if first == "carbon" else MONEY)
+    least = optimize(problem, solvers=solvers)
+    if not least.feasible:
         return ()
-    front = [cheapest]
-    quickest_h = _quickest_h(problem)
+    far = minimize(problem, Aim((second,)), solvers=solvers)
+    low = figure(far, second)
+    front = [least]
     for k in range(1, points):
-        latest = cheapest.makespan_h + (quickest_h - cheapest.makespan_h) * k / (points - 1)
-        if front[-1].makespan_h <= latest:
+        latest = figure(least, second) + (low - figure(least, second)) * k / max(points - 1, 1)
+        if k == points - 1:
+            latest = low  # not what the sums of floats make of it
+        if figure(front[-1], second) <= latest:
             continue
-        plan = optimize(msgspec.structs.replace(problem, deadline_h=latest), solvers=solvers)
+        plan = optimize(_within(problem, second, latest), solvers=solvers)
         if not plan.feasible:
             break
-        if plan.total_usd <= front[-1].total_usd:
-            front.pop()  # as cheap, and quicker
+        if figure(plan, first) <= figure(front[-1], first):
+            front.pop()  # as little of the first, and less of the second
         front.append(plan)
     return tuple(front)
 
 
-def _quickest_h(problem: Problem) -> float:
-    """No plan ends earlier: every task on its quickest machine, limits that couple them aside."""
-    problem = canonical(problem)
-    rows = zip(problem.requests, usable(problem).left, strict=True)
-    wall = {r.task: min(wall_h(r, c) for c in row) for r, row in rows}
-    return max((wall[task] + rest for task, rest in longest_around(problem, wall).items()), default=0.0)
+def _within(problem: Problem, measure: Measure, most: float) -> Problem:
+    if measure == "time":
+        return msgspec.structs.replace(problem, deadline_h=most)
+    field = "max_total_usd" if measure == "cost" else "max_carbon_kg"
+    return msgspec.structs.replace(problem, limits=msgspec.structs.replace(problem.limits, **{field: most}))

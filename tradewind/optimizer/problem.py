@@ -99,6 +99,8 @@ class Request(msgspec.Struct, frozen=True):
     With `recovery` a candidate's cost is the expected one: start, checkpoints, and work done again after interruptions are paid for; without,
     it is price times hours. `deadline_h` is the hours from launch within which it is expected to end (the plain hours without `recovery`).
 
+    `ordered` takes the first alternative for which there is any plan, whatever it costs; of several such requests the first by name goes first.
+
     `why_no_candidates` is what the maker of the problem knows about an empty list ("no offer has 7 A100; counts sold: 1, 2, 4, 8").
     """
 
@@ -111,6 +113,7 @@ class Request(msgspec.Struct, frozen=True):
     references: tuple[Reference, ...] = ()
     why_no_candidates: tuple[str, ...] = ()
     weights: Weights = MONEY  # the problem's, set when it is checked
+    ordered: bool = False
 
 
 class Edge(msgspec.Struct, frozen=True):

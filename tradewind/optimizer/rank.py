@@ -60,7 +60,10 @@ def _with_moving(
 def _in_order(request: Request, row: Iterable[Candidate], chosen: Candidate) -> list[Candidate]:
     places = {(chosen.offer.cloud, chosen.offer.region, chosen.offer.zone)}
     others: list[Candidate] = []
-    for candidate in sorted_candidates(request, row):
+    ranked = sorted_candidates(request, row)
+    if request.ordered:
+        ranked.sort(key=lambda c: c.alternative)
+    for candidate in ranked:
         offer = candidate.offer
         place = (offer.cloud, offer.region, offer.zone)
         if place not in places:
@@ -94,6 +97,8 @@ def as_ranked(request: Request, candidate: Candidate, reason: str) -> RankedCand
 
 def why_not(request: Request, chosen: Candidate, candidate: Candidate) -> str:
     """Why the choice stands before the candidate, in one sentence."""
+    if request.ordered and candidate.alternative > chosen.alternative:
+        return f"it comes later in the order that was asked for; {difference(request, chosen, candidate)}"
     if request.weights != MONEY:
         return _weighed(request, chosen, candidate)
     ours, theirs = total_nano(request, chosen), total_nano(request, candidate)
