@@ -116,7 +116,7 @@ def nothing() -> Iterable[str]:
 async def end_strays(
     services: Services, tags: dict[str, str], known: Callable[[], Iterable[str]] = nothing, *, clouds: Iterable[str]
 ) -> list[str]:
-    """Ids of the instances with these tags at these clouds that the record does not know, ended now.
+    """Ids of the instances with these tags at these clouds that the record does not know, ended now; what no instance uses goes too.
 
     `known` is asked once a cloud has told its list: whatever stands there had its intent in the record before.
     """
@@ -131,4 +131,7 @@ async def end_strays(
                     log.warning("ending %s, which no record owns", instance.instance_id)
                 await provider.terminate(instance.provider_id)
                 ended.append(instance.instance_id)
+        sweep = getattr(provider, "sweep", None)  # see Sweeping: firewalls and groups of launches that were refused
+        if sweep is not None and (swept := await sweep(tags)):
+            log.info("removed at %s, where nothing used them: %s", name, ", ".join(swept))
     return ended
