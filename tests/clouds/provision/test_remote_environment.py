@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pathlib
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -16,7 +19,7 @@ from tradewind import __version__
 from tradewind.agent import protocol
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision.agent_client import AgentClient
-from tradewind.broker.provision.remote_environment import EnvironmentMaker, prepare_environment, start_agent
+from tradewind.broker.provision.remote_environment import PROBE, EnvironmentMaker, prepare_environment, start_agent
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_transport import SshTransport
 from tradewind.broker.provision.wheel import Requirement, build_wheel
@@ -49,6 +52,33 @@ async def greeted(transport: SshTransport) -> protocol.Welcome:
             return await client.hello(__version__)
         finally:
             await client.close()
+
+
+@pytest.mark.parametrize(
+    ("requirement", "answer"),
+    [
+        (Requirement("msgspec"), "full"),
+        (Requirement("msgspec", ((">=", "0.18"), ("<", "99"))), "full"),
+        (Requirement("PuLP", (("<", "4"), (">=", "2.8"))), "full"),
+        (Requirement("msgspec", (("<", "0.1"),)), "bare"),
+        (Requirement("msgspec", ((">=", "99"),)), "bare"),
+        (Requirement("msgspec", (("~=", "0.18"),)), "bare"),
+        (Requirement("no-such-distribution"), "bare"),
+    ],
+)
+def test_an_interpreter_is_judged_by_what_it_has(requirement: Requirement, answer: str) -> None:
+    assert probed([requirement]) == answer
+
+
+def test_the_interpreter_of_the_tests_has_what_tradewind_needs() -> None:
+    """So every bound in pyproject.toml is one that the probe reads."""
+    assert probed(list(build_wheel().requirements)) == "full"
+
+
+def probed(requirements: list[Requirement]) -> str:
+    wanted = json.dumps([[r.name, r.bounds] for r in requirements])
+    done = subprocess.run([sys.executable, "-c", PROBE, wanted], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_from_a_bare_machine_to_an_agent_that_answers(host: Host, keys: KeyRing, tmp_path: pathlib.Path) -> None:
@@ -103,7 +133,9 @@ def test_another_wheel_replaces_the_environment(host: Host, keys: KeyRing, tmp_p
 
 
 def test_without_an_index_the_refusal_says_so(host: Host, keys: KeyRing, tmp_path: pathlib.Path) -> None:
-    wheel = msgspec.structs.replace(build_wheel(), requirements=(Requirement("no-such-distribution", "1.0"),))
+    wheel = msgspec.structs.replace(
+        build_wheel(), requirements=(Requirement("no-such-distribution", ((">=", "1.0"),)),)
+    )
 
     async def scenario() -> None:
         transport = await reach(host, keys)

@@ -26,22 +26,24 @@ PYTHON_VERSION = "3.12"  # what uv fetches where the image has none that will do
 AGENT_LOG = "logs/agent.log"
 
 # Says on one line whether this interpreter will do: "old", "bare", or "full" when every requirement is met.
-_PROBE = """
+PROBE = """
 import json, sys
 if sys.version_info < (3, 11):
     print("old"); sys.exit()
 from importlib import metadata
+import operator, re
+# a bound of any other kind counts as not met: the installer then decides
+compare = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt, "==": operator.eq, "!=": operator.ne}
 def numbers(version):
-    found = []
-    for part in version.split("."):
-        digits = "".join(c for c in part if c.isdigit())
-        found.append(int(digits or 0))
-    return found
-for name, least in json.loads(sys.argv[1]):
+    found = [int(re.match("[0-9]*", part).group() or 0) for part in version.split(".")]
+    return found + [0] * (6 - len(found))
+for name, bounds in json.loads(sys.argv[1]):
     try:
-        if numbers(metadata.version(name)) < numbers(least or "0"):
-            raise LookupError
-    except (metadata.PackageNotFoundError, LookupError):
+        have = numbers(metadata.version(name))
+        met = all(sign in compare and compare[sign](have, numbers(version)) for sign, version in bounds)
+    except metadata.PackageNotFoundError:
+        met = False
+    if not met:
         print("bare"); sys.exit()
 print("full")
 """
@@ -124,7 +126,7 @@ async def _stamp(transport: ShellTransport, environment: str) -> str:
 
 
 def _install_script(environment: str, wheel_path: str, wheel: Wheel) -> str:
-    wanted = shlex.quote(json.dumps([[r.name, r.least] for r in wheel.requirements]))
+    wanted = shlex.quote(json.dumps([[r.name, r.bounds] for r in wheel.requirements]))
     # Environments cannot be moved (scripts name their interpreter), so each wheel has its own and `env` is a link that is switched.
     env, new = shlex.quote(environment), shlex.quote(f"{environment}-{wheel.digest[:12]}")
     return f"""
@@ -134,7 +136,7 @@ say() {{ echo "$@" >&2; }}
 full= bare=
 for python in ${{TRADEWIND_PYTHON:-}} python3 python3.13 python3.12 python3.11; do
   command -v "$python" >/dev/null 2>&1 || continue
-  case $("$python" -c {shlex.quote(_PROBE)} {wanted} 2>/dev/null) in
+  case $("$python" -c {shlex.quote(PROBE)} {wanted} 2>/dev/null) in
     full) full=$python; break;;
     bare) bare=${{bare:-$python}};;
   esac

@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import io
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 
@@ -22,10 +23,10 @@ _WHEEL = "Wheel-Version: 1.0\nGenerator: tradewind\nRoot-Is-Purelib: true\nTag: 
 
 
 class Requirement(msgspec.Struct, frozen=True):
-    """A distribution that tradewind needs at run time, and its least version ("" for any)."""
+    """A distribution that tradewind needs at run time, and the bounds of its version: pairs such as (">=", "2.8")."""
 
     name: str
-    least: str
+    bounds: tuple[tuple[str, str], ...] = ()
 
 
 class Wheel(msgspec.Struct, frozen=True):
@@ -112,5 +113,8 @@ def _requirements(lines: list[str]) -> Iterator[Requirement]:
     """Those of the package itself: what an extra asks for carries a marker after a semicolon."""
     for line in lines:
         if ";" not in line:
-            name, _, least = line.partition(">=")
-            yield Requirement(name=name.strip(), least=least.strip())
+            name = re.match(r"[\w.-]+", line)
+            if name is None:
+                raise ValueError(f"the requirement {line!r} of this tradewind has no name")
+            bounds = re.findall(r"(===|[<>=!~]=|[<>])\s*([^\s,()]+)", line[name.end() :])
+            yield Requirement(name=name.group(), bounds=tuple((operator, version) for operator, version in bounds))
