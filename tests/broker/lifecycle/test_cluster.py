@@ -24,7 +24,10 @@ EVENTS = st.one_of(
     st.just(cm.RuntimeLost(cause=C, instance_id="i", why="gone")),
     st.just(cm.RecoveryRequested(cause=C)),
     st.just(cm.Stopped(cause=C)),
+    st.just(cm.StopRequested(cause=C)),
+    st.just(cm.StopRefused(cause=C, why="it is a spot machine")),
     st.just(cm.StartRequested(cause=C)),
+    st.just(cm.StartRefused(cause=C, why="full")),
     st.just(cm.DownRequested(cause=C)),
     st.just(cm.Released(cause=C)),
 )

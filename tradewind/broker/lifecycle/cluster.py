@@ -101,8 +101,24 @@ class Stopped(Event, frozen=True):
     """Every instance is stopped and can be started again."""
 
 
+class StopRequested(Event, frozen=True):
+    """Its machines shall stop, and keep their disks."""
+
+
+class StopRefused(Event, frozen=True):
+    """A cloud does not stop its machines: they run on."""
+
+    why: str
+
+
 class StartRequested(Event, frozen=True):
     """A stopped cluster is wanted again."""
+
+
+class StartRefused(Event, frozen=True):
+    """A stopped cluster's cloud has no room for it now; it stays stopped."""
+
+    why: str
 
 
 class DownRequested(Event, frozen=True):
@@ -121,6 +137,10 @@ class Provision(Instruction, frozen=True):
 
     tries: int
     keep: bool = False
+
+
+class Stop(Instruction, frozen=True):
+    """Stop every instance, so that only its disk still costs."""
 
 
 class Bootstrap(Instruction, frozen=True):
@@ -184,6 +204,24 @@ def _provision(cluster: Cluster, event: Event) -> Step[Cluster]:
     # A machine on which a bootstrap failed is replaced; one that lost only its peers is as good as new.
     keep = isinstance(event, RecoveryRequested | InstanceLost)
     return after, (Provision(cause=event.cause, tries=after.tries, keep=keep),)
+
+
+def _stop(cluster: Cluster, event: Event) -> Step[Cluster]:
+    after = msgspec.structs.replace(cluster, state="STOPPED")
+    return after, (CancelJobs(cause=event.cause), Stop(cause=event.cause))
+
+
+def _on_start_refused(cluster: Cluster, event: Event) -> Step[Cluster]:
+    if not cluster.incarnation:
+        raise IllegalMove("cluster", cluster.state, "StartRefused", "it has never been up")
+    return _stop(cluster, event)
+
+
+def _start(cluster: Cluster, event: Event) -> Step[Cluster]:
+    # The same try: its instances are there, and are started again.
+    return msgspec.structs.replace(cluster, state="PROVISIONING"), (
+        Provision(cause=event.cause, tries=cluster.tries, keep=True),
+    )
 
 
 def _on_instances_running(cluster: Cluster, event: Any) -> Step[Cluster]:
@@ -294,7 +332,10 @@ TABLE: Table[Cluster] = {
     ("UP", AgentLost): _bootstrap_again("agent"),
     ("UP", RuntimeLost): _bootstrap_again("runtime"),
     ("UP", Stopped): _to("STOPPED"),
-    ("STOPPED", StartRequested): _provision,
+    ("UP", StopRequested): _stop,
+    ("STOPPED", StopRefused): _bootstrap,
+    ("STOPPED", StartRequested): _start,
+    ("PROVISIONING", StartRefused): _on_start_refused,
     ("PREEMPTED", RecoveryRequested): _provision,
     ("FAILED", RecoveryRequested): _provision,
     ("TERMINATING", Released): _to("TERMINATED"),
@@ -330,6 +371,8 @@ def resume(cluster: Cluster, cause: str) -> tuple[Instruction, ...]:
             return (StartNextJob(cause=cause),)
         case "PREEMPTED":
             return () if cluster.managed else (Release(cause=cause),)
+        case "STOPPED":
+            return (Stop(cause=cause),)
         case "FAILED" | "TERMINATING":
             return (Release(cause=cause),)
         case _:
@@ -345,6 +388,12 @@ def word(before: Cluster, event: Event, after: Cluster) -> str:
             return "provisioning"
         case PlaceRefused():
             return "place refused"
+        case StopRequested():
+            return "stopped"
+        case StopRefused():
+            return "not stopped"
+        case StartRefused():
+            return "not started"
         case InstancesRunning():
             return "bootstrapping"
         case BootstrapDone():

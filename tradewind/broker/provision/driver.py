@@ -12,6 +12,7 @@ from typing import Any
 
 from tradewind.agent import protocol
 from tradewind.broker.lifecycle import cluster as cm
+from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision import bootstrap as boot
@@ -22,11 +23,11 @@ from tradewind.broker.provision.job_runner import JobRunner
 from tradewind.broker.provision.market import MarketDesk
 from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.relay import RelayError
-from tradewind.broker.provision.release import release
+from tradewind.broker.provision.release import FIRST_RETRY_S, MAX_RETRY_S, release
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.watch import Watch
 from tradewind.broker.store import rows
-from tradewind.broker.store.ledger import Order
+from tradewind.broker.store.ledger import Ledger, Order
 from tradewind.broker.store.records import ClusterRow, InstanceRow
 
 END_TIMEOUT_S = 15.0
@@ -71,6 +72,8 @@ class ClusterDriver:
                 self._begin(lambda: self._bootstrap(instruction.incarnation, cause), "bootstrap")
             case cm.Release():
                 self._begin(lambda: self._release(cause), "release")
+            case cm.Stop():
+                self._begin(lambda: self._stop(cause), "stop")
             case cm.StartNextJob():
                 self.services.spawn(self._jobs.start_next(cause), "start-next-job")
             case _:
@@ -231,6 +234,46 @@ class ClusterDriver:
                 raise result
         await asyncio.gather(*(self._jobs.sweep(node) for node in list(self.nodes.values())), return_exceptions=True)
         self._jobs.resume(cause)
+
+    # -- stop -------------------------------------------------------------------------------------------------------------------------
+
+    async def _stop(self, cause: str) -> None:
+        """Every instance is stopped at its cloud and in the record, or one cannot be and all run on."""
+        self._watch.stop()
+        running = [row for row in self._instances(self._row()) if row.state == "RUNNING"]
+        await asyncio.gather(*(self._tell_agent(row.id) for row in running))
+        delay = FIRST_RETRY_S
+        while running:
+            try:
+                await asyncio.gather(*(self.services.providers[row.provider].stop(row.provider_id) for row in running))
+            except ProviderError as error:
+                refused = self.services.providers[running[0].provider].classify(error)
+                if refused.kind not in {"transient", "throttle"}:
+                    await self._stop_refused(cause, str(error))
+                    return
+                log.warning("stopping cluster %d: %s; trying again in %.1f s", self.cluster_id, error, delay)
+                await asyncio.sleep(delay)
+                delay = min(MAX_RETRY_S, delay * 2)
+            else:
+                break
+
+        def record(ledger: Ledger) -> None:
+            for row in running:
+                ledger.instance_stopped(row.id, cause=cause)
+            for job in rows.jobs_of(ledger.connection, self.cluster_id, unfinished_only=True):
+                if job.state == "CANCELLING":
+                    ledger.job_event(self.cluster_id, job.id, jm.CancelDone(cause=cause))
+            rows.update_cluster(ledger.connection, self.cluster_id, waiting_for="")
+
+        await self.services.apply(record)
+
+    async def _stop_refused(self, cause: str, why: str) -> None:
+        event = cm.StopRefused(cause=cause, why=why)
+        await self.services.apply(lambda ledger: ledger.cluster_event(self.cluster_id, event))
+
+    async def gone(self, instance_id: str, why: str) -> None:
+        """The cluster knows that this instance ended without being asked to."""
+        await self._watch.instance_gone(instance_id, why)
 
     # -- release ----------------------------------------------------------------------------------------------------------------------
 

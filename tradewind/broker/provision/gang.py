@@ -25,6 +25,7 @@ from tradewind.broker.store.records import ClusterRow, InstanceRow
 from tradewind.optimizer.plan import RankedCandidate
 
 T = TypeVar("T")
+Refusals = list[tuple[InstanceRow, Exception]]
 LEASE_S = 7200.0
 START_DEADLINE_S = 600.0  # clouds take minutes; past this the place is given up
 TRANSIENT_TRIES = 3
@@ -89,6 +90,9 @@ async def provision(
     if not intents:
         return
     refusals = [(row, result) for row, result in zip(intents, results, strict=True) if isinstance(result, Exception)]
+    if refusals and any(row.state == "STOPPED" for row in intents):
+        await _stay_stopped(services, cluster_id, refusals, cause)
+        return
     if refusals and len(refusals) < len(intents):
         intents, refusals = await _fill(services, cluster, intents, refusals, cause)
     if refusals:
@@ -192,6 +196,8 @@ def _intent(services: Services, cluster: ClusterRow, candidate: RankedCandidate,
 async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
     """The running instance of an intent, recorded. Raises ProviderError when its cloud refuses."""
     provider = services.providers[row.provider]
+    if row.state == "STOPPED":
+        return await _restart(services, provider, row, cause)
     request = LaunchRequest(
         instance_id=row.id,
         cluster=row.tags[TAG_CLUSTER],
@@ -216,6 +222,18 @@ async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
     running = await _until_running(provider, row, instance)
     if running.address != instance.address:  # some clouds give it only when the instance runs
         await services.apply(lambda ledger: rows.update_instance(ledger.connection, row.id, address=running.address))
+    return running
+
+
+async def _restart(services: Services, provider: Provider, row: InstanceRow, cause: str) -> Instance:
+    """The stopped instance runs again, recorded. Raises ProviderError when its cloud has no room for it."""
+    await provider.start(row.provider_id)
+    stopped = Instance(
+        instance_id=row.id, provider_id=row.provider_id, state="PENDING", address=row.address, tags=row.tags
+    )
+    running = await _until_running(provider, row, stopped)
+    address = running.address or row.address
+    await services.apply(lambda ledger: ledger.instance_restarted(row.id, address=address, cause=cause))
     return running
 
 
@@ -244,7 +262,10 @@ async def _until_running(provider: Provider, row: InstanceRow, instance: Instanc
     return instance
 
 
-Refusals = list[tuple[InstanceRow, Exception]]
+async def _stay_stopped(services: Services, cluster_id: int, refusals: Refusals, cause: str) -> None:
+    """The cluster's disks are kept: it is as it was, and says why it was not started."""
+    refused = cm.StartRefused(cause=cause, why="; ".join(str(error) for _, error in refusals))
+    await services.apply(lambda ledger: ledger.cluster_event(cluster_id, refused))
 
 
 async def _fill(

@@ -24,6 +24,8 @@ _GUARD = f"""#!/bin/sh
 while :; do
   sleep {GUARD_INTERVAL_S}
   until=$(cut -d. -f1 {LEASE_FILE} 2>/dev/null || echo 0)
+  # a machine that was stopped for longer than its lease has its first minutes to be given another
+  [ "$(cut -d. -f1 /proc/uptime)" -gt 600 ] || continue
   if [ "$(date +%s)" -gt "${{until:-0}}" ] && ! pgrep -f '[t]radewind\\.agent' >/dev/null; then
     systemctl poweroff || shutdown -P now || poweroff -f
   fi

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
 from sqlalchemy.exc import OperationalError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,63 +17,34 @@ from tradewind import __version__
 from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provision.services import log
 from tradewind.broker.server import streams
+from tradewind.broker.server.answers import answer, body
 from tradewind.broker.server.broker import Broker
 from tradewind.broker.server.client import API_VERSION
+from tradewind.broker.server.fleet import Fleet
+from tradewind.broker.server.fleet_api import FleetApi
+from tradewind.broker.server.job_routes import JobApi
+from tradewind.broker.server.openapi import description
+from tradewind.broker.server.queries import flag, number, rank_of
 from tradewind.broker.server.requests import (
     ExecRequest,
-    JobRequest,
     LaunchRequest,
     PlanRequest,
     Refusal,
     ShutdownRequest,
     checked_name,
 )
-from tradewind.broker.server.views import cluster_view, event_view, job_view, managed_job_view
+from tradewind.broker.server.views import cluster_view, event_view, job_view
 from tradewind.broker.store import rows
 from tradewind.broker.store.errors import StoreError
-from tradewind.broker.store.records import ClusterRow, ManagedJobRow
+from tradewind.broker.store.records import ClusterRow
 
-T = TypeVar("T")
-MAX_BODY_BYTES = 16 << 20
 HOSTS = frozenset({"tradewind", "localhost"})
 Shutdown = Callable[[str], None]
 Handler = Callable[["Api", Request], Awaitable[Response]]
 
 
-def answer(value: Any, status: int = 200) -> Response:
-    """A JSON answer."""
-    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
-
-
 def _text(stream: AsyncIterator[bytes]) -> Response:
     return StreamingResponse(stream, media_type="text/plain; charset=utf-8")
-
-
-async def body(request: Request, kind: type[T]) -> T:
-    """The request's body as a value. Raises Refusal."""
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_BODY_BYTES:
-            raise Refusal(f"the request is larger than {MAX_BODY_BYTES >> 20} MiB", "request")
-    try:
-        return msgspec.json.decode(bytes(data) or b"{}", type=kind)
-    except msgspec.DecodeError as error:
-        raise Refusal(f"the request cannot be read: {error}", "request") from error
-
-
-def _number(request: Request, name: str, default: int | None = None) -> int | None:
-    text = request.path_params.get(name) or request.query_params.get(name)
-    if text is None or text == "":
-        return default
-    try:
-        return int(text)
-    except ValueError:
-        raise Refusal(f"{name} must be a whole number, not {str(text)[:80]!r}", "request") from None
-
-
-def _flag(request: Request, name: str) -> bool:
-    return request.query_params.get(name, "0") not in {"", "0", "false"}
 
 
 class Api:
@@ -82,6 +52,7 @@ class Api:
 
     def __init__(self, broker: Broker, shutdown: Shutdown, started_unix: float) -> None:
         self.broker = broker
+        self.fleet = Fleet(broker)
         self._shutdown = shutdown
         self._started_unix = started_unix
 
@@ -118,7 +89,7 @@ class Api:
 
     async def clusters(self, request: Request) -> Response:
         """GET /v1/clusters; with ?all=1 those of which nothing is left, too."""
-        listed = self.broker.store.read(lambda c: rows.clusters(c, live_only=not _flag(request, "all")))
+        listed = self.broker.store.read(lambda c: rows.clusters(c, live_only=not flag(request, "all")))
         return answer([self._cluster(row) for row in listed])
 
     async def cluster(self, request: Request) -> Response:
@@ -148,69 +119,22 @@ class Api:
 
     async def cluster_job_logs(self, request: Request) -> Response:
         """GET /v1/clusters/{name}/jobs/{id}/logs."""
-        cluster, job = self.broker.job(request.path_params["name"], _number(request, "id") or 0)
-        offset = _number(request, "offset", 0) or 0
-        rank = self._rank(request, cluster.task.num_nodes)
-        follow = _flag(request, "follow")
+        cluster, job = self.broker.job(request.path_params["name"], number(request, "id") or 0)
+        offset = number(request, "offset", 0) or 0
+        rank = rank_of(request, cluster.task.num_nodes)
+        follow = flag(request, "follow")
         return _text(streams.job_log(self.broker, job, cluster.task.num_nodes, follow=follow, offset=offset, rank=rank))
 
     async def cancel_cluster_job(self, request: Request) -> Response:
         """POST /v1/clusters/{name}/jobs/{id}/cancel."""
-        await self.broker.cancel_job(request.path_params["name"], _number(request, "id") or 0)
+        await self.broker.cancel_job(request.path_params["name"], number(request, "id") or 0)
         return answer({})
-
-    @staticmethod
-    def _rank(request: Request, nodes: int) -> int | None:
-        rank = _number(request, "rank")
-        if rank is not None and not 0 <= rank < nodes:
-            raise Refusal(f"there is no rank {rank}: the cluster has {nodes} nodes, counted from 0", "request")
-        return rank
-
-    # -- managed jobs -----------------------------------------------------------------------------------------------------------------
-
-    async def submit(self, request: Request) -> Response:
-        """POST /v1/jobs."""
-        asked = await body(request, JobRequest)
-        checked_name(asked.name)
-        return answer({"job_id": await self.broker.submit(asked)})
-
-    async def jobs(self, _request: Request) -> Response:
-        """GET /v1/jobs."""
-        return answer([self._managed(row) for row in self.broker.store.read(rows.managed_jobs)])
-
-    async def job(self, request: Request) -> Response:
-        """GET /v1/jobs/{id}."""
-        row = self.broker.managed_job(_number(request, "id") or 0)
-        attempts = self.broker.store.read(lambda c: rows.attempts_of(c, row.id))
-        return answer(managed_job_view(row, self._cluster_of(row), attempts))
-
-    def _managed(self, row: ManagedJobRow) -> dict[str, Any]:
-        return managed_job_view(row, self._cluster_of(row))
-
-    def _cluster_of(self, row: ManagedJobRow) -> ClusterRow | None:
-        cluster_id = row.cluster_id
-        return None if cluster_id is None else self.broker.store.read(lambda c: rows.cluster(c, cluster_id))
-
-    async def job_logs(self, request: Request) -> Response:
-        """GET /v1/jobs/{id}/logs."""
-        row = self.broker.managed_job(_number(request, "id") or 0)
-        rank = self._rank(request, row.task.num_nodes)
-        return _text(streams.managed_log(self.broker, row.id, follow=_flag(request, "follow"), rank=rank))
-
-    async def cancel_job(self, request: Request) -> Response:
-        """POST /v1/jobs/{id}/cancel."""
-        await self.broker.cancel_managed(_number(request, "id") or 0)
-        return answer({})
-
-    async def bill(self, request: Request) -> Response:
-        """GET /v1/jobs/{id}/bill."""
-        return answer(self.broker.bill(_number(request, "id") or 0))
 
     async def events(self, request: Request) -> Response:
         """GET /v1/events?subject=&after=&follow=: a list, or lines of JSON with follow."""
         about = streams.subject_of(self.broker, request.query_params.get("subject"))
-        after = _number(request, "after", 0) or 0
-        if _flag(request, "follow"):
+        after = number(request, "after", 0) or 0
+        if flag(request, "follow"):
             followed = streams.followed_facts(self.broker, about, after)
             return StreamingResponse(followed, media_type="application/x-ndjson")
         return answer([event_view(fact) for fact in streams.facts(self.broker, about, after)])
@@ -223,8 +147,8 @@ def _routes(api: Api) -> list[Route]:
     def post(path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
         return Route(path, handler, methods=["POST"])
 
-    cluster, job = "/v1/clusters/{name}", "/v1/jobs/{id}"
-    return [
+    cluster = "/v1/clusters/{name}"
+    routes = [
         get("/v1/hello", api.hello),
         post("/v1/shutdown", api.shutdown),
         post("/v1/plan", api.plan),
@@ -236,14 +160,17 @@ def _routes(api: Api) -> list[Route]:
         get(f"{cluster}/jobs", api.cluster_jobs),
         get(f"{cluster}/jobs/{{id}}/logs", api.cluster_job_logs),
         post(f"{cluster}/jobs/{{id}}/cancel", api.cancel_cluster_job),
-        post("/v1/jobs", api.submit),
-        get("/v1/jobs", api.jobs),
-        get(job, api.job),
-        get(f"{job}/logs", api.job_logs),
-        post(f"{job}/cancel", api.cancel_job),
-        get(f"{job}/bill", api.bill),
         get("/v1/events", api.events),
+        *FleetApi(api.fleet, api.broker.store.data_dir).routes(),
+        *JobApi(api.broker).routes(),
     ]
+
+    async def described(_request: Request) -> Response:
+        """GET /v1/openapi.json: this description."""
+        return answer(description(routes))
+
+    routes.append(get("/v1/openapi.json", described))
+    return routes
 
 
 class Guard:

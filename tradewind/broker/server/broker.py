@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 
 from tradewind.broker.jobs.bill import Bill, make_bill
+from tradewind.broker.jobs.budget_watch import BudgetWatch
 from tradewind.broker.jobs.driver import ManagedJobs, missing_files
 from tradewind.broker.jobs.planning import LOCAL, CatalogPlanner
 from tradewind.broker.jobs.plans import PlanRefused
@@ -24,6 +25,7 @@ from tradewind.broker.provision.market import MarketDesk
 from tradewind.broker.provision.release import end_strays
 from tradewind.broker.provision.services import Clock, Services, log
 from tradewind.broker.provision.signal import Signal
+from tradewind.broker.server.desk import JobDesk
 from tradewind.broker.server.requests import JobRequest, LaunchRequest, PlanRequest, Refusal
 from tradewind.broker.store import rows, waiting
 from tradewind.broker.store.database import Store
@@ -57,6 +59,8 @@ class Broker:
         self._market = MarketDesk(planner.hold_times)
         self._drivers: dict[int, ClusterDriver] = {}
         self._managed = ManagedJobs(self.services, planner)
+        self._budgets = BudgetWatch(self.services, self._managed)
+        self.desk = JobDesk(self.services, self._managed, self._plan_to_buy)
         self._loop = asyncio.get_running_loop()
         self._unlisten = store.listen(self._on_commit)
 
@@ -72,6 +76,7 @@ class Broker:
         for row in self.store.read(rows.clusters):
             self._driver(row.id).resume(RECONCILED)
         self._managed.resume(RECONCILED)
+        self._budgets.start()
 
     def _on_commit(self) -> None:
         self._loop.call_soon_threadsafe(self.changed.notify)
@@ -113,6 +118,10 @@ class Broker:
         """Drop the drivers of clusters of which nothing is left."""
         for cluster_id in [known for known, driver in self._drivers.items() if driver.is_over]:
             del self._drivers[cluster_id]
+
+    def driver(self, cluster_id: int) -> ClusterDriver:
+        """Whoever drives that cluster."""
+        return self._driver(cluster_id)
 
     def _driver(self, cluster_id: int) -> ClusterDriver:
         driver = self._drivers.get(cluster_id)
@@ -275,45 +284,7 @@ class Broker:
 
     async def submit(self, asked: JobRequest) -> int:
         """Id of the managed job; the same one for the same client key. Raises Refusal."""
-        if asked.client_key:
-            known = self.store.read(lambda c: rows.managed_job_with_key(c, asked.client_key or ""))
-            if known is not None:
-                return known.id
-        plan = await self._plan_to_buy(asked)
-        cause = f"request/{uuid.uuid4().hex[:8]}"
-        name = asked.name or asked.task.name or "job"
-
-        def create(ledger: Ledger) -> int:
-            if asked.client_key:
-                twin = rows.managed_job_with_key(ledger.connection, asked.client_key)
-                if twin is not None:
-                    return twin.id
-            job_id = rows.insert_managed_job(
-                ledger.connection,
-                name=name,
-                state="PENDING",
-                task=asked.task,
-                plan=plan,
-                hourly_usd=plan.hourly_usd,
-                options=asked.options(),
-                client_key=asked.client_key,
-                created_unix=ledger.now,
-                rehearse=int(asked.rehearse),
-                priority=asked.task.priority,
-                not_before_unix=asked.not_before_unix,
-                budget_usd=asked.task.budget_usd,
-            )
-            uri = f"file://{self.services.path('checkpoints', str(job_id))}"
-            rows.update_managed_job(ledger.connection, job_id, checkpoint_uri=uri)
-            subject = f"job/{job_id}"
-            ledger.record(subject, "submitted", cause, {"name": name}, managed_job_id=job_id)
-            ledger.record_planned(subject, plan.candidates[0], cause, managed_job_id=job_id)
-            ledger.orders.append(Order(instruction=mm.Admit(cause=cause), managed_job_id=job_id))
-            return job_id
-
-        job_id = await self.services.apply(create, patient=False)
-        await self.services.boundary("submit:committed")
-        return job_id
+        return await self.desk.submit(asked)
 
     def managed_job(self, job_id: int) -> ManagedJobRow:
         """A managed job. Raises Refusal."""
@@ -324,17 +295,7 @@ class Broker:
 
     async def cancel_managed(self, job_id: int) -> None:
         """The managed job is on its way to CANCELLED. Raises Refusal when it has ended."""
-        self.managed_job(job_id)
-        cause = f"request/{uuid.uuid4().hex[:8]}"
-
-        def cancel(ledger: Ledger) -> None:
-            now = rows.managed_job(ledger.connection, job_id)
-            if now is None or now.state in mm.FINAL:
-                state = "gone" if now is None else now.state
-                raise Refusal(f"managed job {job_id} is {state} already; there is nothing to cancel", "state")
-            ledger.managed_event(job_id, mm.CancelRequested(cause=cause))
-
-        await self.services.apply(cancel, patient=False)
+        await self.desk.change(job_id, "cancel")
 
     def bill(self, job_id: int) -> Bill:
         """What the managed job has cost so far. Raises Refusal."""

@@ -90,7 +90,7 @@ class Daemon:
         )
         self._server = _Server(config)
         await broker.start()
-        idle = asyncio.ensure_future(self._go_when_idle(broker))
+        idle = asyncio.gather(self._go_when_idle(broker), api.fleet.watch_idleness())
         log.info(
             "daemon %s serves %s, pid %d, token %d", __version__, self._store.data_dir, os.getpid(), self._store.token
         )

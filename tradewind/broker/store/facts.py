@@ -84,6 +84,27 @@ class Facts:
         extra = {"provider_id": provider_id, "address": address, "since_unix": since}
         self._instance_fact(row, LAUNCHED, cause, extra)
 
+    def instance_stopped(self, instance_id: str, *, cause: str) -> None:
+        """Record that an instance is stopped: it costs no more than its disk. Told twice it is recorded once."""
+        known = rows.instance(self.connection, instance_id)
+        if known is not None and known.state == "RUNNING":
+            rows.update_instance(self.connection, instance_id, state="STOPPED")
+            self._instance_fact(known, ENDED, cause, {"instance_id": self._life(known), "reason": "stopped"})
+
+    def instance_restarted(self, instance_id: str, *, address: str, cause: str) -> None:
+        """Record that a stopped instance runs again, and costs from now on as another life of the same instance."""
+        known = rows.instance(self.connection, instance_id)
+        if known is not None and known.state == "STOPPED":
+            rows.update_instance(self.connection, instance_id, state="RUNNING", address=address)
+            extra = {"instance_id": self._life(known, 1), "since_unix": self.now, "address": address}
+            self._instance_fact(known, LAUNCHED, cause, extra)
+
+    def _life(self, row: InstanceRow, more: int = 0) -> str:
+        """What spending calls the instance between two stops."""
+        subject = f"instance/{row.id}"
+        lives = len(rows.events(self.connection, subject=subject, kinds=(LAUNCHED,))) + more
+        return row.id if lives <= 1 else f"{row.id} (start {lives})"
+
     def instance_lost(self, instance_id: str, *, reason: str, cause: str) -> None:
         """Record that an instance ended by itself: it costs no more, and what its provider still lists of it is to be removed."""
         self._instance_over(instance_id, "ENDING", reason, cause)
@@ -99,7 +120,7 @@ class Facts:
         rows.update_instance(self.connection, instance_id, state=state)
         if known.ended_unix is None:
             rows.update_instance(self.connection, instance_id, ended_unix=self.now, reason=reason)
-            self._instance_fact(known, ENDED, cause, {"reason": reason})
+            self._instance_fact(known, ENDED, cause, {"instance_id": self._life(known), "reason": reason})
 
     def _instance_fact(self, row: InstanceRow, kind: str, cause: str, extra: Mapping[str, Any]) -> None:
         cluster = rows.cluster(self.connection, row.cluster_id)

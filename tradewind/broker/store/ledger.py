@@ -13,7 +13,7 @@ from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import Event, Instruction
-from tradewind.broker.store import rows
+from tradewind.broker.store import rows, vault
 from tradewind.broker.store.facts import Facts, place_of
 from tradewind.broker.store.records import AttemptRow, ClusterRow, JobRow, ManagedJobRow, Options
 from tradewind.optimizer.plan import RankedCandidate
@@ -33,6 +33,7 @@ WAITING = {
     "PLANNED": "its turn to be launched",
     "PROVISIONING": "the cloud to give its instances",
     "BOOTSTRAPPING": "agents, files and runtime to stand on every node",
+    "STOPPED": "its instances to stop",
     "TERMINATING": "its instances to end",
     "PENDING": "the queue to admit it",
     "STARTING": "its cluster to come up",
@@ -102,7 +103,7 @@ class Ledger(Facts):
         }
         if after.state != before.state:
             changes["waiting_for"] = WAITING.get(after.state, "")
-            if after.state in {"FAILED", "PREEMPTED"}:
+            if after.state in {"FAILED", "PREEMPTED", "STOPPED"}:
                 changes["why"] = getattr(event, "why", "")
             elif after.state in {"UP", "PROVISIONING"}:
                 changes["why"] = ""
@@ -311,6 +312,8 @@ class Ledger(Facts):
             rows.close_attempt(self.connection, job_id, after.attempt, now=self.now, end=end, why=why)
         for instruction in instructions:
             self._follow_managed(job_id, instruction)
+        if after.state == "SUCCEEDED":
+            vault.forget(self.connection, job_id)  # it will never be tried again
         free = {*mm.FINAL, "PAUSED"}
         if after.state in free and before.state not in free:
             self.orders.append(Order(instruction=mm.Admit(cause=event.cause), managed_job_id=job_id))

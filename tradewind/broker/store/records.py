@@ -14,7 +14,7 @@ from tradewind.catalog.offer import Offer
 from tradewind.optimizer.plan import RankedCandidate
 from tradewind.spec.task import Task
 
-InstanceRowState = Literal["INTENT", "RUNNING", "ENDING", "ENDED"]
+InstanceRowState = Literal["INTENT", "RUNNING", "STOPPED", "ENDING", "ENDED"]
 
 
 class Market(msgspec.Struct, frozen=True):

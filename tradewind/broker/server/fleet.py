@@ -1,0 +1,347 @@
+"""What a person does with clusters that are there: stop and start them, reach them, see what they cost and whether they still exist, and sweep up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from tradewind.broker.capabilities import Explaining, Regional
+from tradewind.broker.lifecycle import cluster as cm
+from tradewind.broker.provider import Instance, ProviderError
+from tradewind.broker.provision.bootstrap import instance_of
+from tradewind.broker.provision.gang import BOOTED, TAG_CLUSTER, TAG_OWNER
+from tradewind.broker.provision.release import end_strays
+from tradewind.broker.provision.services import log
+from tradewind.broker.provision.ssh_keys import KeyRing
+from tradewind.broker.server.broker import Broker
+from tradewind.broker.server.requests import Refusal
+from tradewind.broker.store import rows
+from tradewind.broker.store.ledger import Ledger
+from tradewind.broker.store.records import ClusterRow, InstanceRow
+from tradewind.broker.store.spend import ENDED, LAUNCHED, instance_spends, total_usd
+
+LOCAL = "local"
+LOGIN_USER = "tradewind"
+AUTOSTOP_LOOK_S = 5.0
+
+
+class Node(msgspec.Struct, frozen=True):
+    """Where a node is logged in to: `host_key` alone is accepted there, as one line of known_hosts without the host."""
+
+    rank: int
+    host: str
+    user: str
+    identity_file: str
+    host_key: str
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What a cluster has cost so far, at the prices frozen when its instances were launched: USD, and seconds of all its instances."""
+
+    cluster: str
+    state: str
+    place: str
+    usd: float
+    seconds: float
+    running: bool
+
+
+class Leftover(msgspec.Struct, frozen=True):
+    """Something at a cloud that carries our tags and that no record owns."""
+
+    cloud: str
+    kind: str
+    name: str
+
+
+class Fleet:
+    """The shell around all this, over one broker."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._services = broker.services
+        self._store = broker.store
+
+    # -- stop and start ---------------------------------------------------------------------------------------------------------------
+
+    async def stop(self, name: str) -> ClusterRow:
+        """The cluster once its machines are stopped. Raises Refusal: it is not up, is a managed job's, or its cloud does not stop such machines."""
+        row = self._own(name, "UP")
+        for instance in self._live(row):
+            if instance.provider == LOCAL:
+                raise Refusal("local instances cannot be stopped: they run or end", "state", f"`tradewind down {name}`")
+        await self._tell(row, cm.StopRequested(cause=_cause()))
+        return await self._settled(row, lambda now: now.state != "STOPPED" or not now.waiting_for)
+
+    async def start(self, name: str) -> ClusterRow:
+        """The cluster once it is up again. Raises Refusal: it is not stopped, or its cloud has no room for it now."""
+        row = self._own(name, "STOPPED")
+        await self._tell(row, cm.StartRequested(cause=_cause()))
+        now = await self._settled(row, lambda now: now.state not in {"PROVISIONING", "BOOTSTRAPPING"})
+        if now.state != "UP":
+            raise Refusal(f"{name} was not started: {now.why}", "state", "try again later")
+        return now
+
+    async def autostop(self, name: str, minutes: float | None, *, down: bool) -> None:
+        """The cluster stops, or with `down` ends, once it has had no job for that many minutes; None: never. Raises Refusal."""
+        row = self._broker.cluster(name)
+        if row.managed_job_id is not None:
+            raise Refusal(f"{name} belongs to a managed job, which ends it", "state")
+        options = msgspec.structs.replace(row.options, autostop_min=minutes, autostop_down=down)
+        await self._services.apply(
+            lambda ledger: rows.update_cluster(ledger.connection, row.id, options=options), patient=False
+        )
+
+    async def watch_idleness(self) -> None:
+        """Run for ever: stop or end what has been idle for as long as was asked."""
+        while True:
+            await asyncio.sleep(AUTOSTOP_LOOK_S)
+            for row in self._store.read(rows.clusters):
+                if (
+                    row.state == "UP"
+                    and row.options.autostop_min is not None
+                    and self._idle_min(row) >= row.options.autostop_min
+                ):
+                    ends = row.options.autostop_down or any(i.provider == LOCAL for i in self._live(row))
+                    event = cm.DownRequested(cause="autostop") if ends else cm.StopRequested(cause="autostop")
+                    log.info("cluster %s has been idle for %g minutes", row.name, row.options.autostop_min)
+                    await self._tell(row, event)
+
+    def _idle_min(self, row: ClusterRow) -> float:
+        """Minutes since the cluster's last job ended or it came up; negative while one waits or runs."""
+        jobs = self._store.read(lambda c: rows.jobs_of(c, row.id))
+        if any(job.ended_unix is None for job in jobs):
+            return -1.0
+        since = max((job.ended_unix or 0.0 for job in jobs), default=row.created_unix)
+        return (self._services.now() - since) / 60
+
+    async def _tell(self, row: ClusterRow, event: Any) -> None:
+        await self._services.apply(lambda ledger: ledger.cluster_event(row.id, event), patient=False)
+
+    async def _settled(self, row: ClusterRow, holds: Any) -> ClusterRow:
+        while True:
+            seen = self._broker.changed.count
+            now = self._store.read(lambda c: rows.cluster(c, row.id)) or row
+            if holds(now):
+                return now
+            await self._broker.changed.wait(seen)
+
+    def _own(self, name: str, state: str) -> ClusterRow:
+        row = self._broker.cluster(name)
+        if row.managed_job_id is not None:
+            raise Refusal(f"{name} belongs to a managed job", "state", f"`tradewind jobs cancel {row.managed_job_id}`")
+        if row.state != state:
+            raise Refusal(f"{name} is {row.state}, not {state}", "state", f"`tradewind status {name}`")
+        return row
+
+    def _live(self, row: ClusterRow) -> list[InstanceRow]:
+        return self._store.read(lambda c: rows.instances_of(c, row.id, tries=row.tries))
+
+    # -- reaching ---------------------------------------------------------------------------------------------------------------------
+
+    async def nodes(self, name: str) -> list[Node]:
+        """How to log in to each node of a cluster. Raises Refusal."""
+        row = self._broker.cluster(name)
+        live = [one for one in self._live(row) if one.state == "RUNNING"]
+        if not live:
+            raise Refusal(
+                f"{name} is {row.state}: there is no machine to log in to", "state", f"`tradewind status {name}`"
+            )
+        if any(one.provider not in BOOTED for one in live):
+            where = "this machine" if live[0].provider == LOCAL else "machines of your own"
+            raise Refusal(f"{name} runs on {where}, where tradewind gives no login of its own", "state")
+        keys = KeyRing(self._services.data_dir)
+        keys.login()
+        seen = await asyncio.gather(*(self._described(one) for one in live))
+        return [
+            Node(
+                rank=one.rank,
+                host=found.public_address or found.address,
+                user=LOGIN_USER,
+                identity_file=keys.private_path,
+                host_key=" ".join(keys.host(one.id).public.split()[:2]),
+            )
+            for one, found in zip(live, seen, strict=True)
+        ]
+
+    async def _described(self, row: InstanceRow) -> Instance:
+        try:
+            found = await self._services.providers[row.provider].describe(row.tags)
+        except ProviderError as error:
+            raise Refusal(str(error), "state") from error
+        return next((one for one in found if one.provider_id == row.provider_id), instance_of(row))
+
+    async def open_ports(self, name: str, ports: list[int]) -> None:
+        """The world reaches these TCP ports of the cluster. Raises Refusal."""
+        row = self._broker.cluster(name)
+        by_cloud: dict[str, list[str]] = defaultdict(list)
+        for one in self._live(row):
+            by_cloud[one.provider].append(one.provider_id)
+        try:
+            for cloud, ids in by_cloud.items():
+                await self._services.providers[cloud].open_ports(ids, ports)
+        except ProviderError as error:
+            raise Refusal(str(error), "state") from error
+
+    # -- looking ----------------------------------------------------------------------------------------------------------------------
+
+    async def refresh(self) -> list[str]:
+        """Every cloud has been asked once, all at the same time, and what it lists no more is known to be gone; sentences about clouds that did not answer."""
+        by_cloud: dict[str, list[InstanceRow]] = defaultdict(list)
+        for row in self._store.read(rows.live_instances):
+            if row.state == "RUNNING" and row.provider_id:
+                by_cloud[row.provider].append(row)
+        told = await asyncio.gather(*(self._refresh_cloud(cloud, mine) for cloud, mine in by_cloud.items()))
+        return [sentence for sentence in told if sentence]
+
+    async def _refresh_cloud(self, cloud: str, mine: list[InstanceRow]) -> str:
+        provider = self._services.providers[cloud]
+        tags = {TAG_OWNER: self._store.owner}
+        try:
+            if isinstance(provider, Regional):
+                listed = await provider.describe_in(sorted({row.offer.region for row in mine}), tags)
+            else:
+                listed = await provider.describe(tags)
+        except ProviderError as error:
+            return f"{cloud} was not asked: {error}"
+        by_id = {one.provider_id: one for one in listed}
+        for row in mine:
+            seen = by_id.get(row.provider_id)
+            if seen is not None and seen.state in {"RUNNING", "PENDING"}:
+                continue
+            why = seen.reason if seen is not None else await _why_ended(provider, row)
+            await self._broker.driver(row.cluster_id).gone(row.id, why or "its provider does not list it any more")
+        return ""
+
+    def costs(self) -> list[Cost]:
+        """Every cluster ever, newest first."""
+        found = []
+        for row in self._store.read(lambda c: rows.clusters(c, live_only=False)):
+            facts = self._store.read(lambda c, r=row: rows.events(c, cluster_id=r.id, kinds=(LAUNCHED, ENDED)))  # type: ignore[misc]
+            spends = instance_spends(facts, self._services.now())
+            place = "/".join(part for part in (row.place.cloud, row.place.region, row.place.zone) if part)
+            rehearsed = " (rehearsed)" if row.options.rehearse else ""
+            found.append(
+                Cost(
+                    cluster=row.name,
+                    state=row.state,
+                    place=f"{place} {row.place.instance_type}{rehearsed}",
+                    usd=float(total_usd(spends)),
+                    seconds=sum(spend.ended_unix - spend.launched_unix for spend in spends),
+                    running=any(spend.running for spend in spends),
+                )
+            )
+        return found[::-1]
+
+    # -- sweeping up ------------------------------------------------------------------------------------------------------------------
+
+    async def reap(self, *, dry_run: bool) -> tuple[list[Leftover], list[str]]:
+        """What carries this data directory's tags anywhere and no record owns, removed unless `dry_run`; sentences about clouds that did not answer."""
+        used = set(self._store.read(rows.clouds_used))
+        reasons = await asyncio.to_thread(self._reasons)
+        clouds = sorted(used | {name for name, why in reasons.items() if not why})
+        told = await asyncio.gather(*(self._reap_cloud(cloud, dry_run=dry_run) for cloud in clouds))
+        return [one for found, _ in told for one in found], [sentence for _, sentence in told if sentence]
+
+    def _reasons(self) -> Mapping[str, str]:
+        look = getattr(self._services.providers, "reasons", dict)
+        found: Mapping[str, str] = look()
+        return found
+
+    async def _reap_cloud(self, cloud: str, *, dry_run: bool) -> tuple[list[Leftover], str]:
+        provider: Any = self._services.providers[cloud]
+        tags = {TAG_OWNER: self._store.owner}
+        found: list[Leftover] = []
+        try:
+            listed = await provider.describe(tags)
+            known = self._known()
+            strays = [one for one in listed if one.instance_id not in known and one.state != "TERMINATED"]
+            found += [Leftover(cloud, "instance", one.provider_id) for one in strays]
+            if not dry_run and strays:
+                await end_strays(self._services, tags, self._known, clouds=[cloud])
+            if hasattr(provider, "leftovers"):
+                names = await self._unowned(provider, tags)
+                found += [Leftover(cloud, "other", name) for name in names]
+                if not dry_run and names:
+                    await provider.sweep(tags)
+        except ProviderError as error:
+            return found, f"{cloud} was not asked, or not to the end: {error}"
+        return found, ""
+
+    def _known(self) -> Iterable[str]:
+        return {row.id for row in self._store.read(rows.live_instances)}
+
+    async def _unowned(self, provider: Any, tags: dict[str, str]) -> list[str]:
+        """The cloud's names of what serves no cluster of the record."""
+        everything = set(await provider.leftovers(tags))
+        keys = {row.tags.get(TAG_CLUSTER, "") for row in self._store.read(rows.live_instances)}
+        for key in keys if everything else ():
+            everything -= set(await provider.leftovers({**tags, TAG_CLUSTER: key}))
+        return sorted(everything)
+
+    async def purge(self, name: str) -> ClusterRow:
+        """The cluster is forgotten, whatever its cloud still has of it: for clouds that cannot be reached any more. Raises Refusal."""
+        row = self._broker.cluster(name)
+        cause = _cause()
+
+        def forget(ledger: Ledger) -> None:
+            for one in rows.instances_of(ledger.connection, row.id):
+                ledger.instance_ended(one, reason="purged: its cloud was not asked, it may still exist", cause=cause)
+            now = rows.cluster(ledger.connection, row.id)
+            if now is not None and now.state not in {"TERMINATING", "TERMINATED"}:
+                ledger.cluster_event(row.id, cm.DownRequested(cause=cause))
+                now = rows.cluster(ledger.connection, row.id)
+            if now is not None and now.state == "TERMINATING":
+                ledger.cluster_event(row.id, cm.Released(cause=cause))
+
+        await self._services.apply(forget, patient=False)
+        await self._broker.driver(row.id).close()
+        return self._broker.cluster(name)
+
+
+def _cause() -> str:
+    return f"request/{uuid.uuid4().hex[:8]}"
+
+
+async def _why_ended(provider: Any, row: InstanceRow) -> str:
+    if isinstance(provider, Explaining):
+        try:
+            return await provider.why_ended(row.provider_id)
+        except ProviderError as error:
+            log.info("why %s ended is not known: %s", row.id, error)
+    return ""
+
+
+def write_ssh_config(data_dir: str, clusters: Mapping[str, list[Node]]) -> str:
+    """The path of an SSH configuration with a host for each node: NAME is the head, NAME-1 the node of rank 1, and so on."""
+    directory = os.path.join(data_dir, "ssh")
+    known, config = [], []
+    for name, nodes in sorted(clusters.items()):
+        for node in nodes:
+            alias = name if node.rank == 0 else f"{name}-{node.rank}"
+            known.append(f"tradewind-{alias} {node.host_key}")
+            config += [
+                f"Host {alias}",
+                f"  HostName {node.host}",
+                f"  HostKeyAlias tradewind-{alias}",
+                f"  User {node.user}",
+                f'  IdentityFile "{node.identity_file}"',
+                "  IdentitiesOnly yes",
+                f'  UserKnownHostsFile "{os.path.join(directory, "known_hosts")}"',
+                "  StrictHostKeyChecking yes",
+                "  ServerAliveInterval 15",
+                "",
+            ]
+    for file, lines in (("known_hosts", known), ("config", config)):
+        path = os.path.join(directory, file)
+        descriptor = os.open(path + ".partial", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write("\n".join(lines) + "\n")
+        os.replace(path + ".partial", path)
+    return os.path.join(directory, "config")
