@@ -65,7 +65,7 @@ def label_value(value: str) -> str:
 
 def label_filter(tags: Mapping[str, str]) -> str:
     """The list filter for resources that carry all of the tags."""
-    return " AND ".join(f'labels.{name} = "{value}"' for name, value in sorted(labels(tags).items()))
+    return " AND ".join(f'(labels.{name} = "{value}")' for name, value in sorted(labels(tags).items()))
 
 
 def carries(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
