@@ -12,8 +12,9 @@ from tradewind.cli import exits
 @click.command()
 @click.argument("names", nargs=-1, metavar="CLUSTER...")
 @click.option("-a", "--all", "everything", is_flag=True, help="Every cluster.")
+@click.option("-p", "--purge", is_flag=True, help="Forget them without asking their clouds, which may still have them.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-def down(names: tuple[str, ...], *, everything: bool, yes: bool) -> int:
+def down(names: tuple[str, ...], *, everything: bool, purge: bool, yes: bool) -> int:
     """End clusters: their jobs, instances and disks. Returns when nothing of them is left."""
     from tradewind.cli import daemon
     from tradewind.cli.confirm import confirm
@@ -35,10 +36,12 @@ def down(names: tuple[str, ...], *, everything: bool, yes: bool) -> int:
     failed = False
     for name in names:
         try:
-            api.post(f"{daemon.cluster_resource(name)}/down")
+            api.post(f"{daemon.cluster_resource(name)}/{'purge' if purge else 'down'}")
         except CliError as error:
             failed = True
             print(f"tradewind: {error}", file=sys.stderr)
         else:
-            print(f"{name}: down; nothing of it is left.")
+            print(
+                f"{name}: forgotten; look at its cloud's console." if purge else f"{name}: down; nothing of it is left."
+            )
     return exits.FAILED if failed else exits.OK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from tradewind.cli import exits, options
@@ -11,12 +13,16 @@ from tradewind.cli.output import print_json
 @click.command()
 @click.argument("names", nargs=-1, metavar="[CLUSTER...]")
 @click.option("-a", "--all", "everything", is_flag=True, help="Also clusters and jobs that have ended.")
+@click.option("-r", "--refresh", is_flag=True, help="Ask every cloud first what it still has.")
 @options.as_json
-def status(names: tuple[str, ...], *, everything: bool, as_json: bool) -> int:
+def status(names: tuple[str, ...], *, everything: bool, refresh: bool, as_json: bool) -> int:
     """The clusters and unfinished managed jobs, their cost, and what each waits for."""
     from tradewind.cli import daemon, rows
 
     api = daemon.reach(start=False)
+    if refresh and api.up:
+        for remark in api.post("/v1/refresh")["remarks"]:
+            print(f"tradewind: {remark}", file=sys.stderr)
     clusters = list(api.get("/v1/clusters" + ("?all=1" if everything else "")))
     jobs = [j for j in api.get("/v1/jobs") if everything or j["state"] not in rows.ENDED]
     if names:
