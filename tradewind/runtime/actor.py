@@ -13,7 +13,7 @@ from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.values import Shape
 from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.remote_function import check_options, requested
-from tradewind.runtime.scheduling import strategy_text
+from tradewind.runtime.scheduling import check_bundle, strategy_text
 
 ACTOR_OPTIONS = frozenset(
     {
@@ -231,6 +231,7 @@ class ActorClass:
         placed = held if held or options.get("num_cpus") is not None else {"CPU": 1.0}
         if options.get("num_cpus") is None and "CPU" not in placed:
             placed = {**placed, "CPU": 1.0}
+        check_bundle(options.get("scheduling_strategy"), placed)
         return cluster.ActorSpec(
             actor=secrets.token_hex(8),
             class_name=self._kind.__name__,

@@ -10,7 +10,7 @@ from typing import Any
 from tradewind.runtime import object_ref, session
 from tradewind.runtime.core.calls import CallOptions
 from tradewind.runtime.messages.values import Shape
-from tradewind.runtime.scheduling import strategy_text
+from tradewind.runtime.scheduling import check_bundle, strategy_text
 
 TASK_OPTIONS = frozenset(
     {"num_cpus", "num_gpus", "memory", "resources", "num_returns", "max_retries", "retry_exceptions", "name", "scheduling_strategy", "max_calls", "_generator_backpressure_num_objects"}
@@ -99,6 +99,7 @@ class RemoteFunction:
                 f"num_returns is {returns!r}; it must be a number, zero or more, 'dynamic' or 'streaming'."
             )
         retries = options.get("max_retries", DEFAULT_MAX_RETRIES)
+        check_bundle(options.get("scheduling_strategy"), resources)
         shape = Shape(resources, strategy_text(options.get("scheduling_strategy")))
         self._call_options = CallOptions(
             process.calls.group(shape),

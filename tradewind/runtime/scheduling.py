@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tradewind.runtime.util.placement_group import PlacementGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,28 @@ class NodeAffinitySchedulingStrategy:
     soft: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PlacementGroupSchedulingStrategy:
+    """In this bundle of the group, or with index -1 in any of them that has room."""
+
+    placement_group: PlacementGroup
+    placement_group_bundle_index: int = -1
+    placement_group_capture_child_tasks: bool | None = None
+
+
+def check_bundle(strategy: Any, resources: Mapping[str, float]) -> None:
+    """Raises ValueError when no bundle of the strategy's group could ever hold the resources."""
+    if not isinstance(strategy, PlacementGroupSchedulingStrategy):
+        return
+    bundles = strategy.placement_group.bundle_specs
+    index = strategy.placement_group_bundle_index
+    if not -1 <= index < len(bundles):
+        raise ValueError(f"The placement group has {len(bundles)} bundles and none with index {index}.")
+    candidates = bundles if index < 0 else [bundles[index]]
+    if not any(all(bundle.get(name, 0) >= amount for name, amount in resources.items()) for bundle in candidates):
+        raise ValueError(f"No such bundle of the placement group holds {dict(resources)}; they are {candidates}.")
+
+
 def strategy_text(strategy: Any) -> str:
     """The strategy as messages carry it. Raises ValueError for one that does not exist."""
     if strategy is None or strategy == "DEFAULT":
@@ -22,6 +48,10 @@ def strategy_text(strategy: Any) -> str:
         return "SPREAD"
     if isinstance(strategy, NodeAffinitySchedulingStrategy):
         return f"NODE{'?' if strategy.soft else ':'}{strategy.node_id}"
+    if isinstance(strategy, PlacementGroupSchedulingStrategy):
+        if strategy.placement_group_capture_child_tasks:
+            raise ValueError("placement_group_capture_child_tasks is not supported; give the strategy to the children.")
+        return f"PG:{strategy.placement_group.id}:{strategy.placement_group_bundle_index}"
     raise ValueError(
-        f"scheduling_strategy is {strategy!r}; it must be 'DEFAULT', 'SPREAD' or a NodeAffinitySchedulingStrategy."
+        f"scheduling_strategy is {strategy!r}; it must be 'DEFAULT', 'SPREAD', a NodeAffinitySchedulingStrategy or a PlacementGroupSchedulingStrategy."
     )

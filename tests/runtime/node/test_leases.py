@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from tradewind.runtime.messages.cluster import NodeView
 from tradewind.runtime.messages.values import Shape
+from tradewind.runtime.node.bundles import BundledPool
 from tradewind.runtime.node.leases import AskThere, GrantHere, LeaseBook, Refuse
-from tradewind.runtime.node.resources import ResourcePool
 
 
 def view(node: str, total: float, free: float) -> NodeView:
@@ -14,7 +14,7 @@ def view(node: str, total: float, free: float) -> NodeView:
 
 
 def make(cpus: float = 2) -> LeaseBook:
-    return LeaseBook("aaaa", ResourcePool({"CPU": cpus}))
+    return LeaseBook("aaaa", BundledPool({"CPU": cpus}))
 
 
 def test_grants_until_full_and_goes_on_when_something_is_free() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from tradewind.runtime.head.groups import GroupRecord, PlacementGroups
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.cluster import ActorSpec, NodeView
 from tradewind.runtime.node.resources import ResourcePool, describe, to_units
@@ -69,6 +70,7 @@ class ControlStore:
         self._send = send
         self._save = save
         self.nodes: dict[str, NodeView] = {}
+        self.groups = PlacementGroups(self.nodes, send, save, self._group_changed)
         self.actors: dict[str, ActorRecord] = {}
         self.names: dict[tuple[str, str], str] = {}
         self.values: dict[str, bytes] = {}
@@ -78,9 +80,12 @@ class ControlStore:
 
     # nodes
 
-    def remember(self, specs: dict[str, bytes], values: dict[str, bytes]) -> None:
+    def remember(
+        self, specs: dict[str, bytes], values: dict[str, bytes], groups: dict[str, bytes] | None = None
+    ) -> None:
         """What an earlier life of this head wrote down: values, and actors of which the nodes will say whether they live."""
         self.values.update(values)
+        self.groups.remember(groups or {})
         self._remembered = {actor: msgspec.msgpack.decode(data, type=ActorSpec) for actor, data in specs.items()}
 
     def forget_unseen(self) -> None:
@@ -101,16 +106,21 @@ class ControlStore:
                 )
                 if spec.name:
                     self.names[spec.namespace, spec.name] = living.actor
+        self.groups.joined(view)
         self._publish_view()
+        self.groups.try_again()
         self._place_waiting()
 
     def load(self, node: str, message: cluster.Load) -> None:
         """What the node has free has changed."""
         view = self.nodes.get(node)
         if view is not None:
-            self.nodes[node] = msgspec.structs.replace(view, available=message.available, waiting=message.waiting)
+            self.nodes[node] = msgspec.structs.replace(
+                view, available=message.available, waiting=message.waiting, bundles=message.bundles
+            )
             if len(self.nodes) > 1:
                 self._publish_view()
+            self.groups.try_again()
             self._place_waiting()
 
     def lose(self, node: str, reason: str) -> None:
@@ -120,6 +130,7 @@ class ControlStore:
         for other in list(self.nodes):
             self._send(other, cluster.LostNode(node, reason))
         self._publish_view()
+        self.groups.lose(node, reason)
         for record in list(self.actors.values()):
             if record.state != "DEAD" and record.node == node:
                 self._ended(record, f"its node {node[:8]} was lost: {reason}", intended=False)
@@ -139,6 +150,9 @@ class ControlStore:
         if isinstance(body, cluster.WatchActor):
             self._watch(node, message.process, message.request, body)
             return
+        if isinstance(body, cluster.WatchGroup):
+            self.groups.watch(node, message.process, message.request, body.group)
+            return
         if isinstance(body, cluster.CreateActor):
             answer: cluster.HeadAnswer = self._create(body)
         elif isinstance(body, cluster.FindActor):
@@ -154,6 +168,13 @@ class ControlStore:
             answer = cluster.Accepted()
         elif isinstance(body, cluster.ListNodes):
             answer = cluster.Nodes(list(self.nodes.values()))
+        elif isinstance(body, cluster.CreateGroup):
+            answer = self.groups.create(body.spec)
+        elif isinstance(body, cluster.RemoveGroup):
+            self.groups.remove(body.group, "it was removed")
+            answer = cluster.Accepted()
+        elif isinstance(body, cluster.ListGroups):
+            answer = cluster.Groups([record.answer() for record in self.groups.records.values()])
         else:
             answer = cluster.Entries(self._key_value(body))
         if message.request:
@@ -221,6 +242,9 @@ class ControlStore:
     def _candidates(self, spec: ActorSpec) -> list[NodeView]:
         units = to_units(spec.placement.resources)
         strategy = spec.placement.strategy
+        if strategy.startswith("PG:"):
+            _, group, index = strategy.split(":")
+            return [self.nodes[node] for node in self.groups.nodes_of(group, int(index))]
         views = [view for view in self.nodes.values() if ResourcePool(view.total).feasible(units)]
         if strategy.startswith(("NODE:", "NODE?")):
             exact = [view for view in views if view.node == strategy[5:]]
@@ -228,7 +252,19 @@ class ControlStore:
         return views
 
     def _feasible(self, spec: ActorSpec) -> bool:
+        if spec.placement.strategy.startswith("PG:"):
+            record = self.groups.records.get(spec.placement.strategy.split(":")[1])
+            return record is not None and record.state != "REMOVED"
         return bool(self._candidates(spec))
+
+    def _group_changed(self, group: GroupRecord) -> None:
+        """The group has its places, and actors that wait for them start; or it is gone, and its actors with it."""
+        if group.state == "REMOVED":
+            for record in list(self.actors.values()):
+                if record.spec.placement.strategy.startswith(f"PG:{group.spec.group}:"):
+                    self._kill(record, f"its placement group is gone: {group.reason}", graceful=False)
+        else:
+            self._place_waiting()
 
     def _place(self, record: ActorRecord) -> None:
         spec = record.spec
@@ -238,6 +274,8 @@ class ControlStore:
         units = to_units(spec.placement.resources)
 
         def free(view: NodeView) -> bool:
+            if spec.placement.strategy.startswith("PG:"):
+                return _free_in_bundle(view, spec.placement.strategy, units)
             available = to_units({name: max(0.0, amount) for name, amount in view.available.items()})
             return all(available.get(name, 0) >= amount for name, amount in units.items())
 
@@ -257,8 +295,9 @@ class ControlStore:
         record.incarnation += 1
         record.move("STARTING")
         # Until the node's own word comes, what it has just been given counts as taken.
-        taken = {name: amount - spec.resources.get(name, 0) for name, amount in chosen.available.items()}
-        self.nodes[chosen.node] = msgspec.structs.replace(chosen, available=taken)
+        if not spec.placement.strategy.startswith("PG:"):
+            taken = {name: amount - spec.resources.get(name, 0) for name, amount in chosen.available.items()}
+            self.nodes[chosen.node] = msgspec.structs.replace(chosen, available=taken)
         self._send(chosen.node, cluster.StartActor(spec, record.incarnation))
 
     def _place_waiting(self) -> None:
@@ -339,11 +378,13 @@ class ControlStore:
             ):
                 self._kill(record, "its owner has ended", graceful=False)
         if message.driver:
+            self.groups.owner_gone(message.process)
             for node in list(self.nodes):
                 self._send(node, cluster.EndJob(message.process))
 
     def validate(self) -> None:
         """Raises AssertionError unless names point to living actors and living actors to living nodes."""
+        self.groups.validate()
         for key, actor in self.names.items():
             record = self.actors[actor]
             assert record.state != "DEAD", f"{key} names a dead actor"
@@ -351,3 +392,12 @@ class ControlStore:
         for record in self.actors.values():
             if record.state in {"STARTING", "ALIVE"}:
                 assert record.node in self.nodes, f"{record.spec.actor} lives on a lost node"
+
+
+def _free_in_bundle(view: NodeView, strategy: str, units: dict[str, int]) -> bool:
+    _, group, index = strategy.split(":")
+    return any(
+        all(to_units(free).get(name, 0) >= amount for name, amount in units.items())
+        for bundle, free in view.bundles.items()
+        if bundle == f"{group}:{index}" or (index == "-1" and bundle.rpartition(":")[0] == group)
+    )

@@ -43,5 +43,7 @@ def apply(store: ControlStore, node: str, message: cluster.ToHead) -> None:
         store.ended(message)
     elif isinstance(message, cluster.ProcessGone):
         store.process_gone(message)
+    elif isinstance(message, cluster.BundleReserved):
+        store.groups.reserved(node, message)
     elif isinstance(message, cluster.Leave):
         store.lose(node, message.reason)

@@ -47,7 +47,7 @@ class HeadServer:
         self._outboxes: dict[str, asyncio.Queue[cluster.FromHead | None]] = {}
         self._heard: dict[str, float] = {}
         self._store = ControlStore(self._send, records.save)
-        self._store.remember(records.load("actor"), records.load("value"))
+        self._store.remember(records.load("actor"), records.load("value"), records.load("group"))
 
     def _send(self, node: str, message: cluster.FromHead) -> None:
         outbox = self._outboxes.get(node)

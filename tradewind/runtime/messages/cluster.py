@@ -19,6 +19,8 @@ class NodeView(msgspec.Struct, frozen=True, array_like=True):
     labels: dict[str, str]
     waiting: int = 0
     alive: bool = True
+    # What is free in the bundles of placement groups that lie here, by "group:index".
+    bundles: dict[str, dict[str, float]] = {}
 
 
 class ActorSpec(msgspec.Struct, frozen=True, array_like=True):
@@ -43,6 +45,17 @@ class ActorSpec(msgspec.Struct, frozen=True, array_like=True):
     detached: bool = False
     # Calls of a group that may run at once, by the group's name.
     concurrency_groups: dict[str, int] = {}
+
+
+class GroupSpec(msgspec.Struct, frozen=True, array_like=True):
+    """A placement group as it was asked for."""
+
+    group: str
+    bundles: list[dict[str, float]]
+    strategy: str
+    job: str = ""
+    name: str = ""
+    detached: bool = False
 
 
 # process -> head, through its node daemon
@@ -83,7 +96,36 @@ class KeyValue(Message, frozen=True, tag=6):
     value: bytes = b""
 
 
-HeadQuestion = CreateActor | WatchActor | FindActor | KillActor | ListNodes | KeyValue
+class CreateGroup(Message, frozen=True, tag=7):
+    spec: GroupSpec
+
+
+class WatchGroup(Message, frozen=True, tag=8):
+    """Answered by GroupState once the group is created, or removed."""
+
+    group: str
+
+
+class RemoveGroup(Message, frozen=True, tag=9):
+    group: str
+
+
+class ListGroups(Message, frozen=True, tag=10):
+    pass
+
+
+HeadQuestion = (
+    CreateActor
+    | WatchActor
+    | FindActor
+    | KillActor
+    | ListNodes
+    | KeyValue
+    | CreateGroup
+    | WatchGroup
+    | RemoveGroup
+    | ListGroups
+)
 
 
 # head -> process
@@ -118,13 +160,27 @@ class Entries(Message, frozen=True, tag=5):
     entries: dict[str, bytes]
 
 
-HeadAnswer = Accepted | ActorState | Found | Nodes | Entries
+class GroupState(Message, frozen=True, tag=6):
+    """state: PENDING, CREATED, RESCHEDULING or REMOVED; nodes: where each bundle is."""
+
+    spec: GroupSpec
+    state: str
+    nodes: dict[int, str]
+    reason: str = ""
+
+
+class Groups(Message, frozen=True, tag=7):
+    groups: list[GroupState]
+
+
+HeadAnswer = Accepted | ActorState | Found | Nodes | Entries | GroupState | Groups
 
 
 # node daemon -> head
 class Load(Message, frozen=True, tag=2):
     available: dict[str, float]
     waiting: int
+    bundles: dict[str, dict[str, float]] = msgspec.field(default_factory=dict)
 
 
 class Question(Message, frozen=True, tag=3):
@@ -173,7 +229,16 @@ class Beat(Message, frozen=True, tag=8):
     pass
 
 
-ToHead = Join | Load | Question | ActorStarted | ActorEnded | ProcessGone | Leave | Beat
+class BundleReserved(Message, frozen=True, tag=9):
+    """Answers ReserveBundle. held: there was room, and it is kept."""
+
+    group: str
+    index: int
+    round: int
+    held: bool
+
+
+ToHead = Join | Load | Question | ActorStarted | ActorEnded | ProcessGone | Leave | Beat | BundleReserved
 
 
 # head -> node daemon
@@ -211,7 +276,25 @@ class EndJob(Message, frozen=True, tag=7):
     job: str
 
 
-FromHead = Joined | View | LostNode | HeadReply | StartActor | StopActor | EndJob
+class ReserveBundle(Message, frozen=True, tag=8):
+    """Room for a bundle, please, at once or not at all."""
+
+    group: str
+    index: int
+    round: int
+    resources: dict[str, float]
+    job: str
+
+
+class ReturnBundles(Message, frozen=True, tag=9):
+    """These bundles are not wanted (any more); no index: the whole group is gone for good."""
+
+    group: str
+    indices: list[int]
+    reason: str
+
+
+FromHead = Joined | View | LostNode | HeadReply | StartActor | StopActor | EndJob | ReserveBundle | ReturnBundles
 
 
 # node daemon <-> node daemon

@@ -17,11 +17,12 @@ from tradewind.runtime.loop import READ, WRITE, Loop
 from tradewind.runtime.messages import cluster, control
 from tradewind.runtime.messages.cluster import NodeView
 from tradewind.runtime.messages.values import Death, Stored
+from tradewind.runtime.node.bundles import BundledPool
 from tradewind.runtime.node.deaths import Deaths
 from tradewind.runtime.node.granting import Granting
 from tradewind.runtime.node.local_actors import LocalActors
 from tradewind.runtime.node.object_store import ObjectStore
-from tradewind.runtime.node.resources import ResourcePool, to_amounts
+from tradewind.runtime.node.resources import to_amounts
 from tradewind.runtime.node.workers import Driver, TemplateSettings, Worker, WorkerPool, welcome
 from tradewind.runtime.wire import WireError
 
@@ -71,7 +72,7 @@ class NodeDaemon:
         self.loop = loop
         self.settings = settings
         self.node = settings.node
-        self.granting = Granting(self, ResourcePool(settings.total))
+        self.granting = Granting(self, BundledPool(settings.total))
         self.store = ObjectStore(self, settings.arena_bytes)
         self.actors = LocalActors(self)
         self.deaths = Deaths(self)
@@ -81,7 +82,7 @@ class NodeDaemon:
         self._numbers = itertools.count(1)
         self._connected: set[tuple[str, str]] = set()
         self._dirty: list[Link] = []
-        self._told_load: tuple[dict[str, float], int] = ({}, 0)
+        self._told_load: tuple[dict[str, float], int, dict[str, dict[str, float]]] = ({}, 0, {})
         self._told_at = 0.0
         self._telling = False
         self.stopping = ""
@@ -132,6 +133,7 @@ class NodeDaemon:
             to_amounts(self.granting.pool.free),
             self.settings.labels,
             self.granting.book.waiting,
+            bundles=self.granting.pool.bundle_amounts(),
         )
 
     def stop(self, reason: str) -> None:
@@ -437,6 +439,10 @@ class NodeDaemon:
             self.actors.stop(message)
         elif isinstance(message, cluster.LostNode):
             self.lose_node(message.node, message.reason)
+        elif isinstance(message, cluster.ReserveBundle):
+            self.granting.reserve_bundle(message)
+        elif isinstance(message, cluster.ReturnBundles):
+            self.granting.return_bundles(message)
         elif isinstance(message, cluster.EndJob):
             self.end_job(message.job)
         elif isinstance(message, cluster.Joined) and message.error:
@@ -461,7 +467,7 @@ class NodeDaemon:
             if worker.job or worker.actor:
                 self.workers.kill(worker, f"its node was cut off from the cluster ({reason})")
         self.store.book.drop_foreign()
-        self._told_load = ({}, 0)
+        self._told_load = ({}, 0, {})
 
     def _tell_again(self) -> None:
         self._telling = False
@@ -470,7 +476,8 @@ class NodeDaemon:
     def _tell_load(self) -> None:
         if self.head is None:
             return
-        load = (to_amounts(self.granting.pool.free), self.granting.book.waiting)
+        pool = self.granting.pool
+        load = (to_amounts(pool.free), self.granting.book.waiting, pool.bundle_amounts())
         if load != self._told_load:
             now = time.monotonic()
             if now - self._told_at < _TELL_EVERY_S:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from tradewind.runtime.messages import cluster, control
 from tradewind.runtime.messages.values import Shape
+from tradewind.runtime.node.bundles import BundledPool
 from tradewind.runtime.node.leases import AskThere, GrantHere, LeaseBook
-from tradewind.runtime.node.resources import Allocation, ResourcePool, to_units
+from tradewind.runtime.node.resources import Allocation, to_units
 from tradewind.runtime.node.workers import Driver, Worker
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Lease:
 class Granting:
     """Who holds which worker."""
 
-    def __init__(self, daemon: NodeDaemon, pool: ResourcePool) -> None:
+    def __init__(self, daemon: NodeDaemon, pool: BundledPool) -> None:
         self._daemon = daemon
         self.pool = pool
         self.book = LeaseBook(daemon.node, pool)
@@ -146,8 +147,9 @@ class Granting:
         """Another node wants a worker for one of its processes; it gets one now or a refusal."""
         assert self._daemon.neighbours is not None
         neighbours = self._daemon.neighbours
-        local = any(pending.priority <= 1 for pending in self.book.pending.values())
-        allocation = None if local else self.pool.take(to_units(message.shape.resources))
+        # Room in a bundle is nobody else's; of the rest this node's own processes get theirs first.
+        mine = bool(self.book.pending) and not message.shape.strategy.startswith("PG:")
+        allocation = None if mine else self.book.take_here(message.shape)
         if allocation is None:
             neighbours.send(node, cluster.OfferWorker(message.request, 0))
             return
@@ -168,6 +170,31 @@ class Granting:
             )
 
         self._daemon.with_worker(message.job, ready)
+
+    def reserve_bundle(self, message: cluster.ReserveBundle) -> None:
+        """The head is told whether there is room for the bundle."""
+        held = self.pool.reserve(f"{message.group}:{message.index}", to_units(message.resources))
+        assert self._daemon.head is not None
+        self._daemon.head.send(cluster.BundleReserved(message.group, message.index, message.round, held))
+        self.schedule()
+
+    def return_bundles(self, message: cluster.ReturnBundles) -> None:
+        """The bundles are gone, and what runs in them is being ended."""
+        if message.indices:
+            names = {f"{message.group}:{index}" for index in message.indices}
+        else:
+            names = set(self.pool.bundles_of(message.group))
+            self.book.lose_group(message.group, message.reason)
+        reason = f"its placement group is gone: {message.reason}"
+        for lease in list(self.held.values()):
+            if lease.worker is not None and lease.allocation is not None and lease.allocation.bundle in names:
+                self._daemon.workers.kill(lease.worker, reason)
+        for actor in list(self._daemon.actors.here.values()):
+            if actor.worker is not None and actor.allocation is not None and actor.allocation.bundle in names:
+                self._daemon.workers.kill(actor.worker, reason)
+        for name in names:
+            self.pool.cancel(name)
+        self.schedule()
 
     def drop(self, number: int) -> None:
         """The lease is over: its resources are free and its worker is warm for the next."""

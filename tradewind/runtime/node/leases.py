@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tradewind.runtime.messages.cluster import NodeView
 from tradewind.runtime.messages.values import Shape
+from tradewind.runtime.node.bundles import BundledPool
 from tradewind.runtime.node.resources import Allocation, ResourcePool, describe, to_units
 
 
@@ -59,16 +60,18 @@ Decision = GrantHere | AskThere | Refuse
 class _Other:
     view: NodeView
     free: dict[str, int] = field(default_factory=dict)
+    bundles: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 class LeaseBook:
     """Requests that wait, and what is known of the other nodes."""
 
-    def __init__(self, node: str, pool: ResourcePool) -> None:
+    def __init__(self, node: str, pool: BundledPool) -> None:
         self.node = node
         self.pool = pool
         self.pending: dict[tuple[str, int], Pending] = {}
         self._others: dict[str, _Other] = {}
+        self._gone_groups: dict[str, str] = {}
         self._order = itertools.count()
         self._spread = 0
 
@@ -94,7 +97,11 @@ class LeaseBook:
     def see(self, nodes: list[NodeView]) -> None:
         """What the head last said about the cluster."""
         self._others = {
-            view.node: _Other(view, to_units(view.available)) for view in nodes if view.alive and view.node != self.node
+            view.node: _Other(
+                view, to_units(view.available), {name: to_units(free) for name, free in view.bundles.items()}
+            )
+            for view in nodes
+            if view.alive and view.node != self.node
         }
 
     def lose(self, node: str) -> None:
@@ -110,6 +117,7 @@ class LeaseBook:
                 self._got(found)
         if not granted and node in self._others:
             self._others[node].free = {}  # until the next view
+            self._others[node].bundles = {}
 
     def _got(self, pending: Pending) -> None:
         pending.count -= 1
@@ -140,6 +148,8 @@ class LeaseBook:
 
     def _decide(self, pending: Pending) -> Decision | None:
         strategy = pending.shape.strategy
+        if strategy.startswith("PG:"):
+            return self._decide_in_group(pending)
         soft = strategy.startswith("NODE?")
         wanted = strategy[5:] if strategy.startswith(("NODE:", "NODE?")) else ""
         if wanted and wanted != self.node and wanted not in self._others and not soft:
@@ -162,6 +172,41 @@ class LeaseBook:
             elif self._debit(node, pending.units):
                 self._spread += strategy == "SPREAD"
                 return AskThere(pending.process, pending.request, pending.shape, node)
+        return None
+
+    def lose_group(self, group: str, reason: str) -> None:
+        """The placement group is gone: what waits for it waits in vain."""
+        self._gone_groups[group] = reason
+
+    def take_here(self, shape: Shape) -> Allocation | None:
+        """What the shape asks for, from this node or from the bundle that it names; None when it cannot be had now."""
+        units = to_units(shape.resources)
+        if not shape.strategy.startswith("PG:"):
+            return self.pool.take(units)
+        _, group, index = shape.strategy.split(":")
+        for bundle in self.pool.bundles_of(group, int(index)):
+            allocation = self.pool.take_in(bundle, units)
+            if allocation is not None:
+                return allocation
+        return None
+
+    def _decide_in_group(self, pending: Pending) -> Decision | None:
+        _, group, index = pending.shape.strategy.split(":")
+        if group in self._gone_groups:
+            reason = f"its placement group is gone: {self._gone_groups[group]}."
+            return Refuse(pending.process, pending.request, reason)
+        allocation = self.take_here(pending.shape)
+        if allocation is not None:
+            return GrantHere(pending.process, pending.request, pending.shape, allocation)
+        if pending.process.startswith("actor:"):
+            return None
+        for node, other in sorted(self._others.items()):
+            for bundle, free in other.bundles.items():
+                mine = bundle == f"{group}:{index}" or (index == "-1" and bundle.rpartition(":")[0] == group)
+                if mine and all(free.get(name, 0) >= amount for name, amount in pending.units.items()):
+                    for name, amount in pending.units.items():
+                        free[name] -= amount
+                    return AskThere(pending.process, pending.request, pending.shape, node)
         return None
 
     def _order_of_preference(self, strategy: str, wanted: str, units: Mapping[str, int], *, soft: bool) -> list[str]:

@@ -44,9 +44,9 @@ class LocalActors:
     def start(self, spec: ActorSpec, incarnation: int) -> None:
         """The actor is started as soon as there is room."""
         self.here[spec.actor] = LocalActor(spec, incarnation)
-        self._daemon.granting.book.want(
-            f"actor:{spec.actor}", 0, Shape(spec.placement.resources, f"NODE:{self._daemon.node}"), 1, 1
-        )
+        in_group = spec.placement.strategy.startswith("PG:")
+        shape = spec.placement if in_group else Shape(spec.placement.resources, f"NODE:{self._daemon.node}")
+        self._daemon.granting.book.want(f"actor:{spec.actor}", 0, shape, 1, 1)
         self._daemon.granting.schedule()
 
     def placed(self, actor_id: str, placed: Allocation) -> None:
@@ -57,7 +57,8 @@ class LocalActors:
         self._daemon.granting.schedule()
         if actor is None:
             return
-        actor.allocation = self._daemon.granting.pool.take(to_units(actor.spec.resources))
+        pool, units = self._daemon.granting.pool, to_units(actor.spec.resources)
+        actor.allocation = pool.take_in(placed.bundle, units) if placed.bundle else pool.take(units)
         if actor.allocation is None:
             self.failed(actor_id, "no node can hold it: its resources were taken while it was placed")
             return

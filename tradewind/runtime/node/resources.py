@@ -26,6 +26,7 @@ class Allocation:
 
     units: Mapping[str, int]
     devices: tuple[tuple[str, int, int], ...] = ()  # (resource, device, units of it)
+    bundle: str = ""  # of a placement group that it was taken from
 
     def accelerators(self) -> list[str]:
         """The numbers of the devices held, as CUDA_VISIBLE_DEVICES wants them."""
@@ -35,15 +36,18 @@ class Allocation:
 class ResourcePool:
     """Totals and what is free of them. Only waking tasks may drive a free amount below zero: they run at once, and nothing is granted meanwhile."""
 
-    def __init__(self, total: Mapping[str, float]) -> None:
-        """A pool in which everything is free."""
+    def __init__(self, total: Mapping[str, float], devices: Mapping[str, Mapping[int, int]] | None = None) -> None:
+        """A pool in which everything is free; devices are those of the resources that have them, by default all from 0 on."""
         self.total = to_units(total)
         self.free = dict(self.total)
-        self._devices: dict[str, list[int]] = {
-            name: [UNIT] * (self.total.get(name, 0) // UNIT)
+        self._devices: dict[str, dict[int, int]] = {
+            name: dict.fromkeys(range(self.total.get(name, 0) // UNIT), UNIT)
             for name in DEVICE_RESOURCES
             if self.total.get(name, 0) >= UNIT
         }
+        if devices is not None:
+            self._devices = {name: dict(left) for name, left in devices.items()}
+        self._whole = {name: dict(left) for name, left in self._devices.items()}
 
     def feasible(self, units: Mapping[str, int]) -> bool:
         """True when an empty pool could serve the request."""
@@ -59,9 +63,9 @@ class ResourcePool:
         devices = self._devices[name]
         if amount < UNIT:
             # The fullest device that still has room, so that whole ones stay whole.
-            fitting = [(left, device) for device, left in enumerate(devices) if left >= amount]
+            fitting = [(left, device) for device, left in devices.items() if left >= amount]
             return [(min(fitting)[1], amount)] if fitting else None
-        whole = [device for device, left in enumerate(devices) if left == UNIT]
+        whole = [device for device, left in devices.items() if left == UNIT]
         count = amount // UNIT
         return [(device, UNIT) for device in whole[:count]] if len(whole) >= count else None
 
@@ -99,7 +103,7 @@ class ResourcePool:
         for name, amount in self.free.items():
             assert amount <= self.total.get(name, 0), f"{name}: {amount} free of {self.total.get(name, 0)}"
         for name, devices in self._devices.items():
-            assert all(0 <= left <= UNIT for left in devices), f"{name}: {devices}"
+            assert all(0 <= left <= self._whole[name][device] for device, left in devices.items()), f"{name}: {devices}"
 
 
 def describe(resources: Mapping[str, float]) -> str:

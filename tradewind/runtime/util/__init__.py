@@ -1,4 +1,4 @@
-"""What Ray keeps in `ray.util`: ActorPool, Queue, scheduling strategies. Public names are lazy."""
+"""What Ray keeps in `ray.util`: ActorPool, Queue, placement groups, scheduling strategies. Public names are lazy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ __all__ = ["ActorPool"]
 def __getattr__(name: str) -> Any:
     if name == "ActorPool":
         return importlib.import_module("tradewind.runtime.util.actor_pool").ActorPool
-    if name in {"queue", "scheduling_strategies", "actor_pool"}:
+    if name in {"get_placement_group", "placement_group_table", "remove_placement_group"}:
+        return getattr(importlib.import_module("tradewind.runtime.util.placement_group"), name)
+    if name in {"queue", "placement_group", "scheduling_strategies", "actor_pool"}:
         return importlib.import_module(f"tradewind.runtime.util.{name}")
     raise AttributeError(f"module 'tradewind.runtime.util' has no attribute {name!r}")

@@ -1,5 +1,5 @@
 """Ray's place for the scheduling strategies."""
 
-from tradewind.runtime.scheduling import NodeAffinitySchedulingStrategy
+from tradewind.runtime.scheduling import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
-__all__ = ["NodeAffinitySchedulingStrategy"]
+__all__ = ["NodeAffinitySchedulingStrategy", "PlacementGroupSchedulingStrategy"]

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+import tradewind.runtime as ray
+from tests.runtime.conftest import Nodes, eventually
+from tradewind.runtime import exceptions
+from tradewind.runtime.util.placement_group import (
+    get_placement_group,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
+from tradewind.runtime.util.scheduling_strategies import PlacementGroupSchedulingStrategy as InGroup
+
+
+@ray.remote
+def where():
+    return os.environ.get("NODE_NUMBER", "")
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_group_on_one_node_holds_its_resources_and_gives_them_back() -> None:
+    group = placement_group([{"CPU": 1}, {"CPU": 1}], name="pair")
+    assert ray.get(group.ready(), timeout=20) == group
+    assert group.wait(20)
+    assert get_placement_group("pair") == group
+    table = placement_group_table(group)
+    assert table["state"] == "CREATED"
+    assert set(table["bundles_to_node_id"]) == {0, 1}
+    assert eventually(lambda: ray.available_resources().get("CPU", 0) == 0)
+    outside = where.remote()
+    assert ray.wait([outside], timeout=0.3)[0] == []
+
+    @ray.remote(num_cpus=1)
+    class Member:
+        def pid(self):
+            return os.getpid()
+
+    member = Member.options(scheduling_strategy=InGroup(group, 0)).remote()
+    assert ray.get(member.pid.remote(), timeout=20)
+    assert ray.get(where.options(scheduling_strategy=InGroup(group, 1)).remote(), timeout=20) == ""
+    assert ray.get([where.options(scheduling_strategy=InGroup(group)).remote() for _ in range(5)], timeout=20)
+    waiting = where.options(scheduling_strategy=InGroup(group, 0)).remote()  # its bundle is the actor's
+    assert ray.wait([waiting], timeout=0.2)[0] == []
+
+    remove_placement_group(group)
+    assert ray.get(outside, timeout=20) == ""
+    with pytest.raises(exceptions.TaskUnschedulableError, match="placement group is gone"):
+        ray.get(waiting, timeout=20)
+    with pytest.raises(exceptions.ActorDiedError, match="placement group"):
+        ray.get(member.pid.remote(), timeout=20)
+    with pytest.raises(exceptions.TaskUnschedulableError, match="removed"):
+        ray.get(group.ready(), timeout=20)
+    assert eventually(lambda: ray.available_resources().get("CPU", 0) == 2)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_can_never_be_is_said_at_once() -> None:
+    with pytest.raises(exceptions.TaskUnschedulableError, match="do not fit"):
+        placement_group([{"CPU": 3}])
+    with pytest.raises(exceptions.TaskUnschedulableError, match="STRICT_SPREAD"):
+        placement_group([{"CPU": 1}, {"CPU": 1}], strategy="STRICT_SPREAD")
+    with pytest.raises(ValueError, match="PACK"):
+        placement_group([{"CPU": 1}], strategy="TIGHT")
+    with pytest.raises(ValueError, match="bundles"):
+        placement_group([{}])
+    group = placement_group([{"CPU": 1}])
+    with pytest.raises(ValueError, match="bundle"):
+        where.options(num_cpus=2, scheduling_strategy=InGroup(group)).remote()
+    with pytest.raises(ValueError, match="index 4"):
+        where.options(scheduling_strategy=InGroup(group, 4)).remote()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_group_waits_for_room_and_a_blocked_task_lends_within_its_bundle() -> None:
+    @ray.remote
+    def sleep(seconds):
+        time.sleep(seconds)
+
+    busy = [sleep.remote(0.8), sleep.remote(0.8)]
+    assert eventually(lambda: ray.available_resources().get("CPU", 0) == 0)
+    group = placement_group([{"CPU": 2}], strategy="STRICT_PACK")
+    assert group.wait(0.05) is False
+    assert group.wait(20) is True
+    ray.get(busy, timeout=20)
+
+    @ray.remote(num_cpus=2)
+    def parent(group):
+        return ray.get(where.options(scheduling_strategy=InGroup(group)).remote())
+
+    assert ray.get(parent.options(scheduling_strategy=InGroup(group)).remote(group), timeout=20) == ""
+
+
+def test_bundles_spread_and_pack_over_nodes(two_nodes: Nodes) -> None:
+    del two_nodes
+    ray.init()
+    spread = placement_group([{"CPU": 1}, {"CPU": 1}], strategy="STRICT_SPREAD")
+    assert spread.wait(20)
+    places = [ray.get(where.options(scheduling_strategy=InGroup(spread, at)).remote(), timeout=20) for at in (0, 1)]
+    assert set(places) == {"0", "1"}
+
+    @ray.remote(num_cpus=1)
+    class Member:
+        def where(self):
+            return os.environ["NODE_NUMBER"]
+
+    members = [Member.options(scheduling_strategy=InGroup(spread, at)).remote() for at in (0, 1)]
+    assert ray.get([member.where.remote() for member in members], timeout=20) == places
+    remove_placement_group(spread)
+    packed = placement_group([{"CPU": 0.5}, {"CPU": 0.5}], strategy="PACK")
+    assert packed.wait(20)
+    assert len(set(placement_group_table(packed)["bundles_to_node_id"].values())) == 1

@@ -1,0 +1,139 @@
+"""Placement groups: bundles of resources that are reserved together, on one node or spread over several."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tradewind.runtime import exceptions, serialization, session
+from tradewind.runtime.core.objects import dump_error
+from tradewind.runtime.messages import cluster
+from tradewind.runtime.messages.values import Failed
+from tradewind.runtime.object_ref import ObjectRef
+
+STRATEGIES = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")
+
+
+class PlacementGroup:
+    """A handle to a group; may be passed on."""
+
+    def __init__(self, group: str, bundles: Sequence[Mapping[str, float]]) -> None:
+        """Made by placement_group()."""
+        self.id = group
+        self.bundle_specs = [dict(bundle) for bundle in bundles]
+
+    @property
+    def bundle_count(self) -> int:
+        """How many bundles it has."""
+        return len(self.bundle_specs)
+
+    def ready(self) -> ObjectRef:
+        """A ref that holds this handle once every bundle is reserved, or an error when the group is gone."""
+        process = session.process()
+        with process.lock:
+            key = process.table.create()
+            ref = ObjectRef(key, process.release)
+
+            def answered(answer: Any) -> None:
+                if isinstance(answer, cluster.GroupState) and answer.state == "CREATED":
+                    process.objects.resolve(key, packed)
+                    return
+                why = answer.error if isinstance(answer, cluster.Accepted) else answer.reason
+                error = exceptions.TaskUnschedulableError(f"The placement group {self.id} is gone: {why}.")
+                process.objects.resolve(key, Failed(dump_error(error)))
+
+            packed = serialization.serialize(self).to_bytes()
+            process.ask_head(cluster.WatchGroup(self.id), answered)
+            process.flush_all()
+        return ref
+
+    def wait(self, timeout_seconds: float = 30) -> bool:
+        """True once every bundle is reserved, False when that took too long. Raises TaskUnschedulableError when the group is gone."""
+        process = session.process()
+        try:
+            process.objects.get((self.ready(),), timeout_seconds)
+        except exceptions.GetTimeoutError:
+            return False
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PlacementGroup) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PlacementGroup, (self.id, self.bundle_specs)
+
+    def __repr__(self) -> str:
+        return f"PlacementGroup({self.id}, {self.bundle_specs})"
+
+
+def placement_group(
+    bundles: Sequence[Mapping[str, float]], strategy: str = "PACK", name: str = "", lifetime: str | None = None
+) -> PlacementGroup:
+    """A group that is being reserved, all of it or nothing. It goes with its driver unless lifetime is "detached".
+
+    Raises ValueError for bundles that make no sense, TaskUnschedulableError when the cluster as it is could never hold them.
+    """
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy is {strategy!r}; it must be one of {', '.join(STRATEGIES)}.")
+    if lifetime not in {None, "detached"}:
+        raise ValueError(f"lifetime is {lifetime!r}; it must be None or 'detached'.")
+    wanted = [{key: float(amount) for key, amount in bundle.items() if amount} for bundle in bundles]
+    if not wanted or not all(wanted) or any(amount < 0 for bundle in wanted for amount in bundle.values()):
+        raise ValueError(
+            f"bundles is {list(bundles)!r}; it must be a list of resources that are not all zero, e.g. [{{'CPU': 1}}]."
+        )
+    process = session.process()
+    group = secrets.token_hex(8)
+    spec = cluster.GroupSpec(group, wanted, strategy, process.job, name, lifetime == "detached")
+    answer = process.head(cluster.CreateGroup(spec))
+    if answer.error:
+        raise exceptions.TaskUnschedulableError(f"The placement group can never be reserved: {answer.error}.")
+    return PlacementGroup(group, wanted)
+
+
+def remove_placement_group(placement_group: PlacementGroup) -> None:
+    """The group's bundles are given back; tasks and actors in them are being ended."""
+    session.process().head(cluster.RemoveGroup(placement_group.id))
+
+
+def get_placement_group(placement_group_name: str) -> PlacementGroup:
+    """The living group of that name. Raises ValueError when there is none."""
+    for state in _states():
+        if state.spec.name == placement_group_name and state.state != "REMOVED":
+            return PlacementGroup(state.spec.group, state.spec.bundles)
+    raise ValueError(f"No placement group is named {placement_group_name!r}; it may have been removed.")
+
+
+def placement_group_table(placement_group: PlacementGroup | None = None) -> dict[str, Any]:
+    """What the head knows of the group, or of all of them by id."""
+    table: dict[str, dict[str, Any]] = {
+        state.spec.group: {
+            "placement_group_id": state.spec.group,
+            "name": state.spec.name,
+            "bundles": dict(enumerate(state.spec.bundles)),
+            "bundles_to_node_id": dict(state.nodes),
+            "strategy": state.spec.strategy,
+            "state": state.state,
+            "reason": state.reason,
+        }
+        for state in _states()
+    }
+    return table if placement_group is None else table.get(placement_group.id, {})
+
+
+def _states() -> list[cluster.GroupState]:
+    answer = session.process().head(cluster.ListGroups())
+    return list(answer.groups)
+
+
+__all__ = [
+    "PlacementGroup",
+    "get_placement_group",
+    "placement_group",
+    "placement_group_table",
+    "remove_placement_group",
+]
