@@ -77,6 +77,7 @@ def test_after_the_end_everything_says_so(best_provider, ask, run):
         await best_provider.reclaim_at("i-one", 0)
         with pytest.raises(ProviderError, match="ended while sleep ran"):
             await running
+        await best_provider.watch(instance)
         with pytest.raises(ProviderError, match="reclaimed by the rehearsed spot market"):
             await transport.run(["true"])
         with pytest.raises(ProviderError, match="does not run"):

@@ -60,7 +60,7 @@ class LocalTransport:
         reader, writer = await asyncio.open_unix_connection(sock=sock)
         try:
             async with asyncio.timeout(timeout_s), asyncio.TaskGroup() as group:
-                answering = group.create_task(reader.readline())
+                answering = group.create_task(_answer(reader))
                 out, err = group.create_task(_read_all(out_read)), group.create_task(_read_all(err_read))
         except TimeoutError as error:
             raise refusal(
@@ -70,7 +70,8 @@ class LocalTransport:
             writer.close()  # the host kills what still runs for this connection
         answer, stdout, stderr = answering.result(), out.result(), err.result()
         if not answer:
-            raise refusal("ended", f"instance {self._directory.instance_id} ended while {argv[0]} ran on it")
+            why = self._directory.why_ended()
+            raise refusal("ended", f"instance {self._directory.instance_id} ended while {argv[0]} ran on it: {why}")
         said = json.loads(answer)
         if "error" in said:
             return RunResult(exit_code=127, stdout=stdout, stderr=stderr + said["error"].encode() + b"\n")
@@ -98,6 +99,14 @@ class LocalTransport:
 
     async def close(self) -> None:
         """Nothing is held between calls."""
+
+
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    """The host's line; b"" when it ended first, whether the stream was closed or reset (killed with our request unread)."""
+    try:
+        return await reader.readline()
+    except ConnectionError:
+        return b""
 
 
 async def _read_all(fd: int) -> bytes:
