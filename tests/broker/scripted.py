@@ -203,7 +203,7 @@ class ScriptedTransport:
     async def start(self, argv: Sequence[str], *, env: Mapping[str, str] = {}, log: str) -> None:
         self._agent.restart()
 
-    async def put(self, source: str, target: str) -> None:
+    async def put(self, source: str, target: str, *, leave_out: object = None) -> None:
         self._puts.append((source, target))
 
     async def open(self, socket_path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -6,7 +6,7 @@ Nothing here decides. A provider carries out one call, says what the cloud answe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from tradewind.catalog.offer import Offer
 
 InstanceState = Literal["PENDING", "RUNNING", "STOPPED", "TERMINATED"]
+LeaveOut = Callable[[str, bool], bool]  # (path below the source, whether it is a directory) -> whether it is not copied
 Scope = Literal["zone", "region", "cloud", "type"]
 Kind = Literal["capacity", "quota", "price", "permission", "image", "request", "throttle", "transient", "fatal"]
 
@@ -94,11 +95,11 @@ class Transport(Protocol):
     async def start(self, argv: Sequence[str], *, env: Mapping[str, str] = {}, log: str) -> None:
         """Start a command that outlives this connection, its output appended to the file `log` on the instance."""
 
-    async def put(self, source: str, target: str) -> None:
+    async def put(self, source: str, target: str, *, leave_out: LeaveOut | None = None) -> None:
         """Make the local file or directory `source` stand at `target` on the instance; only what differs is copied.
 
-        `target` is relative to the instance's home unless absolute. What an earlier put placed there and the source has lost is removed; what
-        jobs made there stays.
+        `target` is relative to the instance's home unless absolute. What an earlier put placed there and the source has lost, or now leaves
+        out, is removed; what jobs made there stays.
         """
 
     async def open(self, socket_path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -10,6 +10,7 @@ from tradewind.agent import protocol
 from tradewind.broker.provider import Instance, Provider, Transport
 from tradewind.broker.provision import accelerators
 from tradewind.broker.provision.agent_client import AgentClient, AgentError
+from tradewind.broker.provision.ignore_files import leaving_out
 from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.remote_environment import start_agent
 from tradewind.broker.provision.services import Services
@@ -121,9 +122,10 @@ async def check_accelerators(node: Node) -> None:
 
 
 async def put_files(node: Node, task: Task) -> None:
-    """The task's work directory and mounts are on the node as they are here now."""
+    """The task's work directory, but for what its ignore files name, and its mounts are on the node as they are here now."""
     if task.workdir is not None:
-        await node.transport.put(task.workdir, "workdir")
+        leave_out = await asyncio.to_thread(leaving_out, task.workdir)
+        await node.transport.put(task.workdir, "workdir", leave_out=leave_out)
     for mount in task.file_mounts:
         await node.transport.put(mount.source, mount.target.removeprefix("~/"))
 

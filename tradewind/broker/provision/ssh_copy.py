@@ -17,6 +17,8 @@ from typing import IO, Literal
 
 import msgspec
 
+from tradewind.broker.provider import LeaveOut
+
 RECORDS = ".tradewind/copies"
 EntryKind = Literal["file", "directory", "link"]
 
@@ -69,20 +71,20 @@ def _behind_link(name: str, there: Mapping[str, Entry]) -> bool:
     )
 
 
-def read_source(root: str) -> dict[str, Entry]:
-    """Every entry below the local directory `root` by its relative name. Raises OSError."""
-    return dict(_walk(root, ""))
+def read_source(root: str, leave_out: LeaveOut | None = None) -> dict[str, Entry]:
+    """Every entry below the local directory `root` by its relative name, but for what is left out. Raises OSError."""
+    return dict(_walk(root, "", leave_out))
 
 
-def _walk(directory: str, prefix: str) -> Iterator[tuple[str, Entry]]:
+def _walk(directory: str, prefix: str, leave_out: LeaveOut | None) -> Iterator[tuple[str, Entry]]:
     with os.scandir(directory) as entries:
         for one in sorted(entries, key=lambda e: e.name):
             name = prefix + one.name
             entry = read_entry(one.path)
-            if entry is not None:
+            if entry is not None and not (leave_out is not None and leave_out(name, entry.kind == "directory")):
                 yield name, entry
                 if entry.kind == "directory":
-                    yield from _walk(one.path, name + "/")
+                    yield from _walk(one.path, name + "/", leave_out)
 
 
 def read_entry(path: str, *, follow: bool = False) -> Entry | None:

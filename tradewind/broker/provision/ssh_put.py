@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Sequence
 from typing import Protocol
 
-from tradewind.broker.provider import ProviderError, RunResult
+from tradewind.broker.provider import LeaveOut, ProviderError, RunResult
 from tradewind.broker.provision import ssh_copy
 
 TIMEOUT_S = 3600.0  # for one stream: a work directory may be many GiB over a thin line
@@ -40,7 +40,7 @@ class SshCopy:
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
 
-    async def put(self, source: str, target: str) -> None:
+    async def put(self, source: str, target: str, leave_out: LeaveOut | None = None) -> None:
         """What `source` holds stands at `target`; only what differs was sent. Raises ProviderError."""
         destination = posixpath.normpath(posixpath.join(self._shell.home, target))
         if not posixpath.isabs(target) and posixpath.relpath(destination, self._shell.home).startswith(".."):
@@ -52,7 +52,7 @@ class SshCopy:
             if entry is None:
                 raise self._shell.error("BadSource", f"{source} is neither a file nor a directory")
             if entry.kind == "directory":
-                await self._put_directory(source, destination)
+                await self._put_directory(source, destination, leave_out)
             else:
                 await self._put_file(source, destination, entry)
         except OSError as error:
@@ -74,10 +74,10 @@ class SshCopy:
 
         await self._unpack(folder, await asyncio.to_thread(packed))
 
-    async def _put_directory(self, source: str, destination: str) -> None:
+    async def _put_directory(self, source: str, destination: str, leave_out: LeaveOut | None) -> None:
         record = ssh_copy.record_path(self._shell.home, destination)
         wanted, there, before = await asyncio.gather(
-            asyncio.to_thread(ssh_copy.read_source, source), self._listing(destination), self._record(record)
+            asyncio.to_thread(ssh_copy.read_source, source, leave_out), self._listing(destination), self._record(record)
         )
         copy = ssh_copy.plan_copy(wanted, there, before)
         if copy.replaced or copy.removed:

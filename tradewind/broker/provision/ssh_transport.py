@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradewind.broker.provider import Instance, ProviderError, RunResult
+from tradewind.broker.provider import Instance, LeaveOut, ProviderError, RunResult
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_put import SshCopy
 from tradewind.broker.provision.ssh_stream import open_unix
@@ -219,9 +219,9 @@ class SshTransport:
     def _enter(self) -> str:
         return f"mkdir -p -m 0700 {shlex.quote(self._home)} && cd {shlex.quote(self._home)} || exit 126\n"
 
-    async def put(self, source: str, target: str) -> None:
+    async def put(self, source: str, target: str, *, leave_out: LeaveOut | None = None) -> None:
         """What `source` holds stands at `target`; only what differs was sent. Raises ProviderError."""
-        await SshCopy(self).put(source, target)
+        await SshCopy(self).put(source, target, leave_out)
 
     async def feed(self, command: str, data: bytes | int, *, timeout_s: float, what: str) -> RunResult:
         """Run a remote command, fed `data` (bytes, or a descriptor to read to its end). Raises ProviderError."""

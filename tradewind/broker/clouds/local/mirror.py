@@ -14,11 +14,13 @@ import shutil
 import stat
 from collections.abc import Iterator
 
+from tradewind.broker.provider import LeaveOut
+
 _RECORDS = os.path.join(".tradewind", "copies")
 
 
-def mirror(source: str, target: str, *, home: str) -> int:
-    """Copy `source` to `target` (relative to `home` unless absolute) and return how many entries were written. Blocks.
+def mirror(source: str, target: str, *, home: str, leave_out: LeaveOut | None = None) -> int:
+    """Copy `source` to `target` (relative to `home` unless absolute) but for what is left out; returns how many entries were written. Blocks.
 
     Raises:
         ValueError: the source does not exist, or a relative target leaves the home.
@@ -39,7 +41,7 @@ def mirror(source: str, target: str, *, home: str) -> int:
     _make_directory(destination)
     written = 0
     now: list[str] = []
-    for name, entry in _walk(source, ""):
+    for name, entry in _walk(source, "", leave_out):
         path = os.path.join(destination, name)
         now.append(name)
         if entry.is_symlink():
@@ -55,7 +57,7 @@ def mirror(source: str, target: str, *, home: str) -> int:
     return written
 
 
-def _walk(directory: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _walk(directory: str, prefix: str, leave_out: LeaveOut | None) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Every entry below `directory` that can be copied, parents before children, in a fixed order."""
     with os.scandir(directory) as entries:
         for entry in sorted(entries, key=lambda one: one.name):
@@ -63,9 +65,11 @@ def _walk(directory: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
                 continue
             name = prefix + entry.name
+            if leave_out is not None and leave_out(name, stat.S_ISDIR(mode)):
+                continue
             yield name, entry
             if stat.S_ISDIR(mode):
-                yield from _walk(entry.path, name + "/")
+                yield from _walk(entry.path, name + "/", leave_out)
 
 
 def _make_directory(path: str) -> None:
