@@ -116,8 +116,8 @@ def test_a_recovery_is_counted_when_user_code_runs_again():
     assert (job.state, job.attempt, job.recoveries) == ("RUNNING", 2, 1)
 
 
-def started(recovery=JobRecovery(), **more):
-    return mm.ManagedJob(state="RUNNING", attempt=1, recovery=recovery, **more)
+def started(recovery=None, **more):
+    return mm.ManagedJob(state="RUNNING", attempt=1, recovery=recovery or JobRecovery(), **more)
 
 
 def failed(code=1, result="FAILED", ran_s=0.0):

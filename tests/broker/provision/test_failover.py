@@ -6,8 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.broker.harness import offer, ranked
-from tradewind.broker.jobs.queue import admit
-from tradewind.broker.jobs.strategy import eager
 from tradewind.broker.provider import Blocked
 from tradewind.broker.provision.failover import (
     MAX_BLOCK_S,
@@ -67,17 +65,3 @@ def test_times_are_bounded_both_ways():
     assert refusal(PLACES[0]).until_unix == NOW + MIN_BLOCK_S
     assert refusal(PLACES[0], until=float("inf")).until_unix == NOW + MAX_BLOCK_S
     assert refusal(PLACES[0], until=NOW + 60).until_unix == NOW + 60
-
-
-def test_eager_leaves_what_was_lost_first():
-    lost, refused = loss(PLACES[0]), refusal(PLACES[1])
-    assert eager([]) == ((),)
-    assert eager([refused]) == ((as_place(refused),),)
-    assert eager([lost, refused]) == ((as_place(lost), as_place(refused)), (as_place(refused),))
-
-
-@given(st.sets(st.integers(0, 99)), st.integers(0, 20), st.integers(0, 20))
-def test_admission_fills_up_oldest_first(waiting, active, limit):
-    admitted = admit(tuple(waiting), active, limit)
-    assert list(admitted) == sorted(waiting)[: len(admitted)]
-    assert len(admitted) == min(len(waiting), max(0, limit - active))

@@ -28,7 +28,7 @@ def test_it_says_who_it_is_on_a_socket_that_only_its_user_reaches(daemon):
     client = daemon.start()
     hello = client.hello()
     assert hello["data_dir"] == daemon.data_dir
-    assert hello["api"] == 1
+    assert hello["api"] == client_module.API_VERSION
     path = socket_path(daemon.data_dir)
     assert len(path) < 108
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600

@@ -33,7 +33,7 @@ def admit(waiting: Sequence[Waiting], now: Situation, limits: Limits) -> tuple[i
     free = limits.max_active_jobs - sum(load.count for load in now.load.values())
     hourly = {world: load.hourly_usd for world, load in now.load.items()}
     active: Counter[int | None] = Counter()
-    active.update(now.arrays)  # type: ignore[call-overload]  # a key that is never None is one that may be
+    active.update(now.arrays)
     held: set[bool] = set(now.spent)
     admitted: list[int] = []
     queues: dict[tuple[int, int | None], deque[Waiting]] = defaultdict(deque)

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import Any, cast
 
+import msgspec
+
 from tradewind import __version__
 from tradewind.agent import protocol
 from tradewind.broker.lifecycle import cluster_job as jm
@@ -16,10 +18,12 @@ from tradewind.broker.provision import relay
 from tradewind.broker.provision.agent_client import AgentError, AgentGone, AgentRefused
 from tradewind.broker.provision.job_log import LogBook
 from tradewind.broker.provision.node import Node
+from tradewind.broker.provision.secrets import redactor, secrets_of
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import JobRow
+from tradewind.broker.store.vault import SecretsUnreadable
 
 CANCEL_GRACE_S = 5.0
 SWEEP_GRACE_S = 0.5  # its program is lost anyway, and a new attempt waits for the place
@@ -111,8 +115,9 @@ class JobRunner:
             checkpoint_uri=store,
         )
         try:
-            await boot.call(node.client, start)
-        except AgentRefused as error:
+            secret_envs = self._services.store.read(lambda c: secrets_of(self._services, c, job))
+            await boot.call(node.client, msgspec.structs.replace(start, secret_envs=secret_envs))
+        except (AgentRefused, SecretsUnreadable) as error:
             why = f"{phase} on rank {node.rank} could not be started: {error}"
             ended = jm.PhaseEnded(cause=cause, rank=node.rank, phase=phase, result="FAILED", why=why)
             await self._services.apply(lambda ledger: ledger.job_event(self._cluster_id, job.id, ended))
@@ -214,6 +219,7 @@ class JobRunner:
     async def _collect_from(self, node: Node, job: JobRow) -> None:
         """Copy the job's output from this node until the job is over there or the node is gone."""
         offset = self._logs.begin(job.key, node.rank)
+        stars = redactor(self._services, job)
         try:
             while True:
                 over = self._is_over(job, node.rank)
@@ -221,9 +227,12 @@ class JobRunner:
                     cast("Any", node.client.read_log(job.key, offset=offset, follow=True))
                 ) as chunks:
                     async for chunk in chunks:
-                        self._logs.append(job.key, node.rank, chunk)
                         offset += len(chunk)
+                        if piece := stars.feed(chunk):
+                            self._logs.append(job.key, node.rank, piece)
                 if over:
+                    if piece := stars.rest():
+                        self._logs.append(job.key, node.rank, piece)
                     return
                 # One phase has ended and the next is not told yet.
                 await asyncio.sleep(0.02)

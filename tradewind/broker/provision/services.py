@@ -15,6 +15,7 @@ from tradewind.broker.provider import Provider
 from tradewind.broker.provision.boundary import Boundary, no_boundary
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store.vault import Vault
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -32,6 +33,7 @@ class Services:
         self.providers = providers
         self.clock = clock
         self.boundary = boundary
+        self.vault = Vault(store.data_dir)
         self.dispatch: Callable[[Order], None] = lambda _order: None
         self._tasks: set[asyncio.Task[Any]] = set()
 

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
+import msgspec
+
 from tradewind.agent import protocol
 from tradewind.broker.capabilities import Explaining
 from tradewind.broker.lifecycle import cluster as cm
@@ -18,6 +20,7 @@ from tradewind.broker.provision.agent_client import AgentError, AgentGone
 from tradewind.broker.provision.failover import block_for_loss
 from tradewind.broker.provision.gang import LEASE_S
 from tradewind.broker.provision.node import Node
+from tradewind.broker.provision.secrets import starred
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger
@@ -237,7 +240,9 @@ class Watch:
                 started = jm.PhaseStarted(cause=cause, rank=row.rank, phase=fact.phase)
                 self._job_event(ledger, fact.job_id, started)
             case protocol.JobEnded():
-                self._job_event(ledger, fact.job_id, _ended(fact, row.rank, cause))
+                said = starred(self._services, ledger.connection, split_key(fact.job_id), fact.last_lines)
+                ended = _ended(msgspec.structs.replace(fact, last_lines=said), row.rank, cause)
+                self._job_event(ledger, fact.job_id, ended)
             case protocol.RuntimeLost():
                 why = f"the runtime's {fact.process} on rank {row.rank} died: {fact.why}"
                 ledger.cluster_event(self._cluster_id, cm.RuntimeLost(cause=cause, instance_id=row.id, why=why))

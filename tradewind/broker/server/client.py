@@ -19,7 +19,7 @@ from typing import Any
 from tradewind import __version__
 from tradewind.broker.server.socket_path import SocketDirectoryError, socket_path
 
-API_VERSION = 1
+API_VERSION = 2
 START_DEADLINE_S = 15.0
 STOP_DEADLINE_S = 15.0
 LOG_NAME = "daemon.log"

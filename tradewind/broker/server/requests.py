@@ -75,10 +75,22 @@ class JobRequest(msgspec.Struct, frozen=True):
     market: Market | None = None
     client_key: str | None = None
     not_before_unix: float | None = None
+    secrets: dict[str, str] = {}
 
     def options(self) -> Options:
         """As a submission keeps them."""
         return _options(self)
+
+
+class ArrayRequest(msgspec.Struct, frozen=True):
+    """POST /v1/arrays: `job` once for every map of variables in `members`, at most `max_active` of them active at a time.
+
+    `job.accepted_hourly_usd` is what one of them may cost.
+    """
+
+    job: JobRequest
+    members: tuple[dict[str, str], ...]
+    max_active: int | None = None
 
 
 class ExecRequest(msgspec.Struct, frozen=True):

@@ -82,7 +82,7 @@ def managed_job_view(
 ) -> dict[str, Any]:
     """A managed job with its attempts. While it is brought up, it waits for what its cluster waits for."""
     waiting = row.waiting_for
-    if cluster is not None and row.state in {"STARTING", "RECOVERING", "CANCELLING"} and cluster.waiting_for:
+    if cluster is not None and row.state in {"STARTING", "RECOVERING", "CANCELLING", "PAUSING"} and cluster.waiting_for:
         waiting = cluster.waiting_for
     return {
         "id": row.id,
@@ -92,7 +92,13 @@ def managed_job_view(
         "recoveries": row.recoveries,
         "cluster": None if cluster is None else cluster.name,
         "cluster_state": None if cluster is None else cluster.state,
-        "strategy": row.strategy,
+        "strategy": row.task.job_recovery.strategy,
+        "restarts": row.course.restarts,
+        "priority": row.priority,
+        "not_before_unix": row.not_before_unix,
+        "budget_usd": row.budget_usd,
+        "array_id": row.array_id,
+        "array_index": row.array_index,
         "rehearse": row.options.rehearse,
         "hourly_usd": row.hourly_usd,
         "checkpoint_uri": row.checkpoint_uri,

@@ -11,6 +11,7 @@ from tradewind.broker.lifecycle.managed_job import ACTIVE
 from tradewind.broker.store import schema
 
 _jobs = schema.managed_jobs
+_LIVE = tuple(state for state in ACTIVE if state not in {"CANCELLING", "PAUSING"})
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -90,3 +91,15 @@ def any_unfinished(connection: Connection) -> bool:
 def in_state(connection: Connection, state: str) -> list[int]:
     """The ids of the jobs in this state."""
     return list(connection.execute(select(_jobs.c.id).where(_jobs.c.state == state)).scalars())
+
+
+def active_with_budget(connection: Connection) -> list[int]:
+    """The ids of the active jobs that have a budget of their own and are not being ended yet."""
+    query = select(_jobs.c.id).where(_jobs.c.state.in_(_LIVE), _jobs.c.budget_usd.is_not(None))
+    return list(connection.execute(query).scalars())
+
+
+def active_in(connection: Connection, worlds: set[bool]) -> list[int]:
+    """The ids of the active jobs of these worlds (rehearsed or not) that are not being ended yet."""
+    query = select(_jobs.c.id).where(_jobs.c.state.in_(_LIVE), _jobs.c.rehearse.in_([int(world) for world in worlds]))
+    return list(connection.execute(query).scalars()) if worlds else []

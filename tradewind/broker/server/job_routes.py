@@ -1,0 +1,206 @@
+"""The API's handlers for managed jobs, arrays, spending and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast, get_args
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from tradewind.broker.lifecycle import managed_job as mm
+from tradewind.broker.server import metrics, streams
+from tradewind.broker.server.answers import answer, body
+from tradewind.broker.server.broker import Broker
+from tradewind.broker.server.desk import Change
+from tradewind.broker.server.queries import flag, number, rank_of
+from tradewind.broker.server.requests import ArrayRequest, JobRequest, Refusal, checked_name
+from tradewind.broker.server.views import managed_job_view
+from tradewind.broker.store import arrays, costs, listing, rows, waiting
+from tradewind.broker.store.records import ClusterRow, ManagedJobRow
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class JobApi:
+    """The handlers."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+
+    async def submit(self, request: Request) -> Response:
+        """POST /v1/jobs: a managed job; the same `client_key` is the same job."""
+        asked = await body(request, JobRequest)
+        checked_name(asked.name)
+        return answer({"job_id": await self.broker.submit(asked)})
+
+    async def jobs(self, request: Request) -> Response:
+        """GET /v1/jobs?state=&unfinished=&name=&array=&before=&limit=: the newest that fit, oldest first."""
+        return answer(self.broker.desk.list_jobs(_filter(request)))
+
+    async def named(self, request: Request) -> Response:
+        """GET /v1/jobs/named/{word}: the id of the job of this number, or the newest of this name."""
+        word = request.path_params["word"]
+        job_id = self.broker.store.read(lambda c: listing.named(c, word))
+        if job_id is None:
+            raise Refusal(
+                f"there is no managed job {word[:80]}", "not_found", "`tradewind jobs queue --all` lists them"
+            )
+        return answer({"job_id": job_id})
+
+    async def job(self, request: Request) -> Response:
+        """GET /v1/jobs/{id}."""
+        row = self._row(request)
+        attempts = self.broker.store.read(lambda c: rows.attempts_of(c, row.id))
+        view = managed_job_view(row, self._cluster_of(row), attempts)
+        return answer(view | {"waiting_for": self.broker.desk.waiting_for(row) or view["waiting_for"]})
+
+    def _row(self, request: Request) -> ManagedJobRow:
+        return self.broker.managed_job(number(request, "id") or 0)
+
+    def _cluster_of(self, row: ManagedJobRow) -> ClusterRow | None:
+        cluster_id = row.cluster_id
+        return None if cluster_id is None else self.broker.store.read(lambda c: rows.cluster(c, cluster_id))
+
+    async def logs(self, request: Request) -> Response:
+        """GET /v1/jobs/{id}/logs?follow=&rank=."""
+        row = self._row(request)
+        rank = rank_of(request, row.task.num_nodes)
+        output = streams.managed_log(self.broker, row.id, follow=flag(request, "follow"), rank=rank)
+        return StreamingResponse(output, media_type="text/plain; charset=utf-8")
+
+    async def bill(self, request: Request) -> Response:
+        """GET /v1/jobs/{id}/bill."""
+        return answer(self.broker.bill(number(request, "id") or 0))
+
+    def change(self, change: Change) -> Handler:
+        """The handler of POST /v1/jobs/{id}/CHANGE."""
+
+        async def handler(request: Request) -> Response:
+            job_id = self._row(request).id
+            if change == "retry":
+                await self._new_budget(request, job_id)
+            await self.broker.desk.change(job_id, change)
+            return answer({})
+
+        handler.__doc__ = f"POST /v1/jobs/{{id}}/{change}."
+        return handler
+
+    async def _new_budget(self, request: Request, job_id: int) -> None:
+        text = request.query_params.get("budget_usd")
+        if text is None:
+            return
+        try:
+            budget = float(text)
+        except ValueError:
+            budget = 0.0
+        if not 0 < budget < float("inf"):
+            raise Refusal(f"budget_usd must be a number above 0, not {text[:40]!r}", "request")
+        await self.broker.services.apply(
+            lambda ledger: rows.update_managed_job(ledger.connection, job_id, budget_usd=budget, warned=0)
+        )
+
+    # -- arrays -----------------------------------------------------------------------------------------------------------------------
+
+    async def submit_array(self, request: Request) -> Response:
+        """POST /v1/arrays: one job for every map of variables."""
+        asked = await body(request, ArrayRequest)
+        checked_name(asked.job.name)
+        array_id = await self.broker.desk.submit_array(asked)
+        return answer({"array_id": array_id, "job_ids": self.broker.store.read(lambda c: arrays.members(c, array_id))})
+
+    async def array(self, request: Request) -> Response:
+        """GET /v1/arrays/{id}: its progress."""
+        desk = self.broker.desk
+        return answer(desk.array_view(desk.array(number(request, "id") or 0)))
+
+    async def arrays(self, request: Request) -> Response:
+        """GET /v1/arrays?ids=1,2: these arrays with their progress."""
+        ids = [int(word) for word in request.query_params.get("ids", "").split(",") if word.isdigit()]
+        found = self.broker.store.read(lambda c: arrays.arrays(c, ids))
+        return answer([self.broker.desk.array_view(row) for row in found])
+
+    def change_array(self, change: Change) -> Handler:
+        """The handler of POST /v1/arrays/{id}/CHANGE."""
+
+        async def handler(request: Request) -> Response:
+            return answer(await self.broker.desk.change_array(number(request, "id") or 0, change))
+
+        handler.__doc__ = f"POST /v1/arrays/{{id}}/{change}: every job of it whose state allows it."
+        return handler
+
+    # -- figures ----------------------------------------------------------------------------------------------------------------------
+
+    async def summary(self, _request: Request) -> Response:
+        """GET /v1/summary: jobs by state, what is spent an hour and in all, and the limits."""
+        now = self.broker.services.now()
+        counts = self.broker.store.read(listing.counts)
+        load = self.broker.store.read(waiting.load)
+        spent = self.broker.store.read(lambda c: costs.totals(c, now))
+        worlds = {
+            name: {
+                "active": load[world].count,
+                "planned_usd_h": load[world].hourly_usd,
+                "usd_h": float(spent[world].usd_h),
+                "spent_usd": float(spent[world].usd),
+            }
+            for name, world in (("real", False), ("rehearsed", True))
+        }
+        limits: dict[str, Any] = msgspec.to_builtins(self.broker.desk.limits())
+        return answer({"states": counts, **worlds, "limits": limits})
+
+    async def spend(self, request: Request) -> Response:
+        """GET /v1/spend?by=job|name|cloud|region|day&rehearsed=."""
+        by = request.query_params.get("by", "job")
+        if by not in get_args(costs.By):
+            raise Refusal(f"by must be one of {', '.join(get_args(costs.By))}, not {by[:40]!r}", "request")
+        now, rehearsed = self.broker.services.now(), flag(request, "rehearsed")
+        chosen = cast("costs.By", by)
+        return answer(self.broker.store.read(lambda c: costs.report(c, chosen, rehearsed=rehearsed, now=now)))
+
+    async def metrics(self, _request: Request) -> Response:
+        """GET /v1/metrics: Prometheus' text format."""
+        now = self.broker.services.now()
+        return Response(self.broker.store.read(lambda c: metrics.page(c, now)), media_type=metrics.CONTENT_TYPE)
+
+    def routes(self) -> list[Route]:
+        """Every route; those with a fixed word before those with a number."""
+        job, array = "/v1/jobs/{id:int}", "/v1/arrays/{id:int}"
+        table: list[tuple[str, str, Handler]] = [
+            ("POST", "/v1/jobs", self.submit),
+            ("GET", "/v1/jobs", self.jobs),
+            ("GET", "/v1/jobs/named/{word}", self.named),
+            ("GET", job, self.job),
+            ("GET", f"{job}/logs", self.logs),
+            ("GET", f"{job}/bill", self.bill),
+            *(("POST", f"{job}/{change}", self.change(change)) for change in get_args(Change)),
+            ("POST", "/v1/arrays", self.submit_array),
+            ("GET", "/v1/arrays", self.arrays),
+            ("GET", array, self.array),
+            *(("POST", f"{array}/{change}", self.change_array(change)) for change in get_args(Change)),
+            ("GET", "/v1/summary", self.summary),
+            ("GET", "/v1/spend", self.spend),
+            ("GET", "/v1/metrics", self.metrics),
+        ]
+        return [Route(path, handler, methods=[method]) for method, path, handler in table]
+
+
+def _filter(request: Request) -> listing.Filter:
+    states = tuple(word.upper() for word in request.query_params.get("state", "").split(",") if word)
+    unknown = [state for state in states if state not in mm.STATES]
+    if unknown:
+        raise Refusal(f"there is no state {unknown[0][:40]}; there are {', '.join(mm.STATES)}", "request")
+    if flag(request, "unfinished"):
+        states = (*states, *listing.UNFINISHED)
+    limit = number(request, "limit", listing.PAGE) or 0
+    if not 0 < limit <= 100_000:
+        raise Refusal("limit must be from 1 to 100000", "request")
+    return listing.Filter(
+        states=states,
+        name=request.query_params.get("name"),
+        array_id=number(request, "array"),
+        before=number(request, "before"),
+        limit=limit,
+    )
