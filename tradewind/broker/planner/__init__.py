@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from tradewind.broker.planner.explain import ExplainedPlan, explain_task
     from tradewind.broker.planner.plan import plan_task, plan_tasks, problem_of
     from tradewind.broker.planner.relax import Relaxation, relaxations
+    from tradewind.broker.planner.wishes import Estimate, Wishes, parse_estimate
 
 _HOMES = {
+    "Estimate": "wishes",
     "ExplainedPlan": "explain",
     "PlanError": "errors",
     "Relaxation": "relax",
+    "Wishes": "wishes",
     "explain_task": "explain",
+    "parse_estimate": "wishes",
     "plan_task": "plan",
     "plan_tasks": "plan",
     "problem_of": "plan",
@@ -23,10 +27,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "Estimate",
     "ExplainedPlan",
     "PlanError",
     "Relaxation",
+    "Wishes",
     "explain_task",
+    "parse_estimate",
     "plan_task",
     "plan_tasks",
     "problem_of",

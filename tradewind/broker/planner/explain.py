@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 
 import msgspec
 
-from tradewind.broker.planner.plan import problem_of
+from tradewind.broker.planner.plan import problem_of, solved
 from tradewind.broker.planner.relax import Relaxation, relaxations
+from tradewind.broker.planner.wishes import NONE, Wishes
 from tradewind.catalog.catalog import Catalog
-from tradewind.optimizer.decide import optimize
+from tradewind.optimizer.aims import Aim, held
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.preemption import Recovery
-from tradewind.optimizer.problem import Limits
+from tradewind.optimizer.problem import Limits, Problem
 from tradewind.optimizer.sensitivity import Explanation, explain
 from tradewind.spec.task import Task
 
@@ -34,9 +34,32 @@ def explain_task(
     clouds: Collection[str] | None = None,
     hours: float | None = None,
     recovery: Recovery | None = None,
+    deadline_h: float | None = None,
+    wishes: Wishes = NONE,
+    aim: Aim | None = None,
 ) -> ExplainedPlan:
     """The plan that plan_task makes of the same arguments, explained. Costs some ten plans' time. Raises as plan_task does."""
-    problem = problem_of([task], catalog, limits=limits, clouds=clouds, hours=hours, recovery=recovery)
-    plan = optimize(problem, clock=time.perf_counter)
-    eased = relaxations(task, catalog, plan, limits=limits, clouds=clouds, hours=hours, recovery=recovery)
-    return ExplainedPlan(plan, explain(problem, plan), eased)
+    given = {
+        "limits": limits,
+        "clouds": clouds,
+        "hours": hours,
+        "recovery": recovery,
+        "deadline_h": deadline_h,
+        "wishes": wishes,
+    }
+    problem = problem_of([task], catalog, **given)  # type: ignore[arg-type]  # each by its own name
+    plan = solved(problem, aim)
+    eased = relaxations(task, catalog, plan, aim=aim, **given)  # type: ignore[arg-type]
+    return ExplainedPlan(plan, explain(_posed(problem, plan, aim), plan), eased)
+
+
+def _posed(problem: Problem, plan: Plan, aim: Aim | None) -> Problem:
+    """The problem of which the plan is the answer: of several measures the last, the others held at what they are."""
+    if aim is None or not plan.feasible:
+        return problem
+    if aim.weights is not None:
+        return msgspec.structs.replace(problem, weights=aim.weights)
+    for measure in aim.order:
+        if measure != "cost":
+            problem = held(problem, measure, plan)
+    return problem

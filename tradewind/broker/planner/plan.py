@@ -11,8 +11,10 @@ import msgspec
 from tradewind.broker.planner.nearest import why_nothing
 from tradewind.broker.planner.need import Need, needs_of
 from tradewind.broker.planner.supply import supply_of
+from tradewind.broker.planner.wishes import NONE, Wishes
 from tradewind.catalog.catalog import Catalog
 from tradewind.catalog.egress import egress_prices
+from tradewind.optimizer.aims import Aim, minimize
 from tradewind.optimizer.decide import optimize
 from tradewind.optimizer.egress import Egress, egress_of
 from tradewind.optimizer.plan import Plan
@@ -33,17 +35,34 @@ def plan_task(
     hours: float | None = None,
     recovery: Recovery | None = None,
     deadline_h: float | None = None,
+    wishes: Wishes = NONE,
+    aim: Aim | None = None,
 ) -> Plan:
     """The cheapest plan for one task; `feasible` False and sentences when there is none.
 
     `clouds` are those that can be bought from here (None: all); what others would offer is among `references` with the reason. `hours` is how
     long the task's work takes (one hour when None, which is said in `defaults_applied`); `recovery` counts interruptions into the cost.
+    `aim` says what the plan is least in (None: cost).
     Raises PlanError when the task names a cloud, region, accelerator or type that nobody sells.
     """
     problem = problem_of(
-        [task], catalog, limits=limits, clouds=clouds, hours=hours, recovery=recovery, deadline_h=deadline_h
+        [task],
+        catalog,
+        limits=limits,
+        clouds=clouds,
+        hours=hours,
+        recovery=recovery,
+        deadline_h=deadline_h,
+        wishes=wishes,
     )
-    return optimize(problem, clock=time.perf_counter)
+    return solved(problem, aim)
+
+
+def solved(problem: Problem, aim: Aim | None) -> Plan:
+    """The problem's plan, least in what the aim says; None and `cost` are cost alone."""
+    if aim is None or aim == Aim():
+        return optimize(problem, clock=time.perf_counter)
+    return minimize(problem, aim, clock=time.perf_counter)
 
 
 def plan_tasks(
@@ -68,8 +87,24 @@ def plan_tasks(
     return optimize(problem, clock=time.perf_counter)
 
 
+def _resident(need: Need, wishes: Wishes) -> Need:
+    if not (wishes.continents or wishes.countries):
+        return need
+    resident = msgspec.structs.replace(need.filter, continents=wishes.continents, countries=wishes.countries)
+    return msgspec.structs.replace(need, filter=resident)
+
+
+# The median speed between two regions that Skyplane measured (data/facts/throughput.csv.gz: 8,820 pairs of regions, 64 connections).
+GIGABITS_PER_S = 5.86
+
+
 @lru_cache(maxsize=1)
 def _egress() -> Egress:
+    prices = _prices()
+    return msgspec.structs.replace(prices, gigabits_per_s=GIGABITS_PER_S)
+
+
+def _prices() -> Egress:
     return egress_of((*pair, usd) for pair, usd in egress_prices().items())
 
 
@@ -83,10 +118,11 @@ def problem_of(
     recovery: Recovery | None = None,
     deadline_h: float | None = None,
     change: Callable[[Need], Need] | None = None,
+    wishes: Wishes = NONE,
 ) -> Problem:
     """The problem that the tasks pose over the catalog, defaults applied and named. Raises PlanError as plan_task does.
 
-    `change` alters each need before it is asked of the catalog: "what if arm64 were allowed".
+    `wishes` narrow where it may run and say how long it takes on what. `change` alters each need before it is asked of the catalog: "what if arm64 were allowed".
     """
     requests: list[Request] = []
     defaults: list[str] = []
@@ -94,8 +130,9 @@ def problem_of(
     for number, task in enumerate(tasks, 1):
         name = task.name or (UNNAMED if len(tasks) == 1 else f"{UNNAMED}-{number}")
         needs, said = needs_of(task, catalog)
+        needs = tuple(_resident(need, wishes) for need in needs)
         needs = needs if change is None else tuple(change(need) for need in needs)
-        supply = supply_of(needs, catalog, limits, clouds)
+        supply = supply_of(needs, catalog, limits, clouds, wishes, nodes=task.num_nodes, recovers=recovery is not None)
         why: tuple[str, ...] = ()
         if not supply.candidates and change is None:  # what-ifs need no reasons
             why = tuple(dict.fromkeys(s for need in needs for s in why_nothing(need, catalog, clouds, name)))
@@ -113,7 +150,7 @@ def problem_of(
                 why_no_candidates=why,
             )
         )
-    if hours is None:
+    if hours is None and not wishes.estimates:
         defaults.append("length: 1 hour, because none is given")
     return Problem(
         tuple(requests), limits, offers_considered=considered, defaults_applied=tuple(dict.fromkeys(defaults))

@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection
 import msgspec
 
 from tradewind.broker.planner.need import Need
-from tradewind.broker.planner.plan import problem_of
+from tradewind.broker.planner.plan import problem_of, solved
+from tradewind.broker.planner.wishes import NONE, Wishes
 from tradewind.catalog.catalog import Catalog
-from tradewind.optimizer.decide import optimize
+from tradewind.optimizer.aims import Aim
 from tradewind.optimizer.plan import Placement, Plan
 from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.problem import Limits
@@ -19,7 +20,7 @@ Change = Callable[[Need], Need]
 
 
 class Relaxation(msgspec.Struct, frozen=True):
-    """One thing given up, where the task would then go, and what that saves of the plan's total (None: there was no plan at all)."""
+    """One thing given up, where the task would then go, and what that saves of what the plan minimises, as a fraction (None: there was no plan at all)."""
 
     what: str
     placement: Placement
@@ -36,18 +37,29 @@ def relaxations(
     clouds: Collection[str] | None = None,
     hours: float | None = None,
     recovery: Recovery | None = None,
+    deadline_h: float | None = None,
+    wishes: Wishes = NONE,
+    aim: Aim | None = None,
 ) -> tuple[Relaxation, ...]:
     """Every single change that makes the task cheaper (or possible), the cheapest first. Pass what the plan was made with."""
     found = []
     for what, change in _CHANGES:
         problem = problem_of(
-            [task], catalog, limits=limits, clouds=clouds, hours=hours, recovery=recovery, change=change
+            [task],
+            catalog,
+            limits=limits,
+            clouds=clouds,
+            hours=hours,
+            recovery=recovery,
+            deadline_h=deadline_h,
+            change=change,
+            wishes=wishes,
         )
-        other = optimize(problem)
-        if other.feasible and (not plan.feasible or other.total_usd < plan.total_usd):
-            saving = 1 - other.total_usd / plan.total_usd if plan.feasible else None
+        other = solved(problem, aim)
+        if other.feasible and (not plan.feasible or other.certificate.objective < plan.certificate.objective):
+            saving = 1 - other.certificate.objective / plan.certificate.objective if plan.feasible else None
             found.append(Relaxation(what, other.placements[0], other.total_usd, saving))
-    return tuple(sorted(found, key=lambda r: (r.total_usd, r.what)))
+    return tuple(sorted(found, key=lambda r: (-(r.saving or 0.0), r.total_usd, r.what)))
 
 
 def _filtered(**fields: object) -> Change:
@@ -73,4 +85,5 @@ _CHANGES: tuple[tuple[str, Change], ...] = (
     ("allow more memory (memory: with a +)", _filtered(max_memory_gib=None)),
     ("allow machines with accelerators", _filtered(no_accelerator=False)),
     ("lift max_hourly_cost", _no_cap),
+    ("allow any continent and country", _filtered(continents=(), countries=())),
 )

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
 
 import msgspec
 
 from tradewind.broker.planner import recall
+from tradewind.broker.planner.carbon import carbon_kg_h, watts_of
 from tradewind.broker.planner.need import Need
 from tradewind.broker.planner.reach import why_left_out
+from tradewind.broker.planner.spread import spread
+from tradewind.broker.planner.wishes import NONE, Pace, Wishes
 from tradewind.catalog.catalog import Catalog
 from tradewind.catalog.filter import OfferFilter, PlacePattern
 from tradewind.catalog.offer import Offer
+from tradewind.catalog.risk import interruptions_per_hour
+from tradewind.optimizer.cost import hazard_per_h
 from tradewind.optimizer.problem import Candidate, Limits, Place, Reference
+
+BANDS = ("<5%", "5-10%", "10-15%", "15-20%", ">20%")  # of the Spot Advisor, as `catalog.risk` reads them
 
 
 class Supply(msgspec.Struct, frozen=True):
@@ -23,14 +31,29 @@ class Supply(msgspec.Struct, frozen=True):
     considered: int
 
 
-def supply_of(needs: Iterable[Need], catalog: Catalog, limits: Limits, clouds: Collection[str] | None) -> Supply:
-    """Every place's cheapest offers for the needs. Enough for an exact plan under the limits: the offers left out are dearer at the same place."""
+def supply_of(
+    needs: Iterable[Need],
+    catalog: Catalog,
+    limits: Limits,
+    clouds: Collection[str] | None,
+    wishes: Wishes = NONE,
+    *,
+    nodes: int = 1,
+    recovers: bool = False,
+) -> Supply:
+    """Every place's cheapest offers for the needs. Enough for an exact plan under the limits: the offers left out are dearer at the same place,
+    and no better in what else counts (risk where interruptions are paid for, emissions and hours where those count).
+    """
     needs = tuple(needs)
+    pace = Pace(wishes.estimates, catalog) if wishes.estimates else None
     candidates: list[Candidate] = []
     references: list[Reference] = []
     considered = 0
     for need in needs:
-        found = _cheapest(need, catalog, limits)
+        found, unknown = _weighed(need, catalog, limits, wishes, pace, recovers=recovers)
+        if wishes.most_per_zone is not None and nodes > wishes.most_per_zone:
+            found = spread(found, nodes, wishes.most_per_zone, catalog)
+        references += _best_per_cloud(unknown, "no estimate and no datasheet tells its speed")
         considered += recall.count(catalog, need.filter)
         left_out = [c for c in found if clouds is not None and c.offer.cloud not in clouds]
         usable = [c for c in found if clouds is None or c.offer.cloud in clouds]
@@ -42,6 +65,84 @@ def supply_of(needs: Iterable[Need], catalog: Catalog, limits: Limits, clouds: C
             references += _best_per_cloud(mine, why_left_out(cloud, clouds or ()))
     references = _other_market(needs, candidates, catalog, limits, clouds) + references
     return Supply(tuple(candidates), tuple(references), considered)
+
+
+def _weighed(
+    need: Need, catalog: Catalog, limits: Limits, wishes: Wishes, pace: Pace | None, *, recovers: bool
+) -> tuple[list[Candidate], list[Candidate]]:
+    """The candidates with their hours and emissions, and those whose hours nobody knows."""
+    by_risk = recovers and need.use_spot
+    whole = wishes.carbon or pace is not None or wishes.most_per_zone is not None
+    found = _all(need, catalog) if whole else _cheapest(need, catalog, limits)
+    if by_risk and not whole:
+        found += _safer(need, catalog, limits, found)
+    if limits.reservations and not whole:
+        known = {c.offer for c in found}
+        found += (c for c in _all(need, catalog, limits) if c.offer not in known)
+    unknown: list[Candidate] = []
+    if pace is not None:
+        timed = [msgspec.structs.replace(c, hours=pace.hours(c.offer)) for c in found]
+        found = [c for c in timed if c.hours is not None]
+        unknown = [c for c in timed if c.hours is None]
+    if whole and not (limits.quotas or limits.blocks or limits.reservations or wishes.most_per_zone is not None):
+        found = _leading(found, by_risk=by_risk, by_power=wishes.carbon)
+    if wishes.carbon:
+        regions = catalog.region
+        found = [
+            msgspec.structs.replace(c, carbon_kg_h=carbon_kg_h(c.offer, regions(c.offer.cloud, c.offer.region)))
+            for c in found
+        ]
+    return found, unknown
+
+
+def _all(need: Need, catalog: Catalog, limits: Limits | None = None) -> list[Candidate]:
+    """Every offer for the need; with limits those that their reservations may pay for."""
+    offers = catalog.offers(need.filter)
+    if limits is not None:
+        places = [r.place for r in limits.reservations]
+        offers = [o for o in offers if any(place.matches(o, use_spot=need.use_spot) for place in places)]
+    zone = need.filter.zone
+    return [
+        Candidate(_resolved(o, zone), need.use_spot, price_of(o, use_spot=need.use_spot), need.alternative)
+        for o in offers
+    ]
+
+
+def _leading(candidates: list[Candidate], *, by_risk: bool, by_power: bool) -> list[Candidate]:
+    """Of each place those that no cheaper one equals in risk, power and hours alike; what has no known power comes last."""
+    best: dict[tuple[str, str, str], list[tuple[float, ...]]] = {}
+    kept = []
+    for candidate in sorted(candidates, key=lambda c: c.hourly_usd):
+        offer = candidate.offer
+        watts = watts_of(offer) if by_power else 0.0
+        mine = (
+            hazard_per_h(candidate) if by_risk else 0.0,
+            math.inf if watts is None else watts,
+            candidate.hours or 0.0,
+        )
+        before = best.setdefault((offer.cloud, offer.region, offer.zone), [])
+        if not any(all(a <= b for a, b in zip(other, mine, strict=True)) for other in before):
+            before.append(mine)
+            kept.append(candidate)
+    return kept
+
+
+def _safer(need: Need, catalog: Catalog, limits: Limits, found: list[Candidate]) -> list[Candidate]:
+    """The cheapest of each place that is interrupted no oftener than each published band says, where that is another one.
+
+    With the cheapest of all they are every offer that can be best when interruptions are paid for: risks take no values but the bands'.
+    """
+    known = {c.offer for c in found}
+    more = []
+    for band in BANDS:
+        tame = msgspec.structs.replace(
+            need, filter=msgspec.structs.replace(need.filter, max_spot_risk_per_h=interruptions_per_hour(band))
+        )
+        for candidate in _cheapest(tame, catalog, limits):
+            if candidate.offer not in known:
+                known.add(candidate.offer)
+                more.append(candidate)
+    return more
 
 
 def price_of(offer: Offer, *, use_spot: bool) -> float:

@@ -1,0 +1,44 @@
+"""What a machine emits: kg of CO2-equivalent an hour, from its size and its region's grid. None where a figure is missing.
+
+    kg/h = PUE x (vCPUs x W + GiB x 0.392 W + accelerators x rated W) / 1000 x gCO2e/kWh / 1000
+
+The method and the figures for processors and memory are Cloud Carbon Footprint's (cloudcarbonfootprint.org/docs/methodology, operational
+emissions, location-based): W a vCPU at half load is the mean of its least and most. Its accelerators count at their rated board power, an upper estimate. The
+making of machines and the moving of data are not counted.
+"""
+
+from __future__ import annotations
+
+from tradewind.catalog.offer import Offer
+from tradewind.catalog.region import Region
+
+# Least and most watts a vCPU, and what the building adds (power usage effectiveness): Cloud Carbon Footprint, appendix I.
+_WATTS_A_VCPU = {"aws": (0.74, 3.5), "gcp": (0.71, 4.26), "azure": (0.78, 3.76)}
+_PUE = {"aws": 1.135, "gcp": 1.1, "azure": 1.185}
+_WATTS_A_GIB = 0.392
+# Rated power of one device in watts, from the makers' datasheets; of boards with two devices the half.
+_WATTS_A_DEVICE = {
+    "K80": 150, "M60": 150, "P4": 75, "P100": 250, "V100": 300, "V100-32GB": 300, "T4": 70, "T4G": 70, "A10": 150, "A10G": 300,
+    "A100": 400, "A100-80GB": 400, "L4": 72, "L40S": 350, "H100": 700, "H100-MEGA": 700, "H200": 700, "B200": 1000, "MI300X": 750,
+}  # fmt: skip
+
+
+def carbon_kg_h(offer: Offer, region: Region) -> float | None:
+    """Kg CO2-equivalent/hour of one machine there; None when the grid, the size or the power of its accelerator is not known."""
+    grid = region.gco2eq_per_kwh
+    watts = watts_of(offer)
+    return None if grid is None or watts is None else watts * grid / 1_000_000
+
+
+def watts_of(offer: Offer) -> float | None:
+    """Watts of one machine at half load, building included; None where a part is not known."""
+    span = _WATTS_A_VCPU.get(offer.cloud)
+    if span is None or offer.vcpus is None or offer.memory_gib is None:
+        return None
+    watts = offer.vcpus * sum(span) / 2 + offer.memory_gib * _WATTS_A_GIB
+    if offer.accelerator:
+        each = _WATTS_A_DEVICE.get(offer.accelerator)
+        if each is None:
+            return None
+        watts += each * offer.accelerator_count
+    return watts * _PUE[offer.cloud]
