@@ -79,7 +79,7 @@ def test_a_full_store_is_an_error_that_says_what_fills_it() -> None:
 
     def fill():
         while len(kept) < 40:
-            kept.append(ray.put(np.ones(BIG)))
+            kept.append(ray.get(ray.put(np.ones(BIG))))  # read in place, so it cannot be spilled
 
     with pytest.raises(exceptions.ObjectStoreFullError, match="drop refs"):
         fill()

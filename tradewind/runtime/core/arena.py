@@ -37,6 +37,8 @@ class ArenaClient:
         self.ended: deque[tuple[str, bool]] = deque()
         self._views: dict[str, int] = {}
         self._free_later: dict[str, Stored] = {}
+        # Own objects that may have left memory: they are read through the daemon.
+        self._evicted: set[str] = set()
 
     def write(self, value: serialization.Serialized, name: str) -> Stored:
         """The value is in this node's arena under name. Raises ObjectStoreFullError."""
@@ -87,8 +89,10 @@ class ArenaClient:
         if local:
             offset = stored.offset
             with process.lock:
-                self._views[stored.name] = self._views.get(stored.name, 0) + 1
-        else:
+                local = stored.name not in self._evicted
+                if local:
+                    self._views[stored.name] = self._views.get(stored.name, 0) + 1
+        if not local:
             reply = process.ask_node(lambda request: control.Open(request, stored))
             assert isinstance(reply, control.Opened)
             if reply.offset < 0:
@@ -144,10 +148,18 @@ class ArenaClient:
 
     def free(self, stored: Stored) -> None:
         """The owned object's bytes go, now or when this process no longer reads them. Under the process's lock."""
+        self._evicted.discard(stored.name)
         if stored.name in self._views:
             self._free_later[stored.name] = stored
         else:
             self._process.tell_node(control.Free(stored))
+
+    def on_evict(self, name: str) -> None:
+        """The daemon asks whether an own object may leave memory: not while it is read in place. Under the process's lock."""
+        granted = name not in self._views and name not in self._free_later
+        if granted:
+            self._evicted.add(name)
+        self._process.tell_node(control.Evicted(name, granted))
 
     def close(self) -> None:
         """The descriptor is closed; mappings go with the last value that is read in place."""

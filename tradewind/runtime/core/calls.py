@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from tradewind.runtime.core.process import Peer, Process
 
 
+# A task goes to its arguments when they are this large in all; below that they come to it sooner than a worker is found elsewhere.
+_WORTH_A_JOURNEY = 1 << 20
+
+
 class CallOptions(msgspec.Struct, frozen=True):
     """How one remote function is to be called; made once per function and `.options()`."""
 
@@ -182,8 +186,10 @@ class Calls:
         """The call, whose arguments are there, is sent or queued. Under the lock."""
         if call.cancelled:
             return
-        if call.slots is not None and not self._sendable(call):
-            return
+        if call.slots is not None:
+            if not self._sendable(call):
+                return
+            call.where = self._near(call)
         group: Group = call.where
         if not group.queue:
             lease = group.choose()
@@ -192,6 +198,39 @@ class Calls:
                 return
         group.queue.append(call)
         self._ask(group)
+
+    def _near(self, call: Call) -> Group:
+        """The call's group, which asks for workers where most of the bytes are that the call needs. Under the lock."""
+        group: Group = call.where
+        shape = group.shape
+        if shape.strategy != "DEFAULT" and not shape.strategy.startswith("NEAR:"):
+            return group
+        entries = self._process.table.entries
+        sizes: dict[str, int] = {}
+        for _, ref in call.slots or ():
+            value = entries[ref.key].value
+            if type(value) is Stored:
+                sizes[value.node] = sizes.get(value.node, 0) + value.size
+        node = max(sizes, key=lambda name: sizes[name], default="")
+        far = bool(node) and node != self._process.node and sizes[node] >= _WORTH_A_JOURNEY
+        strategy = f"NEAR:{node}" if far else "DEFAULT"
+        if strategy == shape.strategy:
+            return group
+        near = self.group(Shape(shape.resources, strategy))
+        if far and not near.leases:
+            self._move_idle(near, node)
+        return near
+
+    def _move_idle(self, near: Group, node: str) -> None:
+        """An idle worker there that was leased for calls of the same needs now serves this group. Under the lock."""
+        for group in self._groups.values():
+            if group.shape.resources == near.shape.resources and not group.shape.strategy.startswith("PG:"):
+                for lease in group.leases:
+                    if not lease.running and not lease.blocked and lease.peer.address.startswith(node + "/"):
+                        group.leases.remove(lease)
+                        near.leases.append(lease)
+                        lease.group = near
+                        return
 
     def _sendable(self, call: Call) -> bool:
         """True when every argument is there. One that was lost since is waited for again; one that failed is the call's result. Under the lock."""

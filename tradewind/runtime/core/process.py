@@ -128,6 +128,7 @@ class Process:
             control.Connected: self._on_connected,
             control.AlreadyConnected: lambda _message: None,
             control.Died: lambda message: self._on_died(message.death),
+            control.Evict: lambda message: self.arena.on_evict(message.name),
             control.Extent: self._on_reply,
             control.Opened: self._on_reply,
             control.Answer: self._on_answer,

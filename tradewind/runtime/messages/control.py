@@ -117,6 +117,13 @@ class ExitIntended(Message, frozen=True, tag=17):
     reason: str
 
 
+class Evicted(Message, frozen=True, tag=18):
+    """Answers Evict. granted: the sender reads the object through Open from now on."""
+
+    name: str
+    granted: bool
+
+
 ToNode = (
     Hello
     | RequestLease
@@ -135,6 +142,7 @@ ToNode = (
     | Ask
     | ActorReady
     | ExitIntended
+    | Evicted
 )
 
 
@@ -244,6 +252,12 @@ class Exit(Message, frozen=True, tag=14):
     when_unneeded: bool = False
 
 
+class Evict(Message, frozen=True, tag=15):
+    """May the receiver's object leave memory? Answered by Evicted."""
+
+    name: str
+
+
 FromNode = (
     Welcome
     | Granted
@@ -259,4 +273,5 @@ FromNode = (
     | NodeLost
     | BecomeActor
     | Exit
+    | Evict
 )

@@ -34,7 +34,8 @@ class Ref(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Shape(msgspec.Struct, frozen=True, array_like=True):
     """What one worker must have: resources, and where.
 
-    strategy is "DEFAULT", "SPREAD", or "NODE:<node id>" / "NODE?<node id>" (hard / soft affinity).
+    strategy is "DEFAULT", "SPREAD", "NODE:<node id>" / "NODE?<node id>" (hard / soft affinity), "NEAR:<node id>" (there if it has room
+    just now, for the sake of the bytes) or "PG:<group id>:<bundle index>" (-1: any bundle).
     """
 
     resources: dict[str, float]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tradewind.runtime.messages.values import Stored
@@ -20,12 +21,18 @@ class _Held:
     freed: bool = False
     copy: bool = False
 
+    @property
+    def out(self) -> bool:
+        """True while it is on disk."""
+        return self.offset < 0
+
 
 class ArenaBook:
     """Extents belong to processes until sealed into objects; objects stay while they have an owner or a reader."""
 
-    def __init__(self, node: str, capacity: int) -> None:
-        """An empty arena."""
+    def __init__(self, node: str, capacity: int, on_gone: Callable[[str], None] = lambda _name: None) -> None:
+        """An empty arena; on_gone hears of every object that is no more."""
+        self._on_gone = on_gone
         self.node = node
         self._space = Allocator(capacity)
         self._extents: dict[str, dict[int, int]] = {}
@@ -94,7 +101,7 @@ class ArenaBook:
     def open(self, process: str, name: str) -> int | None:
         """The object's offset, and it stays while process has it open; None when it is not here."""
         held = self._objects.get(name)
-        if held is None or held.freed:
+        if held is None or held.freed or held.out:
             return None
         held.readers[process] = held.readers.get(process, 0) + 1
         return held.offset
@@ -102,7 +109,11 @@ class ArenaBook:
     def find(self, name: str) -> int | None:
         """The object's offset, or None when it is not here."""
         held = self._objects.get(name)
-        return None if held is None else held.offset
+        return None if held is None or held.out else held.offset
+
+    def knows(self, name: str) -> bool:
+        """True when the object is here, in memory or on disk."""
+        return name in self._objects
 
     def close(self, process: str, name: str) -> None:
         """One reading of the object has ended."""
@@ -141,7 +152,54 @@ class ArenaBook:
 
     def _remove(self, name: str) -> None:
         held = self._objects.pop(name)
+        if not held.out:
+            self._space.give(held.offset, held.stored.size)
+        self._on_gone(name)
+
+    # spilling
+
+    def cold(self, name: str) -> Stored | None:
+        """Where the object lies, when it is a primary copy in memory that nobody has open."""
+        held = self._objects.get(name)
+        if held is None or held.readers or held.freed or held.copy or held.out:
+            return None
+        return Stored(held.stored.node, held.offset, held.stored.size, name)
+
+    def coldest(self, size: int) -> list[Stored]:
+        """Objects that may leave memory, those longest unread first, until size bytes are together."""
+        out: list[Stored] = []
+        for name in self._objects:
+            stored = self.cold(name)
+            if stored is not None:
+                out.append(stored)
+                size -= aligned(stored.size)
+                if size <= 0:
+                    break
+        return out
+
+    def touch(self, name: str) -> None:
+        """The object is the last to leave memory."""
+        held = self._objects.pop(name, None)
+        if held is not None:
+            self._objects[name] = held
+
+    def spilled(self, name: str) -> None:
+        """The object's bytes are on disk and its range is free."""
+        held = self._objects[name]
         self._space.give(held.offset, held.stored.size)
+        held.offset = -1
+
+    def restored(self, process: str, name: str, offset: int) -> None:
+        """The object's bytes stand at offset, in an extent of process, which is now the object's."""
+        held = self._objects[name]
+        if held.out and self._cut(process, offset, aligned(held.stored.size)):
+            held.offset = offset
+            self.touch(name)
+
+    @property
+    def spilled_objects(self) -> int:
+        """How many objects are on disk."""
+        return sum(held.out for held in self._objects.values())
 
     @property
     def objects(self) -> int:
@@ -151,7 +209,7 @@ class ArenaBook:
     def validate(self) -> None:
         """Raises AssertionError unless extents, objects and free ranges fill the arena exactly once."""
         self._space.validate()
-        ranges = [(held.offset, aligned(held.stored.size)) for held in self._objects.values()]
+        ranges = [(held.offset, aligned(held.stored.size)) for held in self._objects.values() if not held.out]
         ranges += [(start, size) for extents in self._extents.values() for start, size in extents.items()]
         ranges.sort()
         end = 0

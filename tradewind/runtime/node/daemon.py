@@ -62,6 +62,7 @@ class DaemonSettings:
     end_with_driver: bool
     prestart: int = 0
     address: str = ""
+    spill_directory: str = ""
     notes: dict[str, str] = field(default_factory=dict)
 
 
@@ -73,7 +74,7 @@ class NodeDaemon:
         self.settings = settings
         self.node = settings.node
         self.granting = Granting(self, BundledPool(settings.total))
-        self.store = ObjectStore(self, settings.arena_bytes)
+        self.store = ObjectStore(self, settings.arena_bytes, settings.spill_directory)
         self.actors = LocalActors(self)
         self.deaths = Deaths(self)
         self.head: HeadLink | None = None
@@ -112,6 +113,7 @@ class NodeDaemon:
             control.KillProcess: lambda _who, message: self.kill_process(message.process, message.reason),
             control.Ask: self._on_ask,
             control.ActorReady: self.actors.on_ready,
+            control.Evicted: self.store.on_evicted,
             control.ExitIntended: lambda who, message: setattr(who, "intended", message.reason),
         }
 

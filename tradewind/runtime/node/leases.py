@@ -218,7 +218,9 @@ class LeaseBook:
             turn = self._spread % len(everybody)
             return everybody[turn:] + everybody[:turn]
         # Least loaded first among the others, so that what does not fit here does not all go to one of them.
-        return [self.node, *sorted(self._others, key=lambda node: -self._others[node].free.get("CPU", 0))]
+        order = [self.node, *sorted(self._others, key=lambda node: -self._others[node].free.get("CPU", 0))]
+        near = strategy[5:] if strategy.startswith("NEAR:") else ""
+        return [near, *(node for node in order if node != near)] if near in order else order
 
     def _feasible(self, node: str, units: Mapping[str, int]) -> bool:
         if node == self.node:

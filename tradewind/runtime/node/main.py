@@ -59,6 +59,7 @@ def run(config: NodeConfig) -> None:
             config.python, config.sys_path, config.extra_path, config.cwd, config.env, config.by_value, config.node
         ),
         end_with_driver=config.driver_fd >= 0,
+        spill_directory=config.directory,
         prestart=min(int(config.resources.get("CPU", 0)), 8),
     )
     daemon = NodeDaemon(loop, settings)

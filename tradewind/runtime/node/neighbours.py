@@ -307,20 +307,16 @@ class TlsNeighbours:
     def _on_pull(self, node: str, message: cluster.Pull, patience: int = _SEAL_LOOKS) -> None:
         store = self._daemon.store
         stored = message.stored
-        offset = store.book.find(stored.name)
-        if offset is None and patience:
+        data = store.part(stored, message.start, message.length) if message.start >= 0 else None
+        if data is None and patience:
             # The word of the object's maker comes over another link than this question.
             self._loop.after(_SEAL_LOOK_S, lambda: self._on_pull(node, message, patience - 1))
             return
-        if offset is None or message.start < 0 or message.start + message.length > stored.size:
+        if data is None or message.start + message.length > stored.size:
             reason = f"the object {stored.name} is not in the object store of node {self._daemon.node[:8]} any more"
             self.send(node, cluster.Chunk(message.request, message.start, b"", reason))
             return
-        begin = offset + message.start
-        self.send(
-            node,
-            cluster.Chunk(message.request, message.start, self._daemon.store.memory[begin : begin + message.length]),
-        )
+        self.send(node, cluster.Chunk(message.request, message.start, data))
 
     def _on_chunk(self, _node: str, message: cluster.Chunk) -> None:
         transfer = self._transfers.get(message.request)
