@@ -199,7 +199,7 @@ class Lab:
                 "mount",
                 "-t",
                 "overlay",
-                "overlay",
+                self.tag,  # the source of an overlay is only a name: it says whose mount this is
                 "-o",
                 f"lowerdir={self.directory / 'extra'}:{sys.base_prefix}",
                 str(self.python),
@@ -288,6 +288,9 @@ def _sweep_stale() -> None:
                     os.kill(int(held), signal.SIGKILL)
             _ip("link", "del", f"v{name}"[:15], check=False)
             _ip("netns", "del", name, check=False)
+    for source, target in (line.split()[:2] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()):
+        if source.startswith("tw") and source[2:].isdigit() and not os.path.exists(f"/proc/{source[2:]}"):
+            subprocess.run(["umount", "-l", target], check=False, capture_output=True)
     for path in pathlib.Path("/sys/class/net").glob("tw*br"):
         if not os.path.exists(f"/proc/{path.name[2:-2]}"):
             _ip("link", "del", path.name, check=False)
