@@ -10,6 +10,8 @@ from tradewind.cli.terminal import Column, short_place, styled, table, usd, wrap
 from tradewind.optimizer.plan import Plan, RankedCandidate
 from tradewind.optimizer.sensitivity import Explanation, Margin
 
+MOST_FAILOVERS = 8
+
 
 def _where(candidate: RankedCandidate) -> str:
     where = short_place(place(candidate.cloud, candidate.region, candidate.zone))
@@ -26,8 +28,32 @@ def firmness(margin: Margin) -> str:
     return f"{up_to}; then {_where(margin.next_best)}." if margin.next_best else f"{up_to}."
 
 
+def _parts(plan: Plan, found: Explanation, *, limit: int | None, colour: bool) -> Iterable[str]:
+    """What each task's total is made of."""
+    if not found.parts:
+        return
+    yield ""
+    yield styled("What it is made of", "bold", colour=colour)
+    for part, placement in zip(found.parts, plan.placements, strict=True):
+        pieces = [f"{usd(part.work_usd)} USD for the work itself"]
+        if placement.expected is not None:
+            run = placement.expected
+            pieces.append(f"{usd(part.overhead_usd)} USD for starting, checkpoints and work expected to be done again")
+            pieces.append(
+                f"{run.interruptions:.3g} interruptions expected, a checkpoint every {run.checkpoint_interval_h:.3g} h"
+            )
+        if placement.free_nodes:
+            pieces.append(f"{placement.free_nodes} of {placement.num_nodes} nodes are reserved and paid already")
+        if placement.carbon_kg is not None:
+            pieces.append(f"{placement.carbon_kg:.3g} kg CO2e")
+        yield wrapped(f"{part.task}: " + "; ".join(pieces) + ".", indent=2, limit=limit)
+    moving = sum(transfer.usd for transfer in plan.transfers)
+    if plan.transfers:
+        yield wrapped(f"moving data: {usd(moving)} USD.", indent=2, limit=limit)
+
+
 def _saving(relaxation: Relaxation) -> str:
-    return "there is a plan" if relaxation.saving is None else f"{relaxation.saving:.0%}"
+    return "there is a plan" if relaxation.saving is None else f"-{relaxation.saving:.0%}"
 
 
 def _relaxed(relaxations: Sequence[Relaxation], *, limit: int | None, colour: bool) -> Iterable[str]:
@@ -57,7 +83,7 @@ def page(
     plan: Plan, found: Explanation, relaxations: Sequence[Relaxation], *, limit: int | None, colour: bool = False
 ) -> str:
     """Everything that `plan --explain` adds to the plan's page."""
-    lines: list[str] = []
+    lines = list(_parts(plan, found, limit=limit, colour=colour))
     if found.margins:
         lines += ["", styled("How firm this is", "bold", colour=colour)]
         lines += [wrapped(firmness(margin), indent=2, limit=limit) for margin in found.margins]
@@ -66,5 +92,8 @@ def page(
         for p in found.limits
     ]
     lines += _relaxed(relaxations, limit=limit, colour=colour)
-    lines += comparison("In the order of failover", plan.candidates, limit=limit, colour=colour)
+    first = plan.candidates[:MOST_FAILOVERS]
+    lines += comparison("In the order of failover", first, limit=limit, colour=colour)
+    if len(plan.candidates) > len(first):
+        lines.append(f"  and {len(plan.candidates) - len(first)} more places; --json has them all")
     return "\n".join(lines)

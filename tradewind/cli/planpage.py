@@ -50,7 +50,13 @@ def _choice(task: TaskOverview, *, colour: bool) -> Iterable[str]:
     sold = market(use_spot=placement.use_spot)
     yield styled(f"{placement.task}: {placement.instance_type} at {where}, {nodes}, {sold}", "bold", colour=colour)
     each = f" ({usd(placement.hourly_usd / placement.num_nodes)} a node)" if placement.num_nodes > 1 else ""
-    yield f"  {usd(placement.hourly_usd)} USD/h{each}, {usd(placement.total_usd)} USD for {placement.hours:g} h"
+    yield f"  {usd(placement.hourly_usd)} USD/h{each}, {usd(placement.total_usd)} USD for {placement.hours:.6g} h"
+    if placement.carbon_kg is not None:
+        yield f"  {placement.carbon_kg:.3g} kg CO2e"
+    if placement.spread:
+        yield "  " + ", ".join(f"{nodes} in {zone}" for zone, nodes in placement.spread)
+    if placement.free_nodes:
+        yield f"  {placement.free_nodes} of the nodes are paid already ({placement.reservation})"
     yield f"  {_dated(placement.offer, use_spot=placement.use_spot)}; each node: {size(placement.offer)}"
     if placement.use_spot:
         yield f"  {_against_on_demand(task)}"
@@ -104,9 +110,15 @@ def _identity(row: RankedCandidate) -> tuple[str, str, str, str, bool]:
     return row.cloud, row.region, row.zone, row.instance_type, row.use_spot
 
 
-def proof(certificate: Certificate, offers: int) -> str:
+def proof(certificate: Certificate, offers: int, minimized: str = "cost") -> str:
     """The solver's certificate in one sentence."""
-    proven = "proven cheapest" if certificate.gap < 1e-9 else f"within {certificate.gap:.2%} of the cheapest"
+    least = (
+        "cheapest"
+        if minimized.split(",", maxsplit=1)[0] == "cost"
+        else f"least in {minimized.split(',', maxsplit=1)[0]}"
+    )
+    near = f"{certificate.gap:.2%}" if certificate.gap >= 1e-4 else f"{certificate.gap:.0e}"
+    proven = f"proven {least}" if certificate.gap < 1e-9 else f"within {near} of the {least}"
     return (
         f"{offers:,} offers considered; {proven}: objective {certificate.objective:.6f}, bound {certificate.bound:.6f}, "
         f"gap {certificate.gap:g} ({certificate.solver}, {certificate.columns} columns, {certificate.seconds * 1000:.0f} ms)."
@@ -128,7 +140,7 @@ def page(plan: Plan, *, limit: int | None = 80, colour: bool = False) -> str:
     if len(plan.placements) > 1:
         lines += ["", f"Together {usd(plan.hourly_usd)} USD/h, {usd(plan.total_usd)} USD in all."]
     if plan.feasible:
-        lines += ["", wrapped(proof(plan.certificate, plan.offers_considered), limit=limit)]
+        lines += ["", wrapped(proof(plan.certificate, plan.offers_considered, plan.minimized), limit=limit)]
     if plan.defaults_applied:
         lines.append(wrapped("Assumed: " + "; ".join(plan.defaults_applied) + ".", limit=limit))
     return "\n".join(lines)

@@ -16,6 +16,7 @@ from tradewind.optimizer.cost import (
     score_nano,
     total_nano,
     wall_h,
+    work_h,
 )
 from tradewind.optimizer.money import usd
 from tradewind.optimizer.order import candidate_key, sorted_candidates
@@ -151,4 +152,5 @@ def difference(request: Request, chosen: Candidate, candidate: Candidate) -> str
 
 
 def _by_the_hour(request: Request, chosen: Candidate, candidate: Candidate) -> bool:
-    return request.recovery is None and chosen.once_usd == candidate.once_usd
+    same_h = work_h(request, chosen) == work_h(request, candidate)
+    return request.recovery is None and chosen.once_usd == candidate.once_usd and same_h and not chosen.free_nodes

@@ -63,7 +63,7 @@ def supply_of(
         for cloud in sorted({c.offer.cloud for c in left_out}):
             mine = [c for c in left_out if c.offer.cloud == cloud]
             references += _best_per_cloud(mine, why_left_out(cloud, clouds or ()))
-    references = _other_market(needs, candidates, catalog, limits, clouds) + references
+    references = _other_market(needs, candidates, catalog, limits, clouds, pace) + references
     return Supply(tuple(candidates), tuple(references), considered)
 
 
@@ -206,6 +206,7 @@ def _other_market(
     catalog: Catalog,
     limits: Limits,
     clouds: Collection[str] | None,
+    pace: Pace | None,
 ) -> list[Reference]:
     """The cheapest in the market that was not asked for, and the best there of each cloud that has nothing in the one that was."""
     markets = {need.use_spot for need in needs}
@@ -216,7 +217,9 @@ def _other_market(
     others: list[Candidate] = []
     for need in needs:
         other = msgspec.structs.replace(need, filter=msgspec.structs.replace(need.filter, use_spot=not asked))
-        others += (c for c in _cheapest(other, catalog, limits) if clouds is None or c.offer.cloud in clouds)
+        found = (c for c in _cheapest(other, catalog, limits) if clouds is None or c.offer.cloud in clouds)
+        timed = found if pace is None else (msgspec.structs.replace(c, hours=pace.hours(c.offer)) for c in found)
+        others += (c for c in timed if pace is None or c.hours is not None)
     best = _best_per_cloud(others, why)
     if not best:
         return []
