@@ -127,6 +127,10 @@ def no_cluster(name: str) -> CliError:
     return CliError(f"there is no cluster {name}; `tradewind status` lists them.", exits.FAILED)
 
 
+def _job(api: Api, quoted: str) -> str:
+    return f"job/{api.get(f'/v1/jobs/named/{quoted}')['job_id']}"
+
+
 def subject(api: Api, name: str) -> str:
     """What events call this cluster (by name) or managed job (by number, or its newest by name).
 
@@ -135,7 +139,9 @@ def subject(api: Api, name: str) -> str:
     """
     if any(cluster["name"] == name for cluster in api.get("/v1/clusters?all=1")):
         return f"cluster/{name}"
-    jobs = [int(job["id"]) for job in api.get("/v1/jobs") if name in {str(job["id"]), job["name"]}]
-    if not jobs:
-        raise CliError(f"neither a cluster nor a managed job is called {name}.", exits.FAILED)
-    return f"job/{max(jobs)}"
+    from urllib.parse import quote
+
+    try:
+        return _job(api, quote(name, safe=""))
+    except (CliError, TypeError):
+        raise CliError(f"neither a cluster nor a managed job is called {name}.", exits.FAILED) from None

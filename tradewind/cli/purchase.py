@@ -45,8 +45,10 @@ def further_job(task: Task) -> dict[str, Any]:
     return {"task": task_to_dict(task), "accepted_hourly_usd": 0.0}
 
 
-def accept(api: Api, task: Task, *, rehearse: bool, catalog: str | None, yes: bool, show: bool = True) -> Accepted:
-    """Plan a task, show the plan on stderr (one line of it in a pipe), ask, and return what was agreed to.
+def accept(
+    api: Api, task: Task, *, rehearse: bool, catalog: str | None, yes: bool, show: bool = True, times: int = 1
+) -> Accepted:
+    """Plan a task, show the plan on stderr (one line of it in a pipe), ask, and return what was agreed to. `times` is how many jobs it is for.
 
     Raises:
         CliError: no plan, or not confirmed.
@@ -75,5 +77,6 @@ def accept(api: Api, task: Task, *, rehearse: bool, catalog: str | None, yes: bo
         if show:
             print("Rehearsed: local processes stand in for the instances; nothing is bought.", file=sys.stderr)
     elif plan.hourly_usd > 0:
-        confirm(f"Buy {planpage.headline(plan)}?", yes=yes)
+        whole = planpage.headline(plan) + (f", {times} times" if times > 1 else "")
+        confirm(f"Buy {whole}?", yes=yes)
     return Accepted(plan, {**body, "accepted_hourly_usd": plan.hourly_usd})

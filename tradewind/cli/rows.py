@@ -60,18 +60,21 @@ def clusters_table(rows: Sequence[Row], now_unix: float | None = None) -> str:
     return "\n".join([text, *_waiting(rows, "name")])
 
 
-def jobs_table(rows: Sequence[Row], now_unix: float | None = None) -> str:
-    """Jobs or managed jobs, with what each waits for below."""
+def jobs_table(rows: Sequence[Row], now_unix: float | None = None, *, prices: bool = False) -> str:
+    """Jobs or managed jobs, with what each waits for below; `prices` adds what each costs an hour."""
     now = time.time() if now_unix is None else now_unix
     managed = any("recoveries" in row for row in rows)
     columns = [Column("ID", "right"), Column("NAME", shrink=True), Column("STATE")]
     columns += [Column("RECOVERIES", "right"), Column("CLUSTER", shrink=True)] if managed else []
+    columns += [Column("USD/H", "right")] if prices else []
     columns += [Column("AGE", "right")]
     cells = []
     for row in rows:
         cell = [str(row["id"]), str(row.get("name") or "-"), str(row["state"])]
         if managed:
             cell += [str(row.get("recoveries", 0)), str(row.get("cluster") or "-")]
+        if prices:
+            cell.append(terminal.usd(float(row["hourly_usd"])))
         cells.append([*cell, age(row, now)])
     text = terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful())
     return "\n".join([text, *_waiting(rows, "id")])

@@ -1,0 +1,84 @@
+"""`tradewind jobs launch`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from tradewind.cli import exits, options
+from tradewind.cli.overrides import read, task_flags
+
+
+@click.command()
+@options.task_file
+@click.option("-n", "--name", help="Its name; the task's if not given.")
+@task_flags
+@click.option("--priority", type=int, help="From -1000 to 1000; of those that wait, the higher goes first.")
+@click.option("--budget", metavar="USD", help="What it may cost in all; of an array, what each of its jobs may.")
+@click.option("--secret", "secrets", multiple=True, metavar="NAME[=@FILE]",
+              help="Hand over a variable of your environment, or a file's content, as a secret; may be repeated.")  # fmt: skip
+@click.option(
+    "--after", metavar="WHEN", help="Start no earlier: 30m, 2h, 1d from now, or a time such as 2026-01-31T18:00."
+)
+@click.option("--array", "axes", multiple=True, metavar="NAME=VALUES",
+              help="One job for each value: lr=0.1,0.01 or seed=1..5. Repeated: every combination.")  # fmt: skip
+@click.option(
+    "--max-active", type=click.IntRange(min=1), help="Of an array: how many of its jobs are active at a time."
+)
+@click.option("--key", metavar="TEXT", help="Submitting again under the same key is the same job.")
+@options.rehearse
+@click.option(
+    "--seed", type=int, help="Rehearsal: take an instance at a moment that this seed draws from recorded spot traces."
+)
+@click.option("--time-scale", type=click.FloatRange(min=0, min_open=True), default=None,
+              help="Rehearsal: recorded seconds that pass in one of ours; if not given, such that the loss comes after 10 to 20 s.")  # fmt: skip
+@click.option(
+    "--reclaims",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Rehearsal: how many instances to take at most.",
+)
+@options.yes
+@options.detach
+@options.catalog
+def launch(
+    file: str, name: str | None, catalog: str | None, seed: int | None, time_scale: float | None, reclaims: int,
+    priority: int | None, budget: str | None, secrets: tuple[str, ...], after: str | None, axes: tuple[str, ...],
+    max_active: int | None, key: str | None, flags: dict[str, Any], *, rehearse: bool, yes: bool, detach: bool,
+) -> int:  # fmt: skip
+    """Plan a task, ask, and run it to its end: after a preemption it plans again and goes on from its last checkpoint."""
+    from tradewind.cli import daemon, managed, submission
+    from tradewind.cli.follow import watched
+    from tradewind.cli.purchase import accept
+
+    if seed is not None and not rehearse:
+        raise click.UsageError("--seed says when a rehearsal loses an instance; it needs --rehearse.")
+    if max_active is not None and not axes:
+        raise click.UsageError("--max-active is an array's; it needs --array.")
+    given = submission.secret_values(secrets)
+    task = read(file, {**flags, "priority": priority, "budget": budget, "secrets": tuple(given)})
+    given = submission.with_environment(task.secrets, given)
+    more: dict[str, Any] = {"secrets": given} if given else {}
+    if after is not None:
+        more["not_before_unix"] = submission.moment(after, time.time())
+    members = submission.members(axes)
+    api = daemon.reach(start=True)
+    accepted = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes, times=len(members))
+    market = None if seed is None else managed.market(seed, time_scale, reclaims)
+    began = time.time()
+    if axes:
+        array_id = managed.submit_array(
+            api, accepted, members, max_active=max_active, name=name, key=key, market=market, **more
+        )
+        print(
+            f"array a{array_id}: {len(members)} jobs accepted; `tradewind jobs status a{array_id}` shows their progress."
+        )
+        return exits.OK if detach else managed.follow_array(api, array_id)
+    job_id = managed.submit(api, accepted, name=name, key=key, market=market, **more)
+    if detach:
+        print(f"managed job {job_id}: accepted; follow it with `tradewind jobs logs {job_id}`.")
+        return exits.OK
+    return managed.follow(api, job_id, since_unix=began, out=watched())

@@ -1,0 +1,84 @@
+"""What a submission says besides its task: secrets from here, when to start, the members of an array."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+MAX_SECRET_BYTES = 1 << 20
+
+
+def secret_values(texts: Iterable[str]) -> dict[str, str]:
+    """The secrets that flags name: NAME from the environment, NAME=@FILE from a file. A value itself is refused: others can read it in `ps`.
+
+    Raises:
+        click.BadParameter: one is not there.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, source = text.partition("=")
+        if equals and not source.startswith("@"):
+            raise click.BadParameter(
+                f"{name}: a value on the command line can be read by others; export {name} and write --secret {name}, or {name}=@FILE.",
+                param_hint="--secret",
+            )
+        found[name] = _from_file(name, source[1:]) if equals else _from_environment(name)
+    return found
+
+
+def with_environment(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
+    """Every secret that the task names: as given, else from the environment. Raises click.BadParameter where it is not there."""
+    return {name: given[name] if name in given else _from_environment(name) for name in names}
+
+
+def _from_environment(name: str) -> str:
+    if name not in os.environ:
+        raise click.BadParameter(f"{name} is not set here; export it, or write {name}=@FILE.", param_hint="--secret")
+    return os.environ[name]
+
+
+def _from_file(name: str, path: str) -> str:
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            data = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as error:
+        raise click.BadParameter(f"{name}: {path}: {error.strerror}.", param_hint="--secret") from error
+    if len(data) > MAX_SECRET_BYTES:
+        raise click.BadParameter(f"{name}: {path} is larger than 1 MiB.", param_hint="--secret")
+    try:
+        return data.decode().removesuffix("\n")
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"{name}: {path} is not UTF-8 text.", param_hint="--secret") from error
+
+
+def moment(text: str, now: float) -> float:
+    """The Unix second that `30m`, `2h`, `1d` from `now`, or an ISO time (local unless it says otherwise), means.
+
+    Raises:
+        click.BadParameter: it is neither.
+    """
+    span = _SPAN.fullmatch(text.strip())
+    if span is not None:
+        return now + float(span[1]) * _UNITS[span[2]]
+    import datetime as dt
+
+    try:
+        return dt.datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{text!r} is no moment; write 30m, 2h, 1d or 2026-01-31T18:00.", param_hint="--after"
+        ) from error
+
+
+def members(axes: Sequence[str]) -> tuple[dict[str, str], ...]:
+    """Every combination of the axes; one empty map when there are none. Raises SpecError."""
+    if not axes:
+        return ({},)
+    from tradewind.spec.axes import read_axes
+
+    return read_axes(axes)
