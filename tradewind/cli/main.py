@@ -45,6 +45,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "check": (f"{_COMMANDS}.check:check", "Which clouds can be used from here, and what is missing."),
     "explain-error": (f"{_COMMANDS}.explain_error:explain_error", "What a cloud's error code means to failover."),
     "doctor": (f"{_COMMANDS}.doctor:doctor", "What is wrong on this machine, and how to mend it."),
+    "runtime": (f"{_COMMANDS}.runtime:runtime", "Task/actor clusters on machines one has already."),
     "api": (f"{_COMMANDS}.api:api", "The daemon: start, stop, status."),
 }
 

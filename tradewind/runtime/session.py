@@ -172,9 +172,9 @@ def _start_own(
 
 def _connect(where: str) -> socket.socket:
     if not where.startswith("unix:"):
-        raise ConnectionError(
-            f"The address {where!r} is none that a driver can join; it has the form unix:<path of a node daemon's socket>, see {ADDRESS_VARIABLE}."
-        )
+        from tradewind.runtime import standing
+
+        where = standing.find(where).node_socket()
     path = where.removeprefix("unix:")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -68,6 +68,7 @@ class Executor:
         self._idle: Waiter | None = None
         self._started = 0.0
         self._running: peer.Task | None = None
+        self.current_sender: Peer | None = None
         self._main = threading.get_ident()
         self._blocked = False
         self._waiter: Waiter | None = None
@@ -86,6 +87,16 @@ class Executor:
         self._concurrent: ConcurrentCalls | None = None
         self._active = 0
         signal.signal(signal.SIGINT, self._on_interrupt)
+
+    def current_name(self) -> str:
+        """The function or actor that this worker is busy with, "" for none."""
+        if self.actor is not None:
+            return self.actor.name
+        running, sender = self._running, self.current_sender
+        if running is None or sender is None:
+            return ""
+        define = sender.functions.get(running.fn)  # type: ignore[arg-type]
+        return define.name if define is not None else ""
 
     # the main loop
 
@@ -117,6 +128,7 @@ class Executor:
                 continue
             self._started = time.monotonic()
             self._running = task
+            self.current_sender = sender
             if sender is _NOBODY:
                 self._construct()
             elif self._concurrent is not None:

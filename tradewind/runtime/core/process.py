@@ -128,6 +128,7 @@ class Process:
             control.Connected: self._on_connected,
             control.AlreadyConnected: lambda _message: None,
             control.Died: lambda message: self._on_died(message.death),
+            control.Describe: self._on_describe,
             control.Evict: lambda message: self.arena.on_evict(message.name),
             control.Extent: self._on_reply,
             control.Opened: self._on_reply,
@@ -394,6 +395,11 @@ class Process:
                 self._dirty.append(link)
                 link.pending.extend(target.backlog)
                 target.backlog.clear()
+
+    def _on_describe(self, message: control.Describe) -> None:
+        from tradewind.runtime.core.describing import describe
+
+        self.tell_node(control.Described(message.number, describe(self, message.kind)))
 
     def _on_consumed(self, sender: Peer, message: Consumed) -> None:
         self.executor.on_consumed(sender, message)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tradewind.runtime.head.groups import GroupRecord, PlacementGroups
+from tradewind.runtime.head.reports import Reports, actor_row, group_row, node_row
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.cluster import ActorSpec, NodeView
 from tradewind.runtime.node.resources import ResourcePool, describe, to_units
@@ -72,6 +73,7 @@ class ControlStore:
         self.nodes: dict[str, NodeView] = {}
         self.groups = PlacementGroups(self.nodes, send, save, self._group_changed)
         self.actors: dict[str, ActorRecord] = {}
+        self.reports = Reports(self.nodes, send)
         self.names: dict[tuple[str, str], str] = {}
         self.values: dict[str, bytes] = {}
         self._turn = 0
@@ -131,6 +133,7 @@ class ControlStore:
             self._send(other, cluster.LostNode(node, reason))
         self._publish_view()
         self.groups.lose(node, reason)
+        self.reports.lose(node)
         for record in list(self.actors.values()):
             if record.state != "DEAD" and record.node == node:
                 self._ended(record, f"its node {node[:8]} was lost: {reason}", intended=False)
@@ -149,6 +152,9 @@ class ControlStore:
         body = message.body
         if isinstance(body, cluster.WatchActor):
             self._watch(node, message.process, message.request, body)
+            return
+        if isinstance(body, cluster.Report):
+            self.reports.ask(node, message.process, message.request, body.kind, self._rows(body.kind))
             return
         if isinstance(body, cluster.WatchGroup):
             self.groups.watch(node, message.process, message.request, body.group)
@@ -236,6 +242,13 @@ class ControlStore:
                 self._send(node, cluster.HeadReply(process, abs(request), record.answer()))
             else:
                 record.watchers.append((node, process, request))
+
+    def _rows(self, kind: str) -> list[cluster.Row]:
+        if kind == "nodes":
+            return [node_row(view) for view in self.nodes.values()]
+        if kind == "actors":
+            return [actor_row(record) for record in self.actors.values()]
+        return [group_row(record) for record in self.groups.records.values()] if kind == "groups" else []
 
     # actors
 

@@ -45,5 +45,7 @@ def apply(store: ControlStore, node: str, message: cluster.ToHead) -> None:
         store.process_gone(message)
     elif isinstance(message, cluster.BundleReserved):
         store.groups.reserved(node, message)
+    elif isinstance(message, cluster.Reported):
+        store.reports.reported(node, message)
     elif isinstance(message, cluster.Leave):
         store.lose(node, message.reason)

@@ -8,6 +8,20 @@ from tradewind.runtime.messages.values import Death, Shape, Stored, Value
 from tradewind.runtime.wire import Message
 
 
+class Row(msgspec.Struct, frozen=True, array_like=True):
+    """One thing that a report lists. why: what it waits for or died of, in a sentence; more: whatever else a person may want to know."""
+
+    kind: str
+    id: str
+    state: str = ""
+    name: str = ""
+    node: str = ""
+    process: str = ""
+    pid: int = 0
+    why: str = ""
+    more: dict[str, str] = {}
+
+
 class NodeView(msgspec.Struct, frozen=True, array_like=True):
     """A node as the cluster sees it."""
 
@@ -114,6 +128,12 @@ class ListGroups(Message, frozen=True, tag=10):
     pass
 
 
+class Report(Message, frozen=True, tag=11):
+    """All rows of a kind, from wherever in the cluster they are known; answered by Rows."""
+
+    kind: str
+
+
 HeadQuestion = (
     CreateActor
     | WatchActor
@@ -125,6 +145,7 @@ HeadQuestion = (
     | WatchGroup
     | RemoveGroup
     | ListGroups
+    | Report
 )
 
 
@@ -173,7 +194,14 @@ class Groups(Message, frozen=True, tag=7):
     groups: list[GroupState]
 
 
-HeadAnswer = Accepted | ActorState | Found | Nodes | Entries | GroupState | Groups
+class Rows(Message, frozen=True, tag=8):
+    """silent: nodes that did not answer in time."""
+
+    rows: list[Row]
+    silent: list[str] = msgspec.field(default_factory=list)
+
+
+HeadAnswer = Accepted | ActorState | Found | Nodes | Entries | GroupState | Groups | Rows
 
 
 # node daemon -> head
@@ -238,7 +266,14 @@ class BundleReserved(Message, frozen=True, tag=9):
     held: bool
 
 
-ToHead = Join | Load | Question | ActorStarted | ActorEnded | ProcessGone | Leave | Beat | BundleReserved
+class Reported(Message, frozen=True, tag=10):
+    """Answers ReportThere."""
+
+    number: int
+    rows: list[Row]
+
+
+ToHead = Join | Load | Question | ActorStarted | ActorEnded | ProcessGone | Leave | Beat | BundleReserved | Reported
 
 
 # head -> node daemon
@@ -294,7 +329,16 @@ class ReturnBundles(Message, frozen=True, tag=9):
     reason: str
 
 
-FromHead = Joined | View | LostNode | HeadReply | StartActor | StopActor | EndJob | ReserveBundle | ReturnBundles
+class ReportThere(Message, frozen=True, tag=10):
+    """The node's rows of this kind, please."""
+
+    number: int
+    kind: str
+
+
+FromHead = (
+    Joined | View | LostNode | HeadReply | StartActor | StopActor | EndJob | ReserveBundle | ReturnBundles | ReportThere
+)
 
 
 # node daemon <-> node daemon

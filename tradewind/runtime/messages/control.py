@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import msgspec
 
-from tradewind.runtime.messages.cluster import HeadAnswer, HeadQuestion
+from tradewind.runtime.messages.cluster import HeadAnswer, HeadQuestion, Row
 from tradewind.runtime.messages.values import Death, Shape, Stored, Value
 from tradewind.runtime.wire import Message
 
@@ -124,6 +124,13 @@ class Evicted(Message, frozen=True, tag=18):
     granted: bool
 
 
+class Described(Message, frozen=True, tag=19):
+    """Answers Describe."""
+
+    number: int
+    rows: list[Row]
+
+
 ToNode = (
     Hello
     | RequestLease
@@ -143,6 +150,7 @@ ToNode = (
     | ActorReady
     | ExitIntended
     | Evicted
+    | Described
 )
 
 
@@ -258,6 +266,13 @@ class Evict(Message, frozen=True, tag=15):
     name: str
 
 
+class Describe(Message, frozen=True, tag=16):
+    """The receiver's rows of this kind, please."""
+
+    number: int
+    kind: str
+
+
 FromNode = (
     Welcome
     | Granted
@@ -274,4 +289,5 @@ FromNode = (
     | BecomeActor
     | Exit
     | Evict
+    | Describe
 )

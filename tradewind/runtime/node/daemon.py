@@ -22,6 +22,7 @@ from tradewind.runtime.node.deaths import Deaths
 from tradewind.runtime.node.granting import Granting
 from tradewind.runtime.node.local_actors import LocalActors
 from tradewind.runtime.node.object_store import ObjectStore
+from tradewind.runtime.node.reporting import Reporting
 from tradewind.runtime.node.resources import to_amounts
 from tradewind.runtime.node.workers import Driver, TemplateSettings, Worker, WorkerPool, welcome
 from tradewind.runtime.wire import WireError
@@ -77,6 +78,7 @@ class NodeDaemon:
         self.store = ObjectStore(self, settings.arena_bytes, settings.spill_directory)
         self.actors = LocalActors(self)
         self.deaths = Deaths(self)
+        self.reporting = Reporting(self)
         self.head: HeadLink | None = None
         self.neighbours: Neighbours | None = None
         self.processes: dict[str, Driver | Worker] = {}
@@ -114,6 +116,7 @@ class NodeDaemon:
             control.Ask: self._on_ask,
             control.ActorReady: self.actors.on_ready,
             control.Evicted: self.store.on_evicted,
+            control.Described: self.reporting.on_described,
             control.ExitIntended: lambda who, message: setattr(who, "intended", message.reason),
         }
 
@@ -441,6 +444,8 @@ class NodeDaemon:
             self.actors.stop(message)
         elif isinstance(message, cluster.LostNode):
             self.lose_node(message.node, message.reason)
+        elif isinstance(message, cluster.ReportThere):
+            self.reporting.ask(message.number, message.kind)
         elif isinstance(message, cluster.ReserveBundle):
             self.granting.reserve_bundle(message)
         elif isinstance(message, cluster.ReturnBundles):

@@ -16,6 +16,6 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("tradewind.runtime.util.actor_pool").ActorPool
     if name in {"get_placement_group", "placement_group_table", "remove_placement_group"}:
         return getattr(importlib.import_module("tradewind.runtime.util.placement_group"), name)
-    if name in {"queue", "placement_group", "scheduling_strategies", "actor_pool"}:
+    if name in {"queue", "placement_group", "state", "scheduling_strategies", "actor_pool"}:
         return importlib.import_module(f"tradewind.runtime.util.{name}")
     raise AttributeError(f"module 'tradewind.runtime.util' has no attribute {name!r}")

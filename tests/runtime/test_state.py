@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+import tradewind.runtime as ray
+from tests.runtime.conftest import eventually
+from tradewind.runtime.util import state
+from tradewind.runtime.util.placement_group import placement_group
+
+pytestmark = pytest.mark.usefixtures("cluster")
+
+
+@ray.remote
+def sleep(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+
+@ray.remote
+def after(value):
+    return value
+
+
+def test_every_waiting_thing_says_what_it_waits_for() -> None:
+    running = [sleep.remote(5), sleep.remote(5)]
+    queued = sleep.options(name="third").remote(0)
+    dependent = after.remote(running[0])
+
+    def states() -> dict[str, str]:
+        return {row.id: row.state for row in state.list_tasks()}
+
+    assert eventually(lambda: states().get(running[1].hex()) == "RUNNING")
+    found = {row.id: row for row in state.list_tasks()}
+    assert found[queued.hex()].state == "QUEUED"
+    assert found[queued.hex()].name == "third"
+    assert "worker" in found[queued.hex()].why
+    assert found[dependent.hex()].state == "WAITING"
+    assert running[0].hex() in found[dependent.hex()].why
+    group = placement_group([{"CPU": 2}])
+    (row,) = state.list_placement_groups()
+    assert (row.id, row.state) == (group.id, "PENDING")
+    assert "2 CPU" in row.why
+    leased = [row for row in state.list_workers() if row.state == "LEASED"]
+    assert len(leased) == 2
+    stacks = {row.process: row for row in state.rows("stacks")}
+    assert any("time.sleep" in stacks[row.id].more["stack"] for row in leased)
+    assert {stacks[row.id].name for row in leased} == {"sleep"}
+    for ref in running:
+        ray.cancel(ref, force=True)
+
+
+def test_objects_and_memory() -> None:
+    large = ray.put(np.zeros(1 << 20))
+    small = ray.put(1)
+    rows = {row.id: row for row in state.list_objects()}
+    assert rows[large.hex()].state == "STORED"
+    assert rows[small.hex()].state == "INLINE"
+    (memory,) = state.rows("memory")
+    assert int(memory.more["used_bytes"]) >= 8 << 20
+    with pytest.raises(ValueError, match="nodes"):
+        state.rows("colours")
+
+
+def test_a_stopped_process_does_not_hold_a_report_up() -> None:
+    pid = ray.get(sleep.remote(0), timeout=20)
+    held = sleep.remote(30)
+    assert eventually(lambda: any(row.state == "RUNNING" for row in state.list_tasks()))
+    busy = [row.pid for row in state.list_workers() if row.state == "LEASED"]
+    os.kill(busy[0], signal.SIGSTOP)
+    begin = time.monotonic()
+    rows = state.rows("stacks")
+    assert time.monotonic() - begin < 5
+    assert [row.state for row in rows if row.pid == busy[0]] == ["SILENT"]
+    os.kill(busy[0], signal.SIGKILL)
+    assert pid
+    ray.cancel(held, force=True)
