@@ -15,7 +15,8 @@ from tradewind.catalog.offer import Offer
 
 InstanceState = Literal["PENDING", "RUNNING", "STOPPED", "TERMINATED"]
 LeaveOut = Callable[[str, bool], bool]  # (path below the source, whether it is a directory) -> whether it is not copied
-Scope = Literal["zone", "region", "cloud", "type"]
+# "type": the offer's type in its zone (its region, where it has none); "family": the types that share a quota with it, in its region
+Scope = Literal["type", "zone", "family", "region", "cloud"]
 Kind = Literal["capacity", "quota", "price", "permission", "image", "request", "throttle", "transient", "fatal"]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import botocore.exceptions as sdk
 import pytest
 
-from tradewind.broker.clouds.aws.errors import CODES, classify, meaning, refusal, translate
+from clouds.error_tables import ErrorTableTests
+from tradewind.broker.clouds.aws.errors import CODES, TABLE, classify, meaning, refusal, translate
 from tradewind.broker.provider import ProviderError
 
 
@@ -15,9 +16,9 @@ from tradewind.broker.provider import ProviderError
         ("InsufficientInstanceCapacity", "capacity", "type"),
         ("Server.InsufficientInstanceCapacity", "capacity", "type"),
         ("Server.SpotInstanceTermination", "capacity", "type"),
-        ("VcpuLimitExceeded", "quota", "region"),
+        ("VcpuLimitExceeded", "quota", "family"),
         ("Client.VolumeLimitExceeded", "quota", "region"),
-        ("MaxSpotInstanceCountExceeded", "quota", "region"),
+        ("MaxSpotInstanceCountExceeded", "quota", "family"),
         ("SpotMaxPriceTooLow", "price", "type"),
         ("AuthFailure", "permission", "cloud"),
         ("ExpiredToken", "permission", "cloud"),
@@ -36,10 +37,8 @@ def test_codes(code: str, kind: str, scope: str) -> None:
     assert code in blocked.why
 
 
-def test_every_row_has_a_source_and_a_bounded_time() -> None:
-    for code, row in CODES.items():
-        assert row.source, code
-        assert 0 <= row.seconds <= 86400.0, code
+class TestTable(ErrorTableTests):
+    table, rows = TABLE, CODES
 
 
 def test_the_sdks_own_exceptions_have_rows() -> None:

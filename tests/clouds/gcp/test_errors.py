@@ -2,19 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from tradewind.broker.clouds.gcp import errors
-from tradewind.broker.clouds.gcp.errors import MEANINGS, refusal
-
-NOW = 1000.0
+from clouds.error_tables import NOW, ErrorTableTests
+from tradewind.broker.clouds.gcp.errors import MEANINGS, TABLE
 
 
-@pytest.mark.parametrize("row", MEANINGS.values(), ids=lambda row: row.code)
-def test_every_code_has_a_source_and_ends(row) -> None:
-    assert row.source
-    blocked = errors.classify(refusal(row.code, "no text"), NOW)
-    assert (blocked.kind, blocked.scope) == (row.kind, row.scope)
-    assert NOW <= blocked.until_unix < NOW + 7 * 86400
-    assert row.code in blocked.why
+class TestTable(ErrorTableTests):
+    table, rows = TABLE, MEANINGS
 
 
 @pytest.mark.parametrize(
@@ -22,7 +15,10 @@ def test_every_code_has_a_source_and_ends(row) -> None:
     [
         ("QUOTA_EXCEEDED", "Quota 'GPUS_ALL_REGIONS' exceeded.  Limit: 0.0 globally.", "quota", "type"),
         ("QUOTA_EXCEEDED", "Quota 'CPUS_ALL_REGIONS' exceeded.  Limit: 32.0 globally.", "quota", "cloud"),
-        ("QUOTA_EXCEEDED", "Quota 'N2_CPUS' exceeded.  Limit: 24.0 in region us-central1.", "quota", "region"),
+        ("QUOTA_EXCEEDED", "Quota 'N2_CPUS' exceeded.  Limit: 24.0 in region us-central1.", "quota", "family"),
+        ("QUOTA_EXCEEDED", "Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1.", "quota", "family"),
+        ("QUOTA_EXCEEDED", "Quota 'PREEMPTIBLE_CPUS' exceeded.  Limit: 24.0 in region us-central1.", "quota", "region"),
+        ("QUOTA_EXCEEDED", "Quota 'IN_USE_ADDRESSES' exceeded.  Limit: 8.0 in region us-central1.", "quota", "region"),
         (
             "RESOURCE_EXHAUSTED",
             "Quota limit 'TPUV6EPreemptiblePerProjectPerZoneForTPUAPI' has been exceeded",
@@ -38,9 +34,5 @@ def test_every_code_has_a_source_and_ends(row) -> None:
     ],
 )
 def test_the_text_may_say_more_than_the_code(code, message, kind, scope) -> None:
-    blocked = errors.classify(refusal(code, message), NOW)
+    blocked = TABLE.classify(TABLE.refusal(code, message), NOW)
     assert (blocked.kind, blocked.scope) == (kind, scope)
-
-
-def test_an_error_is_one_line() -> None:
-    assert "\n" not in str(refusal("X", "two\nlines"))

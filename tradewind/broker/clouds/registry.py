@@ -29,7 +29,7 @@ class SettingsError(ValueError):
 
 
 def entry(name: str) -> Any:
-    """The module that speaks for the cloud: `Settings`, `why_not`, `make`, `explain`. Raises LookupError for an unknown cloud."""
+    """The module that speaks for the cloud: `Settings`, `why_not`, `make`. Raises LookupError for an unknown cloud."""
     if name not in NAMES:
         raise LookupError(f"there is no cloud called {name!r}; known are {', '.join(NAMES)}")
     return importlib.import_module(f"tradewind.broker.clouds.{name}.entry")
@@ -77,15 +77,8 @@ def why_not(name: str, data_dir: str) -> str:
 
 def explanations(code: str) -> dict[str, Explanation]:
     """What the error code means, by cloud; {} when no table knows it."""
-    found = {}
-    for name in NAMES:
-        try:
-            known = entry(name).explain(code)
-        except ModuleNotFoundError:
-            continue
-        if known is not None:
-            found[name] = known
-    return found
+    tables = {name: importlib.import_module(f"tradewind.broker.clouds.{name}.errors").TABLE for name in NAMES}
+    return {name: known for name, table in tables.items() if (known := table.find(code)) is not None}
 
 
 class Clouds(Mapping[str, Provider]):

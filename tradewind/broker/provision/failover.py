@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tradewind.broker.clouds.family import family
 from tradewind.broker.provider import Blocked
 from tradewind.broker.store.records import BlockRow
 from tradewind.catalog.offer import Offer
@@ -53,16 +54,18 @@ def block_for_refusal(
 ) -> BlockRow:
     """What a provider's refusal of `offer` rules out, for at least MIN_BLOCK_S seconds.
 
-    Scope "type" means this type in this zone (region, where the offer has no zone) and market; wider scopes take in every type there.
+    Scope "type" means this type in this zone (region, where the offer has no zone) and market, "family" the types of its family in its region and
+    market; wider scopes take in every type there.
     """
     zone = offer.zone if refused.scope in {"zone", "type"} else ""
     region = offer.region if refused.scope != "cloud" else ""
+    types = {"type": offer.instance_type, "family": family(offer.cloud, offer.instance_type)}
     return BlockRow(
         cluster_id=cluster_id,
         cloud=offer.cloud,
         region=region,
         zone=zone,
-        instance_type=offer.instance_type if refused.scope == "type" else "",
+        instance_type=types.get(refused.scope, ""),
         use_spot=use_spot if refused.kind in {"capacity", "price", "quota"} else None,
         kind=refused.kind,
         why=refused.why,

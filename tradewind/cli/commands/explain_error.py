@@ -12,6 +12,7 @@ _COVERS = {
     "region": "everything in that region",
     "cloud": "the whole cloud",
     "type": "this machine type in that zone and market",
+    "family": "this family of machine types in that region and market",
 }
 
 

@@ -7,10 +7,8 @@ import os
 
 import msgspec
 
-from tradewind.broker.clouds.aws.errors import meaning
 from tradewind.broker.clouds.aws.provider import AwsProvider, Connect
 from tradewind.broker.clouds.aws.session import AwsSession
-from tradewind.broker.clouds.meaning import Explanation
 
 EXTRA = "aws"
 LOGIN = "aws configure"
@@ -44,14 +42,6 @@ def make(settings: Settings, connect: Connect | None) -> AwsProvider:
     return AwsProvider(
         session, connect=connect, regions=settings.regions, vpcs=settings.vpcs, pause_s=settings.poll_interval_s
     )
-
-
-def explain(code: str) -> Explanation | None:
-    """How the code is treated; None for one that the table does not know."""
-    known = meaning(code)
-    if known is None:
-        return None
-    return Explanation(known.kind, known.scope, known.seconds, known.source, known.mend)
 
 
 def _may_have_credentials() -> bool:

@@ -7,11 +7,9 @@ Durations are ours: how long it has been worth waiting, not something that AWS p
 
 from __future__ import annotations
 
-import time
-
-import msgspec
-
-from tradewind.broker.provider import Blocked, Kind, ProviderError, Scope
+from tradewind.broker.clouds.error_table import DAY, HOUR, MINUTE, ErrorTable
+from tradewind.broker.clouds.meaning import Explanation
+from tradewind.broker.provider import Kind, ProviderError, Scope
 
 CLOUD = "aws"
 API, REASON, COMMON, SDK, OURS = (
@@ -21,35 +19,25 @@ API, REASON, COMMON, SDK, OURS = (
     "botocore exceptions",
     "tradewind",
 )
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-UNKNOWN_S = 10 * MINUTE
 
 
-class Meaning(msgspec.Struct, frozen=True):
-    """How a code is treated. Scope "type" is the type in its zone and market. `mend` is what a person can do, as a sentence ending."""
-
-    kind: Kind
-    scope: Scope
-    seconds: float
-    source: str = API
-    mend: str = ""
+def _meaning(kind: Kind, scope: Scope, seconds: float, source: str = API, mend: str = "") -> Explanation:
+    return Explanation(kind, scope, seconds, source, mend)
 
 
-_CAPACITY = Meaning("capacity", "type", 10 * MINUTE)
-_QUOTA = Meaning(
-    "quota",
-    "region",
-    HOUR,
-    mend="ask for more at https://console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
-)
-_LOGIN = Meaning("permission", "cloud", 5 * MINUTE, COMMON, "log in again: aws configure, or aws sso login")
-_REQUEST = Meaning("request", "type", DAY)
-_IMAGE = Meaning("image", "region", DAY)
-_THROTTLE = Meaning("throttle", "region", 30, COMMON)
-_PASSING = Meaning("transient", "region", 30, COMMON)
-_NETWORK = Meaning("transient", "cloud", 30, SDK, "check the network of this machine")
+_CAPACITY = _meaning("capacity", "type", 10 * MINUTE)
+_RAISE = "ask for more at https://console.aws.amazon.com/servicequotas/home/services/ec2/quotas"
+_QUOTA = _meaning("quota", "region", HOUR, mend=_RAISE)
+# of vCPUs (instances, formerly): some families' in one market, so that others may still be bought
+_VCPU_QUOTA = _meaning("quota", "family", HOUR, mend=_RAISE)
+_LOGIN = _meaning("permission", "cloud", 5 * MINUTE, COMMON, "log in again: aws configure, or aws sso login")
+_REQUEST = _meaning("request", "type", DAY)
+_IMAGE = _meaning("image", "region", DAY)
+_THROTTLE = _meaning("throttle", "region", 30, COMMON)
+_PASSING = _meaning("transient", "region", 30, COMMON)
+_NETWORK = _meaning("transient", "cloud", 30, SDK, "check the network of this machine")
 
-CODES: dict[str, Meaning] = {
+CODES: dict[str, Explanation] = {
     # capacity
     "InsufficientInstanceCapacity": _CAPACITY,
     "InsufficientHostCapacity": _CAPACITY,
@@ -57,25 +45,25 @@ CODES: dict[str, Meaning] = {
     "InsufficientCapacityOnHost": _CAPACITY,
     "InsufficientReservedInstanceCapacity": _CAPACITY,
     "UnfulfillableCapacity": _CAPACITY,
-    "InsufficientVolumeCapacity": Meaning("capacity", "zone", 10 * MINUTE),
-    "InsufficientFreeAddressesInSubnet": Meaning(
+    "InsufficientVolumeCapacity": _meaning("capacity", "zone", 10 * MINUTE),
+    "InsufficientFreeAddressesInSubnet": _meaning(
         "capacity", "zone", 10 * MINUTE, mend="free addresses in the subnet or use a larger one"
     ),
-    "InsufficientAddressCapacity": Meaning("capacity", "region", 10 * MINUTE),
-    "SpotInstanceTermination": Meaning("capacity", "type", 10 * MINUTE, REASON),
-    "SpotInstanceShutdown": Meaning("capacity", "type", 10 * MINUTE, REASON),
+    "InsufficientAddressCapacity": _meaning("capacity", "region", 10 * MINUTE),
+    "SpotInstanceTermination": _meaning("capacity", "type", 10 * MINUTE, REASON),
+    "SpotInstanceShutdown": _meaning("capacity", "type", 10 * MINUTE, REASON),
     # the type is not sold there: for good, as far as one launch is concerned
-    "Unsupported": Meaning("capacity", "type", DAY),
-    "UnsupportedInstanceType": Meaning("capacity", "type", DAY),
-    "InvalidAvailabilityZone": Meaning("capacity", "zone", DAY),
+    "Unsupported": _meaning("capacity", "type", DAY),
+    "UnsupportedInstanceType": _meaning("capacity", "type", DAY),
+    "InvalidAvailabilityZone": _meaning("capacity", "zone", DAY),
     # price
-    "SpotMaxPriceTooLow": Meaning("price", "type", 10 * MINUTE),
-    "MaxSpotPriceTooLow": Meaning("price", "type", 10 * MINUTE),
+    "SpotMaxPriceTooLow": _meaning("price", "type", 10 * MINUTE),
+    "MaxSpotPriceTooLow": _meaning("price", "type", 10 * MINUTE),
     # quotas
-    "VcpuLimitExceeded": _QUOTA,
-    "InstanceLimitExceeded": _QUOTA,
-    "MaxSpotInstanceCountExceeded": _QUOTA,
-    "SpotInstanceCountExceeded": _QUOTA,
+    "VcpuLimitExceeded": _VCPU_QUOTA,
+    "InstanceLimitExceeded": _VCPU_QUOTA,
+    "MaxSpotInstanceCountExceeded": _VCPU_QUOTA,
+    "SpotInstanceCountExceeded": _VCPU_QUOTA,
     "VolumeLimitExceeded": _QUOTA,
     "MaxIOPSLimitExceeded": _QUOTA,
     "AddressLimitExceeded": _QUOTA,
@@ -94,45 +82,45 @@ CODES: dict[str, Meaning] = {
     "InvalidSignatureException": _LOGIN,
     "MissingAuthenticationToken": _LOGIN,
     "NotAuthorized": _LOGIN,
-    "SignatureDoesNotMatch": Meaning(
+    "SignatureDoesNotMatch": _meaning(
         "permission", "cloud", 5 * MINUTE, COMMON, "check the secret key and this machine's clock"
     ),
-    "RequestExpired": Meaning(
+    "RequestExpired": _meaning(
         "permission", "cloud", 5 * MINUTE, COMMON, "set this machine's clock (timedatectl set-ntp true)"
     ),
-    "RequestTimeTooSkewed": Meaning(
+    "RequestTimeTooSkewed": _meaning(
         "permission", "cloud", 5 * MINUTE, COMMON, "set this machine's clock (timedatectl set-ntp true)"
     ),
-    "UnauthorizedOperation": Meaning(
+    "UnauthorizedOperation": _meaning(
         "permission", "cloud", 10 * MINUTE, mend="tradewind check aws names the missing permission"
     ),
-    "AccessDenied": Meaning(
+    "AccessDenied": _meaning(
         "permission", "cloud", 10 * MINUTE, COMMON, "tradewind check aws names the missing permission"
     ),
-    "AccessDeniedException": Meaning(
+    "AccessDeniedException": _meaning(
         "permission", "cloud", 10 * MINUTE, COMMON, "tradewind check aws names the missing permission"
     ),
-    "AuthFailure.ServiceLinkedRoleCreationNotPermitted": Meaning(
+    "AuthFailure.ServiceLinkedRoleCreationNotPermitted": _meaning(
         "permission",
         "cloud",
         HOUR,
         mend="run once: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
     ),
-    "Blocked": Meaning("permission", "cloud", DAY, mend="AWS has blocked the account: write to AWS support"),
-    "OptInRequired": Meaning(
+    "Blocked": _meaning("permission", "cloud", DAY, mend="AWS has blocked the account: write to AWS support"),
+    "OptInRequired": _meaning(
         "permission", "region", DAY, mend="enable the region: aws account enable-region --region-name REGION"
     ),
-    "PendingVerification": Meaning(
+    "PendingVerification": _meaning(
         "permission", "region", 4 * HOUR, mend="AWS verifies the account for this region: wait for its mail"
     ),
-    "NoCredentials": Meaning("permission", "cloud", 5 * MINUTE, SDK, "log in: aws configure, or aws sso login"),
-    "NotInstalled": Meaning("permission", "cloud", DAY, OURS),
+    "NoCredentials": _meaning("permission", "cloud", 5 * MINUTE, SDK, "log in: aws configure, or aws sso login"),
+    "NotInstalled": _meaning("permission", "cloud", DAY, OURS),
     # images and requests
     "InvalidAMIID.NotFound": _IMAGE,
     "InvalidAMIID.Unavailable": _IMAGE,
     "InvalidAMIID.Malformed": _IMAGE,
     "InvalidAMIName.NotFound": _IMAGE,
-    "ParameterNotFound": Meaning("image", "region", DAY, "SSM API errors"),
+    "ParameterNotFound": _meaning("image", "region", DAY, "SSM API errors"),
     "InvalidSnapshot.NotFound": _IMAGE,
     "InvalidInstanceType": _REQUEST,
     "InvalidParameterValue": _REQUEST,
@@ -144,33 +132,33 @@ CODES: dict[str, Meaning] = {
     "InvalidInput": _REQUEST,
     "UnsupportedOperation": _REQUEST,
     "IncorrectInstanceState": _REQUEST,
-    "IdempotentParameterMismatch": Meaning("request", "type", 5 * MINUTE),
-    "InvalidInstanceID.NotFound": Meaning("request", "type", 0),
-    "InvalidInstanceID.Malformed": Meaning("request", "type", 0),
-    "InvalidSubnetID.NotFound": Meaning("request", "region", DAY),
-    "InvalidVpcID.NotFound": Meaning("request", "region", DAY),
-    "NoDriverImage": Meaning("image", "type", DAY, OURS),
-    "NoDefaultVpc": Meaning("request", "region", DAY, OURS, "make one: aws ec2 create-default-vpc --region REGION"),
-    "NoSubnet": Meaning(
+    "IdempotentParameterMismatch": _meaning("request", "type", 5 * MINUTE),
+    "InvalidInstanceID.NotFound": _meaning("request", "type", 0),
+    "InvalidInstanceID.Malformed": _meaning("request", "type", 0),
+    "InvalidSubnetID.NotFound": _meaning("request", "region", DAY),
+    "InvalidVpcID.NotFound": _meaning("request", "region", DAY),
+    "NoDriverImage": _meaning("image", "type", DAY, OURS),
+    "NoDefaultVpc": _meaning("request", "region", DAY, OURS, "make one: aws ec2 create-default-vpc --region REGION"),
+    "NoSubnet": _meaning(
         "request", "zone", DAY, OURS, "make one: aws ec2 create-default-subnet --availability-zone ZONE"
     ),
-    "NoSuchZone": Meaning("capacity", "zone", DAY, OURS),
-    "NotListed": Meaning("transient", "type", MINUTE, OURS),
-    "StillRunning": Meaning("transient", "zone", MINUTE, OURS),
-    "NoTransport": Meaning("fatal", "cloud", DAY, OURS),
+    "NoSuchZone": _meaning("capacity", "zone", DAY, OURS),
+    "NotListed": _meaning("transient", "type", MINUTE, OURS),
+    "StillRunning": _meaning("transient", "zone", MINUTE, OURS),
+    "NoTransport": _meaning("fatal", "cloud", DAY, OURS),
     # reaching an instance that runs: another one may well do better
-    "SshUnreachable": Meaning("transient", "zone", MINUTE, OURS),
-    "SshRefused": Meaning("transient", "zone", MINUTE, OURS),
-    "SshLost": Meaning("transient", "zone", MINUTE, OURS),
-    "SshTimeout": Meaning("transient", "zone", MINUTE, OURS),
-    "SshStart": Meaning("transient", "zone", MINUTE, OURS),
-    "SshCopy": Meaning("transient", "zone", MINUTE, OURS),
-    "Install": Meaning("transient", "zone", MINUTE, OURS),
-    "HostKeyChanged": Meaning("fatal", "cloud", HOUR, OURS),
-    "NoPython": Meaning("image", "cloud", DAY, OURS),
-    "DiskFull": Meaning("request", "type", DAY, OURS),
-    "BadSource": Meaning("request", "cloud", 0, OURS),
-    "BadTarget": Meaning("request", "cloud", 0, OURS),
+    "SshUnreachable": _meaning("transient", "zone", MINUTE, OURS),
+    "SshRefused": _meaning("transient", "zone", MINUTE, OURS),
+    "SshLost": _meaning("transient", "zone", MINUTE, OURS),
+    "SshTimeout": _meaning("transient", "zone", MINUTE, OURS),
+    "SshStart": _meaning("transient", "zone", MINUTE, OURS),
+    "SshCopy": _meaning("transient", "zone", MINUTE, OURS),
+    "Install": _meaning("transient", "zone", MINUTE, OURS),
+    "HostKeyChanged": _meaning("fatal", "cloud", HOUR, OURS),
+    "NoPython": _meaning("image", "cloud", DAY, OURS),
+    "DiskFull": _meaning("request", "type", DAY, OURS),
+    "BadSource": _meaning("request", "cloud", 0, OURS),
+    "BadTarget": _meaning("request", "cloud", 0, OURS),
     # try again
     "RequestLimitExceeded": _THROTTLE,
     "Throttling": _THROTTLE,
@@ -183,8 +171,8 @@ CODES: dict[str, Meaning] = {
     "Unavailable": _PASSING,
     "ServiceUnavailable": _PASSING,
     "RequestTimeout": _PASSING,
-    "DependencyViolation": Meaning("transient", "region", 30),
-    "InvalidGroup.NotFound": Meaning("transient", "region", 10),
+    "DependencyViolation": _meaning("transient", "region", 30),
+    "InvalidGroup.NotFound": _meaning("transient", "region", 10),
     "EndpointConnectionError": _NETWORK,
     "ConnectTimeoutError": _NETWORK,
     "ReadTimeoutError": _NETWORK,
@@ -192,7 +180,7 @@ CODES: dict[str, Meaning] = {
     "ConnectionError": _NETWORK,
     "HTTPClientError": _NETWORK,
     "ProxyConnectionError": _NETWORK,
-    "SSLError": Meaning(
+    "SSLError": _meaning(
         "transient", "cloud", 5 * MINUTE, SDK, "check the certificates that this machine trusts (AWS_CA_BUNDLE)"
     ),
 }
@@ -205,10 +193,8 @@ _NO_CREDENTIALS = frozenset(
     }
 )  # fmt: skip
 
-
-def refusal(code: str, message: str) -> ProviderError:
-    """An error of this provider."""
-    return ProviderError(CLOUD, code, message)
+TABLE = ErrorTable(CLOUD, CODES, unknown_s=10 * MINUTE, prefixes=("Server.", "Client."))  # prefixes of state reasons
+refusal, classify, meaning = TABLE.refusal, TABLE.classify, TABLE.find
 
 
 def translate(error: Exception) -> ProviderError:
@@ -223,22 +209,6 @@ def translate(error: Exception) -> ProviderError:
     if name in _NO_CREDENTIALS:
         return refusal("NoCredentials", f"no usable AWS credentials ({_one_line(str(error))})")
     return refusal(name, _one_line(str(error)) or name)
-
-
-def meaning(code: str) -> Meaning | None:
-    """How the code is treated, a state reason's "Server." or "Client." left out; None for one that the table does not know."""
-    return CODES.get(code) or CODES.get(code.removeprefix("Server.").removeprefix("Client."))
-
-
-def classify(error: ProviderError, now_unix: float | None = None) -> Blocked:
-    """What the error covers and until when. A code that is not in the table keeps its zone out for ten minutes, and is named as unknown."""
-    now = time.time() if now_unix is None else now_unix
-    known = meaning(error.code)
-    if known is None:
-        why = f"{error.message} ({error.code}, a code that tradewind does not know)"
-        return Blocked(kind="fatal", scope="zone", why=why, until_unix=now + UNKNOWN_S)
-    why = f"{error.message} ({error.code})" + (f"; {known.mend}" if known.mend else "")
-    return Blocked(kind=known.kind, scope=known.scope, why=why, until_unix=now + known.seconds)
 
 
 def _one_line(text: str) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 
-from tradewind.broker.clouds.azure.errors import MEANINGS
 from tradewind.broker.clouds.azure.provider import AzureProvider, Connect
 from tradewind.broker.clouds.azure.session import LOGIN, Session, Settings, find
-from tradewind.broker.clouds.meaning import Explanation
 
 EXTRA = "azure"
 _LIBRARIES = ("azure.mgmt.compute", "azure.mgmt.network", "azure.mgmt.resource", "azure.identity")
@@ -32,9 +30,3 @@ def why_not(settings: Settings) -> str:
 def make(settings: Settings, connect: Connect | None) -> AzureProvider:
     """The provider; nobody is called."""
     return AzureProvider(Session(settings), connect=connect)
-
-
-def explain(code: str) -> Explanation | None:
-    """How the code is treated; None for one that the table does not know."""
-    known = MEANINGS.get(code)
-    return None if known is None else Explanation(known.kind, known.scope, known.seconds, known.source)

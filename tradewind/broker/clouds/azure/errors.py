@@ -1,4 +1,4 @@
-"""Azure's error codes: what each means, how much it covers, for how long, and where that is written. Data, and two pure functions over it.
+"""Azure's error codes: what each means, how much it covers, for how long, and where that is written. Data, and the table of it.
 
 The code in the body decides, never the HTTP status or the SDK's exception class: SkuNotAvailable comes as 409, which the SDK calls
 ResourceExistsError.
@@ -6,23 +6,11 @@ ResourceExistsError.
 
 from __future__ import annotations
 
-import re
-
-import msgspec
-
-from tradewind.broker.provider import Blocked, Kind, ProviderError, Scope
+from tradewind.broker.clouds.error_table import ErrorTable, Finer
+from tradewind.broker.clouds.meaning import Explanation
+from tradewind.broker.provider import ProviderError
 
 CLOUD = "azure"
-
-
-class Meaning(msgspec.Struct, frozen=True):
-    """What a code means: trying again within `seconds` is useless. Scope "type" is the size in its zone (or region) and market."""
-
-    code: str
-    kind: Kind
-    scope: Scope
-    seconds: float
-    source: str
 
 
 _ALLOCATION = "learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/allocation-failure"
@@ -35,121 +23,108 @@ _THROTTLE = "learn.microsoft.com/azure/azure-resource-manager/management/request
 _IDENTITY = "learn.microsoft.com/python/api/overview/azure/identity-readme"
 _OURS = "tradewind's own finding"
 
-MEANINGS: dict[str, Meaning] = {
-    row.code: row
-    for row in (
-        Meaning("SkuNotAvailable", "capacity", "type", 1800, _SKU),
-        Meaning("AllocationFailed", "capacity", "type", 900, _ALLOCATION),
-        Meaning("ZonalAllocationFailed", "capacity", "type", 900, _ALLOCATION),
-        Meaning("OverconstrainedAllocationRequest", "capacity", "type", 900, _ALLOCATION),
-        Meaning("OverconstrainedZonalAllocationRequest", "capacity", "type", 900, _ALLOCATION),
-        Meaning("OutOfCapacity", "capacity", "type", 900, _ALLOCATION),
-        Meaning("CapacityNotAvailable", "capacity", "type", 900, _ALLOCATION),
-        Meaning("InsufficientCapacity", "capacity", "type", 900, _ALLOCATION),
-        Meaning("LocationNotAvailableForResourceType", "request", "type", 86400, _ARM),
-        Meaning("OperationPreempted", "capacity", "type", 300, _COMPUTE),
-        Meaning("VMEvicted", "capacity", "type", 300, _SPOT),
-        Meaning("QuotaExceeded", "quota", "region", 3600, _QUOTA),
-        Meaning("ResourceQuotaExceeded", "quota", "region", 3600, _QUOTA),
-        Meaning("PublicIPCountLimitReached", "quota", "region", 3600, _QUOTA),
-        Meaning("ResourceGroupQuotaExceeded", "quota", "cloud", 3600, _QUOTA),
-        Meaning("OperationNotAllowed", "request", "type", 600, f"{_QUOTA}; a quota only when its text says so"),
-        Meaning("SpotPriceGreaterThanProvidedMaxPrice", "price", "type", 600, _SPOT),
-        Meaning("MaxPriceValueInvalid", "request", "type", 3600, _SPOT),
-        Meaning("AzureSpotIsNotSupportedForThisVMSize", "request", "type", 86400, _SPOT),
-        Meaning("AzureSpotFeatureNotEnabledForSubscription", "permission", "cloud", 86400, _SPOT),
-        Meaning("VMPriorityCannotBeApplied", "request", "type", 3600, _SPOT),
-        Meaning("AuthorizationFailed", "permission", "cloud", 600, _ARM),
-        Meaning("LinkedAuthorizationFailed", "permission", "cloud", 600, _ARM),
-        Meaning("AuthenticationFailed", "permission", "cloud", 300, _ARM),
-        Meaning("InvalidAuthenticationToken", "permission", "cloud", 300, _ARM),
-        Meaning("InvalidAuthenticationTokenTenant", "permission", "cloud", 300, _ARM),
-        Meaning("ExpiredAuthenticationToken", "permission", "cloud", 300, _ARM),
-        Meaning("SubscriptionNotFound", "permission", "cloud", 600, _ARM),
-        Meaning("InvalidSubscriptionId", "permission", "cloud", 600, _ARM),
-        Meaning("ReadOnlyDisabledSubscription", "permission", "cloud", 86400, _ARM),
-        Meaning("DisallowedProvider", "permission", "cloud", 86400, _ARM),
-        Meaning("MissingSubscriptionRegistration", "permission", "cloud", 600, _ARM),
-        Meaning("SubscriptionNotRegistered", "permission", "cloud", 600, _ARM),
-        Meaning("RequestDisallowedByPolicy", "permission", "region", 86400, _ARM),
-        Meaning("RequestDisallowedByAzure", "permission", "region", 86400, _ARM),
-        Meaning("ScopeLocked", "permission", "cloud", 3600, _ARM),
-        Meaning("PlatformImageNotFound", "image", "type", 86400, _COMPUTE),
-        Meaning("ImageNotFound", "image", "type", 86400, _COMPUTE),
-        Meaning("ResourcePurchaseValidationFailed", "image", "type", 86400, _COMPUTE),
-        Meaning("MarketplacePurchaseEligibilityFailed", "image", "type", 86400, _COMPUTE),
-        Meaning("InvalidParameter", "request", "type", 3600, _COMPUTE),
-        Meaning("BadRequest", "request", "type", 3600, _ARM),
-        Meaning("InvalidRequestContent", "request", "type", 3600, _ARM),
-        Meaning("InvalidRequestFormat", "request", "type", 3600, _ARM),
-        Meaning("InvalidTemplate", "request", "type", 3600, _ARM),
-        Meaning("PropertyChangeNotAllowed", "request", "type", 3600, _COMPUTE),
-        Meaning("NoRegisteredProviderFound", "request", "region", 86400, _ARM),
-        Meaning("InvalidResourceReference", "request", "region", 60, _ARM),
-        Meaning("NotFound", "request", "region", 60, _ARM),
-        Meaning("ResourceNotFound", "request", "region", 0, _ARM),
-        Meaning("ResourceGroupNotFound", "request", "region", 0, _ARM),
-        Meaning("PreconditionFailed", "request", "type", 0, "learn.microsoft.com/rest/api/compute (If-None-Match)"),
-        Meaning("Conflict", "transient", "region", 15, _ARM),
-        Meaning("AnotherOperationInProgress", "transient", "region", 15, _ARM),
-        Meaning("ResourceGroupBeingDeleted", "transient", "region", 30, _ARM),
-        Meaning("InUse", "transient", "region", 15, _ARM),
-        Meaning("RetryableError", "transient", "region", 15, _COMPUTE),
-        Meaning("NetworkingInternalOperationError", "transient", "region", 30, _COMPUTE),
-        Meaning("InternalExecutionError", "transient", "region", 30, _COMPUTE),
-        Meaning("InternalOperationError", "transient", "region", 30, _COMPUTE),
-        Meaning("InternalServerError", "transient", "region", 30, _ARM),
-        Meaning("ServiceUnavailable", "transient", "region", 30, _ARM),
-        Meaning("GatewayTimeout", "transient", "region", 30, _ARM),
-        Meaning("ServerTimeout", "transient", "region", 30, _ARM),
-        Meaning("OSProvisioningTimedOut", "transient", "type", 60, _COMPUTE),
-        Meaning("OSProvisioningClientError", "image", "type", 3600, _COMPUTE),
-        Meaning("VMExtensionProvisioningError", "image", "type", 3600, _COMPUTE),
-        Meaning("VMExtensionProvisioningTimeout", "transient", "type", 60, _COMPUTE),
-        Meaning("TooManyRequests", "throttle", "cloud", 60, _THROTTLE),
-        Meaning("SubscriptionRequestsThrottled", "throttle", "cloud", 60, _THROTTLE),
-        Meaning("OperationNotAllowedDueToThrottling", "throttle", "cloud", 60, _THROTTLE),
-        # before any call
-        Meaning("NO_CREDENTIALS", "permission", "cloud", 60, _IDENTITY),
-        Meaning("CREDENTIALS_REFUSED", "permission", "cloud", 60, _IDENTITY),
-        Meaning("NO_SUBSCRIPTION", "permission", "cloud", 60, _OURS),
-        Meaning("NO_LIBRARY", "permission", "cloud", 60, _OURS),
-        Meaning("UNREACHABLE", "transient", "cloud", 30, _OURS),
-        # what the provider itself finds
-        Meaning("TOKEN_MISMATCH", "request", "type", 0, _OURS),
-        Meaning("VANISHED", "capacity", "type", 300, _OURS),
-        Meaning("TIME_OUT", "transient", "region", 30, _OURS),
-        Meaning("NOT_SOLD_HERE", "request", "type", 86400, _OURS),
-        Meaning("NOT_FOR_SUBSCRIPTION", "quota", "type", 86400, f"{_SKU} (reasonCode of the SKU list)"),
-        Meaning("NO_IMAGE", "image", "type", 86400, _OURS),
-        Meaning("NO_KEY", "request", "cloud", 0, _OURS),
-        Meaning("NO_CONNECTION", "request", "cloud", 0, _OURS),
-    )
+# code -> its kind, what it covers, for how many seconds trying again is useless, and where that is written
+MEANINGS: dict[str, Explanation] = {
+    "SkuNotAvailable": Explanation("capacity", "type", 1800, _SKU),
+    "AllocationFailed": Explanation("capacity", "type", 900, _ALLOCATION),
+    "ZonalAllocationFailed": Explanation("capacity", "type", 900, _ALLOCATION),
+    "OverconstrainedAllocationRequest": Explanation("capacity", "type", 900, _ALLOCATION),
+    "OverconstrainedZonalAllocationRequest": Explanation("capacity", "type", 900, _ALLOCATION),
+    "OutOfCapacity": Explanation("capacity", "type", 900, _ALLOCATION),
+    "CapacityNotAvailable": Explanation("capacity", "type", 900, _ALLOCATION),
+    "InsufficientCapacity": Explanation("capacity", "type", 900, _ALLOCATION),
+    "LocationNotAvailableForResourceType": Explanation("request", "type", 86400, _ARM),
+    "OperationPreempted": Explanation("capacity", "type", 300, _COMPUTE),
+    "VMEvicted": Explanation("capacity", "type", 300, _SPOT),
+    "QuotaExceeded": Explanation("quota", "region", 3600, _QUOTA),
+    "ResourceQuotaExceeded": Explanation("quota", "region", 3600, _QUOTA),
+    "PublicIPCountLimitReached": Explanation("quota", "region", 3600, _QUOTA),
+    "ResourceGroupQuotaExceeded": Explanation("quota", "cloud", 3600, _QUOTA),
+    "OperationNotAllowed": Explanation("request", "type", 600, f"{_QUOTA}; a quota only when its text says so"),
+    "SpotPriceGreaterThanProvidedMaxPrice": Explanation("price", "type", 600, _SPOT),
+    "MaxPriceValueInvalid": Explanation("request", "type", 3600, _SPOT),
+    "AzureSpotIsNotSupportedForThisVMSize": Explanation("request", "type", 86400, _SPOT),
+    "AzureSpotFeatureNotEnabledForSubscription": Explanation("permission", "cloud", 86400, _SPOT),
+    "VMPriorityCannotBeApplied": Explanation("request", "type", 3600, _SPOT),
+    "AuthorizationFailed": Explanation("permission", "cloud", 600, _ARM),
+    "LinkedAuthorizationFailed": Explanation("permission", "cloud", 600, _ARM),
+    "AuthenticationFailed": Explanation("permission", "cloud", 300, _ARM),
+    "InvalidAuthenticationToken": Explanation("permission", "cloud", 300, _ARM),
+    "InvalidAuthenticationTokenTenant": Explanation("permission", "cloud", 300, _ARM),
+    "ExpiredAuthenticationToken": Explanation("permission", "cloud", 300, _ARM),
+    "SubscriptionNotFound": Explanation("permission", "cloud", 600, _ARM),
+    "InvalidSubscriptionId": Explanation("permission", "cloud", 600, _ARM),
+    "ReadOnlyDisabledSubscription": Explanation("permission", "cloud", 86400, _ARM),
+    "DisallowedProvider": Explanation("permission", "cloud", 86400, _ARM),
+    "MissingSubscriptionRegistration": Explanation("permission", "cloud", 600, _ARM),
+    "SubscriptionNotRegistered": Explanation("permission", "cloud", 600, _ARM),
+    "RequestDisallowedByPolicy": Explanation("permission", "region", 86400, _ARM),
+    "RequestDisallowedByAzure": Explanation("permission", "region", 86400, _ARM),
+    "ScopeLocked": Explanation("permission", "cloud", 3600, _ARM),
+    "PlatformImageNotFound": Explanation("image", "type", 86400, _COMPUTE),
+    "ImageNotFound": Explanation("image", "type", 86400, _COMPUTE),
+    "ResourcePurchaseValidationFailed": Explanation("image", "type", 86400, _COMPUTE),
+    "MarketplacePurchaseEligibilityFailed": Explanation("image", "type", 86400, _COMPUTE),
+    "InvalidParameter": Explanation("request", "type", 3600, _COMPUTE),
+    "BadRequest": Explanation("request", "type", 3600, _ARM),
+    "InvalidRequestContent": Explanation("request", "type", 3600, _ARM),
+    "InvalidRequestFormat": Explanation("request", "type", 3600, _ARM),
+    "InvalidTemplate": Explanation("request", "type", 3600, _ARM),
+    "PropertyChangeNotAllowed": Explanation("request", "type", 3600, _COMPUTE),
+    "NoRegisteredProviderFound": Explanation("request", "region", 86400, _ARM),
+    "InvalidResourceReference": Explanation("request", "region", 60, _ARM),
+    "NotFound": Explanation("request", "region", 60, _ARM),
+    "ResourceNotFound": Explanation("request", "region", 0, _ARM),
+    "ResourceGroupNotFound": Explanation("request", "region", 0, _ARM),
+    "PreconditionFailed": Explanation("request", "type", 0, "learn.microsoft.com/rest/api/compute (If-None-Match)"),
+    "Conflict": Explanation("transient", "region", 15, _ARM),
+    "AnotherOperationInProgress": Explanation("transient", "region", 15, _ARM),
+    "ResourceGroupBeingDeleted": Explanation("transient", "region", 30, _ARM),
+    "InUse": Explanation("transient", "region", 15, _ARM),
+    "RetryableError": Explanation("transient", "region", 15, _COMPUTE),
+    "NetworkingInternalOperationError": Explanation("transient", "region", 30, _COMPUTE),
+    "InternalExecutionError": Explanation("transient", "region", 30, _COMPUTE),
+    "InternalOperationError": Explanation("transient", "region", 30, _COMPUTE),
+    "InternalServerError": Explanation("transient", "region", 30, _ARM),
+    "ServiceUnavailable": Explanation("transient", "region", 30, _ARM),
+    "GatewayTimeout": Explanation("transient", "region", 30, _ARM),
+    "ServerTimeout": Explanation("transient", "region", 30, _ARM),
+    "OSProvisioningTimedOut": Explanation("transient", "type", 60, _COMPUTE),
+    "OSProvisioningClientError": Explanation("image", "type", 3600, _COMPUTE),
+    "VMExtensionProvisioningError": Explanation("image", "type", 3600, _COMPUTE),
+    "VMExtensionProvisioningTimeout": Explanation("transient", "type", 60, _COMPUTE),
+    "TooManyRequests": Explanation("throttle", "cloud", 60, _THROTTLE),
+    "SubscriptionRequestsThrottled": Explanation("throttle", "cloud", 60, _THROTTLE),
+    "OperationNotAllowedDueToThrottling": Explanation("throttle", "cloud", 60, _THROTTLE),
+    # before any call
+    "NO_CREDENTIALS": Explanation("permission", "cloud", 60, _IDENTITY),
+    "CREDENTIALS_REFUSED": Explanation("permission", "cloud", 60, _IDENTITY),
+    "NO_SUBSCRIPTION": Explanation("permission", "cloud", 60, _OURS),
+    "NO_LIBRARY": Explanation("permission", "cloud", 60, _OURS),
+    "UNREACHABLE": Explanation("transient", "cloud", 30, _OURS),
+    # what the provider itself finds
+    "TOKEN_MISMATCH": Explanation("request", "type", 0, _OURS),
+    "VANISHED": Explanation("capacity", "type", 300, _OURS),
+    "TIME_OUT": Explanation("transient", "region", 30, _OURS),
+    "NOT_SOLD_HERE": Explanation("request", "type", 86400, _OURS),
+    "NOT_FOR_SUBSCRIPTION": Explanation("quota", "type", 86400, f"{_SKU} (reasonCode of the SKU list)"),
+    "NO_IMAGE": Explanation("image", "type", 86400, _OURS),
+    "NO_KEY": Explanation("request", "cloud", 0, _OURS),
+    "NO_CONNECTION": Explanation("request", "cloud", 0, _OURS),
 }
 
 # A code that says more in its text: the first pattern that is found decides.
-_FINER: tuple[tuple[str, str, Kind, Scope, float], ...] = (
-    ("OperationNotAllowed|QuotaExceeded", r"(?i)exceeding approved .*quota|quota", "quota", "region", 3600),
-    ("SkuNotAvailable", r"(?i)for this subscription", "quota", "type", 86400),
+_FINER = (
+    # the quota of a family's cores leaves other families alone, those of the region and of spot do not
+    Finer(
+        "OperationNotAllowed|QuotaExceeded", r"(?i)exceeding approved \w+family cores quota", "quota", "family", 3600
+    ),
+    Finer("OperationNotAllowed|QuotaExceeded", r"(?i)exceeding approved .*quota|quota", "quota", "region", 3600),
+    Finer("SkuNotAvailable", r"(?i)for this subscription", "quota", "type", 86400),
 )
 
-UNKNOWN_S = 300.0
-
-
-def refusal(code: str, message: str) -> ProviderError:
-    """An error of this provider, in one line."""
-    return ProviderError(CLOUD, code, " ".join(message.split()))
-
-
-def classify(error: ProviderError, now_unix: float) -> Blocked:
-    """What the error covers and until when. An unknown code is named as such and covers its region for five minutes."""
-    for codes, pattern, kind, scope, seconds in _FINER:
-        if error.code in codes.split("|") and re.search(pattern, error.message):
-            return Blocked(kind, scope, str(error), now_unix + seconds)
-    if (row := MEANINGS.get(error.code)) is not None:
-        return Blocked(row.kind, row.scope, str(error), now_unix + row.seconds)
-    why = f"{error}; tradewind does not know the code {error.code}, and leaves its region alone for five minutes"
-    return Blocked("fatal", "region", why, now_unix + UNKNOWN_S)
+TABLE = ErrorTable(CLOUD, MEANINGS, finer=_FINER, unknown_scope="region")
+refusal, classify = TABLE.refusal, TABLE.classify
 
 
 def is_gone(error: ProviderError) -> bool:
@@ -159,5 +134,4 @@ def is_gone(error: ProviderError) -> bool:
 
 def is_ambiguous(error: ProviderError) -> bool:
     """Whether the call may have taken effect although it failed, or another like it did."""
-    row = MEANINGS.get(error.code)
-    return error.code == "PreconditionFailed" or (row is not None and row.kind == "transient")
+    return error.code == "PreconditionFailed" or TABLE.is_transient(error)

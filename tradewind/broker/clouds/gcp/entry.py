@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 
-from tradewind.broker.clouds.gcp.errors import MEANINGS
 from tradewind.broker.clouds.gcp.provider import Connect, GcpProvider
 from tradewind.broker.clouds.gcp.session import LOGIN, Session, Settings, find
-from tradewind.broker.clouds.meaning import Explanation
 
 EXTRA = "gcp"
 
@@ -31,9 +29,3 @@ def why_not(settings: Settings) -> str:
 def make(settings: Settings, connect: Connect | None) -> GcpProvider:
     """The provider; nobody is called."""
     return GcpProvider(Session(settings), connect=connect)
-
-
-def explain(code: str) -> Explanation | None:
-    """How the code is treated; None for one that the table does not know."""
-    known = MEANINGS.get(code)
-    return None if known is None else Explanation(known.kind, known.scope, known.seconds, known.source)

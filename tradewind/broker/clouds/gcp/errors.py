@@ -1,24 +1,12 @@
-"""Google's error codes: what each means, how much it covers, for how long, and where that is written. Data, and two pure functions over it."""
+"""Google's error codes: what each means, how much it covers, for how long, and where that is written. Data, and the table of it."""
 
 from __future__ import annotations
 
-import re
-
-import msgspec
-
-from tradewind.broker.provider import Blocked, Kind, ProviderError, Scope
+from tradewind.broker.clouds.error_table import ErrorTable, Finer
+from tradewind.broker.clouds.meaning import Explanation
+from tradewind.broker.provider import ProviderError
 
 CLOUD = "gcp"
-
-
-class Meaning(msgspec.Struct, frozen=True):
-    """What a code means: trying again within `seconds` is useless. Scope "type" is the type in its zone (or region) and market."""
-
-    code: str
-    kind: Kind
-    scope: Scope
-    seconds: float
-    source: str
 
 
 _STOCKOUT = "cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability"
@@ -29,127 +17,112 @@ _TPU = "cloud.google.com/tpu/docs/troubleshooting/trouble-tf (creation errors)"
 _AUTH = "googleapis.dev/python/google-auth (google.auth.exceptions)"
 _OURS = "tradewind's own finding"
 
-MEANINGS: dict[str, Meaning] = {
-    row.code: row
-    for row in (
-        # inside an operation
-        Meaning("ZONE_RESOURCE_POOL_EXHAUSTED", "capacity", "type", 900, _STOCKOUT),
-        Meaning("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", "capacity", "type", 900, _STOCKOUT),
-        Meaning("REGION_RESOURCE_POOL_EXHAUSTED", "capacity", "type", 900, _STOCKOUT),
-        Meaning("RESOURCE_POOL_EXHAUSTED", "capacity", "type", 900, _STOCKOUT),
-        Meaning("STOCKOUT", "capacity", "type", 900, _STOCKOUT),
-        Meaning("insufficientCapacity", "capacity", "type", 900, _STOCKOUT),
-        # a spot instance that was taken while it was being made
-        Meaning("UNSUPPORTED_OPERATION", "capacity", "type", 300, _CREATE),
-        Meaning("PREEMPTED_WHILE_CREATING", "capacity", "type", 300, _OURS),
-        Meaning("QUOTA_EXCEEDED", "quota", "region", 3600, "cloud.google.com/compute/resource-usage"),
-        Meaning("RESOURCE_OPERATION_RATE_EXCEEDED", "throttle", "zone", 30, _CREATE),
-        Meaning("RESOURCE_NOT_READY", "transient", "zone", 10, _CREATE),
-        Meaning("RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", "transient", "zone", 10, _CREATE),
-        Meaning("RESOURCE_NOT_FOUND", "request", "type", 600, _CREATE),
-        Meaning("RESOURCE_ALREADY_EXISTS", "request", "type", 0, _CREATE),
-        Meaning("PERMISSIONS_ERROR", "permission", "cloud", 600, _CREATE),
-        Meaning("CONDITION_NOT_MET", "request", "cloud", 3600, _CREATE),
-        Meaning("INTERNAL_ERROR", "transient", "zone", 30, _CREATE),
-        Meaning("OPERATION_CANCELED_BY_USER", "request", "type", 0, _CREATE),
-        # the reason of a refused call
-        Meaning("quotaExceeded", "quota", "region", 3600, _API),
-        Meaning("limitExceeded", "quota", "region", 3600, _API),
-        Meaning("rateLimitExceeded", "throttle", "cloud", 30, _API),
-        Meaning("userRateLimitExceeded", "throttle", "cloud", 30, _API),
-        Meaning("operationRateExceeded", "throttle", "cloud", 30, _API),
-        Meaning("RATE_LIMIT_EXCEEDED", "throttle", "cloud", 30, _API),
-        Meaning("authError", "permission", "cloud", 300, _API),
-        Meaning("required", "request", "type", 3600, _API),
-        Meaning("forbidden", "permission", "cloud", 600, _API),
-        Meaning("insufficientPermissions", "permission", "cloud", 600, _API),
-        Meaning("accessNotConfigured", "permission", "cloud", 600, _API),
-        Meaning("SERVICE_DISABLED", "permission", "cloud", 600, _API),
-        Meaning("BILLING_DISABLED", "permission", "cloud", 3600, _API),
-        Meaning("billingNotEnabled", "permission", "cloud", 3600, _API),
-        Meaning("IAM_PERMISSION_DENIED", "permission", "cloud", 600, _API),
-        Meaning(
-            "orgPolicyViolation",
-            "permission",
-            "cloud",
-            3600,
-            "cloud.google.com/resource-manager/docs/organization-policy",
-        ),
-        Meaning(
-            "conditionNotMet",
-            "request",
-            "cloud",
-            3600,
-            "constraints of an organisation policy are told with this reason",
-        ),
-        Meaning("notFound", "request", "type", 600, _API),
-        Meaning("alreadyExists", "request", "type", 0, _API),
-        Meaning("invalid", "request", "type", 3600, _API),
-        Meaning("badRequest", "request", "type", 3600, _API),
-        Meaning("invalidUsage", "request", "type", 3600, _API),
-        Meaning("resourceNotReady", "transient", "zone", 10, _API),
-        Meaning("resourceInUseByAnotherResource", "transient", "zone", 10, _API),
-        Meaning("backendError", "transient", "cloud", 30, _API),
-        Meaning("internalError", "transient", "cloud", 30, _API),
-        # Cloud TPU
-        Meaning("RESOURCE_EXHAUSTED", "capacity", "type", 900, _TPU),
-        Meaning("FAILED_PRECONDITION", "request", "type", 600, _TPU),
-        Meaning("INVALID_ARGUMENT", "request", "type", 3600, _RPC),
-        Meaning("PERMISSION_DENIED", "permission", "cloud", 600, _RPC),
-        Meaning("UNAUTHENTICATED", "permission", "cloud", 300, _RPC),
-        Meaning("NOT_FOUND", "request", "type", 600, _RPC),
-        Meaning("ALREADY_EXISTS", "request", "type", 0, _RPC),
-        Meaning("UNAVAILABLE", "transient", "cloud", 30, _RPC),
-        Meaning("INTERNAL", "transient", "cloud", 30, _RPC),
-        Meaning("DEADLINE_EXCEEDED", "transient", "cloud", 30, _RPC),
-        Meaning("ABORTED", "transient", "cloud", 10, _RPC),
-        Meaning("CANCELLED", "transient", "cloud", 10, _RPC),
-        # before any call
-        Meaning("NO_CREDENTIALS", "permission", "cloud", 60, _AUTH),
-        Meaning("CREDENTIALS_REFUSED", "permission", "cloud", 60, _AUTH),
-        Meaning("NO_PROJECT", "permission", "cloud", 60, _OURS),
-        Meaning("NO_LIBRARY", "permission", "cloud", 60, _OURS),
-        Meaning("UNREACHABLE", "transient", "cloud", 30, _OURS),
-        # what the provider itself finds
-        Meaning("TOKEN_MISMATCH", "request", "type", 0, _OURS),
-        Meaning("VANISHED", "capacity", "type", 300, _OURS),
-        Meaning("TIME_OUT", "transient", "zone", 30, _OURS),
-        Meaning("NOT_SOLD_HERE", "request", "type", 86400, _OURS),
-        Meaning("UNSUPPORTED_SLICE", "request", "type", 86400, _OURS),
-        Meaning("NO_CONNECTION", "request", "cloud", 0, _OURS),
-    )
+# code -> its kind, what it covers, for how many seconds trying again is useless, and where that is written
+MEANINGS: dict[str, Explanation] = {
+    # inside an operation
+    "ZONE_RESOURCE_POOL_EXHAUSTED": Explanation("capacity", "type", 900, _STOCKOUT),
+    "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS": Explanation("capacity", "type", 900, _STOCKOUT),
+    "REGION_RESOURCE_POOL_EXHAUSTED": Explanation("capacity", "type", 900, _STOCKOUT),
+    "RESOURCE_POOL_EXHAUSTED": Explanation("capacity", "type", 900, _STOCKOUT),
+    "STOCKOUT": Explanation("capacity", "type", 900, _STOCKOUT),
+    "insufficientCapacity": Explanation("capacity", "type", 900, _STOCKOUT),
+    # a spot instance that was taken while it was being made
+    "UNSUPPORTED_OPERATION": Explanation("capacity", "type", 300, _CREATE),
+    "PREEMPTED_WHILE_CREATING": Explanation("capacity", "type", 300, _OURS),
+    "QUOTA_EXCEEDED": Explanation("quota", "region", 3600, "cloud.google.com/compute/resource-usage"),
+    "RESOURCE_OPERATION_RATE_EXCEEDED": Explanation("throttle", "zone", 30, _CREATE),
+    "RESOURCE_NOT_READY": Explanation("transient", "zone", 10, _CREATE),
+    "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE": Explanation("transient", "zone", 10, _CREATE),
+    "RESOURCE_NOT_FOUND": Explanation("request", "type", 600, _CREATE),
+    "RESOURCE_ALREADY_EXISTS": Explanation("request", "type", 0, _CREATE),
+    "PERMISSIONS_ERROR": Explanation("permission", "cloud", 600, _CREATE),
+    "CONDITION_NOT_MET": Explanation("request", "cloud", 3600, _CREATE),
+    "INTERNAL_ERROR": Explanation("transient", "zone", 30, _CREATE),
+    "OPERATION_CANCELED_BY_USER": Explanation("request", "type", 0, _CREATE),
+    # the reason of a refused call
+    "quotaExceeded": Explanation("quota", "region", 3600, _API),
+    "limitExceeded": Explanation("quota", "region", 3600, _API),
+    "rateLimitExceeded": Explanation("throttle", "cloud", 30, _API),
+    "userRateLimitExceeded": Explanation("throttle", "cloud", 30, _API),
+    "operationRateExceeded": Explanation("throttle", "cloud", 30, _API),
+    "RATE_LIMIT_EXCEEDED": Explanation("throttle", "cloud", 30, _API),
+    "authError": Explanation("permission", "cloud", 300, _API),
+    "required": Explanation("request", "type", 3600, _API),
+    "forbidden": Explanation("permission", "cloud", 600, _API),
+    "insufficientPermissions": Explanation("permission", "cloud", 600, _API),
+    "accessNotConfigured": Explanation("permission", "cloud", 600, _API),
+    "SERVICE_DISABLED": Explanation("permission", "cloud", 600, _API),
+    "BILLING_DISABLED": Explanation("permission", "cloud", 3600, _API),
+    "billingNotEnabled": Explanation("permission", "cloud", 3600, _API),
+    "IAM_PERMISSION_DENIED": Explanation("permission", "cloud", 600, _API),
+    "orgPolicyViolation": Explanation(
+        "permission",
+        "cloud",
+        3600,
+        "cloud.google.com/resource-manager/docs/organization-policy",
+    ),
+    "conditionNotMet": Explanation(
+        "request",
+        "cloud",
+        3600,
+        "constraints of an organisation policy are told with this reason",
+    ),
+    "notFound": Explanation("request", "type", 600, _API),
+    "alreadyExists": Explanation("request", "type", 0, _API),
+    "invalid": Explanation("request", "type", 3600, _API),
+    "badRequest": Explanation("request", "type", 3600, _API),
+    "invalidUsage": Explanation("request", "type", 3600, _API),
+    "resourceNotReady": Explanation("transient", "zone", 10, _API),
+    "resourceInUseByAnotherResource": Explanation("transient", "zone", 10, _API),
+    "backendError": Explanation("transient", "cloud", 30, _API),
+    "internalError": Explanation("transient", "cloud", 30, _API),
+    # Cloud TPU
+    "RESOURCE_EXHAUSTED": Explanation("capacity", "type", 900, _TPU),
+    "FAILED_PRECONDITION": Explanation("request", "type", 600, _TPU),
+    "INVALID_ARGUMENT": Explanation("request", "type", 3600, _RPC),
+    "PERMISSION_DENIED": Explanation("permission", "cloud", 600, _RPC),
+    "UNAUTHENTICATED": Explanation("permission", "cloud", 300, _RPC),
+    "NOT_FOUND": Explanation("request", "type", 600, _RPC),
+    "ALREADY_EXISTS": Explanation("request", "type", 0, _RPC),
+    "UNAVAILABLE": Explanation("transient", "cloud", 30, _RPC),
+    "INTERNAL": Explanation("transient", "cloud", 30, _RPC),
+    "DEADLINE_EXCEEDED": Explanation("transient", "cloud", 30, _RPC),
+    "ABORTED": Explanation("transient", "cloud", 10, _RPC),
+    "CANCELLED": Explanation("transient", "cloud", 10, _RPC),
+    # before any call
+    "NO_CREDENTIALS": Explanation("permission", "cloud", 60, _AUTH),
+    "CREDENTIALS_REFUSED": Explanation("permission", "cloud", 60, _AUTH),
+    "NO_PROJECT": Explanation("permission", "cloud", 60, _OURS),
+    "NO_LIBRARY": Explanation("permission", "cloud", 60, _OURS),
+    "UNREACHABLE": Explanation("transient", "cloud", 30, _OURS),
+    # what the provider itself finds
+    "TOKEN_MISMATCH": Explanation("request", "type", 0, _OURS),
+    "VANISHED": Explanation("capacity", "type", 300, _OURS),
+    "TIME_OUT": Explanation("transient", "zone", 30, _OURS),
+    "NOT_SOLD_HERE": Explanation("request", "type", 86400, _OURS),
+    "UNSUPPORTED_SLICE": Explanation("request", "type", 86400, _OURS),
+    "NO_CONNECTION": Explanation("request", "cloud", 0, _OURS),
 }
 
 # A code that says more in its text: the first pattern that is found decides.
-_FINER: tuple[tuple[str, str, Kind, Scope, float], ...] = (
+_FINER = (
     # a quota of GPUs or TPUs leaves other machines alone, one of addresses or all vCPUs does not
-    ("QUOTA_EXCEEDED|quotaExceeded", r"GPU|TPU", "quota", "type", 3600),
-    ("QUOTA_EXCEEDED|quotaExceeded", r"_ALL_REGIONS|globally", "quota", "cloud", 3600),
-    ("RESOURCE_EXHAUSTED|FAILED_PRECONDITION", r"(?i)quota", "quota", "type", 3600),
-    ("FAILED_PRECONDITION|UNAVAILABLE", r"(?i)no more capacity|stockout|not enough", "capacity", "type", 900),
-    ("notFound|RESOURCE_NOT_FOUND|NOT_FOUND", r"images/", "image", "type", 3600),
-    ("notFound|RESOURCE_NOT_FOUND|NOT_FOUND", r"networks/|subnetworks/", "request", "cloud", 600),
-    ("invalid|INVALID_ARGUMENT", r"(?i)disk size cannot be smaller than the image", "image", "type", 3600),
-    ("PERMISSION_DENIED", r"(?i)on 'locations/", "request", "type", 86400),  # how Cloud TPU names a zone without TPUs
+    Finer("QUOTA_EXCEEDED|quotaExceeded", r"GPU|TPU", "quota", "type", 3600),
+    Finer("QUOTA_EXCEEDED|quotaExceeded", r"_ALL_REGIONS|globally", "quota", "cloud", 3600),
+    # N2_CPUS is of a family; PREEMPTIBLE_CPUS is of all that is bought on spot
+    Finer("QUOTA_EXCEEDED|quotaExceeded", r"'(?!PREEMPTIBLE_)(\w+_)?CPUS'", "quota", "family", 3600),
+    Finer("RESOURCE_EXHAUSTED|FAILED_PRECONDITION", r"(?i)quota", "quota", "type", 3600),
+    Finer("FAILED_PRECONDITION|UNAVAILABLE", r"(?i)no more capacity|stockout|not enough", "capacity", "type", 900),
+    Finer("notFound|RESOURCE_NOT_FOUND|NOT_FOUND", r"images/", "image", "type", 3600),
+    Finer("notFound|RESOURCE_NOT_FOUND|NOT_FOUND", r"networks/|subnetworks/", "request", "cloud", 600),
+    Finer("invalid|INVALID_ARGUMENT", r"(?i)disk size cannot be smaller than the image", "image", "type", 3600),
+    Finer(
+        "PERMISSION_DENIED", r"(?i)on 'locations/", "request", "type", 86400
+    ),  # how Cloud TPU names a zone without TPUs
 )
 
-UNKNOWN_S = 300.0
-
-
-def refusal(code: str, message: str) -> ProviderError:
-    """An error of this provider, in one line."""
-    return ProviderError(CLOUD, code, " ".join(message.split()))
-
-
-def classify(error: ProviderError, now_unix: float) -> Blocked:
-    """What the error covers and until when. An unknown code is named as such and covers its zone for five minutes."""
-    for codes, pattern, kind, scope, seconds in _FINER:
-        if error.code in codes.split("|") and re.search(pattern, error.message):
-            return Blocked(kind, scope, str(error), now_unix + seconds)
-    if (row := MEANINGS.get(error.code)) is not None:
-        return Blocked(row.kind, row.scope, str(error), now_unix + row.seconds)
-    why = f"{error}; tradewind does not know the code {error.code}, and leaves its zone alone for five minutes"
-    return Blocked("fatal", "zone", why, now_unix + UNKNOWN_S)
+TABLE = ErrorTable(CLOUD, MEANINGS, finer=_FINER)
+refusal, classify = TABLE.refusal, TABLE.classify
 
 
 def is_gone(error: ProviderError) -> bool:
@@ -164,5 +137,4 @@ def exists_already(error: ProviderError) -> bool:
 
 def is_ambiguous(error: ProviderError) -> bool:
     """Whether the call may have taken effect although it failed."""
-    row = MEANINGS.get(error.code)
-    return row is not None and row.kind == "transient"
+    return TABLE.is_transient(error)

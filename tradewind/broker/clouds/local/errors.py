@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tradewind.broker.provider import Blocked, Kind, ProviderError, Scope
+from tradewind.broker.clouds.error_table import ErrorTable
+from tradewind.broker.clouds.meaning import Explanation
+from tradewind.broker.provider import ProviderError
 
 CLOUD = "local"
 
@@ -21,26 +23,25 @@ Code = Literal[
 ]
 _FOR_GOOD_S = 365 * 86_400.0  # a finite second, so that it can be written as JSON
 
+_OURS = "tradewind's own finding"
+
 # code -> what it is, what it covers, and for how many seconds trying again is useless
-_MEANING: dict[str, tuple[Kind, Scope, float]] = {
-    "unsupported": ("fatal", "cloud", _FOR_GOOD_S),
-    "no-such-instance": ("request", "cloud", 0),
-    "ended": ("request", "cloud", 0),
-    "start-failed": ("transient", "cloud", 1),
-    "no-capacity": ("capacity", "zone", 300),
-    "disk": ("capacity", "region", 60),
-    "not-yours": ("permission", "cloud", _FOR_GOOD_S),
-    "bad-request": ("request", "cloud", _FOR_GOOD_S),
-    "time-out": ("transient", "cloud", 1),
+_MEANING: dict[str, Explanation] = {
+    "unsupported": Explanation("fatal", "cloud", _FOR_GOOD_S, _OURS),
+    "no-such-instance": Explanation("request", "cloud", 0, _OURS),
+    "ended": Explanation("request", "cloud", 0, _OURS),
+    "start-failed": Explanation("transient", "cloud", 1, _OURS),
+    "no-capacity": Explanation("capacity", "zone", 300, _OURS),
+    "disk": Explanation("capacity", "region", 60, _OURS),
+    "not-yours": Explanation("permission", "cloud", _FOR_GOOD_S, _OURS),
+    "bad-request": Explanation("request", "cloud", _FOR_GOOD_S, _OURS),
+    "time-out": Explanation("transient", "cloud", 1, _OURS),
 }
+
+_TABLE = ErrorTable(CLOUD, _MEANING, unknown_scope="cloud", unknown_s=_FOR_GOOD_S)
+classify = _TABLE.classify
 
 
 def refusal(code: Code, message: str) -> ProviderError:
     """An error of this provider."""
-    return ProviderError(CLOUD, code, message)
-
-
-def classify(error: ProviderError, now_unix: float) -> Blocked:
-    """What the error covers and until when; a code that this provider never gives is fatal."""
-    kind, scope, seconds = _MEANING.get(error.code, ("fatal", "cloud", _FOR_GOOD_S))
-    return Blocked(kind=kind, scope=scope, why=str(error), until_unix=now_unix + seconds)
+    return _TABLE.refusal(code, message)

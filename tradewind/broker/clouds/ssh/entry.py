@@ -8,8 +8,6 @@ from typing import Any
 
 import msgspec
 
-from tradewind.broker.clouds.meaning import Explanation
-from tradewind.broker.clouds.ssh.errors import CODES
 from tradewind.broker.clouds.ssh.provider import SshProvider
 
 EXTRA = "ssh"
@@ -40,9 +38,3 @@ def make(settings: Settings, data_dir: str, prepare: Any) -> SshProvider:
     """The provider; nobody is called. `prepare` makes each machine ready for an agent."""
     path = list_path(settings, data_dir)
     return SshProvider(path, ledger_dir=os.path.join(data_dir, LEDGER), prepare=prepare)
-
-
-def explain(code: str) -> Explanation | None:
-    """How the code is treated; None for one that the table does not know."""
-    known = CODES.get(code)
-    return None if known is None else Explanation(known[0], known[1], known[2], "tradewind's own finding", known[3])

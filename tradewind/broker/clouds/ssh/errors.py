@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-import time
-
-from tradewind.broker.provider import Blocked, Kind, ProviderError, Scope
+from tradewind.broker.clouds.error_table import DAY, MINUTE, ErrorTable
+from tradewind.broker.clouds.meaning import Explanation
 
 CLOUD = "ssh"
-MINUTE, DAY = 60.0, 86400.0
-UNKNOWN_S = 10 * MINUTE
+_OURS = "tradewind's own finding"
 
 # code -> what it is, what it covers ("type": machines of this shape in this pool), for how many seconds, and what a person can do
-CODES: dict[str, tuple[Kind, Scope, float, str]] = {
-    "Busy": ("capacity", "type", MINUTE, ""),
-    "NoMachine": ("capacity", "type", MINUTE, ""),
-    "NoFile": ("permission", "cloud", 5 * MINUTE, ""),
-    "BadFile": ("permission", "cloud", 5 * MINUTE, ""),
-    "NoMachineWorks": ("permission", "cloud", 5 * MINUTE, "tradewind check ssh says what each of them answers"),
-    "Unsupported": ("fatal", "cloud", DAY, ""),
-    "SshUnreachable": ("transient", "type", MINUTE, ""),
-    "SshRefused": ("permission", "cloud", 5 * MINUTE, "let your key in: ssh-copy-id"),
-    "HostKeyChanged": ("permission", "cloud", 5 * MINUTE, ""),
-    "HostKeyUnknown": ("permission", "cloud", 5 * MINUTE, ""),
-    "SshLost": ("transient", "type", MINUTE, ""),
-    "SshTimeout": ("transient", "type", MINUTE, ""),
-    "SshStart": ("transient", "type", MINUTE, ""),
-    "SshCopy": ("transient", "type", MINUTE, ""),
-    "Install": ("transient", "type", MINUTE, ""),
-    "NoPython": ("image", "type", DAY, "install Python 3.11 or newer, or uv"),
-    "DiskFull": ("request", "type", DAY, ""),
-    "BadSource": ("request", "cloud", 0, ""),
-    "BadTarget": ("request", "cloud", 0, ""),
+CODES: dict[str, Explanation] = {
+    "Busy": Explanation("capacity", "type", MINUTE, _OURS),
+    "NoMachine": Explanation("capacity", "type", MINUTE, _OURS),
+    "NoFile": Explanation("permission", "cloud", 5 * MINUTE, _OURS),
+    "BadFile": Explanation("permission", "cloud", 5 * MINUTE, _OURS),
+    "NoMachineWorks": Explanation(
+        "permission", "cloud", 5 * MINUTE, _OURS, "tradewind check ssh says what each of them answers"
+    ),
+    "Unsupported": Explanation("fatal", "cloud", DAY, _OURS),
+    "SshUnreachable": Explanation("transient", "type", MINUTE, _OURS),
+    "SshRefused": Explanation("permission", "cloud", 5 * MINUTE, _OURS, "let your key in: ssh-copy-id"),
+    "HostKeyChanged": Explanation("permission", "cloud", 5 * MINUTE, _OURS),
+    "HostKeyUnknown": Explanation("permission", "cloud", 5 * MINUTE, _OURS),
+    "SshLost": Explanation("transient", "type", MINUTE, _OURS),
+    "SshTimeout": Explanation("transient", "type", MINUTE, _OURS),
+    "SshStart": Explanation("transient", "type", MINUTE, _OURS),
+    "SshCopy": Explanation("transient", "type", MINUTE, _OURS),
+    "Install": Explanation("transient", "type", MINUTE, _OURS),
+    "NoPython": Explanation("image", "type", DAY, _OURS, "install Python 3.11 or newer, or uv"),
+    "DiskFull": Explanation("request", "type", DAY, _OURS),
+    "BadSource": Explanation("request", "cloud", 0, _OURS),
+    "BadTarget": Explanation("request", "cloud", 0, _OURS),
 }
 
-
-def refusal(code: str, message: str) -> ProviderError:
-    """An error of this provider."""
-    return ProviderError(CLOUD, code, message)
-
-
-def classify(error: ProviderError, now_unix: float | None = None) -> Blocked:
-    """What the error covers and until when; a code that is not in the table is named as unknown."""
-    now = time.time() if now_unix is None else now_unix
-    if error.code not in CODES:
-        why = f"{error.message} ({error.code}, a code that tradewind does not know)"
-        return Blocked(kind="fatal", scope="type", why=why, until_unix=now + UNKNOWN_S)
-    kind, scope, seconds, mend = CODES[error.code]
-    why = error.message + (f"; {mend}" if mend else "")
-    return Blocked(kind=kind, scope=scope, why=why, until_unix=now + seconds)
+TABLE = ErrorTable(CLOUD, CODES, unknown_scope="type", unknown_s=10 * MINUTE)
+refusal, classify = TABLE.refusal, TABLE.classify
