@@ -1,5 +1,5 @@
 # Everything a person runs. Each target makes the environment it needs first.
-.PHONY: help demo test lint bench docs catalog clean env-demo env-dev
+.PHONY: help demo test lint bench bench-jobs docs catalog clean env-demo env-dev
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
@@ -26,6 +26,9 @@ lint: env-dev    ## ruff, mypy --strict, the import law
 
 bench: env-dev   ## the claims, measured here: rates, latencies, memory
 	@$(BIN)/python benchmarks/run.py
+
+bench-jobs: env-dev ## managed jobs: submissions, thousands alive under preemptions, long lists
+	@$(BIN)/python benchmarks/jobs.py --jobs 4000
 
 docs: env-dev    ## regenerate the generated pages of docs/
 	@$(BIN)/python tools/generate_docs.py

@@ -17,7 +17,7 @@ def secrets_of(services: Services, connection: Connection, job: JobRow | None) -
     Raises:
         SecretsUnreadable: they cannot be opened.
     """
-    if job is None or job.managed_job_id is None:
+    if job is None or job.managed_job_id is None or not job.task.secrets:
         return {}
     return services.vault.get(connection, job.managed_job_id)
 

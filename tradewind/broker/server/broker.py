@@ -36,6 +36,7 @@ from tradewind.spec.task import Task
 
 PRICE_TOLERANCE = 1e-9  # relative: a price that went through JSON and back is still the same price
 RECONCILED = "reconciliation"
+FEW_DRIVERS = 64
 
 
 class Broker:
@@ -58,6 +59,7 @@ class Broker:
         self.changed = Signal()
         self._market = MarketDesk(planner.hold_times)
         self._drivers: dict[int, ClusterDriver] = {}
+        self._crowded = FEW_DRIVERS
         self._managed = ManagedJobs(self.services, planner)
         self._budgets = BudgetWatch(self.services, self._managed)
         self.desk = JobDesk(self.services, self._managed, self._plan_to_buy)
@@ -115,9 +117,12 @@ class Broker:
             self._managed.carry_out(order.managed_job_id, order.instruction)
 
     def _forget_gone(self) -> None:
-        """Drop the drivers of clusters of which nothing is left."""
+        """Drop the drivers of clusters of which nothing is left; looked for only once they may be half of all, so that orders stay cheap."""
+        if len(self._drivers) < self._crowded:
+            return
         for cluster_id in [known for known, driver in self._drivers.items() if driver.is_over]:
             del self._drivers[cluster_id]
+        self._crowded = max(FEW_DRIVERS, 2 * len(self._drivers))
 
     def driver(self, cluster_id: int) -> ClusterDriver:
         """Whoever drives that cluster."""

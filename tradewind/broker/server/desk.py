@@ -269,6 +269,9 @@ def _check_secrets(asked: JobRequest) -> None:
     if missing:
         names = " ".join(f"--secret {name}" for name in missing)
         raise Refusal(f"the task's secrets {', '.join(missing)} were not given", "request", f"give them with {names}")
+    extra = sorted(set(asked.secrets) - set(asked.task.secrets))
+    if extra:
+        raise Refusal(f"the task names no secret {extra[0]}", "request", "add it to the task's `secrets`")
     short = [name for name, value in asked.secrets.items() if len(value) < SHORTEST or "\0" in value]
     if short:
         raise Refusal(
