@@ -27,8 +27,12 @@ class Room:
             machine.remove()
 
     def _boot(self, name: str, private: str, public: str, document: str) -> None:
-        if name not in self.machines:
-            self.machines[name] = boot_with(self.lab, (private, public), document)
+        known = self.machines.get(name)
+        if known is not None and known.addresses == (private, public):
+            return
+        if known is not None:  # stopped and started: another machine at another address
+            known.remove()
+        self.machines[name] = boot_with(self.lab, (private, public), document)
 
     def _end(self, name: str) -> None:
         if name in self.machines:

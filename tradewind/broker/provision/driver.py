@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from tradewind import __version__
 from tradewind.agent import protocol
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision import bootstrap as boot
-from tradewind.broker.provision.agent_client import AgentError
+from tradewind.broker.provision.agent_client import AgentClient, AgentError
 from tradewind.broker.provision.gang import provision
 from tradewind.broker.provision.job_log import LogBook
 from tradewind.broker.provision.job_runner import JobRunner
@@ -199,6 +200,7 @@ class ClusterDriver:
                 return known
         await self.services.boundary("bootstrap:connect")
         transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=start)
+        await self._same_agent(row, client)
         fresh = self.services.store.read(lambda c: rows.instance(c, row.id)) or row
         node = Node(fresh, transport, client)
         self.nodes[row.id] = node
@@ -208,6 +210,17 @@ class ClusterDriver:
         self._watch.watch_node(node)
         await self.services.boundary("bootstrap:agent-started")
         return node
+
+    async def _same_agent(self, row: InstanceRow, client: AgentClient) -> None:
+        """What is known of the agent's events is of this agent: one whose disk is new counts from 1 again."""
+        welcome = await asyncio.wait_for(client.hello(__version__), boot.ORDER_TIMEOUT_S)
+
+        def forget(ledger: Ledger) -> None:
+            known = rows.instance(ledger.connection, row.id)
+            if known is not None and welcome.last_seq < known.agent_seq:
+                rows.update_instance(ledger.connection, row.id, agent_seq=0)
+
+        await self.services.apply(forget)
 
     async def _drop(self, instance_id: str) -> None:
         node = self.nodes.pop(instance_id, None)

@@ -22,6 +22,7 @@ class MachineRoom:
         self.lab, self.world = lab, world
         self.machines: dict[str, Host] = {}
         self.guard_interval_s = 30.0
+        self._documents: dict[str, str] = {}
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="machine-room")
 
@@ -44,8 +45,11 @@ class MachineRoom:
         if "UserData" not in form:
             return
         (instance,) = [i for i in rules.all_instances(region) if i.id == instance_id]
-        document = base64.b64decode(form["UserData"]).decode()
-        addresses = (instance.private_ip, instance.public_ip)
+        self._documents[instance_id] = base64.b64decode(form["UserData"]).decode()
+        self._boot_at(instance_id, (instance.private_ip, instance.public_ip))
+
+    def _boot_at(self, instance_id: str, addresses: tuple[str, str]) -> None:
+        document = self._documents[instance_id]
         self.machines[instance_id] = boot_with(self.lab, addresses, document, guard_interval_s=self.guard_interval_s)
 
     def _watch(self) -> None:
@@ -56,7 +60,14 @@ class MachineRoom:
                     machine = self.machines.get(instance.id)
                     if machine is None:
                         continue
-                    ended = instance._state.name == "terminated"
+                    state, addresses = instance._state.name, (instance.private_ip, instance.public_ip)
+                    if state in {"stopping", "stopped"} or (state == "running" and addresses != machine.addresses):
+                        machine.kill()
+                        if state == "running":  # started again: the addresses are others now
+                            machine.remove()
+                            self._boot_at(instance.id, addresses)
+                        continue
+                    ended = state == "terminated"
                     if ended and machine.alive():
                         machine.kill()
                     elif not ended and machine.process is not None and not machine.alive():

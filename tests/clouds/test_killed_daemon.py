@@ -1,0 +1,84 @@
+"""A real daemon that SIGKILLs itself at boundaries of a launch and a release, on each cloud: the next one finishes, and nothing was bought twice."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterator
+
+import pytest
+
+from clouds.estate import Estate, open_estate
+from clouds.lab.namespaces import Lab, open_lab
+from tests.broker.real import task, until
+
+JOB = "name: once\nresources: {{infra: {cloud}, use_spot: true}}\nrun: echo it ran\n"
+# Those that differ by cloud; what happens between a daemon and its agents is the same everywhere, and tests/broker kills there.
+POINTS = (
+    "intent:committed:1",
+    "launch:before:1",
+    "launch:after:1",
+    "launch:recorded:1",
+    "bootstrap:agent-started:1",
+    "release:terminated:1",
+)
+MORE = (
+    "instances:running:1",
+    "bootstrap:connect:1",
+    "bootstrap:configured:1",
+    "job:started:1",
+    "release:before:1",
+    "release:recorded:1",
+)
+CLOUDS = ("aws", "gcp", "azure")
+SOAK = bool(os.environ.get("TRADEWIND_SOAK"))
+# Each point on one cloud in turn; all points on all clouds in `make soak-clouds`.
+CASES = [
+    (cloud, point)
+    for number, point in enumerate((*POINTS, *MORE) if SOAK else POINTS)
+    for place, cloud in enumerate(CLOUDS)
+    if SOAK or number % 3 == place
+]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
+        yield lab
+
+
+@pytest.fixture
+def estate(lab: Lab, tmp_path: pathlib.Path) -> Iterator[Estate]:
+    with open_estate(tmp_path, lab) as estate:
+        yield estate
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("cloud", "point"), CASES)
+def test_killed_there_the_next_daemon_finishes(estate: Estate, cloud: str, point: str) -> None:
+    client = estate.start(TRADEWIND_CRASH_AT=point)
+    body = {
+        "task": task(JOB.format(cloud=cloud)),
+        "accepted_hourly_usd": 1.0,
+        "catalog": estate.catalog,
+        "client_key": "k",
+    }
+    try:
+        job_id = client.post("/v1/jobs", body)["job_id"]
+    except Exception:  # it may die before it has answered
+        job_id = 1
+    assert estate.daemon.wait_dead() == -9, f"{point} is never passed"
+    client = estate.start()
+    assert client.post("/v1/jobs", body)["job_id"] == job_id, "the same request is the same job"
+
+    def ended() -> bool:
+        assert estate.live() <= 1, "nothing is bought twice"
+        job = client.get(f"/v1/jobs/{job_id}")
+        return bool(job["ended_unix"]) and job["cluster_state"] == "TERMINATED"
+
+    until("the job ends", ended, lambda: f"{client.get(f'/v1/jobs/{job_id}')} {estate.daemon.log()}")
+    job = client.get(f"/v1/jobs/{job_id}")
+    assert job["state"] == "SUCCEEDED", job["why"]
+    assert len(job["attempts"]) == 1
+    assert b"".join(client.stream(f"/v1/jobs/{job_id}/logs")).decode().count("it ran") == 1
+    until("nothing is left", lambda: estate.held() == [], lambda: str(estate.held()))
