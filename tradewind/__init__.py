@@ -1,6 +1,147 @@
 """tradewind: the cheapest machine that fits, a cluster on it, and nothing left behind.
 
-Public names are lazy: importing the package loads nothing heavy.
+`import tradewind as tw`: the command line's calls (`tw.plan`, `tw.launch`, `tw.status`, `tw.jobs`, ...), on an event loop under `tw.aio`,
+and pipelines (`tw.step`, `tw.pipeline`). Public names are lazy: importing the package loads nothing heavy.
 """
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False  # typing's own would cost its import; checkers read this one alike
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tradewind import runtime
+    from tradewind.broker.planner.errors import PlanError
+    from tradewind.catalog.errors import CatalogError
+    from tradewind.optimizer.plan import Plan
+    from tradewind.pipelines.errors import StepFailed
+    from tradewind.pipelines.pipeline import pipeline
+    from tradewind.pipelines.run import Run
+    from tradewind.pipelines.step import step
+    from tradewind.sdk import aio, jobs
+    from tradewind.sdk import service as api
+    from tradewind.sdk.clusters import (
+        autostop,
+        cancel,
+        cost_report,
+        down,
+        events,
+        exec,  # noqa: A004  the command's name
+        launch,
+        logs,
+        ports,
+        queue,
+        reap,
+        start,
+        status,
+        stop,
+        wait,
+    )
+    from tradewind.sdk.errors import BrokerError, NoPlan, NotFound, Refused, TooDear, Unreachable
+    from tradewind.sdk.planning import plan
+    from tradewind.sdk.task import Resources, Task
+    from tradewind.sdk.views import Cluster, Cost, Event, Instance, Job, Launched, ManagedJob
+    from tradewind.spec.errors import SpecError
+    from tradewind.spec.overrides import Overrides
+
+_HOMES = {
+    "broker.planner.errors": ("PlanError",),
+    "catalog.errors": ("CatalogError",),
+    "optimizer.plan": ("Plan",),
+    "pipelines.errors": ("StepFailed",),
+    "pipelines.pipeline": ("pipeline",),
+    "pipelines.run": ("Run",),
+    "pipelines.step": ("step",),
+    "sdk.clusters": (
+        "autostop",
+        "cancel",
+        "cost_report",
+        "down",
+        "events",
+        "exec",
+        "launch",
+        "logs",
+        "ports",
+        "queue",
+        "reap",
+        "start",
+        "status",
+        "stop",
+        "wait",
+    ),
+    "sdk.errors": ("BrokerError", "NoPlan", "NotFound", "Refused", "TooDear", "Unreachable"),
+    "sdk.planning": ("plan",),
+    "sdk.task": ("Resources", "Task"),
+    "sdk.views": ("Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob"),
+    "spec.errors": ("SpecError",),
+    "spec.overrides": ("Overrides",),
+}
+_MODULES = {"aio": "sdk.aio", "api": "sdk.service", "jobs": "sdk.jobs", "runtime": "runtime"}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BrokerError",
+    "CatalogError",
+    "Cluster",
+    "Cost",
+    "Event",
+    "Instance",
+    "Job",
+    "Launched",
+    "ManagedJob",
+    "NoPlan",
+    "NotFound",
+    "Overrides",
+    "Plan",
+    "PlanError",
+    "Refused",
+    "Resources",
+    "Run",
+    "SpecError",
+    "StepFailed",
+    "Task",
+    "TooDear",
+    "Unreachable",
+    "__version__",
+    "aio",
+    "api",
+    "autostop",
+    "cancel",
+    "cost_report",
+    "down",
+    "events",
+    "exec",
+    "jobs",
+    "launch",
+    "logs",
+    "pipeline",
+    "plan",
+    "ports",
+    "queue",
+    "reap",
+    "runtime",
+    "start",
+    "status",
+    "step",
+    "stop",
+    "wait",
+]
+
+
+def __getattr__(name: str) -> "Any":
+    from importlib import import_module
+
+    module = _MODULES.get(name)
+    if module is not None:
+        value = import_module(f"tradewind.{module}")
+    else:
+        home = _HOME_OF.get(name)
+        if home is None:
+            raise AttributeError(f"module 'tradewind' has no attribute {name!r}")
+        value = getattr(import_module(f"tradewind.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,64 @@
+"""The same calls on an event loop: `await tw.aio.launch(...)`, `async for line in tw.aio.logs(...)`. Cancelling one leaves nothing behind.
+
+What was launched goes on when the call that waited for it is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+from tradewind.optimizer.plan import Plan
+from tradewind.sdk import operations, planning
+from tradewind.sdk.aio import jobs
+from tradewind.sdk.aio.driving import awaitable, lines
+from tradewind.sdk.task import AnyTask
+
+launch = awaitable(operations.launch)
+exec = awaitable(operations.exec_)  # noqa: A001  the command's name
+status = awaitable(operations.status)
+queue = awaitable(operations.queue)
+wait = awaitable(operations.wait)
+cancel = awaitable(operations.cancel)
+down = awaitable(operations.down)
+stop = awaitable(operations.stop)
+start = awaitable(operations.start)
+autostop = awaitable(operations.autostop)
+ports = awaitable(operations.ports)
+events = awaitable(operations.events)
+cost_report = awaitable(operations.cost_report)
+reap = awaitable(operations.reap)
+
+
+def logs(
+    cluster: str, job_id: int | None = None, *, follow: bool = True, rank: int | None = None
+) -> AsyncIterator[str]:
+    """The lines of a job's output, as `tradewind.logs` gives them. Raises NotFound, Unreachable."""
+    return lines(operations.log_path(cluster, job_id, follow=follow, rank=rank))
+
+
+async def plan(task: AnyTask, *, hours: float | None = None, catalog: str | os.PathLike[str] | None = None) -> Plan:
+    """As `tradewind.plan`, in a thread of its own. Raises SpecError, PlanError, CatalogError."""
+    return await asyncio.to_thread(planning.plan, task, hours=hours, catalog=catalog)
+
+
+__all__ = [
+    "autostop",
+    "cancel",
+    "cost_report",
+    "down",
+    "events",
+    "exec",
+    "jobs",
+    "launch",
+    "logs",
+    "plan",
+    "ports",
+    "queue",
+    "reap",
+    "start",
+    "status",
+    "stop",
+    "wait",
+]

@@ -1,0 +1,23 @@
+"""Managed jobs on an event loop: `await tw.aio.jobs.launch(...)`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from tradewind.sdk import job_operations
+from tradewind.sdk.aio.driving import awaitable, lines
+
+launch = awaitable(job_operations.launch)
+queue = awaitable(job_operations.queue)
+status = awaitable(job_operations.status)
+wait = awaitable(job_operations.wait)
+cancel = awaitable(job_operations.cancel)
+bill = awaitable(job_operations.bill)
+
+
+def logs(job: int | str, *, follow: bool = True) -> AsyncIterator[str]:
+    """The lines of a managed job's output, as `tradewind.jobs.logs` gives them. Raises NotFound, Unreachable."""
+    return lines(job_operations.log_path(job, follow=follow))
+
+
+__all__ = ["bill", "cancel", "launch", "logs", "queue", "status", "wait"]

@@ -1,0 +1,35 @@
+"""Clusters and their jobs, blocking. `tradewind` hands these on: `tw.launch`, `tw.status`, ..."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tradewind.sdk import operations
+from tradewind.sdk.blocking import blocking, lines
+
+launch = blocking(operations.launch)
+exec = blocking(operations.exec_)  # noqa: A001  the command's name
+status = blocking(operations.status)
+queue = blocking(operations.queue)
+wait = blocking(operations.wait)
+cancel = blocking(operations.cancel)
+down = blocking(operations.down)
+stop = blocking(operations.stop)
+start = blocking(operations.start)
+autostop = blocking(operations.autostop)
+ports = blocking(operations.ports)
+events = blocking(operations.events)
+cost_report = blocking(operations.cost_report)
+reap = blocking(operations.reap)
+
+
+def logs(cluster: str, job_id: int | None = None, *, follow: bool = True, rank: int | None = None) -> Iterator[str]:
+    """The lines of a job's output (the newest job when None), each with its newline, until it has ended or, without `follow`, as far as it is.
+
+    `rank` chooses one node's output. What is no UTF-8 becomes U+FFFD, and a line over a million characters comes in pieces.
+
+    Raises:
+        NotFound: there is no such cluster or job.
+        Unreachable: the daemon does not answer.
+    """
+    return lines(operations.log_path(cluster, job_id, follow=follow, rank=rank))

@@ -1,0 +1,44 @@
+"""Which daemon is asked, and its refusals as errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tradewind.broker.server.client import ApiError, DaemonClient, DaemonUnreachable
+from tradewind.sdk.errors import NotFound, Unreachable, refusal
+
+
+def data_dir() -> str:
+    """The data directory in use, absolute: TRADEWIND_DATA_DIR, else ~/.tradewind."""
+    return os.path.abspath(os.path.expanduser(os.environ.get("TRADEWIND_DATA_DIR") or "~/.tradewind"))
+
+
+def connect(*, start: bool) -> DaemonClient | None:
+    """The data directory's daemon, started if need be; with `start` False None where nothing was ever launched.
+
+    Raises:
+        Unreachable: none answers and none could be started.
+    """
+    directory = data_dir()
+    if not start and not (os.path.isdir(directory) and os.listdir(directory)):
+        return None
+    with told():
+        return DaemonClient.connect(directory)
+
+
+def never_launched() -> NotFound:
+    """The refusal of any name where nothing was ever launched."""
+    return NotFound(f"nothing was ever launched from {data_dir()}, so there is nothing of that name", "not_found")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn the client's errors into this room's."""
+    try:
+        yield
+    except ApiError as error:
+        raise refusal(error.message, error.kind, error.hint) from error
+    except DaemonUnreachable as error:
+        raise Unreachable(str(error)) from error

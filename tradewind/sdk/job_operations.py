@@ -1,0 +1,115 @@
+"""What is done with managed jobs, once: `tradewind.sdk.jobs` drives it blocking, `tradewind.sdk.aio.jobs` on an event loop."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from tradewind.broker.lifecycle import managed_job
+from tradewind.optimizer.plan import Plan
+from tradewind.sdk import operations
+from tradewind.sdk.asking import Call, Get, Post
+from tradewind.sdk.task import AnyTask
+from tradewind.sdk.views import ManagedJob
+
+RECLAIM_WINDOW_S = (10.0, 20.0)  # seconds after launch: late enough for a checkpoint, early enough for a short job
+
+
+def launch(
+    task: AnyTask,
+    name: str | None = None,
+    *,
+    max_hourly_usd: float | None = None,
+    plan: Plan | None = None,
+    rehearse: bool = False,
+    hours: float | None = None,
+    catalog: str | os.PathLike[str] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    seed: int | None = None,
+) -> Call[int]:
+    """A managed job is accepted, and its number returned: after a preemption it plans again and goes on from its last checkpoint.
+
+    The price is agreed to as in `launch`: `max_hourly_usd` in USD/hour for all nodes, or a `plan`; every later attempt keeps to it.
+    `secrets` are the values of the task's secrets. With `seed`, a rehearsal loses an instance at a moment that the seed draws from
+    recorded spot traces.
+
+    Raises:
+        SpecError: the task is wrong.
+        TooDear: the cheapest plan costs more than was agreed to.
+        NoPlan: nothing that can be bought from here will do.
+        ValueError: `seed` without `rehearse`.
+        Unreachable: no daemon answers.
+    """
+    if seed is not None and not rehearse:
+        raise ValueError("seed says when a rehearsal loses an instance; it needs rehearse=True")
+    body = operations.request(task, rehearse=rehearse, hours=hours, catalog=catalog)
+    body = yield from operations.agreed(body, plan, max_hourly_usd)
+    # A request that is sent again, because its answer was lost, is one job.
+    body |= {"name": name, "secrets": dict(secrets or {}), "client_key": uuid.uuid4().hex}
+    if seed is not None:
+        body["market"] = {"seed": seed, "time_scale": None, "window_s": RECLAIM_WINDOW_S, "max_reclaims": 1}
+    return int((yield Post("/v1/jobs", body, starts=True))["job_id"])
+
+
+def queue(*, all: bool = False) -> Call[tuple[ManagedJob, ...]]:  # noqa: A002  the flag's name
+    """The unfinished managed jobs, oldest first, and what each waits for; with `all` also those that have ended."""
+    rows = yield Get("/v1/jobs" + ("" if all else "?unfinished=1"), collection=True)
+    return msgspec.convert(rows, tuple[ManagedJob, ...])
+
+
+def number_of(job: int | str) -> Call[int]:
+    """The job's number, of a number or of the newest job of a name. Raises NotFound."""
+    if isinstance(job, int):
+        return job
+    return int((yield Get(f"/v1/jobs/named/{quote(job, safe='')}"))["job_id"])
+
+
+def status(job: int | str) -> Call[ManagedJob]:
+    """The managed job of this number, or the newest of this name. Raises NotFound."""
+    number = yield from number_of(job)
+    return msgspec.convert((yield Get(f"/v1/jobs/{number}")), ManagedJob)
+
+
+def wait(job: int | str, *, timeout_s: float | None = None) -> Call[ManagedJob]:
+    """The managed job once it has ended, well or not: see its `state`.
+
+    Raises:
+        NotFound: there is none.
+        TimeoutError: it has not ended within `timeout_s` seconds; it goes on.
+    """
+    number = yield from number_of(job)
+    began, pause = time.monotonic(), operations.FIRST_PAUSE_S
+    while True:
+        row = yield from status(number)
+        if row.state in managed_job.FINAL:
+            return row
+        pause = yield from operations.paused(began, pause, timeout_s, f"managed job {number} is {row.state}")
+
+
+def cancel(job: int | str) -> Call[None]:
+    """The managed job is ending, and its cluster with it.
+
+    Raises:
+        NotFound: there is none.
+        Refused: it has ended already.
+    """
+    number = yield from number_of(job)
+    yield Post(f"/v1/jobs/{number}/cancel", {})
+
+
+def bill(job: int | str) -> Call[dict[str, Any]]:
+    """What the managed job has cost so far, by instance, and what it would have cost elsewhere; USD. Raises NotFound."""
+    number = yield from number_of(job)
+    return dict((yield Get(f"/v1/jobs/{number}/bill")))
+
+
+def log_path(job: int | str, *, follow: bool) -> Call[str]:
+    """The resource that streams its output over all attempts. Raises NotFound."""
+    number = yield from number_of(job)
+    return f"/v1/jobs/{number}/logs?follow={int(follow)}"

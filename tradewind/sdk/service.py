@@ -1,0 +1,47 @@
+"""The daemon of this data directory: `tw.api.start`, `tw.api.stop`, `tw.api.status`."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tradewind.broker.server.client import DaemonClient, DaemonUnreachable
+from tradewind.sdk.daemon import connect, data_dir, told
+
+
+class Daemon(msgspec.Struct, frozen=True):
+    """A daemon that answers."""
+
+    version: str
+    pid: int
+    data_dir: str
+    started_unix: float
+
+
+def start() -> Daemon:
+    """The data directory's daemon is up. Calls that need it start it by themselves. Raises Unreachable."""
+    client = connect(start=True)
+    assert client is not None
+    with told():
+        return msgspec.convert(client.hello(), Daemon)
+
+
+def status() -> Daemon | None:
+    """The daemon that answers, None if none does; never starts one."""
+    try:
+        return msgspec.convert(DaemonClient.connect(data_dir(), start=False).hello(), Daemon)
+    except DaemonUnreachable:
+        return None
+
+
+def stop() -> bool:
+    """No daemon runs: whether one did. Clusters and jobs go on, and a later daemon finds them again. Raises Unreachable."""
+    with told():
+        try:
+            client = DaemonClient.connect(data_dir(), start=False)
+        except DaemonUnreachable:
+            return False
+        client.stop()
+    return True
+
+
+__all__ = ["Daemon", "start", "status", "stop"]
