@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from tradewind.spec import Overrides
     from tradewind.spec.task import Task
 
 # flag spellings, the field of spec.Overrides it fills, help
@@ -28,8 +30,6 @@ def _env(texts: tuple[str, ...]) -> dict[str, str]:
     for text in texts:
         name, separator, value = text.partition("=")
         if not separator:
-            import os
-
             if name not in os.environ:
                 raise click.BadParameter(
                     f"{name} has no value and is not set here; write {name}=VALUE.", param_hint="--env"
@@ -76,4 +76,15 @@ def read(file: str, flags: dict[str, Any]) -> Task:
     """
     from tradewind.spec import Overrides, load_task
 
+    if " " in file.strip() and not file.endswith((".yaml", ".yml")) and not os.path.exists(file):
+        return _command(file, Overrides(**flags))
     return load_task(file, overrides=Overrides(**flags))
+
+
+def _command(command: str, overrides: Overrides) -> Task:
+    """A task that runs one command line, as `tradewind launch 'echo hello'` names it."""
+    import json
+
+    from tradewind.spec import parse_task
+
+    return parse_task(json.dumps({"run": command}), "the command", os.getcwd(), overrides=overrides)

@@ -17,6 +17,7 @@ import msgspec
 
 from tradewind.broker.clouds.meaning import Explanation
 from tradewind.broker.provider import Provider
+from tradewind.catalog.offer import Offer
 
 NAMES = ("aws", "azure", "gcp", "ssh")
 LOCAL = "local"
@@ -121,6 +122,14 @@ class Clouds(Mapping[str, Provider]):
         """The clouds that can be used from here."""
         reasons = await asyncio.to_thread(self.reasons)
         return [name for name, why in reasons.items() if not why]
+
+    async def own_machines(self) -> list[Offer]:
+        """What the machines that one owns offer; [] where there is no list of them. Raises ProviderError."""
+        if (await asyncio.to_thread(self.reasons)).get("ssh", "missing"):
+            return []
+        provider: Any = self["ssh"]
+        found: list[Offer] = await provider.offers()
+        return found
 
     def close(self) -> None:
         """Their connections and threads are gone."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tradewind.broker.jobs.plans import PlanRefused
 from tradewind.broker.planner.reach import Reach
+from tradewind.broker.provider import ProviderError
 from tradewind.broker.store.records import Options
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.problem import Limits, Place
@@ -19,8 +20,9 @@ from tradewind.spec.task import Task
 
 if TYPE_CHECKING:
     from tradewind.catalog import Catalog
+    from tradewind.catalog.offer import Offer
 
-LOCAL = "local"
+LOCAL, SSH = "local", "ssh"
 CLOUDS = ("aws", "azure", "gcp")  # those whose prices the shipped catalog holds
 FEWEST_RECORDS = 20  # fewer would make every seed draw the same loss
 
@@ -53,20 +55,51 @@ def catalog_for(task: Task, path: str = "") -> Catalog:
 
 def _this_machine() -> Catalog:
     from tradewind.broker.clouds.local.machine import this_machine
+
+    return _catalog_of([this_machine()], "this machine")
+
+
+def names_own_machines(task: Task) -> bool:
+    """Whether every alternative asks for `infra: ssh`, one's own machines.
+
+    Raises:
+        PlanRefused: some do and some do not.
+    """
+    own = [resources.infra.cloud == SSH for resources in task.resources]
+    if any(own) and not all(own):
+        raise PlanRefused(
+            "resources.any_of: `infra: ssh` cannot be mixed with clouds yet; name one or the other", "request"
+        )
+    return all(own)
+
+
+def _catalog_of(offers: list[Offer], source: str) -> Catalog:
     from tradewind.catalog.catalog import Catalog
     from tradewind.catalog.tables import split
 
-    offer = this_machine()
-    digest = hashlib.sha256(b"this machine\0" + msgspec.json.encode(offer)).hexdigest()
-    return Catalog(digest, lambda: split([offer]), source="this machine", date="")
+    digest = hashlib.sha256(source.encode() + b"\0" + msgspec.json.encode(offers)).hexdigest()
+    return Catalog(digest, lambda: split(offers), source=source, date="")
+
+
+async def no_machines() -> list[Offer]:
+    """None."""
+    return []
 
 
 class CatalogPlanner:
     """Implements the jobs' `Planner` over catalogs that stay open; solving runs beside the loop, one plan at a time."""
 
-    def __init__(self, reasons: Callable[[], Mapping[str, str]] = dict) -> None:
-        """`reasons` says of every cloud why it cannot be bought from here ("" when it can); it may block for a moment."""
+    def __init__(
+        self,
+        reasons: Callable[[], Mapping[str, str]] = dict,
+        own_machines: Callable[[], Awaitable[list[Offer]]] = no_machines,
+    ) -> None:
+        """`reasons` says of every cloud why it cannot be bought from here ("" when it can); it may block for a moment.
+
+        `own_machines` are the offers of the machines that one owns; it may raise ProviderError.
+        """
         self._reasons = reasons
+        self._own_machines = own_machines
         self._catalogs: dict[str, tuple[str, Catalog]] = {}  # with the fingerprint it was opened under
         self._lock = threading.Lock()
 
@@ -83,7 +116,22 @@ class CatalogPlanner:
 
     async def consider(self, task: Task, options: Options, blocks: tuple[Place, ...] = ()) -> Plan:
         """Like `plan`, but a plan that is not feasible is returned with its reasons."""
-        return await asyncio.to_thread(self._consider, task, options, blocks)
+        machines = await self._offers_of_own(task)
+        return await asyncio.to_thread(self._consider, task, options, blocks, machines)
+
+    async def _offers_of_own(self, task: Task) -> list[Offer] | None:
+        """The offers of one's own machines where the task asks for those; None for a task that does not."""
+        if not names_own_machines(task):
+            return None
+        try:
+            offers = await self._own_machines()
+        except ProviderError as error:
+            raise PlanRefused(str(error), "no_provider") from error
+        if not offers:
+            raise PlanRefused(
+                "none of your own machines answers; `tradewind check ssh` says what each does", "no_provider"
+            )
+        return offers
 
     def _reach(self, task: Task, options: Options) -> Reach | None:
         """The clouds that may be bought from; None for all: a rehearsal looks for no credentials, and this machine needs none."""
@@ -98,14 +146,16 @@ class CatalogPlanner:
             )
         return reach
 
-    def _consider(self, task: Task, options: Options, blocks: tuple[Place, ...]) -> Plan:
+    def _consider(self, task: Task, options: Options, blocks: tuple[Place, ...], machines: list[Offer] | None) -> Plan:
         from tradewind.broker.planner import PlanError, plan_task
         from tradewind.catalog import CatalogError
 
-        reach = self._reach(task, options)
+        reach = self._reach(task, options) if machines is None else None
         with self._lock:
             try:
-                catalog = self._catalog(task, options.catalog)
+                catalog = (
+                    self._catalog(task, options.catalog) if machines is None else _catalog_of(machines, "your machines")
+                )
                 plan = plan_task(task, catalog, limits=Limits(blocks=blocks), clouds=reach, hours=options.hours)
             except PlanError as error:
                 raise PlanRefused(str(error), "request") from error

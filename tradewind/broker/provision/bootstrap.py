@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 
 from tradewind import __version__
 from tradewind.agent import protocol
-from tradewind.broker.provider import Instance, Provider, Transport
+from tradewind.broker.capabilities import Console
+from tradewind.broker.provider import Instance, Provider, ProviderError, Transport
 from tradewind.broker.provision import accelerators
 from tradewind.broker.provision.agent_client import AgentClient, AgentError
 from tradewind.broker.provision.ignore_files import leaving_out
@@ -74,6 +76,28 @@ async def _located(provider: Provider, row: InstanceRow) -> Instance:
         return instance_of(row)
     listed = [one for one in await provider.describe(row.tags) if one.provider_id == row.provider_id]
     return listed[0] if listed else instance_of(row)
+
+
+async def keep_console(services: Services, row: InstanceRow) -> str:
+    """Where what the machine printed while it booted is kept now, as a clause; "" where its cloud has nothing."""
+    provider = services.providers[row.provider]
+    if not isinstance(provider, Console):
+        return ""
+    try:
+        said = await provider.console(row.provider_id)
+    except ProviderError:
+        return ""
+    if not said:
+        return ""
+    path = services.path("logs", f"console-{row.id}.log")
+    await asyncio.to_thread(_write, path, said)
+    return f"; what it printed while it booted is in {path}"
+
+
+def _write(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 async def call(client: AgentClient, order: protocol.Order, timeout_s: float = ORDER_TIMEOUT_S) -> protocol.Answer:

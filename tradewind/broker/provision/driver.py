@@ -33,6 +33,9 @@ from tradewind.broker.store.records import ClusterRow, InstanceRow
 
 END_TIMEOUT_S = 15.0
 RELEASE_RETRY_S = 5.0
+UNREACHED = frozenset(
+    {"SshUnreachable", "SshRefused", "HostKeyChanged"}
+)  # what the machine printed while it booted may say why
 _TROUBLE = (AgentError, ProviderError, RelayError, boot.BootstrapError, TimeoutError, OSError)
 
 
@@ -199,7 +202,13 @@ class ClusterDriver:
             else:
                 return known
         await self.services.boundary("bootstrap:connect")
-        transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=start)
+        try:
+            transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=start)
+        except ProviderError as error:
+            if start and error.code in UNREACHED:
+                kept = await boot.keep_console(self.services, row)
+                raise boot.BootstrapError(f"{error.message}{kept}") from error
+            raise
         await self._same_agent(row, client)
         fresh = self.services.store.read(lambda c: rows.instance(c, row.id)) or row
         node = Node(fresh, transport, client)

@@ -75,7 +75,7 @@ class Daemon:
         """Serve until the end."""
         directory = self._store.data_dir
         providers = Clouds(directory, {"local": LocalProvider(os.path.join(directory, INSTANCES))})
-        planner = CatalogPlanner(providers.reasons)
+        planner = CatalogPlanner(providers.reasons, providers.own_machines)
         broker = Broker(self._store, providers, planner, boundary=self._boundary)
         api = Api(broker, self.shutdown, self._started_unix)
         config = uvicorn.Config(
