@@ -213,3 +213,23 @@ def test_actors_call_each_other() -> None:
             return ray.get(self.right.add.remote(41))
 
     assert ray.get(Left.remote(Counter.remote(1)).go.remote(), timeout=20) == 42
+
+
+def test_an_actor_may_call_itself() -> None:
+    @ray.remote
+    class Steps:
+        def __init__(self):
+            self.done = []
+
+        def step(self, me, number):
+            self.done.append(number)
+            if number:
+                me.step.remote(me, number - 1)
+            return number
+
+        def seen(self):
+            return list(self.done)
+
+    actor = Steps.remote()
+    ray.get(actor.step.remote(actor, 3), timeout=30)
+    assert eventually(lambda: ray.get(actor.seen.remote(), timeout=30) == [3, 2, 1, 0])

@@ -16,6 +16,7 @@ RayError
 |  +- ReferenceCountingAssertionError
 +- ObjectStoreFullError
 +- GetTimeoutError                  also a TimeoutError
++- WaitCycleError                   tasks and actors wait for each other in a circle
 +- RuntimeEnvSetupError
 +- RaySystemError                   the runtime itself
    +- UnserializableException       an exception arrived that does not unpickle; its text did
@@ -103,6 +104,10 @@ class ObjectStoreFullError(RayError):
 
 class GetTimeoutError(RayError, TimeoutError):
     """`get` did not have every value in time."""
+
+
+class WaitCycleError(RayError):
+    """The wait would never have ended: what it waits for waits, in turn, for it. The message has the whole circle."""
 
 
 class RuntimeEnvSetupError(RayError):

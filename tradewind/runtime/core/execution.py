@@ -17,6 +17,7 @@ from tradewind.runtime.core.concurrent_calls import ConcurrentCalls, concurrent_
 from tradewind.runtime.core.objects import dump_error
 from tradewind.runtime.core.pump import Waiter
 from tradewind.runtime.core.streams import escrow_number
+from tradewind.runtime.core.wait_cycles import SUSPICIOUS_S
 from tradewind.runtime.messages import control, peer
 from tradewind.runtime.messages.values import Failed, Stored, Value
 
@@ -429,11 +430,42 @@ class Executor:
                     return waiter.done
             self._block()
             try:
+                if deadline is None and waiter.pending is not None and self._concurrent is None:
+                    return self._wait_warily(waiter)
                 return pump.wait(waiter, deadline) and self._checked(waiter)
             finally:
                 self._unblock()
         finally:
             self._waiter = None
+
+    def _wait_warily(self, waiter: Waiter) -> bool:
+        """As Pump.wait without a deadline. Raises WaitCycleError when what is waited for waits for this task."""
+        process = self._process
+        cycles = process.cycles
+        with process.lock:
+            cycles.begin(waiter, [key for key, _ in waiter.pending])
+        try:
+            while not process.pump.wait(waiter, time.monotonic() + SUSPICIOUS_S):
+                with process.lock:
+                    cycles.suspect()
+            if cycles.found:
+                circle = "\n  ".join(cycles.found)
+                raise exceptions.WaitCycleError(
+                    f"get() would never return, because these wait for each other:\n  {circle}\n"
+                    "Make one of the calls without waiting for it, or make an actor in the circle async or give it max_concurrency."
+                )
+            return self._checked(waiter)
+        finally:
+            with process.lock:
+                cycles.end()
+
+    def holds_up(self, sender: Peer, number: int) -> bool:
+        """True when that call runs here or stands behind the one that does, so that it cannot end before it. Under the lock."""
+        if self._concurrent is not None:
+            return False
+        if self._running is not None and self._running.id == number and self.current_sender is sender:
+            return True
+        return any(item[0] is sender and item[1].id == number for item in self._queue)
 
     def _checked(self, waiter: Waiter) -> bool:
         if self._interrupted is not None and self._interrupted is self._running:

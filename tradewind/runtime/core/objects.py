@@ -109,6 +109,7 @@ class Objects:
             if not pending or any(type(entry.value) is Failed for _, entry in owned):
                 return
             waiter = GetWaiter(len(pending), fail_fast=True)
+            waiter.pending = pending
             for key, entry in pending:
                 self.watch(key, entry, waiter)
         deadline = None if timeout is None else time.monotonic() + timeout

@@ -18,6 +18,7 @@ from tradewind.runtime.core.objects import Objects
 from tradewind.runtime.core.ownership import Key, ReferenceTable
 from tradewind.runtime.core.pump import Pump, Waiter
 from tradewind.runtime.core.streams import Streams
+from tradewind.runtime.core.wait_cycles import WaitCycles
 from tradewind.runtime.link import DescriptorLink, Link
 from tradewind.runtime.messages import cluster, control, peer
 from tradewind.runtime.messages.peer import Cancel, Consumed, Task
@@ -96,6 +97,7 @@ class Process:
         self.calls = Calls(self)
         self.actors = ActorCalls(self)
         self.streams = Streams(self)
+        self.cycles = WaitCycles(self)
         self.node_link = DescriptorLink(sock, control.FromNode, self._want_write)
         self._links[self.node_link.fd] = self.node_link
         self.pump.register(self.node_link.fd)
@@ -119,6 +121,7 @@ class Process:
             peer.Fetch: self.objects.on_fetch,
             peer.Resolved: self.objects.on_resolved,
             Cancel: self._on_cancel,
+            peer.Probe: self.cycles.on_probe,
         }
         self._node_handlers: dict[type, Callable[[Any], None]] = {
             control.Welcome: self._on_welcome,
@@ -378,9 +381,24 @@ class Process:
         return found
 
     def _connect(self, target: Peer) -> None:
-        if target.link is None and not target.connecting and not target.lost and target.address != self.address:
+        if target.link is None and not target.connecting and not target.lost:
+            if target.address == self.address:
+                self._connect_to_self(target)
+                return
             target.connecting = True
             self.tell_node(control.Connect(target.address))
+
+    def _connect_to_self(self, target: Peer) -> None:
+        """An actor that calls itself does so over a link like any other, so that its calls have an order."""
+        ends = [Link(sock, peer.PeerMessage, self._want_write, target) for sock in socket.socketpair()]
+        for link in ends:
+            self._links[link.fd] = link
+            self.pump.register(link.fd)
+        target.link = ends[0]
+        if target.backlog:
+            self._dirty.append(ends[0])
+            ends[0].pending.extend(target.backlog)
+            target.backlog.clear()
 
     def _on_connected(self, message: control.Connected) -> None:
         sock = socket.socket(fileno=self.node_link.fds.popleft())

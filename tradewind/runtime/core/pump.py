@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 _TICK_S = 0.003
 # After this many ticks in which one user thread kept the role, the I/O thread sleeps until the role is given up.
@@ -23,10 +23,12 @@ _TICKS_UNTIL_PARKED = 20
 class Waiter:
     """Something a thread can wait for. `done` is set by whoever handles the message that brings it."""
 
-    __slots__ = ("done", "gate")
+    __slots__ = ("done", "gate", "pending")
 
     def __init__(self) -> None:
         self.done = False
+        # What must all be there before it is done, when that is known.
+        self.pending: Any = None
         self.gate: threading.Event | None = None
 
     def finish(self) -> None:

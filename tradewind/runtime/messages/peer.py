@@ -132,6 +132,16 @@ class Consumed(Message, frozen=True, tag=16):
     count: int
 
 
+class Probe(Message, frozen=True, tag=17):
+    """Process origin, in its wait `number`, waits for what the path says, and that for this call of the sender (or for the receiver's object)."""
+
+    origin: str
+    number: int
+    path: list[str]
+    call: int
+    object: int
+
+
 PeerMessage = (
     Define
     | Task
@@ -149,4 +159,5 @@ PeerMessage = (
     | ArgumentLost
     | Item
     | Consumed
+    | Probe
 )
