@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     )
     from tradewind.sdk.errors import BrokerError, NoPlan, NotFound, Refused, TooDear, Unreachable
     from tradewind.sdk.planning import plan
-    from tradewind.sdk.task import Resources, Task
+    from tradewind.sdk.resources import Resources
+    from tradewind.sdk.task import Task
     from tradewind.sdk.views import Cluster, Cost, Event, Instance, Job, Launched, ManagedJob
     from tradewind.spec.errors import SpecError
     from tradewind.spec.overrides import Overrides
@@ -71,7 +72,8 @@ _HOMES = {
     ),
     "sdk.errors": ("BrokerError", "NoPlan", "NotFound", "Refused", "TooDear", "Unreachable"),
     "sdk.planning": ("plan",),
-    "sdk.task": ("Resources", "Task"),
+    "sdk.resources": ("Resources",),
+    "sdk.task": ("Task",),
     "sdk.views": ("Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob"),
     "spec.errors": ("SpecError",),
     "spec.overrides": ("Overrides",),
