@@ -81,6 +81,7 @@ class Executor:
         self._exit_unneeded = False
         self._calls_of: dict[bytes, int] = {}
         self._retiring = ""
+        self._leaving = False
         self._cancelled: set[int] = set()
         self.current = Current()
         self.actor: control.BecomeActor | None = None
@@ -127,6 +128,8 @@ class Executor:
                 sender, task = queue.popleft()
             except IndexError:
                 continue
+            if self._leaving:
+                continue  # the caller learns from the actor's end that it came too late
             self._started = time.monotonic()
             self._running = task
             self.current_sender = sender
@@ -376,6 +379,7 @@ class Executor:
                     if task.returns == 1
                     else peer.DoneMany(task.id, micros, [b""] * task.returns),
                 )
+                self._leaving = True
                 process.tell_node(control.ExitIntended("exit_actor() was called"))
                 self.on_exit("exit_actor() was called")
             elif task.returns == 1:
