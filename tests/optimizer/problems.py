@@ -9,12 +9,25 @@ import msgspec
 from hypothesis import strategies as st
 
 from tradewind.catalog.offer import Offer
-from tradewind.optimizer.cost import is_payable, plan_nano, risk_micro_per_h
+from tradewind.optimizer.check import canonical
+from tradewind.optimizer.cost import is_payable, plan_score, risk_micro_per_h
 from tradewind.optimizer.egress import egress_of
 from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.preemption import Recovery
-from tradewind.optimizer.problem import Candidate, Edge, Limits, Place, Problem, Quota, Request, Together
+from tradewind.optimizer.problem import (
+    Candidate,
+    Edge,
+    Limits,
+    Place,
+    Problem,
+    Quota,
+    Request,
+    Reservation,
+    Share,
+    Together,
+    Weights,
+)
 
 CLOUDS = ("aws", "gcp", "lambda")
 REGIONS = ("r1", "r2")
@@ -125,7 +138,37 @@ def random_problem(seed: int, max_requests=5, max_candidates=5) -> Problem:
         )
         deadline_h = rng.choice([1.0, 3.0, 8.0, 20.0])
     edges = _random_edges(rng, requests)
-    return Problem(requests, limits, edges=edges, egress=EGRESS, together=together, deadline_h=deadline_h)
+    problem = Problem(requests, limits, edges=edges, egress=EGRESS, together=together, deadline_h=deadline_h)
+    return _with_more(random.Random(seed + 1), problem) if rng.random() < 0.5 else problem
+
+
+def _with_more(rng: random.Random, problem: Problem) -> Problem:
+    """Emissions, weights, what is paid already, shares, an order of preference, and data that takes its time."""
+    problem = msgspec.structs.replace(
+        problem,
+        weights=rng.choice(
+            [Weights()] * 3 + [Weights(0, 1), Weights(1, 0.5), Weights(1, 0, 0.25), Weights(0.5, 0.1, 1)]
+        ),
+        egress=msgspec.structs.replace(problem.egress, gigabits_per_s=rng.choice([None, 0.05, 1.0])),
+        requests=tuple(
+            msgspec.structs.replace(
+                request,
+                ordered=rng.random() < 0.15,
+                candidates=tuple(
+                    msgspec.structs.replace(c, carbon_kg_h=rng.choice([None, *[0.1, 0.2, 0.2, 1.5] * 4]))
+                    for c in request.candidates
+                ),
+            )
+            for request in problem.requests
+        ),
+    )
+    reservations = tuple(
+        Reservation(f"reserved-{i}", random_place(rng), rng.randint(0, 4)) for i in range(rng.choice([0, 0, 1, 2]))
+    )
+    shares = (Share(random_place(rng), rng.choice([0.3, 0.5, 0.8])),) if rng.random() < 0.1 else ()
+    carbon = rng.choice([None, None, None, 2.0, 10.0])
+    limits = msgspec.structs.replace(problem.limits, reservations=reservations, shares=shares, max_carbon_kg=carbon)
+    return msgspec.structs.replace(problem, limits=limits)
 
 
 def _random_edges(rng: random.Random, requests: tuple[Request, ...]) -> tuple[Edge, ...]:
@@ -157,18 +200,23 @@ def problems(**sizes) -> st.SearchStrategy[Problem]:
 
 
 def brute_force(problem: Problem) -> tuple[Candidate, ...] | None:
-    """The best choice of all choices, by cost, then risk, then the content order of each request; None when no choice keeps the limits."""
-    requests = tuple(sorted(problem.requests, key=lambda r: r.task))
-    ordered = msgspec.structs.replace(problem, requests=requests)
+    """The best choice of all choices, by preference, then the objective, then risk, then the content order of each request; None when no
+    choice keeps the limits.
+    """
+    ordered = canonical(problem)
+    requests = ordered.requests
     rows = [sorted_candidates(r, (c for c in r.candidates if is_payable(c))) for r in requests]
     best = None
     for ranks in product(*(range(len(row)) for row in rows)):
         choice = tuple(row[k] for row, k in zip(rows, ranks, strict=True))
         if not keeps_limits(ordered, choice):
             continue
-        cost = plan_nano(ordered, choice)
+        if not all(c.carbon_kg_h is not None for c in choice) and ordered.weights.kg:
+            continue
+        preference = tuple(c.alternative if r.ordered else 0 for r, c in zip(requests, choice, strict=True))
+        cost = plan_score(ordered, choice)
         risk = sum(risk_micro_per_h(c) * r.num_nodes for r, c in zip(requests, choice, strict=True))
-        key = (cost, risk, ranks)
+        key = (preference, cost, risk, ranks)
         if best is None or key < best[0]:
             best = (key, choice)
     return None if best is None else best[1]
@@ -176,7 +224,7 @@ def brute_force(problem: Problem) -> tuple[Candidate, ...] | None:
 
 def placed(plan) -> list[tuple]:
     return [
-        (p.task, p.cloud, p.region, p.zone, p.instance_type, p.use_spot, p.alternative, p.hourly_usd)
+        (p.task, p.cloud, p.region, p.zone, p.instance_type, p.use_spot, p.alternative, p.free_nodes, p.hourly_usd)
         for p in plan.placements
     ]
 
@@ -192,7 +240,8 @@ def chosen(problem: Problem, choice) -> list[tuple]:
             c.offer.instance_type,
             c.use_spot,
             c.alternative,
-            round(c.hourly_usd * 1e9) * r.num_nodes / 1e9,
+            c.free_nodes,
+            round(c.hourly_usd * 1e9) * (r.num_nodes - c.free_nodes) / 1e9,
         )
         for r, c in zip(requests, choice, strict=True)
     ]

@@ -148,10 +148,13 @@ def _together_rows(problem: Problem, columns: tuple[tuple[int, Candidate], ...])
 
 
 def _cap_rows(columns: tuple[tuple[int, Candidate], ...], sizes: list[int], nano: list[int], cap: int) -> Iterator[Row]:
-    """The cap as a row, unless the dearest choice keeps it; flows beyond the whole columns only lower the cost."""
+    """The cap as a row, unless the dearest choice keeps it; flows beyond the whole columns only lower the cost.
+
+    Half a unit of room: no sum of whole units lies between the cap and it, and one that meets the cap exactly is not lost to rounding.
+    """
     dearest: dict[int, int] = {}
     for (k, _), each in zip(columns, nano, strict=False):
         dearest[k] = max(dearest.get(k, 0), each * sizes[k])
     if sum(dearest.values()) > cap:
         unit = max(cap, 1)
-        yield Row(tuple(range(len(nano))), tuple(each / unit for each in nano), upper=cap / unit)
+        yield Row(tuple(range(len(nano))), tuple(each / unit for each in nano), upper=(cap + 0.5) / unit)

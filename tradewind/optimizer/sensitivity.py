@@ -12,9 +12,10 @@ from tradewind.optimizer.check import canonical
 from tradewind.optimizer.conflicts import describe, limits_of, under
 from tradewind.optimizer.cost import hourly_nano, machine_nano, plan_nano, work_h
 from tradewind.optimizer.money import nano_usd, usd
+from tradewind.optimizer.ordered import search_in_order
 from tradewind.optimizer.plan import Plan, RankedCandidate
 from tradewind.optimizer.problem import Candidate, Problem
-from tradewind.optimizer.prune import Pool, compete, prune, usable
+from tradewind.optimizer.prune import Pool, compete, usable
 from tradewind.optimizer.rank import as_ranked, difference
 from tradewind.optimizer.search import search
 from tradewind.optimizer.solvers import DEFAULT_SOLVERS, Solver
@@ -104,7 +105,13 @@ def _margin(problem: Problem, plan: Plan, chosen: list[Candidate], i: int, solve
     request, ours = problem.requests[i], chosen[i]
     alive = usable(problem)
     others = tuple(c for c in alive.left[i] if (c.offer, c.use_spot) != (ours.offer, ours.use_spot))
-    without = compete(problem, Pool((*alive.left[:i], others, *alive.left[i + 1 :]), alive.refused))
+    left = [
+        tuple(
+            c for c in row if not r.ordered or c.alternative == own.alternative
+        )  # the order stands, whatever the price
+        for r, row, own in zip(problem.requests, (*alive.left[:i], others, *alive.left[i + 1 :]), chosen, strict=True)
+    ]
+    without = compete(problem, Pool(tuple(left), alive.refused))
     found = search(problem, without, solvers)
     rise, held_by = _until_a_cap(problem, chosen, i)
     next_best = None
@@ -144,7 +151,7 @@ def _limit_prices(problem: Problem, plan: Plan, solvers: Sequence[Solver]) -> tu
     prices = []
     for k, limit in enumerate(limits):
         eased = under(problem, limits[:k] + limits[k + 1 :])
-        found = search(eased, prune(eased), solvers)
+        found = search_in_order(eased, usable(eased), solvers)
         if found.choice and nano_usd(found.objective_usd) < nano_usd(plan.certificate.objective):
             total = usd(plan_nano(eased, found.choice))
             prices.append(LimitPrice(describe(limit), total, 1 - found.objective_usd / plan.certificate.objective))
