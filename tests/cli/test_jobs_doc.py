@@ -1,0 +1,69 @@
+"""What the pages about managed jobs print is what runs, and what the spot training example promises is so."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.test_docs import lines_of
+from tradewind.cli import exits
+
+from .worlds import ROOT, World
+
+pytestmark = pytest.mark.end_to_end
+
+
+def test_every_line_of_the_page_runs_as_printed(world: World) -> None:
+    said = ""
+    for line in lines_of("docs/jobs.md"):
+        ran = world.run(line, timeout=60)
+        assert ran.returncode == exits.OK, f"{line}\n{ran.stdout}\n{ran.stderr}"
+        said = ran.stdout
+    assert said == f"the token is {'*' * len('correct-horse')}\n"
+
+
+def test_the_python_of_the_page_goes_on_where_it_was(tmp_path: pathlib.Path) -> None:
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs" / "checkpoints.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    script = tmp_path / "block.py"
+    script.write_text(code)
+    for _ in range(2):
+        ran = subprocess.run(
+            [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        )
+        assert ran.stdout == "3 3.0\n"
+
+
+def test_spot_training_resumes_with_the_same_network(tmp_path: pathlib.Path) -> None:
+    train = ROOT / "examples" / "spot_training" / "train.py"
+
+    def run(where: str, steps: int) -> str:
+        (tmp_path / where).mkdir(exist_ok=True)
+        command = [sys.executable, str(train), "--steps", str(steps)]
+        done = subprocess.run(command, cwd=tmp_path / where, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout
+
+    whole = run("whole", 100)
+    run("parts", 50)
+    resumed = run("parts", 100)
+    assert resumed.startswith("goes on from step 50\n")
+    assert whole.splitlines()[-1] == resumed.splitlines()[-1]
+
+
+def test_an_array_trains_through_losses_to_the_right_accuracy(world: World) -> None:
+    yaml = world.work / "examples" / "spot_training" / "train.yaml"
+    line = f"tradewind jobs launch {yaml.relative_to(world.work)} --rehearse --array LR=0.5,0.2 --seed 7"
+    ran = world.run(line, timeout=120)
+    assert ran.returncode == exits.OK, ran.stderr
+    array = re.search(r"array (a\d+):", ran.stdout)
+    assert array is not None
+    logs = [world.run(f"tradewind jobs logs spot-{index} -F").stdout for index in range(2)]
+    assert all(
+        float(found[1]) > 0.9 for text in logs if (found := re.search(r"accuracy (\d\.\d+)", text)) or pytest.fail(text)
+    )
+    assert any("goes on from step" in text for text in logs), "a machine was taken, and its training went on"
