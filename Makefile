@@ -30,6 +30,16 @@ bench: env-dev   ## the claims, measured here: rates, latencies, memory
 bench-jobs: env-dev ## managed jobs: submissions, thousands alive under preemptions, long lists
 	@$(BIN)/python benchmarks/jobs.py --jobs 4000
 
+bench-optimizer: env-dev ## the planner's times over the whole catalog, SkyPilot's beside them where it can be installed
+	@$(BIN)/python benchmarks/plan.py --long
+	@$(BIN)/python benchmarks/optimizer_peer.py --install
+
+bench-spot: env-dev ## recorded spot markets replayed against policies that have a deadline
+	@$(BIN)/python benchmarks/spot.py
+
+soak-optimizer: env-dev ## 100,000 random problems held to brute force (some 15 minutes)
+	@$(BIN)/python benchmarks/optimizer_soak.py --problems 100000
+
 docs: env-dev    ## regenerate the generated pages of docs/
 	@$(BIN)/python tools/generate_docs.py
 

@@ -21,15 +21,30 @@ def spread(candidates: Iterable[Candidate], nodes: int, most: int, catalog: Cata
         offer = candidate.offer
         key = (offer.cloud, offer.region, offer.instance_type, candidate.use_spot, candidate.alternative)
         groups.setdefault(key, []).append(candidate)
-    found = (_filled(group, nodes, most, catalog) for _, group in sorted(groups.items()))
+    zones = _Zones(catalog)
+    found = (_filled(group, nodes, most, zones) for _, group in sorted(groups.items()))
     return [candidate for candidate in found if candidate is not None]
 
 
-def _filled(group: list[Candidate], nodes: int, most: int, catalog: Catalog) -> Candidate | None:
+class _Zones:
+    """Each region's zones, asked of the catalog once."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._known: dict[tuple[str, str], list[str]] = {}
+
+    def of(self, cloud: str, region: str) -> list[str]:
+        key = (cloud, region)
+        if key not in self._known:
+            self._known[key] = self._catalog.zones(cloud, region)
+        return self._known[key]
+
+
+def _filled(group: list[Candidate], nodes: int, most: int, known: _Zones) -> Candidate | None:
     zones: dict[str, Candidate] = {}
     for candidate in sorted(group, key=lambda c: (c.hourly_usd, c.offer.zone)):
         offer = candidate.offer
-        for zone in (offer.zone,) if offer.zone else catalog.zones(offer.cloud, offer.region):
+        for zone in (offer.zone,) if offer.zone else known.of(offer.cloud, offer.region):
             zones.setdefault(zone, candidate)
     left, usd_h, placed = nodes, 0.0, []
     for zone, candidate in zones.items():  # the cheapest first
