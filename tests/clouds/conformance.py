@@ -17,7 +17,7 @@ import dataclasses
 import pickle
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import msgspec
 import pytest
@@ -28,6 +28,7 @@ T = TypeVar("T")
 Ability = Literal[
     "spot", "stop", "quota", "lost_reply", "lag", "throttle", "slow", "reclaim", "price", "leftovers", "ports", "crash"
 ]
+EVERYTHING: frozenset[Ability] = frozenset(get_args(Ability))
 DEADLINE_S = 20.0
 
 

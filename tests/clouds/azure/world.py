@@ -8,8 +8,11 @@ from collections.abc import Iterator
 
 from azure.core.credentials import AccessToken, AccessTokenInfo
 
+from clouds.conformance import EVERYTHING
 from clouds.fakes.azure_cloud import AzureCloud
 from clouds.fakes.journal import Fault
+from clouds.launching import FIRST_BOOT, a_request, an_offer
+from clouds.wire_world import WireWorld
 from tradewind.broker.clouds.azure import check
 from tradewind.broker.clouds.azure.provider import AzureProvider
 from tradewind.broker.clouds.azure.session import Found, Session, Settings
@@ -34,63 +37,27 @@ class StaticCredential:
 
 
 def offer(instance_type: str = "Standard_D8s_v5", **changes) -> Offer:
-    values = {
-        "cloud": "azure",
-        "region": "eastus",
-        "zone": "",
-        "instance_type": instance_type,
-        "arch": "x86_64",
-        "vcpus": 8.0,
-        "memory_gib": 32.0,
-        "accelerator": "",
-        "accelerator_count": 0.0,
-        "accelerator_memory_gib": None,
-        "price_ondemand_usd_h": 0.384,
-        "price_spot_usd_h": 0.08,
-    }
-    return Offer(**(values | changes))
+    fields = {"region": "eastus", "zone": "", "price_ondemand_usd_h": 0.384, "price_spot_usd_h": 0.08} | changes
+    return an_offer("azure", instance_type=instance_type, **fields)
 
 
 def request(
     instance_id: str = "i-one", *, cluster: str = "c1", rank: int = 0, use_spot: bool = False, **changes
 ) -> LaunchRequest:
-    values = {
-        "instance_id": instance_id,
-        "cluster": cluster,
-        "rank": rank,
-        "offer": offer(),
-        "use_spot": use_spot,
-        "max_hourly_usd": 0.1,
-        "tags": {"tradewind-owner": "Owner.1", "tradewind-cluster": cluster, "tradewind-instance": instance_id},
-        "lease_until_unix": 2_000_000_000.0,
-        "ssh_public_key": "ssh-ed25519 AAAAC3Nza tradewind",
-        "user_data": "#cloud-config\nssh_keys: {}\n",
-    }
-    return LaunchRequest(**(values | changes))
+    fields = {"offer": offer(), "max_hourly_usd": 0.1, **FIRST_BOOT} | changes
+    return a_request(instance_id=instance_id, cluster=cluster, rank=rank, use_spot=use_spot, **fields)
 
 
-class AzureWorld:
-    can = frozenset(
-        {
-            "spot",
-            "stop",
-            "quota",
-            "lost_reply",
-            "lag",
-            "throttle",
-            "slow",
-            "reclaim",
-            "price",
-            "leftovers",
-            "ports",
-            "crash",
-        }
-    )
+class AzureWorld(WireWorld):
+    can = EVERYTHING
+    permitted = (*check.CALLS, check.SELF_DELETION, *OPERATIONS)
+    request = staticmethod(request)
 
-    def __init__(self, **settings) -> None:
-        self.cloud = AzureCloud()
-        self._settings = settings
-        self._providers: list[AzureProvider] = []
+    def fake(self) -> AzureCloud:
+        return AzureCloud()
+
+    def make(self, session: Session) -> AzureProvider:
+        return AzureProvider(session)
 
     def session(self, **changes) -> Session:
         settings = {
@@ -104,36 +71,15 @@ class AzureWorld:
         }
         return Session(Settings(**settings), credentials=StaticCredential(), found=Found("given"))
 
-    def provider(self, **changes) -> AzureProvider:
-        made = AzureProvider(self.session(**changes))
-        self._providers.append(made)
-        return made
-
-    request = staticmethod(request)
-
-    def close(self) -> None:
-        for provider in self._providers:
-            provider.close()
-        self.cloud.close()
-        assert self.cloud.violations == []
-        known = {*check.CALLS, check.SELF_DELETION, *OPERATIONS}
-        assert set(self.cloud.journal.names()) <= known, "a call is made that the list of permissions does not hold"
-
     def held(self) -> list[str]:
         return self.cloud.arm.held()
 
     def live(self) -> int:
         return len(self.cloud.arm.machines())
 
-    def calls(self) -> list[str]:
-        return self.cloud.journal.names()
-
     def exhaust(self, request: LaunchRequest) -> None:
         place = request.offer.region + (f"-{request.offer.zone}" if request.offer.zone else "")
         self.cloud.arm.capacity[place, request.offer.instance_type, request.use_spot] = 0
-
-    def forbid(self) -> None:
-        self.cloud.signed_out = True
 
     def quota(self, instances: int) -> None:
         self.cloud.arm.quotas["standardDSv5Family"] = 8 * instances
@@ -142,24 +88,15 @@ class AzureWorld:
         self.cloud.arm.spot_price = 1.0
 
     def lose_reply(self) -> None:
-        self.cloud.journal.faults.append(Fault(MACHINE_WRITE, lose_answer=True))
+        self.strike(Fault(MACHINE_WRITE, lose_answer=True))
 
     def lag(self, reads: int) -> None:
         self.cloud.arm.list_lag = reads
 
     def throttle(self, times: int) -> None:
-        self.cloud.journal.faults.append(
+        self.strike(
             Fault("Microsoft.Compute/virtualMachines/read", 429, "TooManyRequests", "Too many requests", times=times)
         )
-
-    def crash(self, after: int, *, took_effect: bool) -> None:
-        self.cloud.journal.crash_after, self.cloud.journal.crash_took_effect = after, took_effect
-
-    def revive(self) -> bool:
-        return self.cloud.journal.revive()
-
-    def slow(self, seconds: float) -> None:
-        self.cloud.delay_s = seconds
 
     def reclaim(self, instance: Instance) -> None:
         self.cloud.arm.evict(instance.provider_id.partition("/")[2])

@@ -146,7 +146,7 @@ class TestRefusals:
             provider = world.provider()
             error = await refused(provider.launch(request(), "t"))
             blocked = provider.classify(error)
-            assert (error.code, blocked.kind, blocked.scope) == ("quotaExceeded", "quota", "region")
+            assert (error.code, blocked.kind, blocked.scope) == ("quotaExceeded", "quota", "family")
             await provider.sweep({"tradewind-cluster": "c1"})
 
         run(scenario())

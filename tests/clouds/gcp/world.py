@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 from google.auth.credentials import AnonymousCredentials
 
+from clouds.conformance import EVERYTHING
 from clouds.fakes.google_cloud import GoogleCloud
 from clouds.fakes.journal import Fault
+from clouds.launching import FIRST_BOOT, a_request, an_offer
+from clouds.wire_world import WireWorld
 from tradewind.broker.clouds.gcp.check import PERMISSIONS
 from tradewind.broker.clouds.gcp.provider import GcpProvider
 from tradewind.broker.clouds.gcp.session import Found, Session, Settings
@@ -17,50 +20,32 @@ from tradewind.catalog.offer import Offer
 
 
 def offer(instance_type: str = "n2-standard-8", **changes) -> Offer:
-    values = {
-        "cloud": "gcp",
+    fields = {
         "region": "us-central1",
         "zone": "us-central1-a",
-        "instance_type": instance_type,
-        "arch": "x86_64",
-        "vcpus": 8.0,
-        "memory_gib": 32.0,
-        "accelerator": "",
-        "accelerator_count": 0.0,
-        "accelerator_memory_gib": None,
         "price_ondemand_usd_h": 0.39,
         "price_spot_usd_h": 0.09,
-    }
-    return Offer(**(values | changes))
+    } | changes
+    return an_offer("gcp", instance_type=instance_type, **fields)
 
 
 def request(
     instance_id: str = "i-one", *, cluster: str = "c1", rank: int = 0, use_spot: bool = False, **changes
 ) -> LaunchRequest:
-    values = {
-        "instance_id": instance_id,
-        "cluster": cluster,
-        "rank": rank,
-        "offer": offer(),
-        "use_spot": use_spot,
-        "max_hourly_usd": 1.0,
-        "tags": {"tradewind-owner": "Owner.1", "tradewind-cluster": cluster, "tradewind-instance": instance_id},
-        "lease_until_unix": 2_000_000_000.0,
-        "ssh_public_key": "ssh-ed25519 AAAAC3Nza tradewind",
-        "user_data": "#cloud-config\nssh_keys: {}\n",
-    }
-    return LaunchRequest(**(values | changes))
+    fields = {"offer": offer(), "max_hourly_usd": 1.0, **FIRST_BOOT} | changes
+    return a_request(instance_id=instance_id, cluster=cluster, rank=rank, use_spot=use_spot, **fields)
 
 
-class GcpWorld:
-    can = frozenset(
-        {"spot", "stop", "quota", "lost_reply", "lag", "throttle", "slow", "reclaim", "leftovers", "ports", "crash"}
-    )
+class GcpWorld(WireWorld):
+    can = EVERYTHING - {"price"}
+    permitted = PERMISSIONS
+    request = staticmethod(request)
 
-    def __init__(self, **settings) -> None:
-        self.cloud = GoogleCloud()
-        self._settings = settings
-        self._providers: list[GcpProvider] = []
+    def fake(self) -> GoogleCloud:
+        return GoogleCloud()
+
+    def make(self, session: Session) -> GcpProvider:
+        return GcpProvider(session)
 
     def session(self, **changes) -> Session:
         settings = {
@@ -75,62 +60,37 @@ class GcpWorld:
         }
         return Session(Settings(**settings), credentials=AnonymousCredentials(), found=Found(file="anonymous"))
 
-    def provider(self, **changes) -> GcpProvider:
-        made = GcpProvider(self.session(**changes))
-        self._providers.append(made)
-        return made
-
-    request = staticmethod(request)
-
-    def close(self) -> None:
-        for provider in self._providers:
-            provider.close()
-        self.cloud.close()
-        assert self.cloud.violations == []
-        assert set(self.cloud.journal.names()) <= set(PERMISSIONS), (
-            "a call is made that the table of permissions does not hold"
-        )
-
     def held(self) -> list[str]:
         return [*self.cloud.compute.held(), *(f"node {name}" for name in self.cloud.tpu.nodes)]
 
     def live(self) -> int:
         return len(self.cloud.compute.live()) + len(self.cloud.tpu.nodes)
 
-    def calls(self) -> list[str]:
-        return self.cloud.journal.names()
-
     def exhaust(self, request: LaunchRequest) -> None:
         key = (request.offer.zone, request.offer.instance_type, request.use_spot)
         self.cloud.compute.capacity[key] = 0
-
-    def forbid(self) -> None:
-        self.cloud.signed_out = True
 
     def quota(self, instances: int) -> None:
         self.cloud.compute.region_quotas["N2_CPUS"] = 8.0 * instances
 
     def lose_reply(self) -> None:
-        self.cloud.journal.faults.append(Fault("compute.instances.insert", lose_answer=True))
+        self.strike(Fault("compute.instances.insert", lose_answer=True))
 
     def lag(self, reads: int) -> None:
         self.cloud.compute.list_lag = reads
 
     def throttle(self, times: int) -> None:
-        self.cloud.journal.faults.append(
+        self.strike(
             Fault("compute.instances.aggregatedList", 429, "rateLimitExceeded", "Rate Limit Exceeded", times=times)
         )
 
     def crash(self, after: int, *, took_effect: bool) -> None:
-        self.cloud.journal.crash_after, self.cloud.journal.crash_took_effect = after, took_effect
+        super().crash(after, took_effect=took_effect)
         self._settings["retry_for_s"] = 0.02  # the dead need no patience
 
     def revive(self) -> bool:
         self._settings.pop("retry_for_s", None)
-        return self.cloud.journal.revive()
-
-    def slow(self, seconds: float) -> None:
-        self.cloud.delay_s = seconds
+        return super().revive()
 
     def reclaim(self, instance: Instance) -> None:
         self.cloud.compute.reclaim(instance.provider_id.partition("/")[2])

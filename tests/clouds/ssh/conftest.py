@@ -15,6 +15,7 @@ import pytest
 
 from clouds.conformance import DEADLINE_S
 from clouds.lab.sshd import SSHD, Sshd, running_sshd
+from clouds.launching import a_request
 from tradewind.broker.clouds.ssh import SshProvider, slots
 from tradewind.broker.clouds.ssh.discovery import SCRIPT, offer_of, parse_capacity
 from tradewind.broker.provider import Instance, LaunchRequest
@@ -22,7 +23,6 @@ from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.catalog.offer import Offer
 
 T = TypeVar("T")
-OWNER = "owner-test"
 
 
 class SshWorld:
@@ -72,18 +72,10 @@ class SshWorld:
         cluster: str = "c1",
         rank: int = 0,
         use_spot: bool = False,
-        **fields: object,
+        **fields: Any,
     ) -> LaunchRequest:
-        return LaunchRequest(
-            instance_id=instance_id,
-            cluster=cluster,
-            rank=rank,
-            use_spot=use_spot,
-            max_hourly_usd=1.0,
-            tags={"tradewind-owner": OWNER, "tradewind-cluster": cluster, "tradewind-instance": instance_id},
-            lease_until_unix=2_000_000_000.0,
-            **{"offer": self.offer(), **fields},  # type: ignore[arg-type]
-        )
+        given = {"offer": self.offer(), "max_hourly_usd": 1.0} | fields
+        return a_request(instance_id=instance_id, cluster=cluster, rank=rank, use_spot=use_spot, **given)
 
     def held(self) -> list[str]:
         found = []

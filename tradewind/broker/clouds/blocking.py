@@ -26,9 +26,9 @@ class Blocking:
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: context.run(call))
 
     def close(self) -> None:
-        """Wait for the calls under way and end the threads."""
+        """Wait for the calls under way, drop those not begun, and end the threads."""
         if self._pool is not None:
-            self._pool.shutdown()
+            self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
 

@@ -6,9 +6,12 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
+from clouds.conformance import EVERYTHING
 from clouds.fakes.aws import rules
 from clouds.fakes.aws.shim import Shim
+from clouds.launching import a_request, an_offer
 from tradewind.broker.clouds.aws import AwsProvider
 from tradewind.broker.clouds.aws.session import AwsSession
 from tradewind.broker.provider import Instance, LaunchRequest
@@ -18,46 +21,17 @@ from tradewind.catalog.offer import Offer
 os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 os.environ["MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION"] = "1"
 REGIONS = ("us-east-1", "eu-west-1")
-OWNER = "owner-test"
 
 
-def offer(region: str = "us-east-1", zone: str = "use1-az1", instance_type: str = "c5.large", **more: object) -> Offer:
-    values: dict[str, object] = {
-        "cloud": "aws",
-        "region": region,
-        "zone": zone,
-        "instance_type": instance_type,
-        "arch": "x86_64",
-        "vcpus": 2,
-        "memory_gib": 4,
-        "accelerator": "",
-        "accelerator_count": 0,
-        "accelerator_memory_gib": None,
-        "price_ondemand_usd_h": 0.085,
-        "price_spot_usd_h": 0.03,
-    }
-    return Offer(**{**values, **more})  # type: ignore[arg-type]
+def offer(region: str = "us-east-1", zone: str = "use1-az1", instance_type: str = "c5.large", **more: Any) -> Offer:
+    fields = {"vcpus": 2.0, "memory_gib": 4.0, "price_ondemand_usd_h": 0.085, "price_spot_usd_h": 0.03} | more
+    return an_offer("aws", region, zone, instance_type, **fields)
 
 
 class AwsWorld:
     """One account, some regions, the faults of the shim."""
 
-    can = frozenset(
-        {
-            "spot",
-            "stop",
-            "quota",
-            "lost_reply",
-            "lag",
-            "throttle",
-            "slow",
-            "reclaim",
-            "price",
-            "leftovers",
-            "ports",
-            "crash",
-        }
-    )
+    can = EVERYTHING
 
     def __init__(self, shim: Shim, endpoint: str) -> None:
         self.shim, self.endpoint = shim, endpoint
@@ -79,18 +53,10 @@ class AwsWorld:
         cluster: str = "c1",
         rank: int = 0,
         use_spot: bool = False,
-        **fields: object,
+        **fields: Any,
     ) -> LaunchRequest:
-        return LaunchRequest(
-            instance_id=instance_id,
-            cluster=cluster,
-            rank=rank,
-            use_spot=use_spot,
-            max_hourly_usd=0.05,
-            tags={"tradewind-owner": OWNER, "tradewind-cluster": cluster, "tradewind-instance": instance_id},
-            lease_until_unix=2_000_000_000.0,
-            **{"offer": offer(), **fields},  # type: ignore[arg-type]
-        )
+        given = {"offer": offer(), "max_hourly_usd": 0.05} | fields
+        return a_request(instance_id=instance_id, cluster=cluster, rank=rank, use_spot=use_spot, **given)
 
     def held(self) -> list[str]:
         found = []

@@ -7,8 +7,9 @@ import os
 
 import msgspec
 
-from tradewind.broker.clouds.aws.provider import AwsProvider, Connect
+from tradewind.broker.clouds.aws.provider import AwsProvider
 from tradewind.broker.clouds.aws.session import AwsSession
+from tradewind.broker.clouds.connect import Connect
 
 EXTRA = "aws"
 LOGIN = "aws configure"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tradewind.broker.capabilities import Finding
@@ -16,11 +16,10 @@ from tradewind.broker.clouds.aws.instances import INSTANCE_TAG, cluster_tags_of,
 from tradewind.broker.clouds.aws.notices import NOTICE_SOURCE
 from tradewind.broker.clouds.aws.purchase import client_token, run_instances
 from tradewind.broker.clouds.aws.session import AwsSession
+from tradewind.broker.clouds.connect import Connect
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
 
-# Opens a connection to a running instance; the second argument holds the host keys to pin, () for the one given at first boot.
-Connect = Callable[[Instance, Sequence[str]], Awaitable[Transport]]
 LISTING_DEADLINE_S = 60.0  # EC2 lists a new instance within seconds as a rule
 ENDING_DEADLINE_S = 900.0  # large machines take many minutes from shutting-down to terminated
 GROUP_TRIES = 8

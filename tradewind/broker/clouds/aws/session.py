@@ -5,15 +5,13 @@ A blocking SDK is called in a pool of its own: asyncio's default pool has six th
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from tradewind.broker.clouds.aws.errors import refusal, translate
+from tradewind.broker.clouds.vendor_session import VendorCalls
 
 T = TypeVar("T")
 THREADS = 32
@@ -39,10 +37,8 @@ class AwsSession:
     ) -> None:
         self._profile, self._endpoint_url = profile, endpoint_url
         self._access_key, self._secret_key = access_key, secret_key
-        self._lock = threading.Lock()
         self._session: Any = None
-        self._clients: dict[tuple[str, str, bool], Any] = {}
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tradewind-aws")
+        self._calls = VendorCalls("aws", translate, threads=THREADS)
 
     async def call(
         self, region: str, service: str, operation: str, *, once: bool = False, **arguments: Any
@@ -73,26 +69,12 @@ class AwsSession:
         return await self.in_thread(work)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """What `work` returns, run in the pool; the SDK's exceptions come out as ProviderError.
-
-        A caller that is cancelled does not stop the call: it ends on its own, and its token makes it harmless.
-        """
-
-        def translated() -> T:
-            try:
-                return work()
-            except Exception as error:
-                raise translate(error) from error
-
-        return await asyncio.get_running_loop().run_in_executor(self._pool, translated)
+        """What `work` returns, run in a thread; the SDK's exceptions come out as ProviderError."""
+        return await self._calls.run(work)
 
     def client(self, service: str, region: str, *, once: bool = False) -> Any:
         """A client of one service in one region. Raises ProviderError when boto3 is not installed."""
-        key = service, region, once
-        with self._lock:
-            if key not in self._clients:
-                self._clients[key] = self._make(service, region, once=once)
-            return self._clients[key]
+        return self._calls.client((service, region, once), lambda: self._make(service, region, once=once))
 
     def _make(self, service: str, region: str, *, once: bool) -> Any:
         try:
@@ -136,11 +118,7 @@ class AwsSession:
 
     def close(self) -> None:
         """Connections and threads are gone."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        with self._lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
+        self._calls.close()
 
 
 def _core_session(profile: str | None) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 
-from tradewind.broker.clouds.azure.provider import AzureProvider, Connect
+from tradewind.broker.clouds.azure.provider import AzureProvider
 from tradewind.broker.clouds.azure.session import LOGIN, Session, Settings, find
+from tradewind.broker.clouds.connect import Connect
 
 EXTRA = "azure"
 _LIBRARIES = ("azure.mgmt.compute", "azure.mgmt.network", "azure.mgmt.resource", "azure.identity")

@@ -12,6 +12,7 @@ from tradewind.broker.clouds.azure.errors import refusal
 from tradewind.broker.clouds.azure.operations import Operations
 from tradewind.broker.clouds.azure.session import Session
 from tradewind.broker.clouds.blocking import all_done
+from tradewind.broker.clouds.tags import carries
 from tradewind.broker.provider import ProviderError
 
 BEING_DELETED = "ResourceGroupBeingDeleted"
@@ -142,7 +143,7 @@ class Groups:
     async def listed(self, tags: Mapping[str, str]) -> list[str]:
         """The names of our groups that carry all of the tags."""
         found = await self._session.call(lambda: list(self._session.resources().resource_groups.list()))
-        return sorted(g.name for g in found if g.name.startswith(naming.PREFIX) and naming.carries(g.tags or {}, tags))
+        return sorted(g.name for g in found if g.name.startswith(naming.PREFIX) and carries(g.tags or {}, tags))
 
     async def _delete_machine(self, group: str, machine: str) -> None:
         try:

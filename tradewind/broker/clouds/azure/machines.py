@@ -13,6 +13,7 @@ from tradewind.broker.clouds.azure.images import Image
 from tradewind.broker.clouds.azure.operations import WAIT_S, Operations
 from tradewind.broker.clouds.azure.session import Session
 from tradewind.broker.clouds.blocking import all_done
+from tradewind.broker.clouds.tags import carries
 from tradewind.broker.provider import Instance, ProviderError
 
 # Contributor: may delete the group that it is given for, and nothing outside (learn.microsoft.com/azure/role-based-access-control/built-in-roles).
@@ -73,7 +74,7 @@ class Machines:
         seen = await self._session.call(
             lambda: list(self._session.compute().virtual_machines.list_all(expand="instanceView"))
         )
-        ours = [m for m in seen if naming.ID_TAG in (m.tags or {}) and naming.carries(m.tags, tags)]
+        ours = [m for m in seen if naming.ID_TAG in (m.tags or {}) and carries(m.tags, tags)]
         if not ours:
             return []
         interfaces, public = await asyncio.gather(

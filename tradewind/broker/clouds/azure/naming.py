@@ -16,11 +16,6 @@ NETWORK, SUBNET, FIREWALL = "tradewind-network", "nodes", "tradewind-firewall"
 _NAMESPACE = uuid.UUID("0b6c2a52-42b0-4f80-8b0c-6b6a1a5b6b0a")
 
 
-def shared_tags(tags: Mapping[str, str], instance_id: str) -> dict[str, str]:
-    """The tags that an instance has in common with its cluster: all but those that name the instance itself."""
-    return {name: value for name, value in tags.items() if value != instance_id}
-
-
 def group_name(cluster: str, shared: Mapping[str, str], region: str) -> str:
     """The resource group of a cluster in a region. Two owners' clusters of one name get different ones."""
     tail = f"{_digest(json.dumps([cluster, sorted(shared.items())]), 10)}-{region}"
@@ -65,11 +60,6 @@ def assignment_name(scope: str, principal: str) -> str:
 def zone_number(zone: str) -> str:
     """The logical number within a zone's name: "2" for "2" and for "eastus-2"; "" for none."""
     return zone.rpartition("-")[2]
-
-
-def carries(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    """Whether `found` has every one of the `wanted` tags."""
-    return all(found.get(name) == value for name, value in wanted.items())
 
 
 def _slug(text: str) -> str:

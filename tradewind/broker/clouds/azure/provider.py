@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tradewind.broker.capabilities import Finding, NoticeSource
@@ -16,16 +16,13 @@ from tradewind.broker.clouds.azure.machines import Machines
 from tradewind.broker.clouds.azure.operations import Operations
 from tradewind.broker.clouds.azure.session import Session
 from tradewind.broker.clouds.azure.skus import Skus, usable_zones
+from tradewind.broker.clouds.connect import Connect
+from tradewind.broker.clouds.just_launched import JustLaunched
+from tradewind.broker.clouds.tags import shared_tags
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
 
-# How long a machine that was just made is asked for by name although no list shows it yet.
-LIST_LAG_S = 120.0
 _GROUP_LOST = frozenset({"ResourceGroupNotFound", "NotFound", "InvalidResourceReference"})
-
-
-# Opens a connection to a running instance; the second argument holds the host keys to pin, () for the one given at first boot.
-Connect = Callable[[Instance, Sequence[str]], Awaitable[Transport]]
 
 
 class AzureProvider:
@@ -50,7 +47,7 @@ class AzureProvider:
         self._machines = Machines(self._session, self._operations)
         self._skus = Skus(self._session)
         self._connect, self._now = connect, now
-        self._recent: dict[str, tuple[Mapping[str, str], float]] = {}
+        self._recent = JustLaunched(now)
 
     def close(self) -> None:
         """End the threads and connections of this provider; instances stay."""
@@ -86,7 +83,7 @@ class AzureProvider:
         image = images.image(offer, sku)
         if isinstance(image, str):
             raise refusal("NO_IMAGE", image)
-        shared = naming.shared_tags(request.tags, request.instance_id)
+        shared = shared_tags(request.tags, request.instance_id)
         group = naming.group_name(request.cluster, shared, offer.region)
         name = naming.machine_name(request.instance_id)
         identity = self._session.settings.self_deletion
@@ -109,7 +106,7 @@ class AzureProvider:
             # deleted by its last machine when its lease ran out, or by hand, since we made it
             self._groups.forget(group)
             instance = await self._make(group, name, body, token, image, request, shared)
-        self._recent[instance.provider_id] = (dict(request.tags), self._now() + LIST_LAG_S)
+        self._recent.add(instance.provider_id, request.tags)
         return instance
 
     async def _make(
@@ -137,11 +134,8 @@ class AzureProvider:
         """Every machine that carries all of `tags`; those just made here are asked for by name if no list shows them yet."""
         listed = await self._machines.find(tags)
         seen = {instance.provider_id for instance in listed}
-        self._recent = {pid: entry for pid, entry in self._recent.items() if entry[1] > self._now()}
-        missing = [
-            pid for pid, (carried, _) in self._recent.items() if pid not in seen and naming.carries(carried, tags)
-        ]
-        found = await asyncio.gather(*(self._describe_one(pid) for pid in missing))
+        missing = self._recent.missing(seen, tags)
+        found = await asyncio.gather(*(self._describe_one(name) for name in missing))
         return listed + [instance for instance in found if instance is not None]
 
     async def _describe_one(self, provider_id: str) -> Instance | None:
@@ -160,7 +154,7 @@ class AzureProvider:
     async def terminate(self, provider_id: str) -> None:
         """Delete the machine with all it had, and its cluster's resource group if it was the last; done already is fine."""
         await self._groups.remove_machine(*naming.parts(provider_id))
-        self._recent.pop(provider_id, None)
+        self._recent.forget(provider_id)
 
     async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
         """The names of the resource groups without machines that carry all of `tags`."""

@@ -6,20 +6,17 @@ Subscription: AZURE_SUBSCRIPTION_ID, then the default one of `az account`. Looki
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
-import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from tradewind.broker.clouds.azure.errors import refusal
-from tradewind.broker.clouds.blocking import Blocking
-
-T = TypeVar("T")
+from tradewind.broker.clouds.vendor_session import VendorCalls, VendorSession
+from tradewind.broker.provider import ProviderError
 
 LOGIN = "az login"
 INSTALL = "pip install 'tradewind[azure]'"
@@ -85,22 +82,27 @@ def load_credentials(found: Found) -> Any:
     raise refusal("NO_CREDENTIALS", f"no Azure credentials were found on this machine; run: {LOGIN}")
 
 
-class Session:
+def _translate(error: Exception) -> ProviderError | None:
+    if isinstance(error, ImportError):
+        return refusal("NO_LIBRARY", f"Azure's libraries are not installed; run: {INSTALL}")
+    from tradewind.broker.clouds.azure.translate import translate
+
+    return translate(error)
+
+
+class Session(VendorSession[Settings, Found]):
     """One identity on one subscription. `call` runs the vendor's blocking code in threads and translates what it raises."""
 
     def __init__(
         self, settings: Settings | None = None, *, credentials: Any = None, found: Found | None = None
     ) -> None:
-        self.settings = settings or Settings()
-        self._credentials, self._found = credentials, found
-        self._threads = Blocking("azure")
-        self._making = threading.RLock()
-        self._clients: dict[str, Any] = {}
+        super().__init__(VendorCalls("azure", _translate), settings or Settings(), credentials=credentials, found=found)
 
-    @functools.cached_property
-    def found(self) -> Found:
-        """What lies on this machine, looked up once."""
-        return self._found if self._found is not None else find()
+    def _find(self) -> Found:
+        return find()
+
+    def _load(self, found: Found) -> Any:
+        return load_credentials(found)
 
     @property
     def subscription(self) -> str:
@@ -118,38 +120,6 @@ class Session:
     def scope(self, group: str = "") -> str:
         """The id of the subscription, or of a resource group in it."""
         return f"/subscriptions/{self.subscription}" + (f"/resourceGroups/{group}" if group else "")
-
-    async def call(self, call: Callable[[], T]) -> T:
-        """What the vendor's code returns. Raises ProviderError for whatever it raises."""
-        return await self._threads.run(functools.partial(self._translated, call))
-
-    def close(self) -> None:
-        """End the threads and the connections."""
-        self._threads.close()
-        with self._making:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
-
-    def _translated(self, call: Callable[[], T]) -> T:
-        try:
-            return call()
-        except ImportError as error:
-            raise refusal("NO_LIBRARY", f"Azure's libraries are not installed; run: {INSTALL}") from error
-        except Exception as error:
-            from tradewind.broker.clouds.azure.translate import translate
-
-            known = translate(error)
-            if known is None:
-                raise
-            raise known from error
-
-    def credentials(self) -> Any:
-        """Azure's credential object, found once."""
-        with self._making:
-            if self._credentials is None:
-                self._credentials = load_credentials(self.found)
-            return self._credentials
 
     def compute(self) -> Any:
         """azure.mgmt.compute.ComputeManagementClient."""
@@ -194,10 +164,7 @@ class Session:
         return self._client("access", make)
 
     def _client(self, name: str, make: Callable[..., Any]) -> Any:
-        with self._making:
-            if name not in self._clients:
-                self._clients[name] = make(**self._options())
-            return self._clients[name]
+        return self._calls.client(name, lambda: make(**self._options()))
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {

@@ -12,6 +12,7 @@ from tradewind.broker.clouds.gcp import errors, images, machine, naming
 from tradewind.broker.clouds.gcp.errors import refusal
 from tradewind.broker.clouds.gcp.operations import Operations
 from tradewind.broker.clouds.gcp.session import CALL_TIMEOUT_S, Session
+from tradewind.broker.clouds.tags import carries, shared_tags
 from tradewind.broker.provider import Instance, LaunchRequest, ProviderError
 
 PREEMPTED = "compute.instances.preempted"
@@ -98,7 +99,7 @@ class Engine:
             return [instance for _, scope in scopes for instance in scope.instances]
 
         found = await asyncio.gather(*(self.read(seen) for seen in await self._session.call(pages)))
-        return [instance for instance in found if instance is not None and naming.carries(instance.tags, tags)]
+        return [instance for instance in found if instance is not None and carries(instance.tags, tags)]
 
     async def read(self, seen: Any) -> Instance | None:
         """The instance as ours. A spot instance that stopped is asked about: was it us, or was it taken?"""
@@ -267,6 +268,6 @@ def zone_order(zones: list[str], cluster: str) -> list[str]:
 
 def machine_name(request: LaunchRequest) -> str:
     """The name in the cloud of what the request asks for."""
-    shared = naming.shared_tags(request.tags, request.instance_id)
+    shared = shared_tags(request.tags, request.instance_id)
     tag = naming.network_tag(request.cluster, shared, tpu=images.is_tpu(request.offer))
     return naming.instance_name(tag, request.instance_id)

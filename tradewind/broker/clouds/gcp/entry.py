@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 
-from tradewind.broker.clouds.gcp.provider import Connect, GcpProvider
+from tradewind.broker.clouds.connect import Connect
+from tradewind.broker.clouds.gcp.provider import GcpProvider
 from tradewind.broker.clouds.gcp.session import LOGIN, Session, Settings, find
 
 EXTRA = "gcp"

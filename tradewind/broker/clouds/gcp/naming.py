@@ -20,11 +20,6 @@ _LABEL_KEY = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 _NAMESPACE = uuid.UUID("6f1d7a0e-1e64-4d0f-9c52-0f1f3b6f6a77")
 
 
-def shared_tags(tags: Mapping[str, str], instance_id: str) -> dict[str, str]:
-    """The tags that an instance has in common with its cluster: all but those that name the instance itself."""
-    return {name: value for name, value in tags.items() if value != instance_id}
-
-
 def network_tag(cluster: str, shared: Mapping[str, str], *, tpu: bool) -> str:
     """The cluster's network tag, which begins the name of everything it has. Two owners' clusters of one name get different ones."""
     return (TPU_PREFIX if tpu else PREFIX) + _digest(json.dumps([cluster, sorted(shared.items())]), 10)
@@ -66,11 +61,6 @@ def label_value(value: str) -> str:
 def label_filter(tags: Mapping[str, str]) -> str:
     """The list filter for resources that carry all of the tags."""
     return " AND ".join(f'(labels.{name} = "{value}")' for name, value in sorted(labels(tags).items()))
-
-
-def carries(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    """Whether `found` has every one of the `wanted` tags."""
-    return all(found.get(name) == value for name, value in wanted.items())
 
 
 def write_tags(tags: Mapping[str, str]) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tradewind.broker.capabilities import Finding, NoticeSource
+from tradewind.broker.clouds.connect import Connect
 from tradewind.broker.clouds.gcp import check, errors, images, naming, notices, quota
 from tradewind.broker.clouds.gcp.engine import Engine, machine_name, zone_order
 from tradewind.broker.clouds.gcp.errors import refusal
@@ -14,17 +15,13 @@ from tradewind.broker.clouds.gcp.network import Firewall
 from tradewind.broker.clouds.gcp.operations import Operations
 from tradewind.broker.clouds.gcp.session import Session
 from tradewind.broker.clouds.gcp.tpus import Tpus
+from tradewind.broker.clouds.just_launched import JustLaunched
+from tradewind.broker.clouds.tags import carries, shared_tags
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
 
-# How long an instance that was just made is asked for by name although no list shows it yet.
-LIST_LAG_S = 120.0
 # How long a TPU node may take from "ready" to having published its host keys.
 HOST_KEYS_WITHIN_S = 300.0
-
-
-# Opens a connection to a running instance; the second argument holds the host keys to pin, () for the one given at first boot.
-Connect = Callable[[Instance, Sequence[str]], Awaitable[Transport]]
 
 
 class GcpProvider:
@@ -49,7 +46,7 @@ class GcpProvider:
         self._tpus = Tpus(self._session, self._operations)
         self._firewall = Firewall(self._session, self._operations)
         self._connect, self._now = connect, now
-        self._recent: dict[str, tuple[Mapping[str, str], float]] = {}
+        self._recent = JustLaunched(now)
 
     def close(self) -> None:
         """End the threads and connections of this provider; instances stay."""
@@ -72,7 +69,7 @@ class GcpProvider:
             ProviderError: Google refused; the last zone's refusal, where several were tried.
         """
         name = machine_name(request)
-        tag, shared = naming.tag_of(name), naming.shared_tags(request.tags, request.instance_id)
+        tag, shared = naming.tag_of(name), shared_tags(request.tags, request.instance_id)
         zones = [request.offer.zone] if request.offer.zone else await self._zones_to_try(request, name)
         if not zones:
             raise refusal(
@@ -83,7 +80,7 @@ class GcpProvider:
             instance = await self._first_that_sells(request, token, name, zones)
         finally:
             self._firewall.end(tag)
-        self._recent[instance.provider_id] = (dict(request.tags), self._now() + LIST_LAG_S)
+        self._recent.add(instance.provider_id, request.tags)
         return instance
 
     async def _zones_to_try(self, request: LaunchRequest, name: str) -> list[str]:
@@ -118,11 +115,8 @@ class GcpProvider:
         """Every instance and node that carries all of `tags`; those just made here are asked for by name if no list shows them yet."""
         listed = [i for found in await asyncio.gather(self._engine.find(tags), self._tpus.find(tags)) for i in found]
         seen = {instance.provider_id for instance in listed}
-        self._recent = {pid: entry for pid, entry in self._recent.items() if entry[1] > self._now()}
-        missing = [
-            pid for pid, (carried, _) in self._recent.items() if pid not in seen and naming.carries(carried, tags)
-        ]
-        found = await asyncio.gather(*(self._describe_one(pid) for pid in missing))
+        missing = self._recent.missing(seen, tags)
+        found = await asyncio.gather(*(self._describe_one(name) for name in missing))
         return listed + [instance for instance in found if instance is not None]
 
     async def _describe_one(self, provider_id: str) -> Instance | None:
@@ -146,7 +140,7 @@ class GcpProvider:
     async def terminate(self, provider_id: str) -> None:
         """Delete the instance with its disk, and the cluster's firewall rules if it was the last; done already is fine."""
         await self._of(provider_id).delete(*_parts(provider_id))
-        self._recent.pop(provider_id, None)
+        self._recent.forget(provider_id)
         if tag := naming.tag_of(_parts(provider_id)[1]):
             async with self._firewall.lock(tag):
                 if not self._firewall.in_use(tag) and not await self._lives(tag):
@@ -166,7 +160,7 @@ class GcpProvider:
             self._firewall.listed(), self._engine.loose_disks(tags), self._tpus.find(tags)
         )
         return [
-            *(f"firewalls/{r.name}" for r in rules if naming.carries(naming.read_tags(r.description), tags)),
+            *(f"firewalls/{r.name}" for r in rules if carries(naming.read_tags(r.description), tags)),
             *(f"zones/{zone}/disks/{name}" for zone, name in disks),
             *(f"nodes/{n.provider_id}" for n in nodes if n.state == "TERMINATED"),
         ]
@@ -181,7 +175,7 @@ class GcpProvider:
         for zone, name in await self._engine.loose_disks(tags):
             await self._engine.delete_disk(zone, name)
             removed.append(f"zones/{zone}/disks/{name}")
-        rules = [r for r in await self._firewall.listed() if naming.carries(naming.read_tags(r.description), tags)]
+        rules = [r for r in await self._firewall.listed() if carries(naming.read_tags(r.description), tags)]
         for tag in sorted({naming.tag_of(rule.name) for rule in rules}):
             async with self._firewall.lock(tag):
                 if not self._firewall.in_use(tag) and not await self._lives(tag):

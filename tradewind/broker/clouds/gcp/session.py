@@ -7,22 +7,20 @@ CLOUDSDK_CORE_PROJECT, gcloud's active configuration, the credentials' own. Read
 from __future__ import annotations
 
 import configparser
-import functools
 import json
 import os
 import sqlite3
-import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from tradewind.broker.clouds.blocking import Blocking
 from tradewind.broker.clouds.gcp.errors import refusal
-
-T = TypeVar("T")
+from tradewind.broker.clouds.vendor_session import VendorCalls, VendorSession
+from tradewind.broker.provider import ProviderError
 
 LOGIN = "gcloud auth application-default login"
+INSTALL = "pip install 'tradewind[gcp]'"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 CALL_TIMEOUT_S = 30.0
 
@@ -102,9 +100,7 @@ def load_credentials(found: Found) -> Any:
         import google.oauth2.credentials
         import google.oauth2.service_account
     except ImportError as error:
-        raise refusal(
-            "NO_LIBRARY", "Google's libraries are not installed; run: pip install 'tradewind[gcp]'"
-        ) from error
+        raise refusal("NO_LIBRARY", f"Google's libraries are not installed; run: {INSTALL}") from error
     if not found.file:
         raise refusal("NO_CREDENTIALS", f"no Google Cloud credentials were found on this machine; run: {LOGIN}")
     try:
@@ -151,22 +147,32 @@ def _from_gcloud(path: str, account: str) -> dict[str, Any]:
     return info
 
 
-class Session:
+def _translate(error: Exception) -> ProviderError | None:
+    if isinstance(error, ImportError):
+        return refusal("NO_LIBRARY", f"Google's libraries are not installed; run: {INSTALL}")
+    from tradewind.broker.clouds.gcp.translate import translate
+
+    return translate(error)
+
+
+def _close(client: Any) -> None:
+    getattr(client, "transport", client).close()
+
+
+class Session(VendorSession[Settings, Found]):
     """One account on one project. `call` runs the vendor's blocking code in threads and translates what it raises."""
 
     def __init__(
         self, settings: Settings | None = None, *, credentials: Any = None, found: Found | None = None
     ) -> None:
-        self.settings = settings or Settings()
-        self._credentials, self._found = credentials, found
-        self._threads = Blocking("gcp")
-        self._making = threading.Lock()
-        self._clients: dict[str, Any] = {}
+        calls = VendorCalls("gcp", _translate, close=_close)
+        super().__init__(calls, settings or Settings(), credentials=credentials, found=found)
 
-    @functools.cached_property
-    def found(self) -> Found:
-        """What lies on this machine, looked up once."""
-        return self._found if self._found is not None else find()
+    def _find(self) -> Found:
+        return find()
+
+    def _load(self, found: Found) -> Any:
+        return load_credentials(found)
 
     @property
     def project(self) -> str:
@@ -175,40 +181,6 @@ class Session:
         if not project:
             raise refusal("NO_PROJECT", "no Google Cloud project is set; run: gcloud config set project PROJECT_ID")
         return project
-
-    async def call(self, call: Callable[[], T]) -> T:
-        """What the vendor's code returns. Raises ProviderError for whatever it raises."""
-        return await self._threads.run(functools.partial(self._translated, call))
-
-    def close(self) -> None:
-        """End the threads and the connections."""
-        self._threads.close()
-        with self._making:
-            for client in self._clients.values():
-                getattr(client, "transport", client).close()
-            self._clients.clear()
-
-    def _translated(self, call: Callable[[], T]) -> T:
-        try:
-            return call()
-        except ImportError as error:
-            raise refusal(
-                "NO_LIBRARY", "Google's libraries are not installed; run: pip install 'tradewind[gcp]'"
-            ) from error
-        except Exception as error:
-            from tradewind.broker.clouds.gcp.translate import translate
-
-            known = translate(error)
-            if known is None:
-                raise
-            raise known from error
-
-    def credentials(self) -> Any:
-        """Google's credentials object, found once."""
-        with self._making:
-            if self._credentials is None:
-                self._credentials = load_credentials(self.found)
-            return self._credentials
 
     def retry(self) -> Any:
         """How calls that only read are tried again: throttling, 5xx and broken connections, for `retry_for_s`."""
@@ -261,7 +233,4 @@ class Session:
         from google.api_core.client_options import ClientOptions
 
         self.credentials()
-        with self._making:
-            if name not in self._clients:
-                self._clients[name] = make(ClientOptions(api_endpoint=endpoint))
-            return self._clients[name]
+        return self._calls.client(name, lambda: make(ClientOptions(api_endpoint=endpoint)))

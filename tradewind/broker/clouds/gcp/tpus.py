@@ -11,6 +11,7 @@ from tradewind.broker.clouds.gcp import errors, images, machine, naming
 from tradewind.broker.clouds.gcp.errors import refusal
 from tradewind.broker.clouds.gcp.operations import WAIT_S, Operations
 from tradewind.broker.clouds.gcp.session import CALL_TIMEOUT_S, Session
+from tradewind.broker.clouds.tags import carries
 from tradewind.broker.provider import Instance, LaunchRequest, ProviderError
 
 
@@ -90,7 +91,7 @@ class Tpus:
             self._disabled = True
             return []
         found = [machine.read_node(node) for node in seen]
-        return [instance for instance in found if instance is not None and naming.carries(instance.tags, tags)]
+        return [instance for instance in found if instance is not None and carries(instance.tags, tags)]
 
     async def stop(self, zone: str, name: str) -> None:
         """The node is stopped and keeps its disk."""
