@@ -135,7 +135,7 @@ def by_trace(found: list[tuple[str, str, float, float, Lived]]) -> dict[str, dic
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--starts", type=int, default=4, help="how many of each job's starts are replayed (default 4)")
+    parser.add_argument("--starts", type=int, default=2, help="how many of each job's starts are replayed (default 2)")
     parser.add_argument("--choose", action="store_true", help="replay the other half with several shares held back")
     options = parser.parse_args()
     began = time.perf_counter()
