@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,9 +48,12 @@ def test_every_waiting_thing_says_what_it_waits_for() -> None:
     assert "2 CPU" in row.why
     leased = [row for row in state.list_workers() if row.state == "LEASED"]
     assert len(leased) == 2
-    stacks = {row.process: row for row in state.rows("stacks")}
-    assert any("time.sleep" in stacks[row.id].more["stack"] for row in leased)
-    assert {stacks[row.id].name for row in leased} == {"sleep"}
+
+    def asleep() -> bool:
+        stacks = {row.process: row for row in state.rows("stacks")}
+        return all("time.sleep" in stacks[row.id].more["stack"] and stacks[row.id].name == "sleep" for row in leased)
+
+    assert eventually(asleep)
     for ref in running:
         ray.cancel(ref, force=True)
 
@@ -72,6 +76,7 @@ def test_a_stopped_process_does_not_hold_a_report_up() -> None:
     assert eventually(lambda: any(row.state == "RUNNING" for row in state.list_tasks()))
     busy = [row.pid for row in state.list_workers() if row.state == "LEASED"]
     os.kill(busy[0], signal.SIGSTOP)
+    assert eventually(lambda: Path(f"/proc/{busy[0]}/stat").read_text().rpartition(")")[2].split()[0] == "T")
     begin = time.monotonic()
     rows = state.rows("stacks")
     assert time.monotonic() - begin < 5

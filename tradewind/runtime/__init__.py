@@ -49,7 +49,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-_SUBMODULES = frozenset({"actor", "exceptions", "util"})
+_SUBMODULES = frozenset({"actor", "exceptions", "runtime_env", "util"})
 
 __all__ = [
     "ActorClass",

@@ -13,12 +13,13 @@ from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.values import Shape
 from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.remote_function import check_options, requested
+from tradewind.runtime.runtime_env import environment_of
 from tradewind.runtime.scheduling import check_bundle, strategy_text
 
 ACTOR_OPTIONS = frozenset(
     {
         "num_cpus", "num_gpus", "memory", "resources", "name", "namespace", "lifetime", "max_restarts", "max_task_retries", "max_concurrency",
-        "get_if_exists", "scheduling_strategy", "concurrency_groups",
+        "get_if_exists", "scheduling_strategy", "concurrency_groups", "runtime_env",
     }
 )  # fmt: skip
 METHOD_OPTIONS = frozenset({"num_returns", "name", "concurrency_group"})
@@ -238,7 +239,11 @@ class ActorClass:
             code=self._code,
             args=b"",
             slots=[],
-            placement=Shape(placed, strategy_text(options.get("scheduling_strategy"))),
+            placement=Shape(
+                placed,
+                strategy_text(options.get("scheduling_strategy")),
+                environment_of(options.get("runtime_env"), process.environment, shared=process.shared_files),
+            ),
             resources=held,
             owner="" if detached else process.address,
             job=process.job,

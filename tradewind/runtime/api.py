@@ -31,15 +31,10 @@ def init(
 ) -> RuntimeContextInfo:
     """This process is a driver: of the cluster at address or in TRADEWIND_ADDRESS, else of a one-node cluster that ends with it.
 
-    object_store_memory is in bytes. runtime_env may hold env_vars. The dashboard and logging arguments are accepted as Ray's programs pass
+    object_store_memory is in bytes. runtime_env may hold env_vars, working_dir and py_modules. The dashboard and logging arguments are accepted as Ray's programs pass
     them and change nothing. Raises RuntimeError when called twice, ConnectionError when nobody answers at the address.
     """
     del include_dashboard, logging_level, configure_logging
-    unknown = set(runtime_env or {}) - {"env_vars"}
-    if unknown:
-        raise ValueError(
-            f"runtime_env has {', '.join(sorted(unknown))}, which this version does not support; it supports env_vars."
-        )
     made = session.begin(
         address,
         num_cpus=num_cpus,
@@ -49,7 +44,7 @@ def init(
         object_store_memory=object_store_memory,
         namespace=namespace,
         ignore_reinit_error=ignore_reinit_error,
-        env=(runtime_env or {}).get("env_vars"),
+        runtime_env=runtime_env,
         log_to_driver=log_to_driver,
     )
     return RuntimeContextInfo(node_id=made.process.node, namespace=made.namespace)

@@ -10,10 +10,11 @@ from typing import Any
 from tradewind.runtime import object_ref, session
 from tradewind.runtime.core.calls import CallOptions
 from tradewind.runtime.messages.values import Shape
+from tradewind.runtime.runtime_env import environment_of
 from tradewind.runtime.scheduling import check_bundle, strategy_text
 
 TASK_OPTIONS = frozenset(
-    {"num_cpus", "num_gpus", "memory", "resources", "num_returns", "max_retries", "retry_exceptions", "name", "scheduling_strategy", "max_calls", "_generator_backpressure_num_objects"}
+    {"num_cpus", "num_gpus", "memory", "resources", "num_returns", "max_retries", "retry_exceptions", "name", "scheduling_strategy", "max_calls", "runtime_env", "_generator_backpressure_num_objects"}
 )  # fmt: skip
 DEFAULT_MAX_RETRIES = 3
 
@@ -100,7 +101,8 @@ class RemoteFunction:
             )
         retries = options.get("max_retries", DEFAULT_MAX_RETRIES)
         check_bundle(options.get("scheduling_strategy"), resources)
-        shape = Shape(resources, strategy_text(options.get("scheduling_strategy")))
+        around = environment_of(options.get("runtime_env"), process.environment, shared=process.shared_files)
+        shape = Shape(resources, strategy_text(options.get("scheduling_strategy")), around)
         self._call_options = CallOptions(
             process.calls.group(shape),
             process.calls.function(self._function, name, resources, _max_calls(options)),

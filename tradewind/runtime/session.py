@@ -18,7 +18,9 @@ import msgspec
 from tradewind.runtime import object_ref
 from tradewind.runtime.core.process import Process
 from tradewind.runtime.messages import control
+from tradewind.runtime.messages.values import Environment
 from tradewind.runtime.node.main import NodeConfig
+from tradewind.runtime.runtime_env import environment_of
 from tradewind.runtime.starting import own_path, start_daemon
 
 ADDRESS_VARIABLE = "TRADEWIND_ADDRESS"
@@ -74,7 +76,7 @@ def begin(
     object_store_memory: int | None = None,
     namespace: str | None = None,
     ignore_reinit_error: bool = False,
-    env: Mapping[str, str] | None = None,
+    runtime_env: Mapping[str, Any] | None = None,
     log_to_driver: bool = True,
 ) -> Session:
     """A session, new or (with ignore_reinit_error) the one that there is. Raises RuntimeError, ConnectionError, RaySystemError."""
@@ -92,12 +94,17 @@ def begin(
                 "init() was called inside a task or actor, which is part of a cluster already; just call remote functions."
             )
         where = address or os.environ.get(ADDRESS_VARIABLE, "")
-        if where in {"", "local"}:
-            sock, daemon = _start_own(num_cpus, num_gpus, resources, labels, object_store_memory, env)
+        own = where in {"", "local"}
+        around = environment_of(runtime_env, None, shared=own)
+        if own:
+            sock, daemon = _start_own(num_cpus, num_gpus, resources, labels, object_store_memory, around)
             by_value = False
         else:
             sock, daemon, by_value = _connect(where), None, True
         made = Process(sock, by_value=by_value)
+        made.shared_files = own
+        # A cluster of its own starts its workers in it anyway.
+        made.environment = None if own else around
         made.on_output = _print_lines if log_to_driver else lambda _lines, _error: None
         try:
             _hello(made)
@@ -130,9 +137,10 @@ def _start_own(
     resources: Mapping[str, float] | None,
     labels: Mapping[str, str] | None,
     object_store_memory: int | None,
-    env: Mapping[str, str] | None,
+    around: Environment | None,
 ) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """A one-node cluster that ends with this process: a node daemon with the head inside, no port and no file."""
+    around = around or Environment()
     total: dict[str, float] = {"CPU": float(os.cpu_count() or 1) if num_cpus is None else float(num_cpus)}
     memory = physical_memory()
     total["memory"] = float(memory)
@@ -148,10 +156,10 @@ def _start_own(
         labels=dict(labels or {}),
         arena_bytes=arena,
         python=sys.executable,
-        sys_path=[os.path.abspath(entry) for entry in sys.path],
+        sys_path=[*around.paths, *(os.path.abspath(entry) for entry in sys.path)],
         extra_path=own_path(),
-        cwd=os.getcwd(),
-        env=dict(env or {}),
+        cwd=around.cwd or os.getcwd(),
+        env=dict(around.env_vars),
         by_value=False,
         driver_fd=there.fileno(),
         driver_pid=os.getpid(),

@@ -74,7 +74,9 @@ class Calls:
 
     def group(self, shape: Shape) -> Group:
         """The group of calls of this shape."""
-        key = msgspec.msgpack.encode((sorted(shape.resources.items()), shape.strategy))
+        around = shape.environment
+        variables = sorted(around.env_vars.items()) if around is not None else None
+        key = msgspec.msgpack.encode((sorted(shape.resources.items()), shape.strategy, variables, around))
         with self._process.lock:
             found = self._groups.get(key)
             if found is None:
@@ -216,7 +218,7 @@ class Calls:
         strategy = f"NEAR:{node}" if far else "DEFAULT"
         if strategy == shape.strategy:
             return group
-        near = self.group(Shape(shape.resources, strategy))
+        near = self.group(msgspec.structs.replace(shape, strategy=strategy))
         if far and not near.leases:
             self._move_idle(near, node)
         return near
@@ -224,7 +226,8 @@ class Calls:
     def _move_idle(self, near: Group, node: str) -> None:
         """An idle worker there that was leased for calls of the same needs now serves this group. Under the lock."""
         for group in self._groups.values():
-            if group.shape.resources == near.shape.resources and not group.shape.strategy.startswith("PG:"):
+            same = group.shape.resources == near.shape.resources and group.shape.environment == near.shape.environment
+            if same and not group.shape.strategy.startswith("PG:"):
                 for lease in group.leases:
                     if not lease.running and not lease.blocked and lease.peer.address.startswith(node + "/"):
                         group.leases.remove(lease)

@@ -22,7 +22,7 @@ from tradewind.runtime.core.wait_cycles import WaitCycles
 from tradewind.runtime.link import DescriptorLink, Link
 from tradewind.runtime.messages import cluster, control, peer
 from tradewind.runtime.messages.peer import Cancel, Consumed, Task
-from tradewind.runtime.messages.values import Death
+from tradewind.runtime.messages.values import Death, Environment
 from tradewind.runtime.wire import WireError
 
 _FLUSH_AT = 48
@@ -82,6 +82,9 @@ class Process:
         self.node = ""
         self.job = ""
         self.namespace = ""
+        # What tasks and actors find around them unless they ask for something else.
+        self.environment: Environment | None = None
+        self.shared_files = False
         self.executor: Any = None
         self.closing = False
         self.broken = ""

@@ -10,6 +10,7 @@ import threading
 
 from tradewind.runtime.core.execution import Executor
 from tradewind.runtime.core.process import Process
+from tradewind.runtime.runtime_env import own_environment
 
 # A line that says whose output follows; the node daemon takes it out again. No text of a person begins so.
 MARK = b"\x00tradewind\x00"
@@ -49,6 +50,8 @@ def run_worker(control_fd: int, *, by_value: bool) -> None:
     """Serves until the node daemon says otherwise or is gone; never returns."""
     process = Process(socket.socket(fileno=control_fd), by_value=by_value)
     process.on_broken = lambda _reason: os._exit(1)
+    process.environment = own_environment()
+    process.shared_files = not by_value
     executor = Executor(process)
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Output(1, executor)), line_buffering=True, errors="replace")
     sys.stderr = io.TextIOWrapper(

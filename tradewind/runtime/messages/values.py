@@ -31,6 +31,14 @@ class Ref(msgspec.Struct, frozen=True, array_like=True, gc=False):
     id: int
 
 
+class Environment(msgspec.Struct, frozen=True, array_like=True):
+    """What a worker finds around it beyond its node's own: variables, a directory to start in, directories to import from."""
+
+    env_vars: dict[str, str] = {}
+    cwd: str = ""
+    paths: list[str] = []
+
+
 class Shape(msgspec.Struct, frozen=True, array_like=True):
     """What one worker must have: resources, and where.
 
@@ -40,6 +48,7 @@ class Shape(msgspec.Struct, frozen=True, array_like=True):
 
     resources: dict[str, float]
     strategy: str = "DEFAULT"
+    environment: Environment | None = None
 
 
 class Death(msgspec.Struct, frozen=True, array_like=True):

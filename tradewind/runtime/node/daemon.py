@@ -16,7 +16,7 @@ from tradewind.runtime.link import DescriptorLink, Link
 from tradewind.runtime.loop import READ, WRITE, Loop
 from tradewind.runtime.messages import cluster, control
 from tradewind.runtime.messages.cluster import NodeView
-from tradewind.runtime.messages.values import Death, Stored
+from tradewind.runtime.messages.values import Death, Environment, Stored
 from tradewind.runtime.node.bundles import BundledPool
 from tradewind.runtime.node.deaths import Deaths
 from tradewind.runtime.node.granting import Granting
@@ -310,8 +310,8 @@ class NodeDaemon:
 
     # workers
 
-    def _make_worker(self, job: str, ready: Callable[[Worker], None]) -> None:
-        worker = self.workers.fork(job)
+    def _make_worker(self, job: str, ready: Callable[[Worker], None], environment: Environment | None = None) -> None:
+        worker = self.workers.fork(job, environment)
         self.processes[worker.address] = worker
         welcome(worker, self.node, self.store.descriptor, self.settings.arena_bytes)
         worker.when_ready.append(lambda: ready(worker))
@@ -320,14 +320,14 @@ class NodeDaemon:
         if not worker.ended:
             self.workers.idle.append(worker)
 
-    def with_worker(self, job: str, ready: Callable[[Worker], None]) -> None:
-        """Ready gets a worker that serves only this job."""
-        worker = self.workers.take_idle(job)
+    def with_worker(self, job: str, ready: Callable[[Worker], None], environment: Environment | None = None) -> None:
+        """Ready gets a worker in this environment that serves only this job."""
+        worker = self.workers.take_idle(job, environment)
         if worker is not None:
             worker.job = job
             ready(worker)
         else:
-            self._make_worker(job, ready)
+            self._make_worker(job, ready, environment)
 
     def release_worker(self, worker: Worker) -> None:
         """The worker is warm for the next lease."""

@@ -105,7 +105,7 @@ class Granting:
                 holder, control.Granted(request, lease.id, worker.address, worker.pid, self._daemon.node, accelerators)
             )
 
-        self._daemon.with_worker(self._job_of(holder), ready)
+        self._daemon.with_worker(self._job_of(holder), ready, shape.environment)
 
     def _ask_there(self, decision: AskThere) -> None:
         assert self._daemon.neighbours is not None
@@ -169,7 +169,7 @@ class Granting:
                 ),
             )
 
-        self._daemon.with_worker(message.job, ready)
+        self._daemon.with_worker(message.job, ready, message.shape.environment)
 
     def reserve_bundle(self, message: cluster.ReserveBundle) -> None:
         """The head is told whether there is room for the bundle."""

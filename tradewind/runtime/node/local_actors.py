@@ -91,7 +91,7 @@ class LocalActors:
                 ),
             )
 
-        self._daemon.with_worker(actor.spec.job, ready)
+        self._daemon.with_worker(actor.spec.job, ready, actor.spec.placement.environment)
 
     def _ended_early(self, actor: LocalActor) -> None:
         """The worker ended before it was the actor."""

@@ -19,8 +19,9 @@ from tradewind.runtime.core.worker import MARK
 from tradewind.runtime.link import DescriptorLink
 from tradewind.runtime.loop import Loop
 from tradewind.runtime.messages import control
-from tradewind.runtime.messages.values import Death
+from tradewind.runtime.messages.values import Death, Environment
 from tradewind.runtime.node.template import Event, ForkRequest
+from tradewind.runtime.runtime_env import VARIABLE
 
 LAST_LINES = 12
 # Ends up in the environment of everything that a worker starts, so that what outlives its worker can be found.
@@ -40,6 +41,7 @@ class Worker:
     ended: bool = False
     lease: int = 0
     actor: str = ""
+    environment: Environment | None = None
     kill_reason: str = ""
     intended: str = ""
     last: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
@@ -126,13 +128,13 @@ class WorkerPool:
         self._template_socket = here
         self._loop.watch(here.fileno(), self._on_template)
 
-    def fork(self, job: str = "") -> Worker:
+    def fork(self, job: str = "", environment: Environment | None = None) -> Worker:
         """A new worker that will be ready soon."""
         self._numbers += 1
         number = self._numbers
         here, there = socket.socketpair()
         link = self._make_link(here)
-        worker = Worker(number, self._next_address(), link, job=job)
+        worker = Worker(number, self._next_address(), link, job=job, environment=environment)
         link.peer = worker
         self.workers[number] = worker
         out_read, out_write = os.pipe2(os.O_CLOEXEC)
@@ -143,7 +145,7 @@ class WorkerPool:
             worker.speaker[descriptor] = ""
         self._loop.watch(out_read, lambda _events, fd=out_read: self._on_output(worker, fd, error=False))  # type: ignore[misc]
         self._loop.watch(err_read, lambda _events, fd=err_read: self._on_output(worker, fd, error=True))  # type: ignore[misc]
-        request = ForkRequest(number, self._settings.by_value)
+        request = _fork_request(number, self._settings.by_value, environment)
         self._ask_template(worker, request, [there.detach(), out_write, err_write])
         return worker
 
@@ -297,10 +299,12 @@ class WorkerPool:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(worker.pid, signal.SIGKILL)
 
-    def take_idle(self, job: str) -> Worker | None:
-        """A warm worker that has served this job, or none at all; it is no longer idle."""
+    def take_idle(self, job: str, environment: Environment | None = None) -> Worker | None:
+        """A warm worker in this environment that has served this job, or none at all; it is no longer idle."""
         best: Worker | None = None
         for worker in self.idle:
+            if worker.environment != environment:
+                continue
             if worker.job == job:
                 best = worker
                 break
@@ -322,6 +326,13 @@ class WorkerPool:
             self._template.kill()
             self._template.wait()
         sweep(self._settings.mark)
+
+
+def _fork_request(number: int, by_value: bool, environment: Environment | None) -> ForkRequest:
+    if environment is None:
+        return ForkRequest(number, by_value)
+    variables = {**environment.env_vars, VARIABLE: msgspec.json.encode(environment).decode()}
+    return ForkRequest(number, by_value, "", environment.paths, environment.cwd, variables)
 
 
 def _signal_name(number: int) -> str:

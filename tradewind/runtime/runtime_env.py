@@ -1,0 +1,75 @@
+"""What workers find around them: environment variables, a working directory, modules. Ray's `runtime_env`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tradewind.runtime.messages.values import Environment
+
+# In a worker's environment: the Environment that it was forked with, for the tasks that it starts in turn.
+VARIABLE = "TRADEWIND_RUNTIME_ENV"
+_FIELDS = ("env_vars", "working_dir", "py_modules")
+
+
+class RuntimeEnv(dict[str, Any]):
+    """A runtime_env with its fields as arguments."""
+
+    def __init__(self, **fields: Any) -> None:
+        super().__init__({name: value for name, value in fields.items() if value is not None})
+
+
+def environment_of(
+    given: Mapping[str, Any] | None, inherited: Environment | None, *, shared: bool
+) -> Environment | None:
+    """The environment that runtime_env asks for: variables are merged into the inherited ones, the other fields replace.
+
+    shared: workers see this process's files. Raises ValueError for what is not supported, and for directories that do not exist.
+    """
+    if not given:
+        return inherited
+    unknown = sorted(set(given) - set(_FIELDS))
+    if unknown:
+        raise ValueError(
+            f"runtime_env has {', '.join(unknown)}, which is not supported; it may have {', '.join(_FIELDS)}."
+        )
+    variables = dict(given.get("env_vars") or {})
+    for name, value in variables.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise ValueError(f"runtime_env['env_vars'] has {name!r}: {value!r}; names and values must be text.")  # noqa: TRY004  Ray raises so too
+    cwd = _directory("working_dir", given["working_dir"], shared=shared) if given.get("working_dir") else ""
+    modules = given.get("py_modules") or []
+    # A module is found by its parent directory.
+    paths = [os.path.dirname(_directory("py_modules", _path_of(module), shared=shared)) for module in modules]
+    base = inherited or Environment()
+    return Environment(
+        {**base.env_vars, **variables}, cwd or base.cwd, [*paths, *([cwd] if cwd else [])] or list(base.paths)
+    )
+
+
+def _path_of(module: Any) -> str:
+    """The directory of a package that is given as a path or as the imported module."""
+    return str(getattr(module, "__path__", [module])[0])
+
+
+def _directory(field: str, path: Any, *, shared: bool) -> str:
+    text = os.path.abspath(str(path))
+    if not shared:
+        raise ValueError(
+            f"runtime_env[{field!r}] is supported in a cluster of this machine alone; in a larger one the job's working directory is on every node already."
+        )
+    if not os.path.isdir(text):
+        raise ValueError(f"runtime_env[{field!r}] names {text}, which is not a directory.")
+    return text
+
+
+def own_environment() -> Environment | None:
+    """What this worker was started with; None for nothing special."""
+    text = os.environ.get(VARIABLE)
+    return msgspec.json.decode(text, type=Environment) if text else None
+
+
+__all__ = ["RuntimeEnv"]
