@@ -117,7 +117,7 @@ def start(graph: Graph) -> Run[Any]:
     for node in graph.nodes:
         needs = node.step.needs
         options, without = fitted(Task(resources=needs.resources).spec, machine)
-        remarks += (f"{node.group}: {said}" for said in without)
+        remarks += (f"{node.step.name}: {said}" for said in without)
         options |= {"max_retries": needs.retries or 3, "retry_exceptions": needs.retries > 0, "name": node.name}
         refs[node] = _submit(graph, node, options, refs)
     said = tuple(dict.fromkeys(remarks))

@@ -1,0 +1,71 @@
+"""What `import tradewind` offers, and what it costs."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+import tradewind as tw
+
+NAMES = [
+    "BrokerError", "CatalogError", "Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob", "NoPlan", "NotFound",
+    "Overrides", "Plan", "PlanError", "Refused", "Resources", "Run", "SpecError", "StepFailed", "Task", "TooDear", "Unreachable",
+    "__version__", "aio", "api", "autostop", "cancel", "cost_report", "down", "events", "exec", "jobs", "launch", "logs", "pipeline",
+    "plan", "ports", "queue", "reap", "runtime", "start", "status", "step", "stop", "wait",
+]  # fmt: skip
+JOBS = ["bill", "cancel", "launch", "logs", "queue", "status", "wait"]
+ON_A_LOOP = {
+    "autostop", "cancel", "cost_report", "down", "events", "exec", "jobs", "launch", "logs", "plan", "ports", "queue", "reap", "start",
+    "status", "stop", "wait",
+}  # fmt: skip
+HEAVY = ("msgspec", "yaml", "numpy", "pulp", "highspy", "sqlalchemy", "asyncio", "click", "rich", "grpc", "cloudpickle")
+
+
+def test_the_names_are_these() -> None:
+    assert tw.__all__ == NAMES
+    assert all(getattr(tw, name) is not None for name in NAMES)
+    assert set(NAMES) <= set(dir(tw))
+
+
+def test_the_jobs_names_are_these_and_the_loop_has_them_too() -> None:
+    assert tw.jobs.__all__ == JOBS
+    assert tw.aio.jobs.__all__ == JOBS
+    assert set(tw.aio.__all__) == ON_A_LOOP
+
+
+def test_every_public_call_is_documented_with_what_it_raises() -> None:
+    for module in (tw, tw.jobs, tw.api):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if callable(value):
+                assert (value.__doc__ or "").strip(), name
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    code = "import sys, json, tradewind; print(json.dumps(sorted(sys.modules)))"
+    loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    bare = subprocess.run(
+        [sys.executable, "-c", code.replace(", tradewind", "")], capture_output=True, text=True, check=True
+    ).stdout
+    assert set(loaded) - set(json.loads(bare)) == {"tradewind"}
+    assert not set(loaded) & set(HEAVY)
+
+
+def test_importing_takes_under_50_ms() -> None:
+    code = "import time; a = time.perf_counter(); import tradewind; print(time.perf_counter() - a)"
+    took = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(5)
+    ]
+    assert statistics.median(took) < 0.05
+
+
+def test_decorating_functions_loads_neither_solver_nor_runtime() -> None:
+    code = "import sys, json, tradewind as tw; tw.step, tw.pipeline; print(json.dumps(sorted(sys.modules)))"
+    began = time.perf_counter()
+    loaded = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    assert time.perf_counter() - began < 5
+    assert not {"yaml", "numpy", "pulp", "highspy", "sqlalchemy", "asyncio", "grpc"} & set(loaded)
