@@ -1,5 +1,5 @@
 # Everything a person runs. Each target makes the environment it needs first.
-.PHONY: help demo test lint bench bench-jobs docs catalog clean env-demo env-dev
+.PHONY: bench-clouds soak-clouds help demo test lint bench bench-jobs docs catalog clean env-demo env-dev
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
@@ -28,7 +28,7 @@ bench: env-dev   ## the claims, measured here: rates, latencies, memory
 	@$(BIN)/python benchmarks/run.py
 
 bench-jobs: env-dev ## managed jobs: submissions, thousands alive under preemptions, long lists
-	@$(BIN)/python benchmarks/jobs.py --jobs 4000
+	@$(BIN)/python benchmarks/jobs.py
 
 bench-optimizer: env-dev ## the planner's times over the whole catalog, SkyPilot's beside them where it can be installed
 	@$(BIN)/python benchmarks/plan.py --long
@@ -39,6 +39,12 @@ bench-spot: env-dev ## recorded spot markets replayed against policies that have
 
 soak-optimizer: env-dev ## 100,000 random problems held to brute force (some 15 minutes)
 	@$(BIN)/python benchmarks/optimizer_soak.py --problems 100000
+
+bench-clouds: env-dev ## failover, status, reap over the clouds, against fakes of their APIs
+	@$(BIN)/python benchmarks/clouds/run.py
+
+soak-clouds: env-dev ## kill the daemon at every boundary on every cloud (needs root: real machines in network namespaces)
+	@TRADEWIND_SOAK=1 $(BIN)/python -m pytest tests/clouds/test_killed_daemon.py -q
 
 docs: env-dev    ## regenerate the generated pages of docs/
 	@$(BIN)/python tools/generate_docs.py

@@ -117,7 +117,8 @@ def test_a_recovery_is_counted_when_user_code_runs_again():
 
 
 def started(recovery=None, **more):
-    return mm.ManagedJob(state="RUNNING", attempt=1, recovery=recovery or JobRecovery(), **more)
+    course = mm.Course(began=True)
+    return mm.ManagedJob(state="RUNNING", attempt=1, course=course, recovery=recovery or JobRecovery(), **more)
 
 
 def failed(code=1, result="FAILED", ran_s=0.0):
@@ -219,3 +220,15 @@ def test_a_restarted_daemon_goes_on_where_it_was():
     assert [type(order) for order in mm.resume(job, C)] == [mm.Restart]
     assert [type(order) for order in mm.resume(mm.ManagedJob(state="RECOVERING"), C)] == [mm.Replace]
     assert mm.resume(started(), C) == ()
+
+
+def test_what_was_paused_and_found_no_place_at_once_has_not_recovered_from_a_loss():
+    job = mm.ManagedJob(state="PENDING", attempt=1)
+    for event in (
+        mm.Scheduled(cause=C),
+        mm.NoPlace(cause=C, why="full"),
+        mm.ClusterUp(cause=C),
+        mm.RunStarted(cause=C),
+    ):
+        job, _ = mm.on_event(job, event)
+    assert (job.state, job.attempt, job.recoveries) == ("RUNNING", 2, 0)

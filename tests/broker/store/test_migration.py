@@ -23,8 +23,9 @@ def make_old(connection):
     connection.execute(
         text(
             "INSERT INTO managed_jobs (name, state, attempt, recoveries, strategy, task, plan, hourly_usd, options, checkpoint_uri, "
-            "created_unix, why, waiting_for) VALUES ('old', 'RUNNING', 2, 1, 'eager', '{}', '{}', 0.5, '{}', 'file:///c', 1.0, '', '')"
-        )
+            "created_unix, why, waiting_for) VALUES ('old', 'RUNNING', 2, 1, 'eager', '{}', '{}', 0.5, :options, 'file:///c', 1.0, '', '')"
+        ),
+        {"options": '{"rehearse":true}'},
     )
     connection.execute(text("UPDATE meta SET value = 1 WHERE key = 'schema'"))
 
@@ -38,6 +39,7 @@ def test_a_record_of_version_1_is_brought_here(tmp_path):
         row = store.read(lambda c: rows.managed_job(c, 1))
         assert row is not None
         assert (row.name, row.attempt, row.priority, row.course.restarts, row.array_id) == ("old", 2, 0, 0, None)
+        assert (row.rehearse, row.course.began) == (True, True)
         version = text("SELECT value FROM meta WHERE key = 'schema'")
         assert store.read(lambda c: c.execute(version).scalar_one()) == schema.SCHEMA_VERSION
         indexes = store.read(lambda c: {i["name"] for i in inspect(c).get_indexes("managed_jobs")})

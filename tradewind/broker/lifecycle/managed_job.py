@@ -38,7 +38,8 @@ class Course(msgspec.Struct, frozen=True):
 
     `errors` are failures counted against `max_restarts_on_errors`, `restarts` all that it was started again after, `streak` those in quick
     succession, `setup_deaths` the attempts in a row that never reached user code, `waits` the times in a row that no place was found.
-    `backing_off` means that the next attempt waits on a cluster that is there.
+    `backing_off` means that the next attempt waits on a cluster that is there; `began` that an attempt was started since it was last queued,
+    and `lost` that such a one was lost and none runs since.
     """
 
     errors: int = 0
@@ -47,6 +48,8 @@ class Course(msgspec.Struct, frozen=True):
     setup_deaths: int = 0
     waits: int = 0
     backing_off: bool = False
+    began: bool = False
+    lost: bool = False
 
 
 class ManagedJob(msgspec.Struct, frozen=True):
@@ -221,6 +224,7 @@ def _on_attempt_ended(job: ManagedJob, event: Any) -> Step[ManagedJob]:
         streak=streak + 1,
         setup_deaths=deaths,
         backing_off=True,
+        began=True,
     )
     after = msgspec.structs.replace(job, state="RECOVERING", why=event.why, course=tried)
     return after, (_restart(after, event.cause),)
@@ -239,20 +243,20 @@ def _on_restart_due(job: ManagedJob, event: Any) -> Step[ManagedJob]:
 
 
 def _begin_attempt(job: ManagedJob, event: Event) -> Step[ManagedJob]:
-    course = msgspec.structs.replace(job.course, backing_off=False, waits=0)
+    course = msgspec.structs.replace(job.course, backing_off=False, waits=0, began=True)
     after = msgspec.structs.replace(job, attempt=job.attempt + 1, course=course)
     return after, (StartAttempt(cause=event.cause, attempt=after.attempt),)
 
 
 def _on_run_started(job: ManagedJob, _event: Event) -> Step[ManagedJob]:
-    # A loss before the first attempt cost nothing that would have to be recovered.
-    came_back = job.state == "RECOVERING" and job.attempt > job.recoveries + job.course.restarts + 1
-    course = msgspec.structs.replace(job.course, setup_deaths=0)
+    came_back = job.state == "RECOVERING" and job.course.lost
+    course = msgspec.structs.replace(job.course, setup_deaths=0, lost=False)
     return msgspec.structs.replace(job, state="RUNNING", recoveries=job.recoveries + came_back, course=course), ()
 
 
 def _on_attempt_lost(job: ManagedJob, event: Any) -> Step[ManagedJob]:
-    course = msgspec.structs.replace(job.course, backing_off=False)
+    # A loss before the first attempt cost nothing that would have to be recovered.
+    course = msgspec.structs.replace(job.course, backing_off=False, lost=job.course.began)
     after = msgspec.structs.replace(job, state="RECOVERING", why=event.why, course=course)
     # An agent or a runtime that died is started again on the machines that are there: the cluster does it by itself.
     return after, (Replace(cause=event.cause),) if event.kind == "instance" else ()

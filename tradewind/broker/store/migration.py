@@ -1,4 +1,4 @@
-"""Brings a record that an older version wrote to this version's shape: what is new is added, nothing is taken away or rewritten."""
+"""Brings a record that an older version wrote to this version's shape: what is new is added, nothing is taken away."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from typing import Any
 from sqlalchemy import Column, Connection, inspect
 
 from tradewind.broker.store import schema
+
+# What the new columns of a managed job would hold, had they been there.
+_SINCE_VERSION_1 = (
+    "UPDATE managed_jobs SET rehearse = COALESCE(json_extract(options, '$.rehearse'), 0)",
+    """UPDATE managed_jobs SET course = '{"began":true}' WHERE attempt > 0""",
+)
 
 
 def upgrade(connection: Connection) -> None:
@@ -17,6 +23,9 @@ def upgrade(connection: Connection) -> None:
         for column in table.columns:
             if column.name not in known:
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {_definition(column)}")
+        if table is schema.managed_jobs and "course" not in known:
+            for statement in _SINCE_VERSION_1:
+                connection.exec_driver_sql(statement)
         for index in table.indexes:
             index.create(connection, checkfirst=True)
 
