@@ -29,6 +29,7 @@ from tradewind.broker.store.spend import ENDED, LAUNCHED, instance_spends, total
 LOCAL = "local"
 LOGIN_USER = "tradewind"
 AUTOSTOP_LOOK_S = 5.0
+AT_ONCE = 8  # calls to one cloud while it is swept
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -266,7 +267,7 @@ class Fleet:
             if not dry_run and strays:
                 await end_strays(self._services, tags, self._known, clouds=[cloud])
             if hasattr(provider, "leftovers"):
-                names = await self._unowned(provider, tags)
+                names = await self._unowned(cloud, provider, tags)
                 found += [Leftover(cloud, "other", name) for name in names]
                 if not dry_run and names:
                     await provider.sweep(tags)
@@ -277,13 +278,20 @@ class Fleet:
     def _known(self) -> Iterable[str]:
         return {row.id for row in self._store.read(rows.live_instances)}
 
-    async def _unowned(self, provider: Any, tags: dict[str, str]) -> list[str]:
-        """The cloud's names of what serves no cluster of the record."""
+    async def _unowned(self, cloud: str, provider: Any, tags: dict[str, str]) -> list[str]:
+        """The cloud's names of what serves no cluster that the record has there."""
         everything = set(await provider.leftovers(tags))
-        keys = {row.tags.get(TAG_CLUSTER, "") for row in self._store.read(rows.live_instances)}
-        for key in keys if everything else ():
-            everything -= set(await provider.leftovers({**tags, TAG_CLUSTER: key}))
-        return sorted(everything)
+        mine = [row for row in self._store.read(rows.live_instances) if row.provider == cloud]
+        keys = sorted({row.tags.get(TAG_CLUSTER, "") for row in mine}) if everything else []
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def of(key: str) -> list[str]:
+            async with turns:
+                found: list[str] = await provider.leftovers({**tags, TAG_CLUSTER: key})
+                return found
+
+        owned = await asyncio.gather(*map(of, keys))
+        return sorted(everything.difference(*owned))
 
     async def purge(self, name: str) -> ClusterRow:
         """The cluster is forgotten, whatever its cloud still has of it: for clouds that cannot be reached any more. Raises Refusal."""
