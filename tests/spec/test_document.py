@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from tests.spec.reading import read, refusal
 from tradewind.spec import SpecError
-from tradewind.spec.document import MAX_BYTES, Mapping, Scalar, read_document
+from tradewind.spec.document import MAX_BYTES, Mapping, Scalar, read_documents
 
 
 def test_every_node_knows_its_line_and_column() -> None:
-    tree = read_document("name: a\nresources:\n  cpus: 4\n", "t.yaml")
+    (tree,) = read_documents("name: a\nresources:\n  cpus: 4\n", "t.yaml")
     resources = tree.entries["resources"]
     assert isinstance(resources, Mapping)
     cpus = resources.entries["cpus"]
@@ -45,7 +45,7 @@ def test_every_node_knows_its_line_and_column() -> None:
         ("run: 2001-99-99\n", "t.yaml:1: '2001-99-99' cannot be read as a timestamp; quote it"),
         (
             "run: a\n---\nrun: b\n",
-            "t.yaml:2: several documents in one file (chains and job groups) are not there yet; keep one task a file",
+            "t.yaml:3: the file holds a chain of 2 tasks, and those are not there yet; launch one task a file",
         ),
         (
             "run: a\nname: \x07\n",
@@ -103,4 +103,4 @@ def test_bombs_are_refused_quickly(text: str, reason: str) -> None:
 @given(st.text(alphabet=string.printable + "é\u2028\ufeff\ud800", max_size=200))
 def test_any_text_is_a_task_or_a_refusal(text: str) -> None:
     with contextlib.suppress(SpecError):
-        read_document(text, "t.yaml")
+        read_documents(text, "t.yaml")

@@ -54,7 +54,8 @@ def test_null_means_the_default() -> None:
     [
         ("ruN: a", "1: ruN: unknown field; did you mean 'run'?"),
         ("cpus: 4", "1: cpus: belongs to resources"),
-        ("service: {}", "1: service: not there yet; remove it to go on without it"),
+        ("file_mounts_mapping: {}", "1: file_mounts_mapping: is a note of SkyPilot's to itself; remove it"),
+        ("execution: serial", "1: execution: belongs to the first of several documents, before the tasks"),
         ("run: [a, b]", "1: run: must be shell text, not a list; write `run: |` and the lines below it"),
         ("run: 5", "1: run: must be text, not a number; quote it"),
         ('run: "a\\0b"', "1: run: holds a NUL character, which no process can be given"),
@@ -71,15 +72,8 @@ def test_null_means_the_default() -> None:
             "2: envs.A-B: is no name for a variable: letters, digits and _ only, not starting with a digit",
         ),
         ("workdir: nowhere", "1: workdir: /nowhere does not exist; relative paths count from /"),
-        ("workdir: {url: x}", "1: workdir: a git repository as workdir is not there yet; name a local directory"),
-        (
-            "file_mounts: {/a: s3://b}",
-            "1: file_mounts./a: buckets and URLs are not there yet; name a local file or directory",
-        ),
-        (
-            "file_mounts: {/a: {name: b}}",
-            "1: file_mounts./a: storage mounts are not there yet; name a local file or directory",
-        ),
+        ("workdir: {ref: x}", "1: workdir: needs `url`"),
+        ("workdir: {url: x, reff: y}", "1: workdir.reff: unknown field; did you mean 'ref'?"),
         ("file_mounts: {/a: nowhere}", "1: file_mounts./a: /nowhere does not exist; relative paths count from /"),
         (
             "file_mounts: {../a: /}",

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.spec import JobRecovery, Task, normal_form
+from tradewind.spec.storage import ManagedSecret
 
 from .reading import read, refusal
 
@@ -19,6 +20,7 @@ from .reading import read, refusal
         ("eager", JobRecovery()),
         ("EAGER_NEXT_REGION", JobRecovery()),
         ("FAILOVER", JobRecovery(strategy="failover")),
+        ("none", JobRecovery()),
         ("{max_restarts_on_errors: 3}", JobRecovery(max_restarts_on_errors=3)),
         ("{strategy: failover, recover_on_exit_codes: 29}", JobRecovery("failover", 0, (29,))),
         ("{strategy: null, recover_on_exit_codes: [33, 34, 33]}", JobRecovery("eager", 0, (33, 34))),
@@ -42,6 +44,24 @@ def test_secrets_are_names_alone() -> None:
     assert read("run: x\nsecrets: {A: }\n", secrets=("B",)).secrets == ("A", "B")
     assert read("run: x\nsecrets: [A]\n", secrets=("B", "A")).secrets == ("A", "B")
     assert read("run: x\n", secrets=("B",)).secrets == ("B",)
+    assert read("run: x\nsecrets: ['secrets:A', B]\n").secrets == ("A", "B")
+
+
+def test_the_value_of_a_secret_in_the_file_is_not_kept() -> None:
+    task = read("run: x\nsecrets: {A: hunter22, B: null}\n")
+    assert (task.secrets, task.inline_secrets) == (("B",), ("A",))
+    assert "hunter22" not in repr(task)
+    assert read(yaml.safe_dump(normal_form(task))) == task
+
+
+def test_secrets_held_elsewhere() -> None:
+    found = read("managed_secrets: [A, {B: {mount_path: /run/b}}, {C: null}]\n").managed_secrets
+    assert found == (ManagedSecret("A"), ManagedSecret("B", "/run/b"), ManagedSecret("C"))
+
+
+def test_alternatives_may_repeat_what_holds_for_all() -> None:
+    task = read("resources: {priority: 3, any_of: [{cpus: 1, job_recovery: failover}, {cpus: 2, job_recovery: FAILOVER}]}\n")
+    assert (task.priority, task.job_recovery.strategy) == (3, "failover")
 
 
 def test_what_is_beside_any_of_holds_for_all() -> None:
@@ -58,11 +78,13 @@ def test_what_is_beside_any_of_holds_for_all() -> None:
         ("resources: {job_recovery: {recover_on_exit_codes: [300]}}", "resources.job_recovery.recover_on_exit_codes: must be from 0 to 255"),
         ("resources: {job_recovery: {max_restarts_on_errors: -1}}", "resources.job_recovery.max_restarts_on_errors: must be from 0 to 1000000"),
         ("resources: {priority: 1001}", "resources.priority: must be from -1000 to 1000"),
-        ("resources: {any_of: [{priority: 1}]}", "resources.any_of[0].priority: belongs to resources, beside any_of, and holds for every alternative"),
+        ("resources: {any_of: [{priority: 1}, {cpus: 2}]}", "resources.any_of[1].priority: must be the same in all alternatives; write it beside them"),
         ("priority: 1", "priority: belongs to resources"),
         ("budget: 20 EUR", "budget: '20 EUR' is no amount of money above 0; write 20 or 20 USD"),
         ("budget: -3", "budget: '-3' is no amount of money above 0; write 20 or 20 USD"),
-        ("secrets: {TOKEN: abc}", "secrets.TOKEN: a secret's value does not belong in a file; write `TOKEN:` alone and give it with --secret TOKEN"),
+        ("secrets: {TOKEN: [a]}", "secrets.TOKEN: must be a single value, not a list"),
+        ("managed_secrets: {A: 1}", "managed_secrets: must be a list of names, not a mapping"),
+        ("managed_secrets: [{A: {mount: /x}}]", "managed_secrets[0].A.mount: unknown field; did you mean 'mount_path'?"),
         ("secrets: [A-B]", "secrets.A-B: is no name for a variable: letters, digits and _ only"),
         ("{envs: {A: x}, secrets: [A]}", "secrets.A: stands in envs too, in clear; keep one of the two"),
         ("secrets: 5", "secrets: must be a list of names, not a number"),

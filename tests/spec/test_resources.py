@@ -16,7 +16,7 @@ def one(text: str) -> Resources:
 def test_nothing_named_is_nothing_limited() -> None:
     assert read("run: a\n").resources == (Resources(),)
     assert read("resources:\nrun: a\n").resources == (Resources(),)
-    assert one("{cpus: null, infra: null, any_of: null, ports: null}") == Resources()
+    assert one("{cpus: null, infra: null, any_of: null, ports: null, ordered: null, autostop: null}") == Resources()
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,10 @@ def test_nothing_named_is_nothing_limited() -> None:
         ("'*/us-east-1'", Infra(None, "us-east-1")),
         ("aws/*/use1-az1", Infra("aws", None, "use1-az1")),
         ("local", Infra("local")),
+        ("k8s/my/context/x", Infra("kubernetes", "my/context/x")),
+        ("ssh/desks", Infra("ssh", "desks")),
+        ("SLURM", Infra("slurm")),
+        ("my-own", Infra("my-own")),
     ],
 )
 def test_infra(text: str, place: Infra) -> None:
@@ -82,13 +86,42 @@ def test_alternatives_inherit_the_base() -> None:
     )
 
 
+def test_a_list_of_accelerators_is_an_order() -> None:
+    task = read("resources: {gpus: [A100:8, {H100: 4}], cpus: 8+}\n")
+    assert task.ordered
+    assert [each.accelerators for each in task.resources] == [
+        (AcceleratorRequest("A100", 8),),
+        (AcceleratorRequest("H100", 4),),
+    ]
+    assert {each.cpus for each in task.resources} == {Quantity(8, at_least=True)}
+
+
+def test_ordered_alternatives_inherit_too() -> None:
+    task = read("resources: {use_spot: true, ordered: [{infra: aws}, {infra: gcp}]}\n")
+    assert task.ordered
+    assert task.resources == (Resources(Infra("aws"), use_spot=True), Resources(Infra("gcp"), use_spot=True))
+    assert not read("resources: {ordered: [{infra: aws}]}\n").ordered
+
+
+@pytest.mark.parametrize(
+    ("text", "request_"),
+    [
+        ("80GB+", AcceleratorRequest("", 1, Quantity(80, at_least=True))),
+        ("NVIDIA:40GB+:2", AcceleratorRequest("NVIDIA", 2, Quantity(40, at_least=True))),
+        ("{'NVIDIA:40GB': 2}", AcceleratorRequest("NVIDIA", 2, Quantity(40))),
+    ],
+)
+def test_accelerators_by_their_memory(text: str, request_: AcceleratorRequest) -> None:
+    assert one(f"{{gpus: {text}}}").accelerators == (request_,)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("{acelerators: A100}", "resources.acelerators: unknown field; did you mean 'accelerators'?"),
         ("{use-spot: true}", "resources.use-spot: unknown field; did you mean 'use_spot'?"),
-        ("{ports: 80}", "resources.ports: not there yet; remove it to go on without it"),
-        ("{ordered: [{cpus: 1}]}", "resources.ordered: not there yet; remove it to go on without it"),
+        ("{ordered: [{cpus: 1}], any_of: [{cpus: 2}]}", "resources.ordered: any_of is given too; keep one of the two"),
+        ("{ordered: [{gpus: {T4: 1, L4: 1}}]}", "resources.ordered[0].accelerators: names several; in an ordered list each entry names one"),
         ("{run: a}", "resources.run: belongs to the task itself, not under resources"),
         ("{cpus: [4]}", "resources.cpus: must be a number or text, not a list"),
         ("{cpus: true}", "resources.cpus: must be a number or text, not true or false"),
@@ -106,20 +139,15 @@ def test_alternatives_inherit_the_base() -> None:
             "{infra: aws//x}",
             "resources.infra: 'aws//x' is no place; write cloud, cloud/region or cloud/region/zone, with * for any",
         ),
-        ("{infra: k8s/my/context/x}", "resources.infra: k8s is not there yet; name a cloud, or local for this machine"),
-        (
-            "{cloud: kubernetes}",
-            "resources.cloud: kubernetes is not there yet; name a cloud, or local for this machine",
-        ),
+        ("{infra: k8s/}", "resources.infra: 'k8s/' names nothing after the slash; write k8s, or k8s/NAME"),
+        ("{infra: azur}", "resources.infra: 'azur' is no cloud; did you mean 'azure'?"),
+        ("{cloud: Lamda}", "resources.cloud: 'Lamda' is no cloud; did you mean 'lambda'?"),
         ("{infra: aws, region: x}", "resources.region: infra already says where; keep one of the two"),
         ("{gpus: T4, accelerators: T4}", "resources.gpus: means accelerators, which is given too; keep one of the two"),
         ("{gpus: {}}", "resources.gpus: names no accelerator; remove the field when none is needed"),
         ("{gpus: {A100:8: 2}}", "resources.gpus.A100:8: gives its count twice"),
-        (
-            "{gpus: [A100, H100]}",
-            "resources.gpus: a list is an order of preference, which is not there yet; for the cheapest of several write {A100: 8, H100: 4}",
-        ),
-        ("{any_of: []}", "resources.any_of: must be a list with at least one alternative, not a list"),
+        ("{gpus: [A100, {}]}", "resources.gpus: names no accelerator; remove the field when none is needed"),
+        ("{any_of: []}", "resources.any_of: must be a list with at least one alternative, not an empty list"),
         ("{any_of: [{any_of: [{cpus: 1}]}]}", "resources.any_of[0].any_of: alternatives cannot be nested"),
         ("{any_of: [{cpus: 1}, {cpu: 2}]}", "resources.any_of[1].cpu: unknown field; did you mean 'cpus'?"),
         ("[1]", "resources: must be a mapping of names to values, not a list"),

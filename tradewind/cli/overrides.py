@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from tradewind.spec import Overrides
+    from tradewind.spec.built import Use
     from tradewind.spec.task import Task
 
 # flag spellings, the field of spec.Overrides it fills, help
@@ -68,17 +69,20 @@ def task_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     return gathered
 
 
-def read(file: str, flags: dict[str, Any]) -> Task:
-    """The file's task with the flags applied.
+def read(file: str, flags: dict[str, Any], use: Use = "plan") -> Task:
+    """The file's task with the flags applied, if `use` can carry out all that it asks.
 
     Raises:
-        SpecError: the file or a flag is wrong; the sentence names line and field, or the flag.
+        SpecError: the file or a flag is wrong, or asks what is not there yet; the sentence names line and field, or the flag.
     """
-    from tradewind.spec import Overrides, load_task
+    from tradewind.spec import Overrides, load_task, refuse_unbuilt
 
     if " " in file.strip() and not file.endswith((".yaml", ".yml")) and not os.path.exists(file):
-        return _command(file, Overrides(**flags))
-    return load_task(file, overrides=Overrides(**flags))
+        task = _command(file, Overrides(**flags))
+    else:
+        task = load_task(file, overrides=Overrides(**flags))
+    refuse_unbuilt(task, use)
+    return task
 
 
 def _command(command: str, overrides: Overrides) -> Task:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tradewind.spec.built import not_built, refuse_unbuilt
     from tradewind.spec.errors import SpecError
-    from tradewind.spec.load import command_task, load_task, parse_task
-    from tradewind.spec.normal import normal_form
+    from tradewind.spec.load import command_task, load_task, load_workload, parse_task, parse_workload
+    from tradewind.spec.normal import normal_form, normal_forms
     from tradewind.spec.overrides import Overrides
+    from tradewind.spec.schema import json_schema
     from tradewind.spec.task import AcceleratorRequest, FileMount, Infra, JobRecovery, Quantity, Resources, Task
     from tradewind.spec.wire import task_from_dict, task_to_dict
+    from tradewind.spec.workload import Workload
 
 _HOMES = {
     "AcceleratorRequest": "task",
@@ -22,10 +25,17 @@ _HOMES = {
     "Resources": "task",
     "SpecError": "errors",
     "Task": "task",
+    "Workload": "workload",
     "command_task": "load",
+    "json_schema": "schema",
     "load_task": "load",
+    "load_workload": "load",
     "normal_form": "normal",
+    "normal_forms": "normal",
+    "not_built": "built",
     "parse_task": "load",
+    "parse_workload": "load",
+    "refuse_unbuilt": "built",
     "task_from_dict": "wire",
     "task_to_dict": "wire",
 }
@@ -40,10 +50,17 @@ __all__ = [
     "Resources",
     "SpecError",
     "Task",
+    "Workload",
     "command_task",
+    "json_schema",
     "load_task",
+    "load_workload",
     "normal_form",
+    "normal_forms",
+    "not_built",
     "parse_task",
+    "parse_workload",
+    "refuse_unbuilt",
     "task_from_dict",
     "task_to_dict",
 ]

@@ -1,4 +1,4 @@
-"""YAML text as a tree whose every node knows its line: the safe subset of YAML 1.1 that task files use.
+"""YAML text as trees whose every node knows its line: the safe subset of YAML 1.1 that task files use.
 
 Built from PyYAML's event stream without recursion, so that depth, size and aliases are bounded before anything grows: libyaml's own
 time is quadratic in nesting depth, and aliases multiply.
@@ -76,11 +76,11 @@ class _Frame:
         self.children: list[Node] = []
 
 
-def read_document(text: str, file: str) -> Mapping:
-    """The one mapping that `text` holds; `file` names it in messages.
+def read_documents(text: str, file: str) -> tuple[Mapping, ...]:
+    """The mappings that `text` holds, one or more (empty documents are left out); `file` names it in messages.
 
-    Raises SpecError for text that is no YAML, is empty, holds several documents, duplicate keys, tags that would run code, or more than
-    MAX_DEPTH levels or MAX_NODES nodes.
+    Raises SpecError for text that is no YAML, is empty, duplicate keys, tags that would run code, or more than MAX_DEPTH levels or
+    MAX_NODES nodes.
     """
     whole = Mark(file)
     try:
@@ -94,17 +94,21 @@ def read_document(text: str, file: str) -> Mapping:
     loader = None
     try:
         loader = _LOADER(text)
-        root = _Builder(loader, file).build()
+        roots = _Builder(loader, file).build()
     except yaml.YAMLError as error:
         _raise_yaml_error(error, text, file)
     finally:
         if loader is not None:
             loader.dispose()
-    if root is None or (isinstance(root, Scalar) and root.value is None):
+    written = [root for root in roots if not (isinstance(root, Scalar) and root.value is None)]
+    if not written:
         raise whole.error("", "the file is empty; a task needs at least a `run:` line")
-    if not isinstance(root, Mapping):
-        raise root.mark.error("", "a task file is a mapping of fields, such as `run: echo hello`")
-    return root
+    found = []
+    for root in written:
+        if not isinstance(root, Mapping):
+            raise root.mark.error("", "a task file is a mapping of fields, such as `run: echo hello`")
+        found.append(root)
+    return tuple(found)
 
 
 class _Builder:
@@ -114,21 +118,15 @@ class _Builder:
         self._anchors: dict[str, Node] = {}
         self._nodes = 0
 
-    def build(self) -> Node | None:
+    def build(self) -> list[Node]:
         stack: list[_Frame] = []
-        root: Node | None = None
-        documents = 0
+        roots: list[Node] = []
         while self._loader.check_event():
             event = self._loader.get_event()
             mark = Mark(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
             node: Node
             if isinstance(event, yaml.DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    raise mark.error(
-                        "",
-                        "several documents in one file (chains and job groups) are not there yet; keep one task a file",
-                    )
+                self._anchors.clear()  # an anchor holds within its document
                 continue
             if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
                 self._open(event, mark, stack)
@@ -148,8 +146,8 @@ class _Builder:
             if stack:
                 stack[-1].children.append(node)
             else:
-                root = node
-        return root
+                roots.append(node)
+        return roots
 
     def _count(self, size: int, mark: Mark) -> None:
         self._nodes += size

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from tradewind.spec.document import Mapping, Node, Scalar, Sequence
-from tradewind.spec.fields import nearest
+from tradewind.spec.fields import INTERNAL_FIELDS, nearest
 
 T = TypeVar("T")
 
@@ -107,24 +107,18 @@ def read_mapping(node: Node, field: str) -> Mapping:
 
 
 def check_fields(
-    mapping: Mapping,
-    prefix: str,
-    known: Iterable[str],
-    to_come: Iterable[str],
-    elsewhere: MappingOf[str, str] = MappingProxyType({}),
+    mapping: Mapping, prefix: str, known: Iterable[str], elsewhere: MappingOf[str, str] = MappingProxyType({})
 ) -> None:
-    """Every field of `mapping` is known; one that is only planned, misplaced or misspelt is refused by name (null means its default).
+    """Every field of `mapping` is known; one that is misplaced or misspelt is refused by name.
 
     `elsewhere` tells for a field that is valid in another place where that is.
     """
-    for name, node in mapping.entries.items():
+    for name in mapping.entries:
         if name in known:
             continue
         field, mark = f"{prefix}{name}", mapping.key_marks[name]
-        if name in to_come:
-            if is_null(node):
-                continue
-            raise mark.error(field, "not there yet; remove it to go on without it")
         if name in elsewhere:
             raise mark.error(field, f"belongs to {elsewhere[name]}")
+        if name in INTERNAL_FIELDS:
+            raise mark.error(field, "is a note of SkyPilot's to itself; remove it")
         raise mark.error(field, "unknown field", nearest(name, known))

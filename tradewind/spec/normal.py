@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import cast
+from tradewind.spec.machine import Autostop, Image, LocalDisk, PortRange
+from tradewind.spec.place import CLUSTERS
+from tradewind.spec.storage import DataSize, ManagedSecret
+from tradewind.spec.task import AcceleratorRequest, Infra, JobRecovery, Quantity, Resources, Task
+from tradewind.spec.typed import written
+from tradewind.spec.workload import Workload
 
-from tradewind.spec.task import Infra, JobRecovery, Quantity, Resources, Task
+REDACTED = "<not shown>"  # a secret's value that stood in the file
+_PLAIN = (
+    "checkpoint", "elastic", "engine", "service", "pool", "config", "event_callback", "api_server_access",
+)  # fmt: skip
 
 
 def normal_form(task: Task) -> dict[str, object]:
@@ -14,20 +22,27 @@ def normal_form(task: Task) -> dict[str, object]:
         form["name"] = task.name
     if task.workdir is not None:
         form["workdir"] = task.workdir
+    if task.git is not None:
+        form["workdir"] = written(task.git)
     if task.num_nodes != 1:
         form["num_nodes"] = task.num_nodes
-    alternatives = [_resources(alternative) for alternative in task.resources]
-    if len(alternatives) > 1:
-        form["resources"] = {"any_of": alternatives}
-    elif alternatives[0]:
-        form["resources"] = alternatives[0]
-    shared = _shared(task)
-    if shared:
-        form["resources"] = {**cast("dict[str, object]", form.get("resources", {})), **shared}
+    resources = _alternatives(task) | _shared(task)
+    if resources:
+        form["resources"] = resources
     if task.envs:
         form["envs"] = dict(task.envs)
-    if task.file_mounts:
-        form["file_mounts"] = {mount.target: mount.source for mount in task.file_mounts}
+    if task.inline_secrets:
+        form["secrets"] = dict.fromkeys(task.secrets) | dict.fromkeys(task.inline_secrets, REDACTED)
+    elif task.secrets:
+        form["secrets"] = list(task.secrets)
+    if task.managed_secrets:
+        form["managed_secrets"] = [_managed_secret(secret) for secret in task.managed_secrets]
+    mounts: dict[str, object] = {mount.target: mount.source for mount in task.file_mounts}
+    mounts |= {mount.target: written(mount.storage) for mount in task.storage_mounts}
+    if mounts:
+        form["file_mounts"] = mounts
+    if task.volumes:
+        form["volumes"] = {mount.path: written(mount.volume) for mount in task.volumes}
     if task.setup is not None:
         form["setup"] = task.setup
     if task.run is not None:
@@ -36,9 +51,29 @@ def normal_form(task: Task) -> dict[str, object]:
         form["run_on"] = task.run_on
     if task.budget_usd is not None:
         form["budget"] = task.budget_usd
-    if task.secrets:
-        form["secrets"] = list(task.secrets)
+    if task.deadline_hours is not None:
+        form["deadline"] = f"{_number(task.deadline_hours)}h"
+    for name, data in (("inputs", task.inputs), ("outputs", task.outputs)):
+        if isinstance(data, DataSize):
+            form[name] = {data.uri: _number(data.gigabytes)}
+    defaults = Task()
+    for name in _PLAIN:
+        if getattr(task, name) != getattr(defaults, name):
+            form[name] = written(getattr(task, name))
     return form
+
+
+def normal_forms(workload: Workload) -> list[dict[str, object]]:
+    """The documents of a file: the header if it says anything, and each task."""
+    header = written(workload.header)
+    return [header, *map(normal_form, workload.tasks)] if header else [normal_form(task) for task in workload.tasks]
+
+
+def _alternatives(task: Task) -> dict[str, object]:
+    forms = [_resources(alternative) for alternative in task.resources]
+    if len(forms) == 1:
+        return forms[0]
+    return {"ordered" if task.ordered else "any_of": forms}
 
 
 def _shared(task: Task) -> dict[str, object]:
@@ -53,6 +88,10 @@ def _shared(task: Task) -> dict[str, object]:
         }
     if task.priority:
         form["priority"] = task.priority
+    if task.priority_class is not None:
+        form["priority_class"] = task.priority_class
+    if task.autostop is not None:
+        form["autostop"] = written(task.autostop) if task.autostop != Autostop() else True
     return form
 
 
@@ -65,29 +104,72 @@ def _resources(resources: Resources) -> dict[str, object]:
     if resources.memory is not None:
         form["memory"] = _quantity(resources.memory)
     if resources.accelerators:
-        form["accelerators"] = {request.name: _number(request.count) for request in resources.accelerators}
-        if len(resources.accelerators) != len({request.name for request in resources.accelerators}):
-            form["accelerators"] = {
-                f"{request.name}:{_number(request.count)}": None for request in resources.accelerators
-            }
-    if resources.instance_type is not None:
-        form["instance_type"] = resources.instance_type
-    if resources.use_spot:
-        form["use_spot"] = True
-    if resources.arch is not None:
-        form["arch"] = resources.arch
-    if resources.burstable:
-        form["burstable"] = True
-    if resources.max_hourly_cost is not None:
-        form["max_hourly_cost"] = resources.max_hourly_cost
+        names = [_accelerator(request) for request in resources.accelerators]
+        counts = [_number(request.count) for request in resources.accelerators]
+        form["accelerators"] = dict(zip(names, counts, strict=True))
+        if len(set(names)) != len(names):
+            form["accelerators"] = {f"{name}:{count}": None for name, count in zip(names, counts, strict=True)}
+    for name in (
+        "instance_type",
+        "use_spot",
+        "arch",
+        "burstable",
+        "max_hourly_cost",
+        "disk_size",
+        "disk_tier",
+        "network_tier",
+    ):
+        if getattr(resources, name) not in {None, False}:
+            form[name] = getattr(resources, name)
+    if resources.accelerator_args is not None:
+        form["accelerator_args"] = written(resources.accelerator_args)
+    if resources.local_disk is not None:
+        form["local_disk"] = _local_disk(resources.local_disk)
+    if resources.ports:
+        form["ports"] = [_port(port) for port in resources.ports]
+    if resources.image is not None:
+        form["image_id"] = _image(resources.image)
+    if resources.labels:
+        form["labels"] = dict(resources.labels)
+    if resources.volumes:
+        form["volumes"] = [written(disk) for disk in resources.volumes]
     return form
 
 
 def _infra(infra: Infra) -> str:
+    if infra.cloud in CLUSTERS and infra.zone is None:
+        return f"{infra.cloud}/{infra.region}" if infra.region else infra.cloud
     parts = [infra.cloud or "*", infra.region or "*", infra.zone or "*"]
     while len(parts) > 1 and parts[-1] == "*":
         parts.pop()
     return "/".join(parts)
+
+
+def _accelerator(request: AcceleratorRequest) -> str:
+    if request.memory is None:
+        return request.name
+    maker = f"{request.name}:" if request.name else ""
+    return f"{maker}{_number(request.memory.value)}GB{'+' if request.memory.at_least else ''}"
+
+
+def _local_disk(disk: LocalDisk) -> str:
+    size = "" if disk.size_gb is None else f"{_number(disk.size_gb)}{'+' if disk.at_least else ''}"
+    return ":".join(part for part in (disk.kind, size) if part)
+
+
+def _port(port: PortRange) -> int | str:
+    return port.first if port.first == port.last else f"{port.first}-{port.last}"
+
+
+def _image(image: Image) -> object:
+    docker = {} if image.docker is None else {"docker": image.docker}
+    if image.by_region:
+        return dict(image.by_region) | docker
+    return f"docker:{image.docker}" if image.docker is not None else image.machine
+
+
+def _managed_secret(secret: ManagedSecret) -> object:
+    return secret.name if secret.mount_path is None else {secret.name: {"mount_path": secret.mount_path}}
 
 
 def _number(value: float) -> float:

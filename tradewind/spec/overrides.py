@@ -25,15 +25,24 @@ _RESOURCE_FLAGS = {
     "max_hourly_cost": "--max-hourly-cost",
     "arch": "--arch",
     "priority": "--priority",
+    "disk_size": "--disk-size",
+    "disk_tier": "--disk-tier",
+    "network_tier": "--network-tier",
+    "local_disk": "--local-disk",
+    "image_id": "--image-id",
 }
 # A flag replaces every spelling of the same thing.
-_REPLACES = {"infra": ("infra", "cloud", "region", "zone"), "accelerators": ("accelerators", "gpus")}
+_REPLACES = {
+    "infra": ("infra", "cloud", "region", "zone"),
+    "accelerators": ("accelerators", "gpus"),
+    "disk_size": ("disk_size", "ephemeral_storage"),
+}
 
 
 class Overrides(msgspec.Struct, frozen=True):
     """Values from flags; None leaves the file's. Texts are read as the file's values are ("4+", "A100:8", "aws/us-east-1").
 
-    `run` is a command given in place of a file's. `envs` are added to the file's and win over them; the names in `secrets` to the
+    `run` is a command given in place of a file's. `ports` replace the file's. `envs` are added to the file's and win over them; the names in `secrets` to the
     file's.
     """
 
@@ -50,6 +59,12 @@ class Overrides(msgspec.Struct, frozen=True):
     max_hourly_cost: float | None = None
     arch: str | None = None
     priority: int | None = None
+    disk_size: str | None = None
+    disk_tier: str | None = None
+    network_tier: str | None = None
+    local_disk: str | None = None
+    image_id: str | None = None
+    ports: tuple[str, ...] = ()
     budget: str | None = None
     envs: dict[str, str] = {}
     secrets: tuple[str, ...] = ()
@@ -63,13 +78,17 @@ def apply_overrides(document: Mapping, overrides: Overrides) -> Mapping:
         task = _put(task, {"envs": _put(_mapping_at(task, "envs"), envs)})
     if overrides.secrets:
         task = _put(task, {"secrets": _with_secrets(task, overrides.secrets)})
-    changes = {field: _scalar(getattr(overrides, field), flag) for field, flag in _RESOURCE_FLAGS.items()}
+    changes: dict[str, Node | None] = {
+        field: _scalar(getattr(overrides, field), flag) for field, flag in _RESOURCE_FLAGS.items()
+    }
+    changes["ports"] = _ports(overrides.ports)
     if any(node is not None for node in changes.values()):
         resources = _put(_mapping_at(task, "resources"), changes)
-        entries = resources.entries.get("any_of")
-        if isinstance(entries, Sequence):  # a flag holds for every alternative
-            kept = tuple(_drop(item, changes) for item in entries.items)
-            resources = _put(resources, {"any_of": Sequence(kept, entries.mark)})
+        for name in ("any_of", "ordered"):
+            entries = resources.entries.get(name)
+            if isinstance(entries, Sequence):  # a flag holds for every alternative
+                kept = tuple(_drop(item, changes) for item in entries.items)
+                resources = _put(resources, {name: Sequence(kept, entries.mark)})
         task = _put(task, {"resources": resources})
     return task
 
@@ -89,6 +108,13 @@ def _scalar(value: object, flag: str) -> Scalar | None:
     text = str(value)
     cleared = isinstance(value, str) and text.lower() == "none" and flag != "the command"
     return Scalar(None if cleared else value, text, Mark(flag))
+
+
+def _ports(ports: tuple[str, ...]) -> Node | None:
+    here = Mark("--ports")
+    if any(port.lower() == "none" for port in ports):
+        return Scalar(None, "none", here)
+    return Sequence(tuple(Scalar(port, port, here) for port in ports), here) if ports else None
 
 
 def _mapping_at(document: Mapping, field: str) -> Mapping:
@@ -112,7 +138,7 @@ def _put(document: Mapping, changes: MappingOf[str, Node | None]) -> Mapping:
     return Mapping(entries, marks, document.mark, document.size)
 
 
-def _drop(item: Node, changes: dict[str, Scalar | None]) -> Node:
+def _drop(item: Node, changes: MappingOf[str, Node | None]) -> Node:
     if not isinstance(item, Mapping):
         return item
     gone = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from tradewind.spec.document import Mapping, Node, Scalar, Sequence
 from tradewind.spec.fields import nearest
@@ -15,31 +16,33 @@ from tradewind.spec.nodes import (
     read_text,
     read_whole_number,
 )
+from tradewind.spec.storage import ManagedSecret
 from tradewind.spec.task import JobRecovery, RecoveryStrategy
 
 HIGHEST_PRIORITY = 1000  # SkyPilot's range is -1000 to 1000, the higher first
 MOST_RESTARTS = 1_000_000
 _RECOVERY = ("strategy", "max_restarts_on_errors", "recover_on_exit_codes")
 # SkyPilot's names lead to the strategy that does what they say.
-_STRATEGIES: dict[str, RecoveryStrategy] = {
+STRATEGIES: dict[str, RecoveryStrategy] = {
     "eager": "eager",
     "eager_next_region": "eager",
     "failover": "failover",
+    "none": "eager",  # SkyPilot's word for the default
 }
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USD = re.compile(r"\$?\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:usd)?", re.IGNORECASE)
 _MOST_USD = 1e9
+_REFERENCE = "secrets:"
 
 
-def read_job_recovery(node: Node | None) -> JobRecovery:
+def read_job_recovery(node: Node | None, field: str = "resources.job_recovery") -> JobRecovery:
     """A strategy's name, or a map of the strategy and what happens when the program itself fails."""
-    field = "resources.job_recovery"
     if node is None or is_null(node):
         return JobRecovery()
     if isinstance(node, Scalar):
         return JobRecovery(strategy=_strategy(node, field))
     mapping = read_mapping(node, field)
-    check_fields(mapping, f"{field}.", _RECOVERY, ())
+    check_fields(mapping, f"{field}.", _RECOVERY)
     given = {name: value for name, value in mapping.entries.items() if not is_null(value)}
     strategy, restarts, codes = (given.get(name) for name in _RECOVERY)
     return JobRecovery(
@@ -53,7 +56,7 @@ def read_job_recovery(node: Node | None) -> JobRecovery:
 
 def _strategy(node: Node, field: str) -> RecoveryStrategy:
     text = read_text(node, field)
-    found = _STRATEGIES.get(text.lower())
+    found = STRATEGIES.get(text.lower())
     if found is None:
         raise node.mark.error(field, f"{text!r} is none of eager, failover", nearest(text, ("eager", "failover")))
     return found
@@ -64,11 +67,11 @@ def _exit_codes(node: Node, field: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(read_whole_number(item, field, least=0, most=255) for item in items))
 
 
-def read_priority(node: Node | None) -> int:
+def read_priority(node: Node | None, field: str = "resources.priority") -> int:
     """From -1000 to 1000; the higher goes first."""
     if node is None or is_null(node):
         return 0
-    return read_whole_number(node, "resources.priority", least=-HIGHEST_PRIORITY, most=HIGHEST_PRIORITY)
+    return read_whole_number(node, field, least=-HIGHEST_PRIORITY, most=HIGHEST_PRIORITY)
 
 
 def read_budget(node: Node | None) -> float | None:
@@ -88,25 +91,55 @@ def _is_number(text: str) -> bool:
     return re.fullmatch(r"[0-9.]+e[+-]?[0-9]+", text, re.IGNORECASE) is not None
 
 
-def read_secrets(node: Node | None, envs: dict[str, str]) -> tuple[str, ...]:
-    """Names of variables whose values are given when the job is submitted: a list, or a map without values."""
+class Secrets(NamedTuple):
+    """`names` whose values are given when the job is submitted, and those whose values the file itself `inline`s (which are not kept)."""
+
+    names: tuple[str, ...] = ()
+    inline: tuple[str, ...] = ()
+
+
+def read_secrets(node: Node | None, envs: dict[str, str]) -> Secrets:
+    """A list of names (SkyPilot writes them `secrets:NAME`), or a map of names to values or to nothing."""
     if node is None:
-        return ()
+        return Secrets()
     if isinstance(node, Mapping):
+        named = [(name, node.key_marks[name], not is_null(value)) for name, value in node.entries.items()]
         for name, value in node.entries.items():
-            if not is_null(value):
-                raise value.mark.error(
-                    f"secrets.{name}",
-                    f"a secret's value does not belong in a file; write `{name}:` alone and give it with --secret {name}",
-                )
-        named = [(name, node.key_marks[name]) for name in node.entries]
+            if not isinstance(value, Scalar):
+                raise value.mark.error(f"secrets.{name}", f"must be a single value, not {kind_of(value)}")
     elif isinstance(node, Sequence):
-        named = [(read_text(item, "secrets"), item.mark) for item in node.items]
+        named = [(read_text(item, "secrets").removeprefix(_REFERENCE), item.mark, False) for item in node.items]
     else:
         raise node.mark.error("secrets", f"must be a list of names, not {kind_of(node)}")
-    for name, mark in named:
+    for name, mark, _ in named:
         if not _ENV_NAME.fullmatch(name):
             raise mark.error(f"secrets.{name}", "is no name for a variable: letters, digits and _ only")
         if name in envs:
             raise mark.error(f"secrets.{name}", "stands in envs too, in clear; keep one of the two")
-    return tuple(dict.fromkeys(name for name, _ in named))
+    return Secrets(
+        tuple(dict.fromkeys(name for name, _, inline in named if not inline)),
+        tuple(dict.fromkeys(name for name, _, inline in named if inline)),
+    )
+
+
+def read_managed_secrets(node: Node | None) -> tuple[ManagedSecret, ...]:
+    """A list of names, or of a name with the file that it is written to."""
+    if node is None:
+        return ()
+    if not isinstance(node, Sequence):
+        raise node.mark.error("managed_secrets", f"must be a list of names, not {kind_of(node)}")
+    return tuple(_managed_secret(item, f"managed_secrets[{index}]") for index, item in enumerate(node.items))
+
+
+def _managed_secret(item: Node, field: str) -> ManagedSecret:
+    if not isinstance(item, Mapping):
+        return ManagedSecret(read_text(item, field))
+    if len(item.entries) != 1:
+        raise item.mark.error(field, "must be one name with its mount_path")
+    ((name, value),) = item.entries.items()
+    if is_null(value):
+        return ManagedSecret(name)
+    inner = read_mapping(value, f"{field}.{name}")
+    check_fields(inner, f"{field}.{name}.", ("mount_path",))
+    path = inner.entries.get("mount_path")
+    return ManagedSecret(name, None if path is None or is_null(path) else read_text(path, f"{field}.{name}.mount_path"))

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from tradewind.spec.machine import LocalDisk, LocalDiskKind, PortRange
 from tradewind.spec.task import AcceleratorRequest, Quantity
 
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
 _CPUS = re.compile(rf"({_NUMBER})\s*(\+?)", re.IGNORECASE)
 _MEMORY = re.compile(rf"({_NUMBER})\s*(b|[kmgtp]i?b?)?\s*([+x]?)", re.IGNORECASE)
 _ACCELERATOR = re.compile(r"[A-Za-z][A-Za-z0-9._-]*(?: [A-Za-z0-9._-]+)*")
-_BY_MEMORY = re.compile(rf"(?:[A-Za-z]+:)?{_NUMBER}\s*[mgt]i?b\+?(?::.*)?", re.IGNORECASE)
+_BY_MEMORY = re.compile(rf"(?:([A-Za-z]+):)?({_NUMBER}\s*[mgt]i?b)(\+?)(?::(.*))?", re.IGNORECASE)
+_LOCAL_DISK = re.compile(rf"(nvme|ssd)(?::({_NUMBER})(\+?))?|({_NUMBER})(\+?)", re.IGNORECASE)
+_PORTS = re.compile(r"(\d{1,5})(?:\s*-\s*(\d{1,5}))?")
+_MINUTES = re.compile(r"(\d+)\s*([mhdw])?", re.IGNORECASE)
+_HOURS = re.compile(rf"({_NUMBER})\s*(d|h|m|min|w)?", re.IGNORECASE)
+_MINUTES_PER_UNIT = {"m": 1, "h": 60, "d": 24 * 60, "w": 7 * 24 * 60}
 
 # "GB" means GiB, as SkyPilot reads it and as the clouds' own type tables do.
 _GIB_PER_UNIT = {"b": 2.0**-30, "k": 2.0**-20, "m": 2.0**-10, "g": 1.0, "t": 2.0**10, "p": 2.0**20}
@@ -44,10 +51,17 @@ def parse_memory(text: str) -> Quantity:
 
 
 def parse_accelerator(text: str) -> AcceleratorRequest:
-    """Accelerators: "A100" is one, "A100:8" eight, "T4:0.5" half of one. Raises ValueError with the sentence to show."""
+    """Accelerators: "A100" is one, "A100:8" eight, "T4:0.5" half of one, "80GB+" and "NVIDIA:40GB+:2" any of that memory.
+
+    Raises ValueError with the sentence to show.
+    """
     typed = text.strip()
-    if _BY_MEMORY.fullmatch(typed):
-        raise ValueError("asking for an accelerator by its memory is not there yet; name one, such as A100-80GB")
+    by_memory = _BY_MEMORY.fullmatch(typed)
+    if by_memory:
+        size = parse_memory(by_memory[2] + by_memory[3])
+        return AcceleratorRequest(
+            by_memory[1] or "", 1 if by_memory[4] is None else parse_count(by_memory[4]), memory=size
+        )
     name, colon, count = typed.partition(":")
     if not _ACCELERATOR.fullmatch(name) or ":" in count or (colon and not count):
         raise ValueError(f"{_shown(text)} is no accelerator; write a name and a count, such as A100:8")
@@ -73,3 +87,65 @@ def _positive(number: str, text: str) -> float:
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def parse_gigabytes(text: str) -> int:
+    """Whole GB of disk: "256", "256GB", "1TB". Raises ValueError with the sentence to show."""
+    match = _MEMORY.fullmatch(text.strip())
+    if match is None or match[3]:
+        raise ValueError(f"{_shown(text)} is no size of a disk; write 256 (GB) or 1TB")
+    size = _positive(match[1], text) * _GIB_PER_UNIT[match[2][0].lower() if match[2] else "g"]
+    if not size.is_integer() or not 1 <= size <= _LARGEST:
+        raise ValueError(f"{_shown(text)} is no whole number of GB above 0")
+    return int(size)
+
+
+def parse_local_disk(text: str) -> LocalDisk:
+    """Instance storage: "nvme", "nvme:500+", "ssd:300", "500" (GB). Raises ValueError with the sentence to show."""
+    match = _LOCAL_DISK.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{_shown(text)} is no local disk; write nvme, ssd:300 or nvme:500+ (GB)")
+    kind: LocalDiskKind | None = None if match[1] is None else "nvme" if match[1].lower() == "nvme" else "ssd"
+    size = match[2] or match[4]
+    if size is None:
+        return LocalDisk(kind)
+    return LocalDisk(kind, _positive(size, text), at_least=bool(match[3] or match[5]))
+
+
+def parse_ports(text: str) -> tuple[PortRange, ...]:
+    """Ports as typed: "80", "8000-8010", "80,443". Raises ValueError with the sentence to show."""
+    found = []
+    for part in text.split(","):
+        match = _PORTS.fullmatch(part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 1 <= first <= last <= 65535:
+            raise ValueError(f"{_shown(part.strip())} is no port; write 8080, 8000-8010 or a list, from 1 to 65535")
+        found.append(PortRange(first, last))
+    return tuple(found)
+
+
+def merge_ports(ports: Iterable[PortRange]) -> tuple[PortRange, ...]:
+    """The same ports in order, ranges that overlap or adjoin made one."""
+    merged: list[PortRange] = []
+    for each in sorted(ports, key=lambda ports: (ports.first, ports.last)):
+        if merged and each.first <= merged[-1].last + 1:
+            merged[-1] = PortRange(merged[-1].first, max(merged[-1].last, each.last))
+        else:
+            merged.append(each)
+    return tuple(merged)
+
+
+def parse_minutes(text: str) -> int:
+    """Minutes: "10", "10m", "2h", "1d", "1w". Raises ValueError with the sentence to show."""
+    match = _MINUTES.fullmatch(text.strip())
+    if match is None or len(match[1]) > 9:
+        raise ValueError(f"{_shown(text)} is no length of time; write minutes, or 2h, 1d or 1w")
+    return int(match[1]) * _MINUTES_PER_UNIT[(match[2] or "m").lower()]
+
+
+def parse_hours(text: str) -> float:
+    """Hours: "10", "10h", "90m", "2d". Raises ValueError with the sentence to show."""
+    match = _HOURS.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{_shown(text)} is no length of time; write 10h, 90m or 2d")
+    return _positive(repr(_positive(match[1], text) * _MINUTES_PER_UNIT[(match[2] or "h")[0].lower()] / 60), text)

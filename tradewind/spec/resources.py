@@ -1,11 +1,26 @@
-"""The `resources:` mapping: what each node needs, and its alternatives."""
+"""The `resources:` mapping: what each node needs, its alternatives, and what holds for the task as a whole."""
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar, cast
 
-from tradewind.spec.document import Mapping, Node, Scalar, Sequence
-from tradewind.spec.fields import RESOURCE_FIELDS, RESOURCE_FIELDS_TO_COME, SHARED_RESOURCE_FIELDS, TASK_FIELDS
+import msgspec
+
+from tradewind.spec.accelerators import SPELLINGS, read_accelerators
+from tradewind.spec.document import Mapping, Node, Sequence
+from tradewind.spec.equipment import (
+    read_autostop,
+    read_disk_size,
+    read_disk_tier,
+    read_disks,
+    read_image,
+    read_labels,
+    read_network_tier,
+    read_ports,
+)
+from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
+from tradewind.spec.machine import AcceleratorArgs, Autostop
 from tradewind.spec.nodes import (
     check_fields,
     is_null,
@@ -15,152 +30,165 @@ from tradewind.spec.nodes import (
     read_choice,
     read_mapping,
     read_positive_number,
-    read_text,
 )
-from tradewind.spec.quantities import parse_accelerator, parse_count, parse_cpus, parse_memory
-from tradewind.spec.task import AcceleratorRequest, Arch, Infra, Resources
+from tradewind.spec.place import OLD_PLACE, read_place, read_word
+from tradewind.spec.policy import read_job_recovery, read_priority
+from tradewind.spec.quantities import parse_cpus, parse_local_disk, parse_memory
+from tradewind.spec.task import Arch, JobRecovery, Resources
+from tradewind.spec.typed import read_struct
 
-_PLACES_TO_COME = frozenset({"k8s", "kubernetes", "slurm", "ssh"})
-_OLD_PLACE = ("cloud", "region", "zone")
+T = TypeVar("T")
 _MAX_ALTERNATIVES = 100
-_TOP_LEVEL = dict.fromkeys(TASK_FIELDS, "the task itself, not under resources")
-_NOT_OF_ONE = _TOP_LEVEL | dict.fromkeys(
-    SHARED_RESOURCE_FIELDS, "resources, beside any_of, and holds for every alternative"
+_LISTS = ("any_of", "ordered")
+_TOP_LEVEL = dict.fromkeys(
+    (name for name in TASK_FIELDS if name not in (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS)),
+    "the task itself, not under resources",
 )
 
 
-def read_resources(node: Node | None) -> tuple[Resources, ...]:
-    """The alternatives that will do, at least one: the mapping itself, or one for each entry of any_of with the base keys inherited."""
+class Shared(NamedTuple):
+    """What stands under `resources` and is the whole task's."""
+
+    job_recovery: JobRecovery = JobRecovery()
+    priority: int = 0
+    priority_class: str | None = None
+    autostop: Autostop | None = None
+
+
+class Asked(NamedTuple):
+    """The alternatives that will do, at least one; in an order of preference when `ordered`."""
+
+    alternatives: tuple[Resources, ...] = (Resources(),)
+    ordered: bool = False
+    shared: Shared = Shared()
+
+
+def read_resources(node: Node | None) -> Asked:
+    """What `resources` asks: the mapping itself, or one alternative for each entry of any_of or ordered with the base keys inherited."""
     if node is None or is_null(node):
-        return (Resources(),)
+        return Asked()
     base = read_mapping(node, "resources")
-    check_fields(
-        base, "resources.", (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, "any_of"), RESOURCE_FIELDS_TO_COME, _TOP_LEVEL
-    )
-    alternatives = base.entries.get("any_of")
-    if alternatives is None or is_null(alternatives):
-        return (_read_one(base, "resources."),)
-    if not isinstance(alternatives, Sequence) or not alternatives.items:
-        raise alternatives.mark.error(
-            "resources.any_of", f"must be a list with at least one alternative, not {kind_of(alternatives)}"
-        )
-    if len(alternatives.items) > _MAX_ALTERNATIVES:
-        raise alternatives.mark.error("resources.any_of", f"holds more than {_MAX_ALTERNATIVES} alternatives")
-    found: list[Resources] = []
-    for index, entry in enumerate(alternatives.items):
-        prefix = f"resources.any_of[{index}]."
+    known = (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, *_LISTS)
+    check_fields(base, "resources.", known, _TOP_LEVEL)
+    lists = [name for name in _LISTS if not is_null(base.entries.get(name))]
+    if len(lists) > 1:
+        raise base.key_marks["ordered"].error("resources.ordered", "any_of is given too; keep one of the two")
+    if not lists:
+        found = _expand(base, "resources.")
+        return Asked(found, len(found) > 1, _shared(base, "resources."))
+    name = lists[0]
+    entries = _entries(base, name)
+    if name == "ordered":
+        _refuse_choice_in_order(base, entries)
+    alternatives: list[Resources] = []
+    shared = Shared()
+    preferring = name == "ordered" and len(entries) > 1
+    for index, own in enumerate(entries):
+        prefix = f"resources.{name}[{index}]."
+        whole = _inherit(base, own)
+        expanded = _expand(whole, prefix)
+        preferring = preferring or len(expanded) > 1
+        alternatives += expanded
+        theirs = _shared(whole, prefix)
+        if index and theirs != shared:
+            field = next(each for each, one, other in zip(Shared._fields, theirs, shared, strict=True) if one != other)
+            mark = own.key_marks.get(field, own.mark)
+            raise mark.error(f"{prefix}{field}", "must be the same in all alternatives; write it beside them")
+        shared = theirs
+    return Asked(tuple(alternatives), preferring, shared)
+
+
+def _entries(base: Mapping, name: str) -> list[Mapping]:
+    node = base.entries[name]
+    field = f"resources.{name}"
+    if not isinstance(node, Sequence) or not node.items:
+        raise node.mark.error(field, f"must be a list with at least one alternative, not {_said(node)}")
+    if len(node.items) > _MAX_ALTERNATIVES:
+        raise node.mark.error(field, f"holds more than {_MAX_ALTERNATIVES} alternatives")
+    found = []
+    for index, entry in enumerate(node.items):
+        prefix = f"{field}[{index}]."
         own = read_mapping(entry, prefix[:-1])
-        if "any_of" in own.entries:
-            raise own.key_marks["any_of"].error(f"{prefix}any_of", "alternatives cannot be nested")
-        check_fields(own, prefix, RESOURCE_FIELDS, RESOURCE_FIELDS_TO_COME, _NOT_OF_ONE)
-        found.append(_read_one(_inherit(base, own), prefix))
-    return tuple(found)
+        for inner in _LISTS:
+            if inner in own.entries:
+                raise own.key_marks[inner].error(f"{prefix}{inner}", "alternatives cannot be nested")
+        check_fields(own, prefix, (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS), _TOP_LEVEL)
+        found.append(own)
+    return found
+
+
+def _said(node: Node) -> str:
+    return "an empty list" if isinstance(node, Sequence) else kind_of(node)
+
+
+def _refuse_choice_in_order(base: Mapping, entries: list[Mapping]) -> None:
+    """Several accelerators within one entry of an order would be an order within an order."""
+    for index, own in enumerate(entries):
+        prefix = f"resources.ordered[{index}]."
+        groups = read_accelerators(_inherit(base, own), prefix)
+        if len(groups) > 1 or any(len(group) > 1 for group in groups):
+            named = own if any(name in own.entries for name in SPELLINGS) else base
+            raise named.mark.error(f"{prefix}accelerators", "names several; in an ordered list each entry names one")
 
 
 def _inherit(base: Mapping, own: Mapping) -> Mapping:
     """`own` on top of `base`; an entry that says where, or which accelerator, says it whatever spelling the base used."""
-    replaced = {"any_of"}
+    replaced = set(_LISTS)
     if "infra" in own.entries:
-        replaced.update(_OLD_PLACE)
-    if any(name in own.entries for name in _OLD_PLACE):
+        replaced.update(OLD_PLACE)
+    if any(name in own.entries for name in OLD_PLACE):
         replaced.add("infra")
-    if "accelerators" in own.entries or "gpus" in own.entries:
-        replaced.update(("accelerators", "gpus"))
+    if any(name in own.entries for name in SPELLINGS):
+        replaced.update(SPELLINGS)
     entries = {name: node for name, node in base.entries.items() if name not in replaced} | own.entries
+    labels, own_labels = base.entries.get("labels"), own.entries.get("labels")
+    if isinstance(labels, Mapping) and isinstance(own_labels, Mapping):
+        entries["labels"] = Mapping(
+            labels.entries | own_labels.entries, labels.key_marks | own_labels.key_marks, own_labels.mark
+        )
     return Mapping(entries, base.key_marks | own.key_marks, own.mark)
 
 
-def _read_one(mapping: Mapping, prefix: str) -> Resources:
-    given = {name: node for name, node in mapping.entries.items() if not is_null(node)}
-    cpus, memory, instance_type = given.get("cpus"), given.get("memory"), given.get("instance_type")
-    use_spot, arch, burstable, cost = (given.get(name) for name in ("use_spot", "arch", "burstable", "max_hourly_cost"))
-    return Resources(
-        infra=_read_place(given, prefix),
-        cpus=None if cpus is None else read_amount(cpus, f"{prefix}cpus", parse_cpus),
-        memory=None if memory is None else read_amount(memory, f"{prefix}memory", parse_memory),
-        accelerators=_read_accelerators(given, mapping, prefix),
-        instance_type=None if instance_type is None else _read_word(instance_type, f"{prefix}instance_type"),
-        use_spot=use_spot is not None and read_boolean(use_spot, f"{prefix}use_spot"),
-        arch=None if arch is None else cast("Arch", read_choice(arch, f"{prefix}arch", ("x86_64", "arm64", "any"))),
-        burstable=burstable is not None and read_boolean(burstable, f"{prefix}burstable"),
-        max_hourly_cost=None if cost is None else read_positive_number(cost, f"{prefix}max_hourly_cost"),
+def _shared(mapping: Mapping, prefix: str) -> Shared:
+    autostop, priority_class = mapping.entries.get("autostop"), mapping.entries.get("priority_class")
+    return Shared(
+        read_job_recovery(mapping.entries.get("job_recovery"), f"{prefix}job_recovery"),
+        read_priority(mapping.entries.get("priority"), f"{prefix}priority"),
+        None if is_null(priority_class) else read_word(cast("Node", priority_class), f"{prefix}priority_class"),
+        None if is_null(autostop) else read_autostop(cast("Node", autostop), f"{prefix}autostop"),
     )
 
 
-def _read_word(node: Node, field: str) -> str:
-    text = read_text(node, field).strip()
-    if not text:
-        raise node.mark.error(field, "must not be empty")
-    return text
+def _expand(mapping: Mapping, prefix: str) -> tuple[Resources, ...]:
+    """One alternative for each group of accelerators, in their order."""
+    groups = read_accelerators(mapping, prefix)
+    one = _read_one({name: node for name, node in mapping.entries.items() if not is_null(node)}, prefix)
+    if not groups:
+        return (one,)
+    return tuple(msgspec.structs.replace(one, accelerators=group) for group in groups)
 
 
-def _read_place(given: dict[str, Node], prefix: str) -> Infra:
-    old = [name for name in _OLD_PLACE if name in given]
-    infra = given.get("infra")
-    if infra is None:
-        cloud, region, zone = (
-            _read_word(given[name], f"{prefix}{name}") if name in given else None for name in _OLD_PLACE
-        )
-        place = Infra(None if cloud is None else cloud.lower(), region, zone)
-        where, field = (given[old[0]] if old else None), f"{prefix}cloud"
-    else:
-        if old:
-            raise given[old[0]].mark.error(f"{prefix}{old[0]}", "infra already says where; keep one of the two")
-        place, where, field = _parse_infra(infra, f"{prefix}infra"), infra, f"{prefix}infra"
-    if place.cloud in _PLACES_TO_COME and where is not None:
-        raise where.mark.error(field, f"{place.cloud} is not there yet; name a cloud, or local for this machine")
-    return place
+def _read_one(given: dict[str, Node], prefix: str) -> Resources:
+    def read(name: str, reader: Callable[[Node, str], T]) -> T | None:
+        node = given.get(name)
+        return None if node is None else reader(node, f"{prefix}{name}")
 
-
-def _parse_infra(node: Node, field: str) -> Infra:
-    text = _read_word(node, field)
-    if text.partition("/")[0].lower() in _PLACES_TO_COME:
-        return Infra(text.partition("/")[0].lower())
-    parts = [part.strip() for part in text.split("/")]
-    if len(parts) > 3 or not all(parts):
-        raise node.mark.error(
-            field, f"{text!r} is no place; write cloud, cloud/region or cloud/region/zone, with * for any"
-        )
-    cloud, region, zone = (None if part == "*" else part for part in (*parts, *("*",) * (3 - len(parts))))
-    return Infra(None if cloud is None else cloud.lower(), region, zone)
-
-
-def _read_accelerators(given: dict[str, Node], mapping: Mapping, prefix: str) -> tuple[AcceleratorRequest, ...]:
-    name = "accelerators" if "accelerators" in given else "gpus"
-    if name not in given:
-        return ()
-    if name == "accelerators" and "gpus" in given:
-        raise mapping.key_marks["gpus"].error(
-            f"{prefix}gpus", "means accelerators, which is given too; keep one of the two"
-        )
-    node, field = given[name], f"{prefix}{name}"
-    if isinstance(node, Mapping):
-        found = tuple(_read_counted(key, value, node, field) for key, value in node.entries.items())
-    elif isinstance(node, Sequence):
-        if len(node.items) > 1:
-            raise node.mark.error(
-                field,
-                "a list is an order of preference, which is not there yet; for the cheapest of several write {A100: 8, H100: 4}",
-            )
-        found = tuple(request for item in node.items for request in _read_listed(item, field))
-    else:
-        found = (read_amount(node, field, parse_accelerator),)
-    if not found:
-        raise node.mark.error(field, "names no accelerator; remove the field when none is needed")
-    return tuple(dict.fromkeys(found))
-
-
-def _read_listed(item: Node, field: str) -> tuple[AcceleratorRequest, ...]:
-    if isinstance(item, Mapping):
-        return tuple(_read_counted(key, value, item, field) for key, value in item.entries.items())
-    return (read_amount(item, field, parse_accelerator),)
-
-
-def _read_counted(key: str, value: Node, mapping: Mapping, field: str) -> AcceleratorRequest:
-    """One entry of a map: `A100: 8`, or `A100:8` alone, the set form of flow style."""
-    named = read_amount(Scalar(key, key, mapping.key_marks[key]), field, parse_accelerator)
-    if is_null(value):
-        return named
-    if ":" in key:
-        raise value.mark.error(f"{field}.{key}", "gives its count twice")
-    return AcceleratorRequest(named.name, read_amount(value, f"{field}.{key}", parse_count))
+    return Resources(
+        infra=read_place(given, prefix),
+        cpus=read("cpus", lambda node, field: read_amount(node, field, parse_cpus)),
+        memory=read("memory", lambda node, field: read_amount(node, field, parse_memory)),
+        instance_type=read("instance_type", read_word),
+        use_spot=read("use_spot", read_boolean) or False,
+        arch=read("arch", lambda node, field: cast("Arch", read_choice(node, field, ("x86_64", "arm64", "any")))),
+        burstable=read("burstable", read_boolean) or False,
+        max_hourly_cost=read("max_hourly_cost", read_positive_number),
+        accelerator_args=read("accelerator_args", lambda node, field: read_struct(node, field, AcceleratorArgs)),
+        disk_size=read("ephemeral_storage" if "disk_size" not in given else "disk_size", read_disk_size),
+        disk_tier=read("disk_tier", read_disk_tier),
+        network_tier=read("network_tier", read_network_tier),
+        local_disk=read("local_disk", lambda node, field: read_amount(node, field, parse_local_disk)),
+        ports=read("ports", read_ports) or (),
+        image=read("image_id", read_image),
+        labels=read("labels", read_labels) or (),
+        volumes=read("volumes", read_disks) or (),
+    )

@@ -10,9 +10,24 @@ from typing import Literal
 
 import msgspec
 
+from tradewind.spec.machine import (
+    AcceleratorArgs,
+    AttachedDisk,
+    Autostop,
+    DiskTier,
+    Image,
+    LocalDisk,
+    NetworkTier,
+    PortRange,
+)
+from tradewind.spec.service import Pool, Service
+from tradewind.spec.settings import Settings
+from tradewind.spec.storage import DataSize, GitSource, ManagedSecret, StorageMount, VolumeMount
+
 Arch = Literal["x86_64", "arm64", "any"]
 RunOn = Literal["all", "head"]
 RecoveryStrategy = Literal["eager", "failover"]
+Engine = Literal["tradewind", "ray"]
 
 
 class Quantity(msgspec.Struct, frozen=True):
@@ -27,10 +42,14 @@ class Quantity(msgspec.Struct, frozen=True):
 
 
 class AcceleratorRequest(msgspec.Struct, frozen=True):
-    """Accelerators on each node: the canonical or typed name ("A100", "A100-80GB") and the exact count (a fraction shares one device)."""
+    """Accelerators on each node: the canonical or typed name ("A100", "A100-80GB") and the exact count (a fraction shares one device).
+
+    With `memory` (GiB of one device) any accelerator of that memory does, and `name` is the maker's or "".
+    """
 
     name: str
     count: float = 1
+    memory: Quantity | None = None
 
 
 class Infra(msgspec.Struct, frozen=True):
@@ -45,7 +64,8 @@ class Resources(msgspec.Struct, frozen=True):
     """What each node needs. A dimension that is None is not limited (defaults are the optimizer's business, and printed).
 
     `accelerators` holds alternatives (any one of them does); empty means none asked. `arch` None means the default x86_64 unless a type or
-    accelerator is named. `max_hourly_cost` is USD/hour per node. `burstable` True admits shared-core types.
+    accelerator is named. `max_hourly_cost` is USD/hour per node. `burstable` True admits shared-core types. `disk_size` in GB. `ports` are
+    in order and apart, `labels` in the order written.
     """
 
     infra: Infra = Infra()
@@ -57,6 +77,15 @@ class Resources(msgspec.Struct, frozen=True):
     arch: Arch | None = None
     burstable: bool = False
     max_hourly_cost: float | None = None
+    accelerator_args: AcceleratorArgs | None = None
+    disk_size: int | None = None
+    disk_tier: DiskTier | None = None
+    network_tier: NetworkTier | None = None
+    local_disk: LocalDisk | None = None
+    ports: tuple[PortRange, ...] = ()
+    image: Image | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    volumes: tuple[AttachedDisk, ...] = ()
 
 
 class FileMount(msgspec.Struct, frozen=True):
@@ -79,11 +108,13 @@ class JobRecovery(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One unit of work: `num_nodes` equal nodes, each matching one of `resources` (the alternatives of any_of; at least one entry).
+    """One unit of work: `num_nodes` equal nodes, each matching one of `resources` (at least one entry; the alternatives of any_of, or with
+    `ordered` in an order of preference).
 
     `setup` and `run` are shell, started on every node (`run_on` "all") or on the head only. `workdir` is an absolute local directory or None.
     `source` is the file the task was read from, for messages. `job_recovery`, `priority` (the higher goes first), `budget_usd` (USD, for
-    the whole job) and `secrets` (names; their values never stand in a task) are a managed job's.
+    the whole job) and `secrets` (names; their values never stand in a task) are a managed job's; `inline_secrets` names those whose values
+    the file itself holds. `git` is the work directory when it is a repository. `deadline_hours` counts from the launch.
     """
 
     name: str | None = None
@@ -100,3 +131,22 @@ class Task(msgspec.Struct, frozen=True):
     priority: int = 0
     budget_usd: float | None = None
     secrets: tuple[str, ...] = ()
+    ordered: bool = False
+    git: GitSource | None = None
+    storage_mounts: tuple[StorageMount, ...] = ()
+    volumes: tuple[VolumeMount, ...] = ()
+    inline_secrets: tuple[str, ...] = ()
+    managed_secrets: tuple[ManagedSecret, ...] = ()
+    service: Service | None = None
+    pool: Pool | None = None
+    inputs: DataSize | None = None
+    outputs: DataSize | None = None
+    config: Settings = Settings()
+    event_callback: str | None = None
+    api_server_access: bool = False
+    autostop: Autostop | None = None
+    priority_class: str | None = None
+    elastic: bool = False
+    engine: Engine = "tradewind"
+    deadline_hours: float | None = None
+    checkpoint: str | None = None

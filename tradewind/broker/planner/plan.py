@@ -144,6 +144,7 @@ def problem_of(
                 candidates=supply.candidates,
                 num_nodes=task.num_nodes,
                 hours=DEFAULT_HOURS if hours is None else hours,
+                ordered=task.ordered,
                 recovery=recovery,
                 deadline_h=deadline_h,
                 references=supply.references,

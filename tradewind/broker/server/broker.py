@@ -32,6 +32,7 @@ from tradewind.broker.store.database import Store
 from tradewind.broker.store.ledger import Ledger, Order
 from tradewind.broker.store.records import ClusterRow, JobRow, ManagedJobRow, Options
 from tradewind.optimizer.plan import Plan
+from tradewind.spec.built import Use, not_built
 from tradewind.spec.task import Task
 
 PRICE_TOLERANCE = 1e-9  # relative: a price that went through JSON and back is still the same price
@@ -139,6 +140,7 @@ class Broker:
 
     async def plan(self, asked: PlanRequest) -> Plan:
         """The plan as a launch would make it now. Raises Refusal."""
+        _check_built(asked.task, "plan")
         try:
             return await self._plan(asked.task, asked.options())
         except PlanRefused as error:
@@ -157,6 +159,7 @@ class Broker:
 
     async def _plan_to_buy(self, asked: LaunchRequest | JobRequest) -> Plan:
         """A plan that costs no more than what was accepted. Raises Refusal."""
+        _check_built(asked.task, "job" if isinstance(asked, JobRequest) else "launch")
         missing = missing_files(asked.task)
         if missing:
             raise Refusal(missing, "request")
@@ -203,6 +206,7 @@ class Broker:
         return await self._add_job(self.cluster(name), task, with_setup=False)
 
     async def _add_job(self, cluster: ClusterRow, task: Task, *, with_setup: bool) -> int:
+        _check_built(task, "exec")
         missing = missing_files(task)
         if missing:
             raise Refusal(missing, "request")
@@ -308,3 +312,8 @@ class Broker:
         facts = self.store.read(lambda c: rows.events(c, managed_job_id=job_id, kinds=("launched", "ended")))
         plan = self.store.read(lambda c: rows.plan(c, job_id))
         return make_bill(facts, plan, rehearsed=row.options.rehearse, now=self.services.now())
+
+
+def _check_built(task: Task, use: Use) -> None:
+    for sentence in not_built(task, use):
+        raise Refusal(sentence, "request")

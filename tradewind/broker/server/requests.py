@@ -60,7 +60,13 @@ class LaunchRequest(msgspec.Struct, frozen=True):
 
     def options(self) -> Options:
         """As a submission keeps them."""
-        return msgspec.structs.replace(_options(self), retry_until_up=self.retry_until_up)
+        autostop = self.task.autostop
+        return msgspec.structs.replace(
+            _options(self),
+            retry_until_up=self.retry_until_up,
+            autostop_min=None if autostop is None else float(autostop.idle_minutes),
+            autostop_down=autostop is not None and autostop.down,
+        )
 
 
 class JobRequest(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ def exec_(cluster: str, file: str, flags: dict[str, Any], *, detach: bool) -> in
     from tradewind.cli.follow import copy_logs, detaching
     from tradewind.spec import task_to_dict
 
-    task = task_to_dict(read(file, flags))
+    task = task_to_dict(read(file, flags, "exec"))
     api = daemon.reach(start=False)
     if not api.up:
         raise daemon.no_cluster(cluster)

@@ -59,7 +59,7 @@ def launch(
     if max_active is not None and not axes:
         raise click.UsageError("--max-active is an array's; it needs --array.")
     given = submission.secret_values(secrets)
-    task = read(file, {**flags, "priority": priority, "budget": budget, "secrets": tuple(given)})
+    task = read(file, {**flags, "priority": priority, "budget": budget, "secrets": tuple(given)}, "job")
     given = submission.with_environment(task.secrets, given)
     more: dict[str, Any] = {"secrets": given} if given else {}
     if after is not None:

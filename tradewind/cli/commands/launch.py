@@ -39,7 +39,7 @@ def launch(
     from tradewind.cli.follow import copy_logs, detaching, stages, watched
     from tradewind.cli.purchase import accept, further_job
 
-    task = read(file, flags)
+    task = read(file, flags, "launch")
     api = daemon.reach(start=True)
     wanted = cluster or task.name
     if wanted is not None and any(c["name"] == wanted and c["state"] != "TERMINATED" for c in api.get("/v1/clusters")):

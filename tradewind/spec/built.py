@@ -1,0 +1,127 @@
+"""What a task asks that is valid and that nothing here carries out yet: one sentence each, so that nothing is silently without effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from tradewind.spec.errors import SpecError
+from tradewind.spec.place import CLUSTERS
+from tradewind.spec.settings import Settings
+from tradewind.spec.task import Resources, Task
+from tradewind.spec.typed import written
+
+Use = Literal["plan", "launch", "job", "exec"]
+
+# field of Resources -> the field as written, and what it is
+_EQUIPMENT = {
+    "accelerator_args": ("accelerator_args", "settings of TPUs are"),
+    "disk_size": ("disk_size", "choosing the disk's size is"),
+    "disk_tier": ("disk_tier", "choosing the disk's tier is"),
+    "network_tier": ("network_tier", "choosing the network's tier is"),
+    "local_disk": ("local_disk", "asking for instance storage is"),
+    "image": ("image_id", "images of one's own are"),
+    "labels": ("labels", "labels are"),
+    "volumes": ("volumes", "attached disks are"),
+}
+# field of Task -> the field as written, and what it is
+_WHOLE = {
+    "git": ("workdir", "a git repository as workdir is", "name a local directory"),
+    "storage_mounts": ("file_mounts", "buckets and URLs are", "name a local file or directory"),
+    "volumes": ("volumes", "volumes are", ""),
+    "managed_secrets": ("managed_secrets", "secrets held by a server are", "use `secrets` and --secret"),
+    "service": ("service", "services are", ""),
+    "pool": ("pool", "pools are", ""),
+    "inputs": ("inputs", "estimates of what is moved are", ""),
+    "outputs": ("outputs", "estimates of what is moved are", ""),
+    "event_callback": ("event_callback", "callbacks are", ""),
+    "api_server_access": ("api_server_access", "launching from within a job is", ""),
+    "elastic": ("elastic", "going on without a lost node is", ""),
+    "checkpoint": ("checkpoint", "a place of one's own for checkpoints is", "they are kept by the daemon without it"),
+    "deadline_hours": ("deadline", "a deadline in the file is", "plan with `tradewind plan --deadline`"),
+    "priority_class": ("resources.priority_class", "classes of priority are", "use `priority`"),
+}  # fmt: skip
+
+
+def not_built(task: Task, use: Use = "plan") -> tuple[str, ...]:
+    """For each field of `task` that `use` could not carry out, a sentence that names it; empty when all can be.
+
+    `exec` runs on machines that are there, so that nothing under `resources` matters to it.
+    """
+    found = list(_of_task(task, use))
+    if use != "exec":
+        several = len(task.resources) > 1
+        for index, resources in enumerate(task.resources):
+            prefix = f"resources.{'ordered' if task.ordered else 'any_of'}[{index}]." if several else "resources."
+            found += [f"{prefix}{sentence}" for sentence in _of_node(resources)]
+    return tuple(found)
+
+
+def refuse_unbuilt(task: Task, use: Use = "plan") -> None:
+    """Nothing that the task asks is beyond `use`. Raises SpecError with the first sentence of `not_built`."""
+    for sentence in not_built(task, use):
+        field, _, message = sentence.partition(": ")
+        raise SpecError(task.source or "the task", 0, 0, field, message)
+
+
+def _not_there(field: str, what: str, instead: str = "") -> str:
+    return f"{field}: {what} not there yet; {instead or 'remove the field to go on without'}"
+
+
+def _of_task(task: Task, use: Use) -> Iterator[str]:
+    defaults = Task()
+    for name, (field, what, instead) in _WHOLE.items():
+        if getattr(task, name) != getattr(defaults, name) and not (use == "exec" and field.startswith("resources.")):
+            yield _not_there(field, what, instead)
+    if task.engine != "tradewind":
+        yield _not_there("engine", f"the engine {task.engine} is", "remove the field to run on tradewind's own")
+    for name in task.inline_secrets:
+        yield _not_there(
+            f"secrets.{name}",
+            "values written in the file are",
+            f"write `{name}:` alone and give it with --secret {name}",
+        )
+    if task.config != Settings():
+        for name in written(task.config):
+            yield _not_there(f"config.{name}", "settings of one task are")
+    if use in {"launch", "exec"} and task.secrets:
+        yield "secrets: they reach managed jobs only as yet; use `tradewind jobs launch`"
+    if use == "launch" and task.budget_usd is not None:
+        yield "budget: it is kept for managed jobs only as yet; use `tradewind jobs launch`"
+    if use != "exec":
+        yield from _of_cluster(task)
+
+
+def _of_cluster(task: Task) -> Iterator[str]:
+    autostop = task.autostop
+    if autostop is not None and autostop.wait_for == "none":
+        yield _not_there(
+            "resources.autostop.wait_for", "stopping while jobs run is", "remove the field to wait for jobs"
+        )
+    if autostop is not None and autostop.hook is not None:
+        yield _not_there("resources.autostop.hook", "hooks are")
+
+
+def _of_node(resources: Resources) -> Iterator[str]:
+    cloud = resources.infra.cloud
+    if cloud in CLUSTERS and cloud != "ssh":
+        yield _not_there("infra", f"{cloud} is", "name a cloud, or local for this machine")
+    if any(request.memory is not None for request in resources.accelerators):
+        yield _not_there("accelerators", "asking by memory is", "name one, such as A100-80GB")
+    if resources.ports:
+        yield _not_there("ports", "opening ports at launch is", "open them with `tradewind ports` once it is up")
+    for name, (field, what) in _EQUIPMENT.items():
+        if getattr(resources, name):
+            yield _not_there(field, what)
+
+
+# The fields, as written, of which `not_built` tells whenever they are given; of others it tells for some values only.
+UNBUILT_FIELDS = frozenset(
+    {
+        *(field for name, (field, _, _) in _WHOLE.items() if name not in {"git", "storage_mounts"}),
+        *(f"resources.{field}" for field, _ in _EQUIPMENT.values()),
+        "resources.ephemeral_storage",
+        "resources.ports",
+        "config",
+    }
+)

@@ -1,0 +1,118 @@
+"""The fields of `resources:` that say what a node has beside its size: disks, network, ports, image, labels; and its end when idle."""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast, get_args
+
+from tradewind.spec.document import Mapping, Node, Scalar, Sequence
+from tradewind.spec.fields import nearest
+from tradewind.spec.machine import AttachedDisk, Autostop, DiskTier, Image, NetworkTier, PortRange
+from tradewind.spec.nodes import (
+    check_fields,
+    is_null,
+    kind_of,
+    read_amount,
+    read_boolean,
+    read_mapping,
+    read_text,
+    read_whole_number,
+)
+from tradewind.spec.quantities import merge_ports, parse_gigabytes, parse_minutes, parse_ports
+from tradewind.spec.typed import read_struct
+
+T = TypeVar("T")
+DOCKER = "docker:"
+_MAX_IDLE = 10_000_000
+
+
+def read_tier(node: Node, field: str, tiers: object) -> str:
+    """One of the tiers' words, in any case."""
+    words = get_args(tiers)
+    text = read_text(node, field).lower()
+    if text not in words:
+        raise node.mark.error(field, f"{text!r} is none of {', '.join(words)}", nearest(text, words))
+    return text
+
+
+def read_disk_tier(node: Node, field: str) -> DiskTier:
+    """low, medium, high, ultra or best."""
+    return cast("DiskTier", read_tier(node, field, DiskTier))
+
+
+def read_network_tier(node: Node, field: str) -> NetworkTier:
+    """Standard or best."""
+    return cast("NetworkTier", read_tier(node, field, NetworkTier))
+
+
+def read_disk_size(node: Node, field: str) -> int:
+    """Whole GB."""
+    return read_amount(node, field, parse_gigabytes)
+
+
+def read_ports(node: Node, field: str) -> tuple[PortRange, ...]:
+    """A port, a range, or a list of both; in order, adjoining ones merged."""
+    items = node.items if isinstance(node, Sequence) else (node,)
+    return merge_ports(port for item in items for port in read_amount(item, field, parse_ports))
+
+
+def read_image(node: Node, field: str) -> Image:
+    """An id, `docker:IMAGE`, or a map of regions to ids, in which `docker` names a container."""
+    if isinstance(node, Mapping):
+        found = {name: _image_id(value, f"{field}.{name}") for name, value in node.entries.items()}
+        if not found:
+            raise node.mark.error(field, "names no image; remove the field when none is needed")
+        docker = found.pop("docker", None)
+        return Image(None, None if docker is None else docker.removeprefix(DOCKER), tuple(found.items()))
+    text = _image_id(node, field)
+    return Image(docker=text.removeprefix(DOCKER)) if text.startswith(DOCKER) else Image(text)
+
+
+def _image_id(node: Node, field: str) -> str:
+    text = read_text(node, field).strip()
+    if not text.removeprefix(DOCKER):
+        raise node.mark.error(field, "must not be empty")
+    return text
+
+
+def read_labels(node: Node, field: str) -> tuple[tuple[str, str], ...]:
+    """Names and texts; a cloud is asked whether it can take them only when it is chosen."""
+    mapping = read_mapping(node, field)
+    return tuple((name, read_text(value, f"{field}.{name}")) for name, value in mapping.entries.items())
+
+
+def read_disks(node: Node, field: str) -> tuple[AttachedDisk, ...]:
+    """The list of further disks."""
+    if not isinstance(node, Sequence):
+        raise node.mark.error(field, f"must be a list of disks, not {kind_of(node)}")
+    return tuple(_disk(item, f"{field}[{index}]") for index, item in enumerate(node.items))
+
+
+def _disk(item: Node, field: str) -> AttachedDisk:
+    mapping = read_mapping(item, field)
+    size = mapping.entries.get("disk_size")
+    if size is None or is_null(size):
+        return read_struct(mapping, field, AttachedDisk)
+    gigabytes = read_disk_size(size, f"{field}.disk_size")
+    entries = mapping.entries | {"disk_size": Scalar(gigabytes, str(gigabytes), size.mark)}
+    return read_struct(Mapping(entries, mapping.key_marks, mapping.mark), field, AttachedDisk)
+
+
+def read_autostop(node: Node, field: str) -> Autostop | None:
+    """True, minutes, `2h`, or a map; false, and minutes below 0, mean never."""
+    if isinstance(node, Mapping):
+        return _autostop_map(node, field)
+    if isinstance(node, Scalar) and isinstance(node.value, bool):
+        return Autostop() if read_boolean(node, field) else None
+    if isinstance(node, Scalar) and isinstance(node.value, int):
+        minutes = read_whole_number(node, field, least=-_MAX_IDLE, most=_MAX_IDLE)
+        return Autostop(minutes) if minutes >= 0 else None
+    return Autostop(read_amount(node, field, parse_minutes))
+
+
+def _autostop_map(mapping: Mapping, field: str) -> Autostop:
+    check_fields(mapping, f"{field}.", Autostop.__struct_fields__)
+    found = read_struct(mapping, field, Autostop)
+    for name, value, least in (("idle_minutes", found.idle_minutes, 0), ("hook_timeout", found.hook_timeout, 1)):
+        if value is not None and not least <= value <= _MAX_IDLE:
+            raise mapping.entries[name].mark.error(f"{field}.{name}", f"must be from {least} to {_MAX_IDLE}")
+    return found

@@ -1,0 +1,119 @@
+"""What each field of a task file means, in a line: for the page, the JSON Schema and the editors that read it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """`form` is how a value is written (Markdown), `meaning` a sentence or two."""
+
+    form: str
+    meaning: str
+
+
+TASK = {
+    "name": Entry("text", "Its name in tables: letters, digits, `.`, `_`, `-`; at most 63, starting with a letter or digit."),
+    "workdir": Entry(
+        "path, or `{url, ref}`",
+        "A local directory, copied to every node and the current directory of `setup` and `run`; or a git repository. Relative paths count from where you run the command.",
+    ),
+    "num_nodes": Entry("whole number", "How many equal nodes; they start together, in one zone. Default 1."),
+    "resources": Entry("map", "What each node needs: below."),
+    "envs": Entry(
+        "map",
+        "Variables for `setup` and `run`; values become text as Python's `str` makes it, and one without a value must be given with `--env`. Also substituted as `$NAME` in `workdir`, `file_mounts`, `volumes`, `service` and `checkpoint`.",
+    ),
+    "secrets": Entry(
+        "list of names, or map",
+        "Variables whose values are given with `--secret` when a managed job is submitted; never written in clear, starred out of its output. SkyPilot's `secrets:NAME` is read too; a value written in the file is not kept, and refused at launch.",
+    ),
+    "managed_secrets": Entry("list of names, or `{NAME: {mount_path}}`", "Secrets that a server holds."),
+    "setup": Entry("shell", "Runs on every node before `run`, once for each job."),
+    "run": Entry("shell", "The job. On every node, or as `run_on` says."),
+    "run_on": Entry(
+        "`all` or `head`",
+        "Where `run` runs. `head` suits a program that joins the cluster with `tradewind.runtime.init()`. Default `all`.",
+    ),
+    "file_mounts": Entry(
+        "map",
+        "Target on the node: local file or directory, a bucket's URL, or a storage map `{name, source, store, persistent, mode, type, config}`.",
+    ),
+    "volumes": Entry("map", "Path on the node: a volume's name, or `{size, ...}` for one that goes with the cluster."),
+    "budget": Entry(
+        "`20`, `20 USD`", "What a managed job may cost in all; it is warned at 80 % and ended when it is spent."
+    ),
+    "deadline": Entry("`10h`, `90m`, `2d`", "How long after its launch the job should have ended."),
+    "checkpoint": Entry("URI", "Where checkpoints are kept, such as `s3://bucket/path`."),
+    "elastic": Entry("true or false", "The program goes on when a node is lost. Default false."),
+    "engine": Entry("`tradewind` or `ray`", "What runs the cluster's tasks and actors. Default `tradewind`."),
+    "service": Entry(
+        "map", "Replicas behind one endpoint: `readiness_probe`, `replicas` or `replica_policy`, `ports`, `tls`, `load_balancing_policy`, `load_balancer`."
+    ),
+    "pool": Entry(
+        "map", "Workers that wait for managed jobs: `workers`, or `min_workers` and `max_workers`, `queue_length_threshold`, delays in seconds."
+    ),
+    "inputs": Entry("`{uri: GB}`", "How much data comes from where."),
+    "outputs": Entry("`{uri: GB}`", "How much data goes where."),
+    "config": Entry(
+        "map",
+        "Settings for this task alone: `docker`, `nvidia_gpus`, `ssh`, `kubernetes`, `azure`, `gcp`, `vast`, `slurm`, `active_workspace`, and `hooks`.",
+    ),
+    "event_callback": Entry("shell", "Runs when the job's state changes."),
+    "api_server_access": Entry("true or false", "The job may launch others. Default false."),
+}  # fmt: skip
+
+RESOURCES = {
+    "infra": Entry(
+        "`cloud[/region[/zone]]`",
+        "Where; `*` for any part. `local` is this machine, `ssh/POOL` machines of your own, `k8s/CONTEXT` a cluster.",
+    ),
+    "cloud": Entry("text", "The old form of `infra`."),
+    "region": Entry("text", "The old form of `infra`."),
+    "zone": Entry("text", "The old form of `infra`."),
+    "cpus": Entry("`4`, `4+`", "vCPUs: exactly, or at least."),
+    "memory": Entry("`16`, `16+`, `16GB`, `1TB+`, `4x`", "GiB: exactly, at least, or for each vCPU."),
+    "accelerators": Entry(
+        "`A100`, `A100:8`, `T4:0.5`, `80GB+`, map, list",
+        "Accelerators of each node, by name or by memory. A map names alternatives, the cheapest is taken; a list is in order of preference.",
+    ),
+    "gpus": Entry("", "Another spelling of `accelerators`."),
+    "accelerator_args": Entry("map", "How a TPU is made: `runtime_version`, `tpu_name`, `tpu_vm`, `gcp_queued_resource`."),
+    "instance_type": Entry("text", "The cloud's own name of the machine."),
+    "use_spot": Entry("true or false", "Buy spot, and spot only. Default false."),
+    "arch": Entry(
+        "`x86_64`, `arm64`, `any`",
+        "The processor's architecture. Default `x86_64`, unless a type or an accelerator is named.",
+    ),
+    "burstable": Entry("true or false", "Admit shared-core types. Default false."),
+    "max_hourly_cost": Entry("USD", "At most this for one node and hour; the spot price when `use_spot` is true."),
+    "disk_size": Entry("`256`, `1TB`", "The boot disk, in GB."),
+    "ephemeral_storage": Entry("", "The old form of `disk_size`."),
+    "disk_tier": Entry("`low`, `medium`, `high`, `ultra`, `best`", "How fast the disk is."),
+    "network_tier": Entry("`standard`, `best`", "How fast the network is."),
+    "local_disk": Entry("`nvme`, `ssd:300`, `nvme:500+`", "Only machines with such instance storage, in GB."),
+    "ports": Entry("`8080`, `8000-8010`, list", "Ports that the world may reach; adjoining ones are merged."),
+    "image_id": Entry("text, `docker:IMAGE`, or map of regions", "What the machines boot, or the container that the job runs in."),
+    "labels": Entry("map", "Labels on what is bought; those of an alternative are added to those beside it."),
+    "volumes": Entry("list", "Disks of the cloud's: `{path, name, disk_size, disk_tier, auto_delete, storage_type, attach_mode}`."),
+}  # fmt: skip
+
+SHARED = {
+    "job_recovery": Entry(
+        "`eager`, `failover`, map",
+        "Where a managed job goes after a loss: elsewhere, or first the same region. As a map: `strategy`, `max_restarts_on_errors` (default 0) and `recover_on_exit_codes`.",
+    ),
+    "priority": Entry(
+        "whole number", "From -1000 to 1000; of the managed jobs that wait, the higher goes first. Default 0."
+    ),
+    "priority_class": Entry("text", "A class of priority by its name."),
+    "autostop": Entry(
+        "true, minutes, `2h`, or map",
+        "The cluster is stopped once it is idle that long (true: 5 minutes), or ended with `down: true`. As a map: `idle_minutes`, `down`, `wait_for`.",
+    ),
+}
+
+ALTERNATIVES = {
+    "any_of": Entry("list of maps", "Alternatives; the cheapest is taken. What stands beside it holds for all of them."),
+    "ordered": Entry("list of maps", "Alternatives in order of preference; a later one is taken when there is no plan with those before it."),
+}  # fmt: skip

@@ -1,0 +1,151 @@
+"""What a task brings along: `workdir`, `file_mounts`, `volumes`. Local paths are looked at; what lies elsewhere is not."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import NamedTuple
+
+import msgspec
+
+from tradewind.spec.document import Mapping, Mark, Node, Scalar, Sequence
+from tradewind.spec.nodes import is_null, read_amount, read_mapping, read_text
+from tradewind.spec.quantities import parse_gigabytes
+from tradewind.spec.storage import GitSource, Storage, StorageMount, Volume, VolumeMount
+from tradewind.spec.task import FileMount
+from tradewind.spec.typed import read_struct
+
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+class Surroundings(NamedTuple):
+    """What paths are read with: the task's variables, and the directory that relative paths count from."""
+
+    envs: dict[str, str]
+    base_dir: str
+
+    def substitute(self, text: str) -> str:
+        """$X and ${X} replaced where X is one of the task's envs; anything else stands as written."""
+        return _VARIABLE.sub(lambda match: self.envs.get(match[1] or match[2], match[0]), text)
+
+    def local_path(self, text: str) -> str:
+        """The absolute path that the text names here."""
+        return os.path.normpath(os.path.join(self.base_dir, os.path.expanduser(self.substitute(text))))
+
+
+class FileMounts(NamedTuple):
+    """What is copied from here, and the buckets."""
+
+    files: tuple[FileMount, ...] = ()
+    buckets: tuple[StorageMount, ...] = ()
+
+
+def read_workdir(node: Node, around: Surroundings) -> str | GitSource:
+    """A local directory as an absolute path, or a git repository."""
+    if isinstance(node, Mapping):
+        return read_struct(substituted(node, around), "workdir", GitSource)
+    path = around.local_path(read_text(node, "workdir"))
+    if not os.path.isdir(path):
+        what = "is a file, not a directory" if os.path.exists(path) else "does not exist"
+        raise node.mark.error("workdir", f"{path} {what}; relative paths count from {around.base_dir}")
+    return path
+
+
+def substituted(node: Node, around: Surroundings) -> Node:
+    """The node with the task's variables put in wherever it holds text."""
+    if isinstance(node, Mapping):
+        entries = {name: substituted(value, around) for name, value in node.entries.items()}
+        return Mapping(entries, node.key_marks, node.mark, node.size)
+    if isinstance(node, Sequence):
+        return Sequence(tuple(substituted(item, around) for item in node.items), node.mark, node.size)
+    if isinstance(node.value, str) and "$" in node.value:
+        text = around.substitute(node.value)
+        return Scalar(text, text, node.mark)
+    return node
+
+
+def read_file_mounts(node: Node | None, around: Surroundings) -> FileMounts:
+    """Targets with the local files, or the buckets, that appear there."""
+    if node is None:
+        return FileMounts()
+    mapping = read_mapping(node, "file_mounts")
+    files: list[FileMount] = []
+    buckets: list[StorageMount] = []
+    for target, field, value in _targets(mapping, "file_mounts", around):
+        if isinstance(value, Mapping):
+            buckets.append(StorageMount(target, _storage(value, field, around)))
+            continue
+        source = read_text(value, field)
+        if _URL.match(around.substitute(source)):
+            buckets.append(StorageMount(target, Storage(source=around.substitute(source), mode="COPY")))
+            continue
+        files.append(FileMount(target, _there(source, value.mark, field, around)))
+    return FileMounts(tuple(files), tuple(buckets))
+
+
+def _there(source: str, mark: Mark, field: str, around: Surroundings) -> str:
+    path = around.local_path(source)
+    if not os.path.exists(path):
+        raise mark.error(field, f"{path} does not exist; relative paths count from {around.base_dir}")
+    return path
+
+
+def _targets(mapping: Mapping, field: str, around: Surroundings) -> list[tuple[str, str, Node]]:
+    """Each target with the field's name and its value; targets are paths of their own below a directory."""
+    found: dict[str, tuple[str, str, Node]] = {}
+    for written, value in mapping.entries.items():
+        own, key_mark = f"{field}.{written}", mapping.key_marks[written]
+        target = around.substitute(written)
+        if "\0" in target or not target.strip() or ".." in target.split("/"):
+            raise key_mark.error(own, "is no target; a path on the node must not be empty or climb with ..")
+        target = os.path.normpath(target)
+        if target in found:
+            raise key_mark.error(own, "is the target of two mounts; keep one")
+        if target in {"/", "~", "."}:
+            raise key_mark.error(own, "would replace a whole directory tree; mount onto a name below it")
+        found[target] = (target, own, value)
+    return list(found.values())
+
+
+def _storage(node: Mapping, field: str, around: Surroundings) -> Storage:
+    node_here = substituted(node, around)
+    storage = read_struct(node_here, field, Storage)
+    if storage.name is None and storage.source is None:
+        raise node.mark.error(field, "needs a `name` (a bucket to make or find) or a `source` (its URL)")
+    sources = (storage.source,) if isinstance(storage.source, str) else storage.source or ()
+    local = [source for source in sources if not _URL.match(source)]
+    if local and storage.name is None:
+        raise node.mark.error(field, "needs a `name` for the bucket that the local source is copied to")
+    if sources and not local and storage.name is not None:
+        raise node.key_marks["name"].error(f"{field}.name", "the source is a bucket already; remove the name")
+    if len(local) not in {0, len(sources)}:
+        raise node.key_marks["source"].error(f"{field}.source", "mixes local paths and URLs; keep one kind")
+    if not local:
+        return storage
+    mark = node.entries["source"].mark
+    paths = tuple(_there(source, mark, f"{field}.source", around) for source in local)
+    return msgspec.structs.replace(storage, source=paths[0] if isinstance(storage.source, str) else paths)
+
+
+def read_volumes(node: Node | None, around: Surroundings) -> tuple[VolumeMount, ...]:
+    """Paths with the name of the volume that appears there, or what one that goes with the cluster is like."""
+    if node is None:
+        return ()
+    mapping = read_mapping(node, "volumes")
+    found = []
+    for target, field, value in _targets(mapping, "volumes", around):
+        here = substituted(value, around)
+        if not isinstance(here, Mapping):
+            found.append(VolumeMount(target, Volume(name=read_text(here, field))))
+            continue
+        volume = read_struct(here, field, Volume)
+        if volume.name is None and volume.size is None:
+            raise value.mark.error(
+                field, "needs the `name` of a volume, or a `size` for one that goes with the cluster"
+            )
+        size = here.entries.get("size")
+        if size is not None and not is_null(size):
+            read_amount(size, f"{field}.size", parse_gigabytes)
+        found.append(VolumeMount(target, volume))
+    return tuple(found)

@@ -1,0 +1,176 @@
+"""One document as a `Task`: every field of it, each read by the module that knows it."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar, cast, get_args
+
+import msgspec
+
+from tradewind.spec.document import Mapping, Node, Scalar
+from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
+from tradewind.spec.mounts import Surroundings, read_file_mounts, read_volumes, read_workdir, substituted
+from tradewind.spec.nodes import (
+    check_fields,
+    is_null,
+    kind_of,
+    read_amount,
+    read_boolean,
+    read_choice,
+    read_mapping,
+    read_positive_number,
+    read_text,
+    read_whole_number,
+)
+from tradewind.spec.policy import read_budget, read_managed_secrets, read_secrets
+from tradewind.spec.quantities import parse_hours
+from tradewind.spec.resources import read_resources
+from tradewind.spec.service import Pool, Service
+from tradewind.spec.settings import Settings
+from tradewind.spec.storage import DataSize, GitSource
+from tradewind.spec.task import Engine, RunOn, Task
+from tradewind.spec.typed import read_struct
+from tradewind.spec.variables import read_envs
+
+S = TypeVar("S", bound=msgspec.Struct)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_URI = re.compile(r"(/|[A-Za-z][A-Za-z0-9+.-]*://).+")
+_MAX_NODES = 10_000
+_ELSEWHERE = dict.fromkeys(
+    (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, "any_of", "ordered"), "resources"
+) | dict.fromkeys(
+    ("execution", "primary_tasks", "termination_delay", "inter_connection"),
+    "the first of several documents, before the tasks",
+)
+
+
+def read_task(document: Mapping, source: str, base_dir: str) -> Task:
+    """The task that the document describes. Raises SpecError."""
+    check_fields(document, "", TASK_FIELDS, _ELSEWHERE)
+    given = {name: node for name, node in document.entries.items() if not is_null(node)}
+    envs = read_envs(given.get("envs"))
+    around = Surroundings(envs, base_dir)
+    name, num_nodes, run_on, engine, workdir = (
+        given.get(field) for field in ("name", "num_nodes", "run_on", "engine", "workdir")
+    )
+    place = None if workdir is None else read_workdir(workdir, around)
+    asked = read_resources(given.get("resources"))
+    mounts = read_file_mounts(given.get("file_mounts"), around)
+    secrets = read_secrets(given.get("secrets"), envs)
+    return Task(
+        name=None if name is None else read_name(name),
+        workdir=place if isinstance(place, str) else None,
+        git=place if isinstance(place, GitSource) else None,
+        num_nodes=1 if num_nodes is None else read_whole_number(num_nodes, "num_nodes", least=1, most=_MAX_NODES),
+        resources=asked.alternatives,
+        ordered=asked.ordered,
+        job_recovery=asked.shared.job_recovery,
+        priority=asked.shared.priority,
+        priority_class=asked.shared.priority_class,
+        autostop=asked.shared.autostop,
+        envs=envs,
+        secrets=secrets.names,
+        inline_secrets=secrets.inline,
+        managed_secrets=read_managed_secrets(given.get("managed_secrets")),
+        setup=_read_shell(given.get("setup"), "setup"),
+        run=_read_shell(given.get("run"), "run"),
+        run_on="all" if run_on is None else cast("RunOn", read_choice(run_on, "run_on", get_args(RunOn))),
+        file_mounts=mounts.files,
+        storage_mounts=mounts.buckets,
+        volumes=read_volumes(given.get("volumes"), around),
+        source=source or None,
+        budget_usd=read_budget(given.get("budget")),
+        deadline_hours=_read_deadline(given.get("deadline")),
+        checkpoint=_read_checkpoint(given.get("checkpoint"), around),
+        elastic=_read_flag(given.get("elastic"), "elastic"),
+        engine="tradewind" if engine is None else cast("Engine", read_choice(engine, "engine", get_args(Engine))),
+        service=_read_service(given, around),
+        pool=_read_pool(given),
+        inputs=_read_data(given.get("inputs"), "inputs"),
+        outputs=_read_data(given.get("outputs"), "outputs"),
+        config=Settings() if "config" not in given else read_struct(given["config"], "config", Settings),
+        event_callback=_read_shell(given.get("event_callback"), "event_callback"),
+        api_server_access=_read_flag(given.get("api_server_access"), "api_server_access"),
+    )
+
+
+def read_name(node: Node, field: str = "name") -> str:
+    """A name that may stand in paths and tags."""
+    name = read_text(node, field)
+    if not _NAME.fullmatch(name):
+        raise node.mark.error(
+            field, "may hold letters, digits and . _ - only, must start with a letter or digit, and be at most 63 long"
+        )
+    return name
+
+
+def _read_shell(node: Node | None, field: str) -> str | None:
+    if node is None:
+        return None
+    if not isinstance(node, Scalar):
+        raise node.mark.error(
+            field, f"must be shell text, not {kind_of(node)}; write `{field}: |` and the lines below it"
+        )
+    return read_text(node, field)
+
+
+def _read_flag(node: Node | None, field: str) -> bool:
+    return node is not None and read_boolean(node, field)
+
+
+def _read_deadline(node: Node | None) -> float | None:
+    return None if node is None else read_amount(node, "deadline", parse_hours)
+
+
+def _read_checkpoint(node: Node | None, around: Surroundings) -> str | None:
+    if node is None:
+        return None
+    uri = around.substitute(read_text(node, "checkpoint"))
+    if not _URI.fullmatch(uri):
+        raise node.mark.error(
+            "checkpoint", f"{uri!r} is no place for checkpoints; write a URI such as s3://bucket/path"
+        )
+    return uri
+
+
+def _read_service(given: dict[str, Node], around: Surroundings) -> Service | None:
+    node = given.get("service")
+    if node is None:
+        return None
+    if "pool" in given:
+        raise node.mark.error("service", "pool is given too; a task is one of the two")
+    service = read_struct(substituted(node, around), "service", Service)
+    mapping = read_mapping(node, "service")
+    policy = service.replica_policy
+    if policy is not None and service.replicas is not None:
+        raise mapping.key_marks["replicas"].error(
+            "service.replicas", "replica_policy is given too; keep one of the two"
+        )
+    if policy is not None and policy.max_replicas is not None and policy.max_replicas < policy.min_replicas:
+        raise mapping.entries["replica_policy"].mark.error(
+            "service.replica_policy.max_replicas", "must not be below min_replicas"
+        )
+    return service
+
+
+def _read_pool(given: dict[str, Node]) -> Pool | None:
+    node = given.get("pool")
+    if node is None:
+        return None
+    pool = read_struct(node, "pool", Pool)
+    bounds = pool.min_workers, pool.max_workers
+    if pool.workers is not None and bounds != (None, None):
+        raise node.mark.error("pool.workers", "min_workers or max_workers is given too; keep one of the two ways")
+    if pool.min_workers is not None and pool.max_workers is not None and pool.max_workers < pool.min_workers:
+        raise node.mark.error("pool.max_workers", "must not be below min_workers")
+    return pool
+
+
+def _read_data(node: Node | None, field: str) -> DataSize | None:
+    if node is None:
+        return None
+    mapping = read_mapping(node, field)
+    if len(mapping.entries) != 1:
+        raise node.mark.error(field, "must be one URI with its size in GB")
+    ((uri, size),) = mapping.entries.items()
+    return DataSize(uri, read_positive_number(size, f"{field}.{uri}"))
