@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
 import tradewind.runtime as ray
 from tests.runtime.conftest import Nodes, eventually
-from tradewind.runtime import exceptions
+from tradewind.runtime import exceptions, launcher
 from tradewind.runtime.util.placement_group import (
     get_placement_group,
     placement_group,
@@ -114,3 +116,32 @@ def test_bundles_spread_and_pack_over_nodes(two_nodes: Nodes) -> None:
     packed = placement_group([{"CPU": 0.5}, {"CPU": 0.5}], strategy="PACK")
     assert packed.wait(20)
     assert len(set(placement_group_table(packed)["bundles_to_node_id"].values())) == 1
+
+
+def test_a_lost_bundle_is_reserved_elsewhere_and_the_others_stay(make_nodes: Callable[[int], Nodes]) -> None:
+    nodes = make_nodes(2)
+    ray.init()
+    group = placement_group([{"CPU": 1}, {"CPU": 1}], strategy="STRICT_SPREAD")
+    assert group.wait(20)
+    places = [ray.get(where.options(scheduling_strategy=InGroup(group, at)).remote(), timeout=20) for at in (0, 1)]
+    kept, lost = places.index("0"), places.index("1")
+    nodes.nodes[1].stop()
+    assert eventually(lambda: placement_group_table(group)["state"] == "RESCHEDULING")
+    assert ray.get(where.options(scheduling_strategy=InGroup(group, kept)).remote(), timeout=20) == "0"
+    waiting = where.options(scheduling_strategy=InGroup(group, lost)).remote()
+    assert "was lost" in placement_group_table(group)["reason"]
+    nodes.add()
+    assert ray.get(waiting, timeout=30) == "2"
+    assert group.wait(20)
+
+
+def test_a_restarted_head_knows_its_groups(make_nodes: Callable[[int], Nodes], tmp_path: object) -> None:
+    nodes = make_nodes(1)
+    ray.init()
+    group = placement_group([{"CPU": 1}], lifetime="detached")
+    assert group.wait(20)
+    os.kill(nodes.head.pid, signal.SIGKILL)
+    nodes.head.stop()
+    nodes.head = launcher.start_head(f"{tmp_path}/head", "127.9.1.1", credentials=nodes.credentials, timeout_s=30)
+    assert eventually(lambda: placement_group_table(group).get("state") == "CREATED")
+    assert ray.get(where.options(scheduling_strategy=InGroup(group, 0)).remote(), timeout=20) == "0"
