@@ -21,6 +21,7 @@ from tradewind.runtime.node.bundles import BundledPool
 from tradewind.runtime.node.deaths import Deaths
 from tradewind.runtime.node.granting import Granting
 from tradewind.runtime.node.local_actors import LocalActors
+from tradewind.runtime.node.memory_guard import MemoryGuard
 from tradewind.runtime.node.object_store import ObjectStore
 from tradewind.runtime.node.reporting import Reporting
 from tradewind.runtime.node.resources import to_amounts
@@ -79,6 +80,7 @@ class NodeDaemon:
         self.actors = LocalActors(self)
         self.deaths = Deaths(self)
         self.reporting = Reporting(self)
+        self.guard = MemoryGuard(self)
         self.head: HeadLink | None = None
         self.neighbours: Neighbours | None = None
         self.processes: dict[str, Driver | Worker] = {}
