@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tradewind import runtime
     from tradewind.broker.planner.errors import PlanError
     from tradewind.catalog.errors import CatalogError
+    from tradewind.catalog.filter import OfferFilter
+    from tradewind.catalog.offer import Offer
     from tradewind.optimizer.plan import Plan
     from tradewind.pipelines.errors import StepFailed
     from tradewind.pipelines.pipeline import pipeline
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
         wait,
     )
     from tradewind.sdk.errors import BrokerError, NoPlan, NotFound, Refused, TooDear, Unreachable
-    from tradewind.sdk.planning import plan
+    from tradewind.sdk.planning import check, offers, plan
     from tradewind.sdk.resources import Resources
     from tradewind.sdk.task import Task
     from tradewind.sdk.views import Cluster, Cost, Event, Instance, Job, Launched, ManagedJob
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "broker.planner.errors": ("PlanError",),
     "catalog.errors": ("CatalogError",),
+    "catalog.filter": ("OfferFilter",),
+    "catalog.offer": ("Offer",),
     "optimizer.plan": ("Plan",),
     "pipelines.errors": ("StepFailed",),
     "pipelines.pipeline": ("pipeline",),
@@ -71,7 +75,7 @@ _HOMES = {
         "wait",
     ),
     "sdk.errors": ("BrokerError", "NoPlan", "NotFound", "Refused", "TooDear", "Unreachable"),
-    "sdk.planning": ("plan",),
+    "sdk.planning": ("check", "offers", "plan"),
     "sdk.resources": ("Resources",),
     "sdk.task": ("Task",),
     "sdk.views": ("Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob"),
@@ -93,6 +97,8 @@ __all__ = [
     "ManagedJob",
     "NoPlan",
     "NotFound",
+    "Offer",
+    "OfferFilter",
     "Overrides",
     "Plan",
     "PlanError",
@@ -109,6 +115,7 @@ __all__ = [
     "api",
     "autostop",
     "cancel",
+    "check",
     "cost_report",
     "down",
     "events",
@@ -116,6 +123,7 @@ __all__ = [
     "jobs",
     "launch",
     "logs",
+    "offers",
     "pipeline",
     "plan",
     "ports",

@@ -11,14 +11,14 @@ import time
 import tradewind as tw
 
 NAMES = [
-    "BrokerError", "CatalogError", "Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob", "NoPlan", "NotFound",
-    "Overrides", "Plan", "PlanError", "Refused", "Resources", "Run", "SpecError", "StepFailed", "Task", "TooDear", "Unreachable",
-    "__version__", "aio", "api", "autostop", "cancel", "cost_report", "down", "events", "exec", "jobs", "launch", "logs", "pipeline",
+    "BrokerError", "CatalogError", "Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob", "NoPlan", "NotFound", "Offer",
+    "OfferFilter", "Overrides", "Plan", "PlanError", "Refused", "Resources", "Run", "SpecError", "StepFailed", "Task", "TooDear", "Unreachable",
+    "__version__", "aio", "api", "autostop", "cancel", "check", "cost_report", "down", "events", "exec", "jobs", "launch", "logs", "offers", "pipeline",
     "plan", "ports", "queue", "reap", "runtime", "start", "status", "step", "stop", "wait",
 ]  # fmt: skip
 JOBS = ["bill", "cancel", "launch", "logs", "queue", "status", "wait"]
 ON_A_LOOP = {
-    "autostop", "cancel", "cost_report", "down", "events", "exec", "jobs", "launch", "logs", "plan", "ports", "queue", "reap", "start",
+    "autostop", "cancel", "check", "cost_report", "down", "events", "exec", "jobs", "launch", "logs", "offers", "plan", "ports", "queue", "reap", "start",
     "status", "stop", "wait",
 }  # fmt: skip
 HEAVY = ("msgspec", "yaml", "numpy", "pulp", "highspy", "sqlalchemy", "asyncio", "click", "rich", "grpc", "cloudpickle")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 import pickle
 
@@ -99,3 +100,13 @@ def test_plans_buy_nothing_and_ask_no_daemon(monkeypatch: pytest.MonkeyPatch, tm
     assert tw.plan(tw.Task(run="x", resources=tw.Resources(infra="local"))).hourly_usd == 0
     with pytest.raises(tw.PlanError, match="infra"):
         tw.plan(tw.Task(run="x", resources=tw.Resources(infra="aws/nowhere-1")))
+
+
+def test_offers_are_the_cheapest_first_and_check_asks_no_cloud() -> None:
+    found = tw.offers(tw.OfferFilter(clouds=("aws",), min_vcpus=64, use_spot=True), limit=5)
+    assert len(found) == 5
+    assert all(offer.cloud == "aws" and (offer.vcpus or 0) >= 64 for offer in found)
+    prices = [offer.price_spot_usd_h or 0.0 for offer in found]
+    assert prices == sorted(prices) != [0.0] * 5
+    assert asyncio.run(tw.aio.offers(limit=3)) == tw.offers(limit=3)
+    assert "credentials" in tw.check()["aws"]

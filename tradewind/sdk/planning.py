@@ -6,7 +6,10 @@ import os
 
 from tradewind.broker.planner import plan_task
 from tradewind.catalog import Catalog, open_catalog
+from tradewind.catalog.filter import OfferFilter
+from tradewind.catalog.offer import Offer
 from tradewind.optimizer.plan import Plan
+from tradewind.sdk.daemon import data_dir
 from tradewind.sdk.task import AnyTask, spec_of
 from tradewind.spec import Task as SpecTask
 
@@ -37,3 +40,30 @@ def shelf(tasks: tuple[SpecTask, ...], catalog: str | os.PathLike[str] | None) -
 
             return catalog_for(task, path or "")
     return open_catalog(path)
+
+
+def offers(
+    wanted: OfferFilter | None = None, *, limit: int | None = 100, catalog: str | os.PathLike[str] | None = None
+) -> list[Offer]:
+    """What the world sells of that kind (everything on demand when None), the cheapest first, at most `limit`. Prices are USD/hour of one machine.
+
+    Raises:
+        CatalogError: the catalog cannot be read.
+    """
+    with open_catalog(None if catalog is None else os.path.abspath(catalog)) as shelves:
+        return shelves.offers(wanted, limit)
+
+
+def check() -> dict[str, str]:
+    """By cloud why it cannot be used from here, "" where it can: credentials and settings are looked at, no cloud is asked.
+
+    Raises:
+        SettingsError: the settings of the clouds cannot be read.
+    """
+    from tradewind.broker.clouds.registry import Clouds
+
+    clouds = Clouds(data_dir(), {})
+    try:
+        return dict(clouds.reasons())
+    finally:
+        clouds.close()

@@ -9,6 +9,8 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 
+from tradewind.catalog.filter import OfferFilter
+from tradewind.catalog.offer import Offer
 from tradewind.optimizer.plan import Plan
 from tradewind.sdk import operations, planning
 from tradewind.sdk.aio import jobs
@@ -43,9 +45,22 @@ async def plan(task: AnyTask, *, hours: float | None = None, catalog: str | os.P
     return await asyncio.to_thread(planning.plan, task, hours=hours, catalog=catalog)
 
 
+async def offers(
+    wanted: OfferFilter | None = None, *, limit: int | None = 100, catalog: str | os.PathLike[str] | None = None
+) -> list[Offer]:
+    """As `tradewind.offers`, in a thread of its own. Raises CatalogError."""
+    return await asyncio.to_thread(planning.offers, wanted, limit=limit, catalog=catalog)
+
+
+async def check() -> dict[str, str]:
+    """As `tradewind.check`, in a thread of its own. Raises SettingsError."""
+    return await asyncio.to_thread(planning.check)
+
+
 __all__ = [
     "autostop",
     "cancel",
+    "check",
     "cost_report",
     "down",
     "events",
@@ -53,6 +68,7 @@ __all__ = [
     "jobs",
     "launch",
     "logs",
+    "offers",
     "plan",
     "ports",
     "queue",
