@@ -39,9 +39,10 @@ def load() -> tuple[Digits, Digits]:
     """The digits of UCI that scikit-learn brings along, shuffled: to learn from, and to judge by."""
     from sklearn.datasets import load_digits
 
-    images, labels = load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(labels))
-    images, labels = images[order] / 16.0, labels[order]
+    pixels, numbers = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(numbers))
+    images = np.asarray(pixels, dtype=np.float64)[order] / 16.0
+    labels = np.asarray(numbers, dtype=np.int64)[order]
     return Digits(images[:1400], labels[:1400]), Digits(images[1400:], labels[1400:])
 
 

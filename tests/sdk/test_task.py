@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import pathlib
 import pickle
 
@@ -10,6 +11,8 @@ import pytest
 
 import tradewind as tw
 from tradewind.spec import load_task, parse_task
+from tradewind.spec.built import UNBUILT_FIELDS
+from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
 
 
 def test_is_what_the_file_with_the_same_fields_is(tmp_path: pathlib.Path) -> None:
@@ -110,3 +113,18 @@ def test_offers_are_the_cheapest_first_and_check_asks_no_cloud() -> None:
     assert prices == sorted(prices) != [0.0] * 5
     assert asyncio.run(tw.aio.offers(limit=3)) == tw.offers(limit=3)
     assert "credentials" in tw.check()["aws"]
+
+
+def test_every_field_of_a_task_file_is_an_argument() -> None:
+    spelt_otherwise = {"cloud", "region", "zone", "gpus"}
+    assert {*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, "any_of", "ordered"} - set(
+        tw.Resources.__struct_fields__
+    ) <= spelt_otherwise
+    missing = set(TASK_FIELDS) - set(inspect.signature(tw.Task.__init__).parameters)
+    assert missing <= UNBUILT_FIELDS, "what is built can be said in Python"
+
+
+def test_what_is_not_built_is_refused_when_it_is_planned() -> None:
+    task = tw.Task(run="x", resources=tw.Resources(cpus=4, disk_tier="best"))
+    with pytest.raises(tw.SpecError, match="disk_tier: .* not there yet"):
+        tw.plan(task)

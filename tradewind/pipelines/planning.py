@@ -19,6 +19,7 @@ from tradewind.optimizer.problem import Edge
 from tradewind.pipelines.graph import Graph, Node, nodes_in
 from tradewind.sdk.planning import shelf
 from tradewind.sdk.task import Task
+from tradewind.spec.built import refuse_unbuilt
 
 
 def task_name(group: str) -> str:
@@ -65,6 +66,8 @@ def plan(
         if node.over and not {node.group, node.step.name} & set(widths)
     )
     specs = tuple(task.spec for task in tasks.values())
+    for spec in specs:
+        refuse_unbuilt(spec, "plan")
     with shelf(specs, catalog) as offers:
         problem = problem_of(specs, offers, hours=hours)
     edges = edges_of(graph, tasks)

@@ -12,6 +12,7 @@ from tradewind.optimizer.plan import Plan
 from tradewind.sdk.daemon import data_dir
 from tradewind.sdk.task import AnyTask, spec_of
 from tradewind.spec import Task as SpecTask
+from tradewind.spec.built import refuse_unbuilt
 
 
 def plan(task: AnyTask, *, hours: float | None = None, catalog: str | os.PathLike[str] | None = None) -> Plan:
@@ -27,6 +28,7 @@ def plan(task: AnyTask, *, hours: float | None = None, catalog: str | os.PathLik
         CatalogError: the catalog cannot be read.
     """
     spec = spec_of(task)
+    refuse_unbuilt(spec, "plan")
     with shelf((spec,), catalog) as offers:
         return plan_task(spec, offers, hours=hours)
 

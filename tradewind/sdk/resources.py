@@ -12,8 +12,8 @@ class Resources(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What each node needs, in the task file's spellings. What is None is not limited; values are checked when a Task holds them.
 
     `cpus` is vCPUs and `memory` GiB a node: 4 is exactly, "4+" at least. `accelerators` is "A100:8", {"A100": 8}, or a list of
-    alternatives. `infra` is "cloud/region/zone", `*` or nothing for any. `max_hourly_cost` is USD/hour for one node. `any_of` holds
-    alternatives, each on top of what stands beside it.
+    alternatives. `infra` is "cloud/region/zone", `*` or nothing for any. `max_hourly_cost` is USD/hour for one node. `any_of` and
+    `ordered` hold alternatives, each on top of what stands beside it: the cheapest is taken, or the first that there is.
     """
 
     infra: str | None = None
@@ -26,6 +26,7 @@ class Resources(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     burstable: bool | None = None
     max_hourly_cost: float | None = None
     any_of: Sequence[Resources] | None = None
+    ordered: Sequence[Resources] | None = None
     job_recovery: str | Mapping[str, Any] | None = None
     priority: int | None = None
     disk_size: int | str | None = None
@@ -35,6 +36,11 @@ class Resources(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     labels: Mapping[str, str] | None = None
     autostop: bool | int | str | Mapping[str, Any] | None = None
     network_tier: str | None = None
+    local_disk: str | None = None
+    ephemeral_storage: int | str | None = None
+    accelerator_args: Mapping[str, Any] | None = None
+    priority_class: str | None = None
+    volumes: Sequence[Mapping[str, Any]] | None = None
 
     def fields(self) -> dict[str, Any]:
         """The fields that are set, as a task file would hold them."""
@@ -42,13 +48,14 @@ class Resources(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         for field in self.__struct_fields__:
             value = getattr(self, field)
             if value is not None:
-                given[field] = [each.fields() for each in value] if field == "any_of" else _plain(value)
+                given[field] = [each.fields() for each in value] if field in {"any_of", "ordered"} else plain(value)
         return given
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """The value in the types that a YAML reader gives."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

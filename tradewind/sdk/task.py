@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tradewind.sdk.resources import Resources
+from tradewind.sdk.resources import Resources, plain
 from tradewind.spec import Overrides, SpecError, load_task, normal_form, parse_task
 from tradewind.spec import Task as SpecTask
 
@@ -41,8 +41,17 @@ class Task:
         file_mounts: Mapping[str, str | os.PathLike[str]] | None = None,
         run_on: Literal["all", "head"] | None = None,
         budget: float | str | None = None,
+        deadline: float | str | None = None,
+        checkpoint: str | Mapping[str, Any] | None = None,
+        elastic: bool | None = None,
+        engine: str | None = None,
+        volumes: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make a task. Relative paths count from the current directory; `budget` is USD for a managed job in all; `secrets` are names only."""
+        """Make a task. Relative paths count from the current directory; `budget` is USD for a managed job in all; `secrets` are names only.
+
+        The fields are the task file's; what is valid and not built yet is refused when the task is planned or launched.
+        """
         fields: dict[str, Any] = {
             "name": name,
             "workdir": None if workdir is None else os.fspath(workdir),
@@ -55,6 +64,12 @@ class Task:
             "run": run,
             "run_on": run_on,
             "budget": budget,
+            "deadline": deadline,
+            "checkpoint": checkpoint,
+            "elastic": elastic,
+            "engine": engine,
+            "volumes": volumes,
+            "config": config,
         }
         object.__setattr__(self, "spec", _read(fields))
 
@@ -117,7 +132,7 @@ AnyTask = Task | SpecTask | str | os.PathLike[str]
 def _read(fields: dict[str, Any]) -> SpecTask:
     import yaml
 
-    given = {name: value for name, value in fields.items() if value is not None}
+    given = {name: plain(value) for name, value in fields.items() if value is not None}
     try:
         # By way of text, so that there is one reader: what a file may not say, a program may not either.
         text = yaml.safe_dump(given, allow_unicode=True, sort_keys=False)
