@@ -60,7 +60,9 @@ def test_secrets_held_elsewhere() -> None:
 
 
 def test_alternatives_may_repeat_what_holds_for_all() -> None:
-    task = read("resources: {priority: 3, any_of: [{cpus: 1, job_recovery: failover}, {cpus: 2, job_recovery: FAILOVER}]}\n")
+    task = read(
+        "resources: {priority: 3, any_of: [{cpus: 1, job_recovery: failover}, {cpus: 2, job_recovery: FAILOVER}]}\n"
+    )
     assert (task.priority, task.job_recovery.strategy) == (3, "failover")
 
 

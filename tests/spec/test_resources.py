@@ -121,7 +121,10 @@ def test_accelerators_by_their_memory(text: str, request_: AcceleratorRequest) -
         ("{acelerators: A100}", "resources.acelerators: unknown field; did you mean 'accelerators'?"),
         ("{use-spot: true}", "resources.use-spot: unknown field; did you mean 'use_spot'?"),
         ("{ordered: [{cpus: 1}], any_of: [{cpus: 2}]}", "resources.ordered: any_of is given too; keep one of the two"),
-        ("{ordered: [{gpus: {T4: 1, L4: 1}}]}", "resources.ordered[0].accelerators: names several; in an ordered list each entry names one"),
+        (
+            "{ordered: [{gpus: {T4: 1, L4: 1}}]}",
+            "resources.ordered[0].accelerators: names several; in an ordered list each entry names one",
+        ),
         ("{run: a}", "resources.run: belongs to the task itself, not under resources"),
         ("{cpus: [4]}", "resources.cpus: must be a number or text, not a list"),
         ("{cpus: true}", "resources.cpus: must be a number or text, not true or false"),

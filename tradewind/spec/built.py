@@ -49,11 +49,17 @@ def not_built(task: Task, use: Use = "plan") -> tuple[str, ...]:
     `exec` runs on machines that are there, so that nothing under `resources` matters to it.
     """
     found = list(_of_task(task, use))
-    if use != "exec":
-        several = len(task.resources) > 1
-        for index, resources in enumerate(task.resources):
-            prefix = f"resources.{'ordered' if task.ordered else 'any_of'}[{index}]." if several else "resources."
-            found += [f"{prefix}{sentence}" for sentence in _of_node(resources)]
+    if use == "exec":
+        return tuple(found)
+    each = [tuple(_of_node(resources)) for resources in task.resources]
+    found += [f"resources.{sentence}" for sentence in each[0] if all(sentence in others for others in each)]
+    name = "ordered" if task.ordered else "any_of"
+    for index, sentences in enumerate(each):
+        found += [
+            f"resources.{name}[{index}].{sentence}"
+            for sentence in sentences
+            if not all(sentence in others for others in each)
+        ]
     return tuple(found)
 
 

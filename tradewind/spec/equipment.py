@@ -62,7 +62,7 @@ def read_image(node: Node, field: str) -> Image:
         if not found:
             raise node.mark.error(field, "names no image; remove the field when none is needed")
         docker = found.pop("docker", None)
-        return Image(None, None if docker is None else docker.removeprefix(DOCKER), tuple(found.items()))
+        return Image(None, None if docker is None else docker.removeprefix(DOCKER), tuple(sorted(found.items())))
     text = _image_id(node, field)
     return Image(docker=text.removeprefix(DOCKER)) if text.startswith(DOCKER) else Image(text)
 
@@ -77,7 +77,7 @@ def _image_id(node: Node, field: str) -> str:
 def read_labels(node: Node, field: str) -> tuple[tuple[str, str], ...]:
     """Names and texts; a cloud is asked whether it can take them only when it is chosen."""
     mapping = read_mapping(node, field)
-    return tuple((name, read_text(value, f"{field}.{name}")) for name, value in mapping.entries.items())
+    return tuple(sorted((name, read_text(value, f"{field}.{name}")) for name, value in mapping.entries.items()))
 
 
 def read_disks(node: Node, field: str) -> tuple[AttachedDisk, ...]:

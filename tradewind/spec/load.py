@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 
+from tradewind.spec.defaults import defaults_added, names_no_size
 from tradewind.spec.document import MAX_BYTES, Mapping, Mark, Scalar, read_documents
 from tradewind.spec.overrides import Overrides, apply_overrides
 from tradewind.spec.reading import read_task
 from tradewind.spec.task import Task
 from tradewind.spec.workload import Workload, check_group, split_header
+
+SIZE_FIELDS = ("resources.cpus", "resources.memory")  # their default is the planner's
 
 
 def load_task(path: str, *, overrides: Overrides | None = None, base_dir: str | None = None) -> Task:
@@ -23,6 +26,20 @@ def load_task(path: str, *, overrides: Overrides | None = None, base_dir: str | 
 def load_workload(path: str, *, overrides: Overrides | None = None, base_dir: str | None = None) -> Workload:
     """All tasks in the file at `path`: one, a chain or a group. Raises SpecError, also for `overrides` of several tasks."""
     return parse_workload(_read_text(path), path, os.getcwd() if base_dir is None else base_dir, overrides=overrides)
+
+
+def load_defaults(path: str, *, base_dir: str | None = None) -> list[dict[str, object]]:
+    """For each task in the file at `path`, the fields that it leaves to defaults, with their values; None is the planner's to say.
+
+    Raises SpecError.
+    """
+    documents = split_header(read_documents(_read_text(path), path))[1]
+    here = os.getcwd() if base_dir is None else base_dir
+    return [
+        (dict.fromkeys(SIZE_FIELDS) if names_no_size(document) else {})
+        | defaults_added(read_task(document, path, here), document)
+        for document in documents
+    ]
 
 
 def parse_task(text: str, source: str, base_dir: str, *, overrides: Overrides | None = None) -> Task:

@@ -39,7 +39,7 @@ from tradewind.spec.typed import read_struct
 
 T = TypeVar("T")
 _MAX_ALTERNATIVES = 100
-_LISTS = ("any_of", "ordered")
+ALTERNATIVE_LISTS = ("any_of", "ordered")
 _TOP_LEVEL = dict.fromkeys(
     (name for name in TASK_FIELDS if name not in (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS)),
     "the task itself, not under resources",
@@ -68,9 +68,9 @@ def read_resources(node: Node | None) -> Asked:
     if node is None or is_null(node):
         return Asked()
     base = read_mapping(node, "resources")
-    known = (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, *_LISTS)
+    known = (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, *ALTERNATIVE_LISTS)
     check_fields(base, "resources.", known, _TOP_LEVEL)
-    lists = [name for name in _LISTS if not is_null(base.entries.get(name))]
+    lists = [name for name in ALTERNATIVE_LISTS if not is_null(base.entries.get(name))]
     if len(lists) > 1:
         raise base.key_marks["ordered"].error("resources.ordered", "any_of is given too; keep one of the two")
     if not lists:
@@ -109,7 +109,7 @@ def _entries(base: Mapping, name: str) -> list[Mapping]:
     for index, entry in enumerate(node.items):
         prefix = f"{field}[{index}]."
         own = read_mapping(entry, prefix[:-1])
-        for inner in _LISTS:
+        for inner in ALTERNATIVE_LISTS:
             if inner in own.entries:
                 raise own.key_marks[inner].error(f"{prefix}{inner}", "alternatives cannot be nested")
         check_fields(own, prefix, (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS), _TOP_LEVEL)
@@ -133,7 +133,7 @@ def _refuse_choice_in_order(base: Mapping, entries: list[Mapping]) -> None:
 
 def _inherit(base: Mapping, own: Mapping) -> Mapping:
     """`own` on top of `base`; an entry that says where, or which accelerator, says it whatever spelling the base used."""
-    replaced = set(_LISTS)
+    replaced = set(ALTERNATIVE_LISTS)
     if "infra" in own.entries:
         replaced.update(OLD_PLACE)
     if any(name in own.entries for name in OLD_PLACE):

@@ -65,7 +65,7 @@ class Resources(msgspec.Struct, frozen=True):
 
     `accelerators` holds alternatives (any one of them does); empty means none asked. `arch` None means the default x86_64 unless a type or
     accelerator is named. `max_hourly_cost` is USD/hour per node. `burstable` True admits shared-core types. `disk_size` in GB. `ports` are
-    in order and apart, `labels` in the order written.
+    in order and apart, `labels` in order of their names.
     """
 
     infra: Infra = Infra()

@@ -1,0 +1,66 @@
+"""What is valid and not there yet is told by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.spec.corpus import TASKS
+from tests.spec.reading import read
+from tradewind.spec import SpecError, not_built, refuse_unbuilt
+from tradewind.spec.built import UNBUILT_FIELDS
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("service: {replicas: 1}", "service: services are not there yet; remove the field to go on without"),
+        ("workdir: {url: x}", "workdir: a git repository as workdir is not there yet; name a local directory"),
+        ("file_mounts: {/a: s3://b}", "file_mounts: buckets and URLs are not there yet; name a local file or directory"),
+        ("resources: {ports: 80}", "resources.ports: opening ports at launch is not there yet; open them with `tradewind ports` once it is up"),
+        ("resources: {infra: k8s/x}", "resources.infra: kubernetes is not there yet; name a cloud, or local for this machine"),
+        ("resources: {gpus: 80GB+}", "resources.accelerators: asking by memory is not there yet; name one, such as A100-80GB"),
+        ("secrets: {A: x}", "secrets.A: values written in the file are not there yet; write `A:` alone and give it with --secret A"),
+        ("config: {docker: {run_options: x}}", "config.docker: settings of one task are not there yet; remove the field to go on without"),
+        ("engine: ray", "engine: the engine ray is not there yet; remove the field to run on tradewind's own"),
+    ],
+)  # fmt: skip
+def test_one_sentence_each(text: str, sentence: str) -> None:
+    task = read(text + "\n")
+    assert not_built(task) == (sentence,)
+    with pytest.raises(SpecError) as caught:
+        refuse_unbuilt(task)
+    assert str(caught.value) == f"t.yaml: {sentence}"
+
+
+def test_what_all_alternatives_ask_is_told_once() -> None:
+    task = read("resources: {ports: 80, any_of: [{cpus: 1}, {cpus: 2, disk_size: 5}]}\n")
+    assert [sentence.partition(":")[0] for sentence in not_built(task)] == [
+        "resources.ports",
+        "resources.any_of[1].disk_size",
+    ]
+
+
+def test_what_is_built_passes() -> None:
+    task = read(
+        "name: a\nworkdir: /\nnum_nodes: 2\nenvs: {A: 1}\nfile_mounts: {/a: /}\nbudget: 3\nsecrets: [B]\nrun_on: head\n"
+        "elastic: false\nengine: tradewind\nresources: {use_spot: true, priority: 3, job_recovery: failover, autostop: 10, ordered: [{infra: aws}, {infra: gcp}]}\n"
+    )
+    assert not_built(task, "plan") == not_built(task, "job") == ()
+    assert [sentence.partition(":")[0] for sentence in not_built(task, "launch")] == ["secrets", "budget"]
+    refuse_unbuilt(read("run: x\n"), "launch")
+
+
+def test_resources_do_not_matter_to_a_job_on_machines_that_are_there() -> None:
+    assert not_built(read("resources: {ports: 80, infra: k8s, priority_class: x, disk_size: 5}\n"), "exec") == ()
+    assert not_built(read("volumes: {/v: data}\n"), "exec")
+
+
+@pytest.mark.parametrize("field", sorted(UNBUILT_FIELDS - {"resources.ephemeral_storage"}))
+def test_fields_marked_in_the_page_are_refused(field: str) -> None:
+    from tests.spec.corpus import RESOURCES
+
+    inner = field.removeprefix("resources.")
+    forms = TASKS[field] if inner == field else RESOURCES[inner]
+    for form in forms:
+        text = f"{field}: {form}\n" if inner == field else f"resources: {{{inner}: {form}}}\n"
+        assert any(sentence.startswith(field) for sentence in not_built(read(text))), text
