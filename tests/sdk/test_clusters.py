@@ -149,3 +149,20 @@ def test_a_cancelled_call_leaves_nothing_behind_and_the_job_goes_on(cluster: str
         assert (await tw.aio.wait(cluster, job_id, timeout_s=20)).state == "CANCELLED"
 
     asyncio.run(play())
+
+
+def test_what_is_free_needs_no_price(data: pathlib.Path) -> None:
+    launched = tw.launch(tw.Task("here", run="echo on this machine", resources=tw.Resources(infra="local", cpus="1+")))
+    assert "".join(tw.logs(launched.cluster)).endswith("on this machine\n")
+    assert tw.wait(launched.cluster, timeout_s=20).succeeded
+    tw.down("here")
+    assert "here" not in {cluster.name for cluster in tw.status()}
+    assert tw.status("here", all=True)[0].state == "TERMINATED"
+
+
+def test_a_plan_that_was_looked_at_is_the_price(data: pathlib.Path) -> None:
+    task = tw.Task("agreed", run="true", resources=SPOT)
+    plan = tw.plan(task)
+    launched = tw.launch(task, plan=plan, rehearse=True)
+    assert tw.status(launched.cluster)[0].hourly_usd <= plan.hourly_usd * 1.001
+    tw.down(launched.cluster)
