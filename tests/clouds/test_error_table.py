@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
 from tradewind.broker.clouds.error_table import ErrorTable, Finer
 from tradewind.broker.clouds.meaning import Explanation
+from tradewind.broker.provider import ProviderError
 
 ROWS = {
     "Full": Explanation("capacity", "type", 60, "a page"),
@@ -20,6 +22,7 @@ TABLE = ErrorTable(
     unknown_scope="region",
     unknown_s=7,
     prefixes=("Server.", "Client."),
+    gone=("Nowhere",),
 )
 
 
@@ -52,3 +55,15 @@ def test_without_a_time_it_is_now() -> None:
 
 def test_only_a_transient_failure_may_have_taken_effect() -> None:
     assert [TABLE.is_transient(TABLE.refusal(code, "x")) for code in ("Late", "Full", "New")] == [True, False, False]
+
+
+def test_what_is_gone_is_none_and_other_refusals_stay() -> None:
+    async def answer(code: str) -> str:
+        if code:
+            raise TABLE.refusal(code, "x")
+        return "here"
+
+    assert asyncio.run(TABLE.unless_gone(answer(""))) == "here"
+    assert asyncio.run(TABLE.unless_gone(answer("Nowhere"))) is None
+    with pytest.raises(ProviderError, match="Full"):
+        asyncio.run(TABLE.unless_gone(answer("Full")))

@@ -17,6 +17,7 @@ class TestTable(ErrorTableTests):
         ("QUOTA_EXCEEDED", "Quota 'CPUS_ALL_REGIONS' exceeded.  Limit: 32.0 globally.", "quota", "cloud"),
         ("QUOTA_EXCEEDED", "Quota 'N2_CPUS' exceeded.  Limit: 24.0 in region us-central1.", "quota", "family"),
         ("QUOTA_EXCEEDED", "Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1.", "quota", "family"),
+        ("QUOTA_EXCEEDED", "Quota 'CPUS_PER_VM_FAMILY' exceeded.  Limit: 0.0 in region us-east4.", "quota", "family"),
         ("QUOTA_EXCEEDED", "Quota 'PREEMPTIBLE_CPUS' exceeded.  Limit: 24.0 in region us-central1.", "quota", "region"),
         ("QUOTA_EXCEEDED", "Quota 'IN_USE_ADDRESSES' exceeded.  Limit: 8.0 in region us-central1.", "quota", "region"),
         (

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from tradewind.broker.clouds.meaning import Explanation
 from tradewind.broker.provider import Blocked, Kind, ProviderError, Scope
 
+T = TypeVar("T")
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
@@ -27,7 +29,7 @@ class Finer(msgspec.Struct, frozen=True):
 class ErrorTable:
     """What a cloud's codes mean. `finer` rows come before the code's own, the first that is found decides.
 
-    A code without a row covers `unknown_scope` for `unknown_s` seconds. `prefixes` are what a cloud may put before a code without meaning
+    `gone` are the codes that say that what was named does not exist. A code without a row covers `unknown_scope` for `unknown_s` seconds. `prefixes` are what a cloud may put before a code without meaning
     anything else by it.
     """
 
@@ -40,9 +42,11 @@ class ErrorTable:
         unknown_scope: Scope = "zone",
         unknown_s: float = 5 * MINUTE,
         prefixes: Sequence[str] = (),
+        gone: Sequence[str] = (),
     ) -> None:
         self._cloud, self._rows, self._finer = cloud, rows, tuple(finer)
         self._unknown_scope, self._unknown_s, self._prefixes = unknown_scope, unknown_s, tuple(prefixes)
+        self._gone = frozenset(gone)
 
     def refusal(self, code: str, message: str) -> ProviderError:
         """An error of this cloud, in one line."""
@@ -53,6 +57,19 @@ class ErrorTable:
         if code in self._rows:
             return self._rows[code]
         return next((self._rows.get(code.removeprefix(p)) for p in self._prefixes if code.startswith(p)), None)
+
+    def is_gone(self, error: ProviderError) -> bool:
+        """Whether the error says that what was named does not exist."""
+        return error.code in self._gone
+
+    async def unless_gone(self, work: Awaitable[T]) -> T | None:
+        """What the work returns; None where it finds that what was named does not exist. Raises ProviderError for any other refusal."""
+        try:
+            return await work
+        except ProviderError as error:
+            if self.is_gone(error):
+                return None
+            raise
 
     def is_transient(self, error: ProviderError) -> bool:
         """Whether the error says nothing about the call: it may have taken effect although it failed."""

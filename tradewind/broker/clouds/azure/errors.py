@@ -123,13 +123,15 @@ _FINER = (
     Finer("SkuNotAvailable", r"(?i)for this subscription", "quota", "type", 86400),
 )
 
-TABLE = ErrorTable(CLOUD, MEANINGS, finer=_FINER, unknown_scope="region")
+TABLE = ErrorTable(
+    CLOUD,
+    MEANINGS,
+    finer=_FINER,
+    unknown_scope="region",
+    gone=("ResourceNotFound", "ResourceGroupNotFound", "NotFound"),
+)
 refusal, classify = TABLE.refusal, TABLE.classify
-
-
-def is_gone(error: ProviderError) -> bool:
-    """Whether the error says that what was named does not exist."""
-    return error.code in {"ResourceNotFound", "ResourceGroupNotFound", "NotFound"}
+is_gone, unless_gone = TABLE.is_gone, TABLE.unless_gone
 
 
 def is_ambiguous(error: ProviderError) -> bool:

@@ -131,14 +131,9 @@ class Groups:
 
     async def _inside(self, group: str) -> list[str] | None:
         """The names of the group's machines; None if there is no such group."""
-        try:
-            return await self._session.call(
-                lambda: [m.name for m in self._session.compute().virtual_machines.list(group)]
-            )
-        except ProviderError as error:
-            if errors.is_gone(error):
-                return None
-            raise
+        return await errors.unless_gone(
+            self._session.call(lambda: [m.name for m in self._session.compute().virtual_machines.list(group)])
+        )
 
     async def listed(self, tags: Mapping[str, str]) -> list[str]:
         """The names of our groups that carry all of the tags."""
@@ -146,12 +141,8 @@ class Groups:
         return sorted(g.name for g in found if g.name.startswith(naming.PREFIX) and carries(g.tags or {}, tags))
 
     async def _delete_machine(self, group: str, machine: str) -> None:
-        try:
-            method = self._session.compute().virtual_machines.begin_delete
-            await self._operations.carry_out(method, group, machine, force_deletion=True)
-        except ProviderError as error:
-            if not errors.is_gone(error):
-                raise
+        method = self._session.compute().virtual_machines.begin_delete
+        await errors.unless_gone(self._operations.carry_out(method, group, machine, force_deletion=True))
 
     async def _delete(self, group: str) -> None:
         """The group and everything in it is gone. The caller holds the lock."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from tradewind.broker.clouds.azure.operations import WAIT_S, Operations
 from tradewind.broker.clouds.azure.session import Session
 from tradewind.broker.clouds.blocking import all_done
 from tradewind.broker.clouds.tags import carries
+from tradewind.broker.clouds.turns import Turns
 from tradewind.broker.provider import Instance, ProviderError
 
 # Contributor: may delete the group that it is given for, and nothing outside (learn.microsoft.com/azure/role-based-access-control/built-in-roles).
@@ -62,12 +62,9 @@ class Machines:
     async def get(self, group: str, name: str) -> Any | None:
         """The machine as Azure describes it; None if there is none of that name."""
         client = self._session.compute()
-        try:
-            return await self._session.call(lambda: client.virtual_machines.get(group, name, expand="instanceView"))
-        except ProviderError as error:
-            if errors.is_gone(error):
-                return None
-            raise
+        return await errors.unless_gone(
+            self._session.call(lambda: client.virtual_machines.get(group, name, expand="instanceView"))
+        )
 
     async def find(self, tags: Mapping[str, str]) -> list[Instance]:
         """Every listed machine of ours that carries the tags. Three calls, however many there are."""
@@ -105,12 +102,8 @@ class Machines:
 
     async def delete(self, group: str, name: str) -> None:
         """The machine is gone, with its interface, address and disk."""
-        try:
-            method = self._session.compute().virtual_machines.begin_delete
-            await self._operations.carry_out(method, group, name, force_deletion=True)
-        except ProviderError as error:
-            if not errors.is_gone(error):
-                raise
+        method = self._session.compute().virtual_machines.begin_delete
+        await errors.unless_gone(self._operations.carry_out(method, group, name, force_deletion=True))
 
     async def _mine(self, group: str, name: str, token: str) -> Any | None:
         """The machine of that name; None if there is none. Raises ProviderError when another token bought it."""
@@ -121,8 +114,8 @@ class Machines:
 
     async def _settled(self, group: str, name: str, token: str) -> None:
         """The machine that an earlier call bought is made. Raises ProviderError, and leaves nothing, if its making failed."""
-        deadline = time.monotonic() + WAIT_S
-        while True:
+        late = refusal("TIME_OUT", f"the machine {name} was still being made after {WAIT_S:.0f} s")
+        async for _ in Turns(self._session.settings.poll_interval_s, within_s=WAIT_S, late=late):
             seen = await self._mine(group, name, token)
             if seen is None:
                 return
@@ -131,9 +124,6 @@ class Machines:
                 raise refusal(*failure)
             if str(seen.properties.provisioning_state) not in ("Creating", "Updating"):
                 return
-            if time.monotonic() > deadline:
-                raise refusal("TIME_OUT", f"the machine {name} was still being made after {WAIT_S:.0f} s")
-            await asyncio.sleep(self._session.settings.poll_interval_s)
 
     async def _install_drivers(self, group: str, name: str, image: Image, region: str) -> None:
         """The accelerator's drivers are installed, where the image comes without. Nothing of the machine is left if that fails."""

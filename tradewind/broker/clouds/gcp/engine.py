@@ -69,8 +69,8 @@ class Engine:
 
     async def get(self, zone: str, name: str) -> Any | None:
         """The instance as Compute Engine describes it; None if there is none of that name."""
-        try:
-            return await self._session.call(
+        return await errors.unless_gone(
+            self._session.call(
                 lambda: self._session.compute("InstancesClient").get(
                     project=self._session.project,
                     zone=zone,
@@ -79,10 +79,7 @@ class Engine:
                     timeout=CALL_TIMEOUT_S,
                 )
             )
-        except ProviderError as error:
-            if errors.is_gone(error):
-                return None
-            raise
+        )
 
     async def find(self, tags: Mapping[str, str]) -> list[Instance]:
         """Every listed instance of ours that carries the tags, those under way to their end included."""
@@ -137,11 +134,7 @@ class Engine:
 
     async def delete(self, zone: str, name: str) -> None:
         """The instance and its disk are gone."""
-        try:
-            await self._order("delete_unary", zone, name)
-        except ProviderError as error:
-            if not errors.is_gone(error):
-                raise
+        await errors.unless_gone(self._order("delete_unary", zone, name))
 
     async def host_keys(self, zone: str, name: str) -> list[str]:
         """What the guest agent published under hostkeys/; [] while it has not."""
@@ -155,18 +148,13 @@ class Engine:
             client = self._session.compute("InstancesClient")
             return client.get_guest_attributes(ask, retry=self._session.retry(), timeout=CALL_TIMEOUT_S)
 
-        try:
-            found = await self._session.call(read)
-        except ProviderError as error:
-            if errors.is_gone(error):
-                return []
-            raise
-        return [f"{item.key} {item.value}" for item in found.query_value.items]
+        found = await errors.unless_gone(self._session.call(read))
+        return [] if found is None else [f"{item.key} {item.value}" for item in found.query_value.items]
 
     async def console(self, zone: str, name: str) -> str:
         """The last of the serial port's output (at most 64 KiB); "" for an instance that is gone."""
-        try:
-            found = await self._session.call(
+        found = await errors.unless_gone(
+            self._session.call(
                 lambda: self._session.compute("InstancesClient").get_serial_port_output(
                     project=self._session.project,
                     zone=zone,
@@ -175,11 +163,8 @@ class Engine:
                     timeout=CALL_TIMEOUT_S,
                 )
             )
-        except ProviderError as error:
-            if errors.is_gone(error):
-                return ""
-            raise
-        return str(found.contents)[-(64 << 10) :]
+        )
+        return "" if found is None else str(found.contents)[-(64 << 10) :]
 
     async def zones(self, region: str, machine_type: str) -> list[str]:
         """The region's zones that have the machine type, by name."""

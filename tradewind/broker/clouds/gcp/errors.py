@@ -109,8 +109,8 @@ _FINER = (
     # a quota of GPUs or TPUs leaves other machines alone, one of addresses or all vCPUs does not
     Finer("QUOTA_EXCEEDED|quotaExceeded", r"GPU|TPU", "quota", "type", 3600),
     Finer("QUOTA_EXCEEDED|quotaExceeded", r"_ALL_REGIONS|globally", "quota", "cloud", 3600),
-    # N2_CPUS is of a family; PREEMPTIBLE_CPUS is of all that is bought on spot
-    Finer("QUOTA_EXCEEDED|quotaExceeded", r"'(?!PREEMPTIBLE_)(\w+_)?CPUS'", "quota", "family", 3600),
+    # N2_CPUS is of a family, CPUS_PER_VM_FAMILY (C4, N4) of one that it does not name; PREEMPTIBLE_CPUS is of all that is bought on spot
+    Finer("QUOTA_EXCEEDED|quotaExceeded", r"'(?!PREEMPTIBLE_)(\w+_)?CPUS(_PER_VM_FAMILY)?'", "quota", "family", 3600),
     Finer("RESOURCE_EXHAUSTED|FAILED_PRECONDITION", r"(?i)quota", "quota", "type", 3600),
     Finer("FAILED_PRECONDITION|UNAVAILABLE", r"(?i)no more capacity|stockout|not enough", "capacity", "type", 900),
     Finer("notFound|RESOURCE_NOT_FOUND|NOT_FOUND", r"images/", "image", "type", 3600),
@@ -121,13 +121,9 @@ _FINER = (
     ),  # how Cloud TPU names a zone without TPUs
 )
 
-TABLE = ErrorTable(CLOUD, MEANINGS, finer=_FINER)
+TABLE = ErrorTable(CLOUD, MEANINGS, finer=_FINER, gone=("notFound", "NOT_FOUND", "RESOURCE_NOT_FOUND"))
 refusal, classify = TABLE.refusal, TABLE.classify
-
-
-def is_gone(error: ProviderError) -> bool:
-    """Whether the error says that what was named does not exist."""
-    return error.code in {"notFound", "NOT_FOUND", "RESOURCE_NOT_FOUND"}
+is_gone, unless_gone = TABLE.is_gone, TABLE.unless_gone
 
 
 def exists_already(error: ProviderError) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+from collections.abc import Callable
 from typing import Any
 
 from tradewind.broker.clouds.gcp.errors import refusal
 from tradewind.broker.clouds.gcp.session import CALL_TIMEOUT_S, Session
+from tradewind.broker.clouds.turns import Turns
 
 WAIT_S = 600.0
 MAX_INTERVAL_S = 5.0
@@ -37,13 +37,7 @@ class Operations:
             )
 
         finished = compute_v1.Operation.Status.DONE.name
-        seen, interval, deadline = operation, self._session.settings.poll_interval_s, time.monotonic() + WAIT_S
-        while _name(seen.status) != finished:
-            if time.monotonic() > deadline:
-                raise refusal("TIME_OUT", f"the operation {operation.name} did not end within {WAIT_S:.0f} s")
-            await asyncio.sleep(interval)
-            interval = min(interval * 1.3, MAX_INTERVAL_S)
-            seen = await self._session.call(read)
+        seen = await self._until(operation, lambda one: _name(one.status) == finished, read)
         if (error := of_operation(seen)) is not None:
             raise error
 
@@ -56,15 +50,20 @@ class Operations:
                 {"name": operation.name}, retry=self._session.retry(), timeout=CALL_TIMEOUT_S
             )
 
-        seen, interval, deadline = operation, self._session.settings.poll_interval_s, time.monotonic() + WAIT_S
-        while not seen.done:
-            if time.monotonic() > deadline:
-                raise refusal("TIME_OUT", f"the operation {operation.name} did not end within {WAIT_S:.0f} s")
-            await asyncio.sleep(interval)
-            interval = min(interval * 1.3, MAX_INTERVAL_S)
-            seen = await self._session.call(read)
+        seen = await self._until(operation, lambda one: bool(one.done), read)
         if (error := of_long_running(seen)) is not None:
             raise error
+
+    async def _until(self, operation: Any, ended: Callable[[Any], bool], read: Callable[[], Any]) -> Any:
+        """The operation as it is told of when it has ended."""
+        seen: Any = None
+        late = refusal("TIME_OUT", f"the operation {operation.name} did not end within {WAIT_S:.0f} s")
+        first = self._session.settings.poll_interval_s
+        async for _ in Turns(first, within_s=WAIT_S, late=late, growth=1.3, longest_s=MAX_INTERVAL_S):
+            seen = operation if seen is None else await self._session.call(read)
+            if ended(seen):
+                return seen
+        raise late
 
 
 def _name(status: Any) -> str:

@@ -17,6 +17,7 @@ from tradewind.broker.clouds.gcp.session import Session
 from tradewind.broker.clouds.gcp.tpus import Tpus
 from tradewind.broker.clouds.just_launched import JustLaunched
 from tradewind.broker.clouds.tags import carries, shared_tags
+from tradewind.broker.clouds.turns import Turns
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
 
@@ -192,13 +193,11 @@ class GcpProvider:
         return await self._connect(instance, keys)
 
     async def _published_keys(self, provider_id: str) -> list[str]:
-        deadline = time.monotonic() + HOST_KEYS_WITHIN_S
-        while True:
+        late = refusal("TIME_OUT", f"{provider_id} published no host keys within {HOST_KEYS_WITHIN_S:.0f} s")
+        async for _ in Turns(self._session.settings.poll_interval_s, within_s=HOST_KEYS_WITHIN_S, late=late):
             if keys := await self.host_keys(provider_id):
                 return keys
-            if time.monotonic() > deadline:
-                raise refusal("TIME_OUT", f"{provider_id} published no host keys within {HOST_KEYS_WITHIN_S:.0f} s")
-            await asyncio.sleep(self._session.settings.poll_interval_s)
+        raise late
 
     async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
         """Let the world reach these ports on the instances' clusters."""

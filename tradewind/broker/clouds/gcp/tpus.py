@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +10,7 @@ from tradewind.broker.clouds.gcp.errors import refusal
 from tradewind.broker.clouds.gcp.operations import WAIT_S, Operations
 from tradewind.broker.clouds.gcp.session import CALL_TIMEOUT_S, Session
 from tradewind.broker.clouds.tags import carries
+from tradewind.broker.clouds.turns import Turns
 from tradewind.broker.provider import Instance, LaunchRequest, ProviderError
 
 
@@ -62,16 +61,13 @@ class Tpus:
 
     async def get(self, zone: str, name: str) -> Any | None:
         """The node as Cloud TPU describes it; None if there is none of that name."""
-        try:
-            return await self._session.call(
+        return await errors.unless_gone(
+            self._session.call(
                 lambda: self._session.tpus().get_node(
                     name=self._path(zone, name), retry=self._session.retry(), timeout=CALL_TIMEOUT_S
                 )
             )
-        except ProviderError as error:
-            if errors.is_gone(error):
-                return None
-            raise
+        )
 
     async def find(self, tags: Mapping[str, str]) -> list[Instance]:
         """Every listed node of ours that carries the tags. Cloud TPU's lists take no filter: the whole project's nodes are read."""
@@ -107,11 +103,7 @@ class Tpus:
 
     async def delete(self, zone: str, name: str) -> None:
         """The node is gone."""
-        try:
-            await self._order("delete_node", {"name": self._path(zone, name)})
-        except ProviderError as error:
-            if not errors.is_gone(error):
-                raise
+        await errors.unless_gone(self._order("delete_node", {"name": self._path(zone, name)}))
 
     async def host_keys(self, zone: str, name: str) -> list[str]:
         """What the guest agent published under hostkeys/; [] while it has not."""
@@ -126,14 +118,12 @@ class Tpus:
 
     async def _settled(self, zone: str, name: str, token: str) -> Instance | None:
         """The node of that name once it is no longer being made, so that a second call learns of a late refusal as the first one does."""
-        deadline = time.monotonic() + WAIT_S
-        while True:
+        late = refusal("TIME_OUT", f"the TPU node {name} in {zone} was still being made after {WAIT_S:.0f} s")
+        async for _ in Turns(self._session.settings.poll_interval_s, within_s=WAIT_S, late=late):
             found = await self._mine(zone, name, token)
             if found is None or found.state != "PENDING":
                 return found
-            if time.monotonic() > deadline:
-                raise refusal("TIME_OUT", f"the TPU node {name} in {zone} was still being made after {WAIT_S:.0f} s")
-            await asyncio.sleep(self._session.settings.poll_interval_s)
+        raise late
 
     async def _mine(self, zone: str, name: str, token: str) -> Instance | None:
         seen = await self.get(zone, name)
