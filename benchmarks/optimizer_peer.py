@@ -67,7 +67,9 @@ def export(catalog: Catalog, home: pathlib.Path) -> int:
     count = 0
     shared = home / ".sky" / "catalogs" / "v8" / "common"
     shared.mkdir(parents=True)
-    (shared / "accelerators.csv").write_text("\n".join(["AcceleratorName", *catalog.accelerator_names()]) + "\n")
+    (shared / "accelerators.csv").write_text(
+        "AcceleratorName,Clouds\n" + "".join(f'{name},"AWS,Azure,GCP"\n' for name in catalog.accelerator_names())
+    )
     for cloud in CLOUDS:
         folder = home / ".sky" / "catalogs" / "v8" / cloud
         folder.mkdir(parents=True, exist_ok=True)
