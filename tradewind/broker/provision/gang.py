@@ -14,7 +14,7 @@ from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, Provider, ProviderError
 from tradewind.broker.provision.choice import LOCAL, choose, soonest, why_none
 from tradewind.broker.provision.failover import block_for_refusal
-from tradewind.broker.provision.release import TellAgent, end_instances, tell_nobody
+from tradewind.broker.provision.release import LOCKED_OUT, TellAgent, end_instances, tell_nobody
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.user_data import with_login
@@ -321,6 +321,32 @@ def _lacks_capacity(services: Services, refusals: Refusals) -> bool:
     )
 
 
+async def _is_locked_out(provider: Provider, row: InstanceRow, refused: Blocked) -> bool:
+    """Whether the cloud refused the launch, and refuses every question too, because our login is not accepted there: then it sold nothing."""
+    if refused.kind != "permission" or refused.scope != "cloud":
+        return False
+    try:
+        await provider.describe(row.tags)
+    except ProviderError as error:
+        told = provider.classify(error)
+        return (told.kind, told.scope) == ("permission", "cloud")
+    return False
+
+
+async def _write_off(services: Services, live: Sequence[InstanceRow], cause: str) -> None:
+    """Intents that a cloud refused at its door are over. Waiting for it to answer would keep the gang from every other cloud.
+
+    What should be there all the same carries our tags: `reap`, and the next start of a daemon, look for that.
+    """
+
+    def over(ledger: Ledger) -> None:
+        for one in live:
+            if not one.provider_id:
+                ledger.instance_ended(one, reason=LOCKED_OUT, cause=cause)
+
+    await services.apply(over)
+
+
 async def _give_up(
     services: Services,
     cluster: ClusterRow,
@@ -341,6 +367,9 @@ async def _give_up(
         refused = Blocked(kind="fatal", scope="zone", why=f"{type(error).__name__}: {error}", until_unix=now + 60)
     live = services.store.read(lambda c: rows.instances_of(c, cluster.id, tries=row.tries))
     assert {r.id for r in live} <= {r.id for r in intents}, "a try has no instances but its own"
+    if await _is_locked_out(provider, row, refused):
+        await _write_off(services, live, cause)
+        live = [one for one in live if one.provider_id]
     await end_instances(services, live, reason="the gang was incomplete", cause=cause)
     block = block_for_refusal(
         row.offer, use_spot=row.use_spot, refused=refused, cluster_id=cluster.block_scope, now=services.now()

@@ -13,6 +13,7 @@ from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import InstanceRow
 
 FIRST_RETRY_S, MAX_RETRY_S = 0.2, 30.0
+LOCKED_OUT = "refused: the login is not accepted"  # the reason of an intent that never came to anything
 TellAgent = Callable[[str], Awaitable[None]]
 
 
@@ -90,7 +91,7 @@ async def release(services: Services, cluster_id: int, cause: str, tell_agent: T
             return
         everything = services.store.read(lambda c: rows.instances_of(c, cluster_id, live_only=False))
         # An intent precedes every call, so nothing of the cluster can lie at a cloud that no row of it names.
-        clouds = sorted({row.provider for row in everything})
+        clouds = sorted({row.provider for row in everything if row.reason != LOCKED_OUT})
         await end_strays(
             services, {"tradewind-owner": services.store.owner, "tradewind-cluster": cluster.key}, clouds=clouds
         )
