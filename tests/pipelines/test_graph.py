@@ -106,6 +106,12 @@ def test_what_cannot_be_a_pipeline_is_refused() -> None:
     with pytest.raises(ValueError, match="hours above 0"):
         tw.step(hours=0)
 
+    async def later() -> int:
+        return 1
+
+    with pytest.raises(TypeError, match="later is async or a generator"):
+        tw.step(later)
+
 
 def test_two_pipelines_built_at_the_same_time_do_not_mix() -> None:
     async def build(n: int) -> int:

@@ -123,6 +123,19 @@ def test_a_step_whose_process_dies_is_named() -> None:
         flow.run().result(WAIT_S)
 
 
+def test_a_process_that_dies_within_a_fan_out_is_named() -> None:
+    @tw.step
+    def dies(x: int) -> None:
+        os._exit(7 if x else 0)
+
+    @tw.pipeline
+    def flow() -> list[None]:
+        return dies.map(numbers(2))
+
+    with pytest.raises(tw.StepFailed, match=r"^step dies of pipeline flow failed: .*exit code \d\.$"):
+        flow.run().result(WAIT_S)
+
+
 def test_a_failure_of_a_step_that_nobody_reads_is_told() -> None:
     @tw.pipeline
     def flow() -> int:

@@ -46,7 +46,6 @@ def call(
 
 def fan_out(
     remote: Any,
-    function: Callable[..., Any],
     label: Label,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
@@ -60,7 +59,6 @@ def fan_out(
     shared = {name: runtime.put(value) for name, value in same.items()}
     refs = [
         remote.remote(
-            function,
             Label(label.pipeline, f"{label.step}[{i}]"),
             items,
             dict.fromkeys(shared),

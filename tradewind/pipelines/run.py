@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
 from tradewind import runtime
@@ -12,6 +13,7 @@ from tradewind.pipelines import calling
 from tradewind.pipelines.errors import StepFailed
 from tradewind.pipelines.fitting import fitted
 from tradewind.pipelines.graph import Graph, Node, Place, nodes_in, replaced
+from tradewind.pipelines.step import Step
 from tradewind.sdk.task import Task
 
 R = TypeVar("R")
@@ -63,7 +65,8 @@ class Run(Generic[R]):
         ):
             step = calling.step_of(error.cause) or self._first_failed()
             return error.cause, StepFailed(self.pipeline, step, error.traceback_str.rstrip())
-        return None, StepFailed(self.pipeline, self._first_failed(), str(error))
+        why = error.cause if isinstance(error, runtime.exceptions.RayTaskError) else error  # of a fan-out's own call
+        return None, StepFailed(self.pipeline, self._first_failed(), str(why))
 
     def _first_failed(self) -> str:
         return next((name for name, state in self.states().items() if state == "FAILED"), "?")
@@ -112,33 +115,40 @@ def start(graph: Graph) -> Run[Any]:
     if not runtime.is_initialized():
         runtime.init()
     machine = runtime.cluster_resources()
+    steps: dict[tuple[Step[..., Any], bool], Any] = {}
     refs: dict[Node, runtime.ObjectRef] = {}
     remarks: list[str] = []
     for node in graph.nodes:
-        needs = node.step.needs
-        options, without = fitted(Task(resources=needs.resources).spec, machine)
-        remarks += (f"{node.step.name}: {said}" for said in without)
-        options |= {"max_retries": needs.retries or 3, "retry_exceptions": needs.retries > 0, "name": node.name}
-        refs[node] = _submit(graph, node, options, refs)
+        key = (node.step, node.over > 0)
+        if key not in steps:
+            steps[key], without = _remote(node.step, machine, apart=node.over > 0)
+            remarks += (f"{node.step.name}: {said}" for said in without)
+        refs[node] = _submit(graph, node, steps[key], refs)
     said = tuple(dict.fromkeys(remarks))
     for remark in said:
         log.warning("%s", remark)
     return Run(graph, refs, said)
 
 
-def _submit(
-    graph: Graph, node: Node, options: dict[str, Any], refs: dict[Node, runtime.ObjectRef]
-) -> runtime.ObjectRef:
+def _remote(step: Step[..., Any], machine: Mapping[str, float], *, apart: bool) -> tuple[Any, tuple[str, ...]]:
+    """The step as the runtime runs it, pickled once however often it is called; and what it does without."""
+    needs = step.needs
+    options, without = fitted(Task(resources=needs.resources).spec, machine)
+    options |= {"max_retries": needs.retries or 3, "retry_exceptions": needs.retries > 0, "name": step.name}
+    how = calling.call_named if apart else calling.call
+    return runtime.remote(**options)(functools.partial(how, step.function)), without
+
+
+def _submit(graph: Graph, node: Node, step: Any, refs: dict[Node, runtime.ObjectRef]) -> runtime.ObjectRef:
     sources = list(dict.fromkeys(nodes_in((node.args, dict(node.kwargs)))))
     places = {source: Place(index) for index, source in enumerate(sources)}
     args, kwargs = replaced(node.args, places), replaced(dict(node.kwargs), places)
     label = calling.Label(graph.name, node.name)
     results = [refs[source] for source in sources]
     if node.over:
-        each = runtime.remote(**options)(calling.call_named)
         apart = runtime.remote(num_cpus=0, name=node.name)(calling.fan_out)
-        made = apart.remote(each, node.step.function, label, args, kwargs, *results)
+        made = apart.remote(step, label, args, kwargs, *results)
     else:
-        made = runtime.remote(**options)(calling.call).remote(node.step.function, label, args, kwargs, *results)
+        made = step.remote(label, args, kwargs, *results)
     assert isinstance(made, runtime.ObjectRef)
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -29,6 +30,9 @@ class Step(Generic[P, R]):
     """A function of a pipeline. Called inside a pipeline it becomes a node of it; called anywhere else it is the plain function."""
 
     def __init__(self, function: Callable[P, R], needs: Needs) -> None:
+        if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+            name = getattr(function, "__name__", "it")
+            raise TypeError(f"{name} is async or a generator; a step returns a value, so make it a plain function")
         self.function = function
         self.needs = needs
         functools.update_wrapper(self, function)
@@ -111,6 +115,7 @@ def step(
 
     Raises:
         ValueError: `resources` and one of its fields are both given, or a number is negative.
+        TypeError: the function is async or a generator.
     """
     fields = {"cpus": cpus, "memory": memory, "accelerators": accelerators, "use_spot": use_spot, "infra": infra}
     given = {name: value for name, value in fields.items() if value is not None}
