@@ -10,7 +10,7 @@ import yaml
 from tests.spec.corpus import DOCUMENTS, RESOURCES, TASKS
 from tests.spec.jsonschema_check import problems
 from tests.spec.reading import read
-from tradewind.spec import json_schema, normal_form, task_from_dict, task_to_dict
+from tradewind.spec import SpecError, Task, json_schema, normal_form, task_from_dict, task_to_dict
 from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
 
 SCHEMA = json_schema()
@@ -34,3 +34,29 @@ def test_it_is_read_and_written_and_sent(text: str) -> None:
 @pytest.mark.parametrize("text", DOCUMENTS)
 def test_the_schema_allows_it(text: str) -> None:
     assert problems(yaml.safe_load(text), SCHEMA) == []
+
+
+def outcome(text: str) -> Task | SpecError:
+    try:
+        return read(text)
+    except SpecError as refused:
+        return refused
+
+
+ODD = ("[]", "{}", "1", "-1", "1.5", ".nan", "x", "''", "true", "null", "2001-01-01", "{a: 1}", "[1]", "[null]", "{a: null}", "[[x]]", "{a: {b: [c]}}",
+       "[{}]", "1" * 40, "{'': x}")  # fmt: skip
+
+
+@pytest.mark.parametrize("field", [*TASKS, *(f"resources.{field}" for field in RESOURCES)])
+def test_any_other_value_is_read_or_refused_in_a_sentence(field: str) -> None:
+    outer, _, inner = field.partition(".")
+    for value in ODD:
+        text = f"{outer}: {{{inner}: {value}}}\n" if inner else f"{outer}: {value}\n"
+        for whole in (text, text.replace("{a:", "{name:").replace("[1]", "[{path: 1}]")):
+            found = outcome(whole)
+            if isinstance(found, SpecError):
+                assert (found.line, "\n" in str(found)) == (1, False)
+                assert found.field.startswith(outer)
+                continue
+            form = normal_form(found)
+            assert read(yaml.safe_dump(form, sort_keys=False) if form else "run:\n") == found, whole
