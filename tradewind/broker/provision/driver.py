@@ -209,7 +209,12 @@ class ClusterDriver:
                 kept = await boot.keep_console(self.services, row)
                 raise boot.BootstrapError(f"{error.message}{kept}") from error
             raise
-        await self._same_agent(row, client)
+        try:
+            await self._same_agent(row, client)
+        except BaseException:
+            await client.close()
+            await transport.close()
+            raise
         fresh = self.services.store.read(lambda c: rows.instance(c, row.id)) or row
         node = Node(fresh, transport, client)
         self.nodes[row.id] = node
