@@ -90,9 +90,7 @@ def test_the_quickstart(estate: Estate, tmp_path: pathlib.Path, cloud: str) -> N
 
 
 @pytest.mark.timeout(120)
-def test_what_vanished_is_said_to_be_preempted_and_what_no_record_owns_is_reaped(
-    estate: Estate, tmp_path: pathlib.Path
-) -> None:
+def test_what_vanished_is_said_to_be_preempted(estate: Estate, tmp_path: pathlib.Path) -> None:
     client = estate.start()
     person = Person(estate, tmp_path)
     (tmp_path / "task.yaml").write_text("resources: {infra: gcp, use_spot: true}\nrun: sleep 600\n")
