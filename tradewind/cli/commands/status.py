@@ -24,7 +24,11 @@ def status(names: tuple[str, ...], *, everything: bool, refresh: bool, as_json: 
         for remark in api.post("/v1/refresh")["remarks"]:
             print(f"tradewind: {remark}", file=sys.stderr)
     clusters = list(api.get("/v1/clusters" + ("?all=1" if everything else "")))
-    jobs = [j for j in api.get("/v1/jobs" if everything else "/v1/jobs?unfinished=1") if everything or j["state"] not in rows.ENDED]
+    jobs = [
+        j
+        for j in api.get("/v1/jobs" if everything else "/v1/jobs?unfinished=1")
+        if everything or j["state"] not in rows.ENDED
+    ]
     if names:
         clusters = [c for c in clusters if c["name"] in names]
         jobs = []
