@@ -46,12 +46,14 @@ def build_wheel(package_dir: str | None = None) -> Wheel:
         importlib.metadata.PackageNotFoundError: tradewind is not installed, only importable.
     """
     root = package_dir or _package_dir()
-    metadata = importlib.metadata.metadata("tradewind")
+    distribution = importlib.metadata.distribution("tradewind")
+    metadata = distribution.metadata
     version = metadata["Version"]
     info = f"tradewind-{version}.dist-info"
     files = [(f"tradewind/{name}", data) for name, data in _files(root)]
-    entry_points = importlib.metadata.distribution("tradewind").read_text("entry_points.txt") or ""
-    files.append((f"{info}/METADATA", str(metadata).encode()))
+    entry_points = distribution.read_text("entry_points.txt") or ""
+    # As it was written: the parsed form does not print itself again where the description has several lines.
+    files.append((f"{info}/METADATA", (distribution.read_text("METADATA") or "").encode()))
     files.append((f"{info}/WHEEL", _WHEEL.encode()))
     files.append((f"{info}/entry_points.txt", entry_points.encode()))
     record = "".join(f"{name},sha256={_digest64(data)},{len(data)}\n" for name, data in files) + f"{info}/RECORD,,\n"

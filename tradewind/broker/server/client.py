@@ -6,6 +6,7 @@ Standard library only, so that the command line stays quick.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -23,6 +24,7 @@ API_VERSION = 2
 START_DEADLINE_S = 15.0
 STOP_DEADLINE_S = 15.0
 LOG_NAME = "daemon.log"
+START_LOCK = "start.lock"  # held by the command that starts the daemon, while it does
 EXIT_BUSY = 75  # sysexits.h EX_TEMPFAIL: another daemon serves the data directory
 
 
@@ -167,8 +169,26 @@ class DaemonClient:
             return False
 
     def _start(self) -> None:
+        """A daemon answers. Of several commands that find none at the same moment one starts it, and the others wait for that."""
+        lock = None
         try:
             os.makedirs(self.data_dir, mode=0o700, exist_ok=True)
+            lock = os.open(os.path.join(self.data_dir, START_LOCK), os.O_WRONLY | os.O_CREAT, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if lock is not None:
+                os.close(lock)
+            raise DaemonUnreachable(
+                f"{self.data_dir}: the data directory cannot be written ({error.strerror}); set TRADEWIND_DATA_DIR to a writable place"
+            ) from error
+        try:
+            if self._greet() is None:
+                self._spawn()
+        finally:
+            os.close(lock)
+
+    def _spawn(self) -> None:
+        try:
             log = os.open(os.path.join(self.data_dir, LOG_NAME), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
             raise DaemonUnreachable(
@@ -190,7 +210,7 @@ class DaemonClient:
         while self._greet() is None:
             code = process.poll()
             if code is not None:
-                # Two commands may start one at the same moment: the loser of the lock exits, and the winner answers soon.
+                # One that was started by hand at the same moment holds the directory, and answers soon.
                 if code == EXIT_BUSY and time.monotonic() < deadline:
                     time.sleep(0.02)
                     continue
