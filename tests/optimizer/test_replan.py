@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.optimizer.problems import candidate, random_problem
-from tradewind.optimizer import Limits, Place, Problem, Request, optimize
+from tradewind.optimizer import Limits, Place, Problem, Request, Weights, optimize
 from tradewind.optimizer.replan import Moving, replan
 
 
@@ -66,8 +66,8 @@ def test_no_move_is_dearer_than_staying_and_a_second_look_changes_nothing(seed, 
         for r in problem.requests
     )
     now = replan(msgspec.structs.replace(problem, requests=cheaper), before.placements, moving)
-    if not now.plan.feasible or not before.placements:
-        return
+    if not now.plan.feasible or not before.placements or problem.weights != Weights():
+        return  # what is claimed next is about money, so it holds where money is all that counts
     stays = sum(stand.staying_usd or 0.0 for stand in now.stands)
     if all(stand.staying_usd is not None for stand in now.stands) and not problem.edges:
         assert now.plan.total_usd <= stays * (1 + 1e-9)

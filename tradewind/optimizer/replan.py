@@ -109,7 +109,7 @@ def _priced(
     hold = total_nano(request, here) * moving.margin if here is not None and margin else 0.0
     rows = (
         c
-        if c is here
+        if here is not None and _alike(c, here)
         else msgspec.structs.replace(c, once_usd=c.once_usd + usd(round(hourly_nano(request, c) * moving.hours + hold)))
         for c in request.candidates
     )
@@ -140,11 +140,12 @@ def _stand(request: Request, here: Candidate | None, placement: Placement, *, kn
 
 
 def _alike(one: Candidate, other: Candidate) -> bool:
-    return (one.offer, one.use_spot, one.alternative, one.free_nodes) == (
+    """Whether both stand on the same machines, however many of them a reservation pays."""
+    return (one.offer, one.use_spot, one.alternative, one.spread) == (
         other.offer,
         other.use_spot,
         other.alternative,
-        other.free_nodes,
+        other.spread,
     )
 
 
