@@ -80,7 +80,7 @@ class ParameterServer:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=850)
+    parser.add_argument("--steps", type=int, default=1300)
     parser.add_argument("--target", type=float, default=0.95, help="fail when the test accuracy is under this")
     parser.add_argument(
         "--checkpoints", metavar="DIR", help="where to keep them, outside a job; none are kept if not given"

@@ -89,7 +89,7 @@ def find(api: Api, wanted: str) -> dict[str, Any]:
     return dict(api.get(f"/v1/jobs/{job_id}"))
 
 
-RECLAIM_WINDOW_S = (10.0, 20.0)  # seconds after launch: late enough for a checkpoint, early enough for a short job
+RECLAIM_WINDOW_S = (7.0, 14.0)  # seconds after launch: late enough for a checkpoint, early enough for a short job
 
 
 def market(seed: int, time_scale: float | None = None, reclaims: int = 1) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from tradewind.cli.overrides import read, task_flags
     "--seed", type=int, help="Rehearsal: take an instance at a moment that this seed draws from recorded spot traces."
 )
 @click.option("--time-scale", type=click.FloatRange(min=0, min_open=True), default=None,
-              help="Rehearsal: recorded seconds that pass in one of ours; if not given, such that the loss comes after 10 to 20 s.")  # fmt: skip
+              help="Rehearsal: recorded seconds that pass in one of ours; if not given, such that the loss comes after 7 to 14 s.")  # fmt: skip
 @click.option(
     "--reclaims",
     type=click.IntRange(min=0),
