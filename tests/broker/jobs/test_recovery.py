@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from tests.broker.harness import Running, job_request, offer, run, task
 from tests.broker.scripted import ScriptedCloud
 from tradewind.agent import protocol as wire
+from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.server.requests import Refusal
 from tradewind.broker.store import rows
@@ -182,6 +183,34 @@ def test_eager_goes_back_to_the_only_place_there_is(directory):
             cloud.kill(cloud.running()[0])
             await r.until("it recovers", lambda: r.broker.managed_job(job).recoveries == 1)
             assert [len(blocks) for blocks in r.planner.asked] == [0, 1, 0]
+
+    run(scenario())
+
+
+def test_a_planner_that_breaks_is_asked_again_and_the_job_says_so(directory, monkeypatch):
+    monkeypatch.setattr(mm, "RETRY_AFTER_NO_PLACE_S", 0.2)
+
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(directory, cloud) as r:
+            job = await r.broker.submit(job_request(task("wait")))
+            await running(r)
+            plan, broken = r.planner.plan, [ZeroDivisionError("a bug"), OSError(5, "the catalog's disk")]
+
+            async def breaks(*asked):
+                if broken:
+                    raise broken.pop()
+                return await plan(*asked)
+
+            r.planner.plan = breaks
+            cloud.kill(cloud.running()[0])
+            await r.until("it says why it waits", lambda: "the catalog's disk" in r.broker.managed_job(job).why)
+            assert r.job_state(job) == "RECOVERING"
+            await r.until("it recovers", lambda: r.broker.managed_job(job).recoveries == 1)
+            whys = [
+                e.data["why"] for e in r.store.read(lambda c: rows.events(c, subject="job/1")) if e.kind == "no place"
+            ]
+            assert ["ZeroDivisionError" in why for why in whys] == [False, True]
 
     run(scenario())
 

@@ -153,8 +153,21 @@ class ManagedJobs:
             await self._plan_again(job_id, order.cause)
         except IllegalMove as late:
             log.info("managed job %d: too late: %s", job_id, late)
-        except Exception:
+        except Exception as error:
+            # A bug, a catalog that cannot be read just now: whatever it is, the job must not be forgotten.
             log.exception("managed job %d: planning again failed", job_id)
+            why = f"planning again failed ({type(error).__name__}: {error}); it is tried again, and daemon.log has the details"
+            await self._wait_for_place(job_id, order.cause, why)
+
+    async def _wait_for_place(self, job_id: int, cause: str, why: str) -> None:
+        """The job says why it has no place, and is planned again after a pause."""
+
+        def wait(ledger: Ledger) -> None:
+            current = rows.managed_job(ledger.connection, job_id)
+            if current is not None and self._may_move_in(ledger, current):
+                ledger.managed_event(job_id, mm.NoPlace(cause=cause, why=why))
+
+        await self._services.apply(wait)
 
     async def _plan_again(self, job_id: int, cause: str) -> None:
         row = self._services.store.read(lambda c: rows.managed_job(c, job_id))
