@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Provider
 from tradewind.broker.provision.boundary import Boundary, no_boundary
 from tradewind.broker.store.database import Store
@@ -61,8 +62,12 @@ class Services:
         """
         delay = FIRST_DELAY_S
         while True:
+            applying = self.spawn(self._apply(work), "apply")
             try:
-                return await asyncio.shield(self.spawn(self._apply(work), "apply"))
+                return await asyncio.shield(applying)
+            except asyncio.CancelledError:
+                applying.add_done_callback(_unheard)  # its outcome has nobody left to go to
+                raise
             except OperationalError as error:
                 if not patient:
                     raise
@@ -95,3 +100,13 @@ class Services:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _unheard(applied: asyncio.Task[Any]) -> None:
+    """Say in one line how a transaction ended whose caller was cancelled meanwhile."""
+    if applied.cancelled() or (error := applied.exception()) is None:
+        return
+    if isinstance(error, IllegalMove):  # the very event that the cancellation overtook
+        log.info("it came too late and was ignored: %s", error)
+    else:
+        log.error("a change of the record failed after its caller had gone: %s: %s", type(error).__name__, error)
