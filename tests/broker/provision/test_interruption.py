@@ -9,7 +9,7 @@ import pytest
 
 from tests.broker.harness import Running, job_request, run, task, until
 from tests.broker.scripted import ScriptedCloud
-from tradewind.broker.provision.boundary import NAMES
+from tradewind.broker.provision.boundary import LIFE, NAMES
 from tradewind.broker.store import rows
 
 
@@ -80,7 +80,7 @@ def assert_sound(r: Running) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LIFE)
 def test_interrupted_there_it_is_finished_by_the_next(tmp_path, name, count):
     async def scenario():
         cloud = ScriptedCloud()

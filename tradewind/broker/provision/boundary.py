@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 
 Boundary = Callable[[str], Awaitable[None]]
 
-# Every name that is passed, in the order of a launch, a loss and a release; tests interrupt at each of them.
-NAMES = (
+# Every name that is passed, in the order of a launch, a loss and a release, and of a stop and a start; tests interrupt at each of them.
+LIFE = (
     "submit:committed",
     "intent:before",
     "intent:committed",
@@ -36,6 +36,15 @@ NAMES = (
     "release:recorded",
     "release:done",
 )
+PAUSE = (
+    "stop:before",
+    "stop:stopped",
+    "stop:recorded",
+    "start:before",
+    "start:after",
+    "start:recorded",
+)
+NAMES = LIFE + PAUSE
 
 
 async def no_boundary(name: str) -> None:

@@ -270,6 +270,7 @@ class ClusterDriver:
         running = [row for row in self._instances(self._row()) if row.state == "RUNNING"]
         await asyncio.gather(*(self._tell_agent(row.id) for row in running))
         delay = FIRST_RETRY_S
+        await self.services.boundary("stop:before")
         while running:
             try:
                 await asyncio.gather(*(self.services.providers[row.provider].stop(row.provider_id) for row in running))
@@ -283,6 +284,7 @@ class ClusterDriver:
                 delay = min(MAX_RETRY_S, delay * 2)
             else:
                 break
+        await self.services.boundary("stop:stopped")
 
         def record(ledger: Ledger) -> None:
             for row in running:
@@ -293,6 +295,7 @@ class ClusterDriver:
             rows.update_cluster(ledger.connection, self.cluster_id, waiting_for="")
 
         await self.services.apply(record)
+        await self.services.boundary("stop:recorded")
 
     async def _stop_refused(self, cause: str, why: str) -> None:
         event = cm.StopRefused(cause=cause, why=why)

@@ -227,13 +227,16 @@ async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
 
 async def _restart(services: Services, provider: Provider, row: InstanceRow, cause: str) -> Instance:
     """The stopped instance runs again, recorded. Raises ProviderError when its cloud has no room for it."""
+    await services.boundary("start:before")
     await provider.start(row.provider_id)
+    await services.boundary("start:after")
     stopped = Instance(
         instance_id=row.id, provider_id=row.provider_id, state="PENDING", address=row.address, tags=row.tags
     )
     running = await _until_running(provider, row, stopped)
     address = running.address or row.address
     await services.apply(lambda ledger: ledger.instance_restarted(row.id, address=address, cause=cause))
+    await services.boundary("start:recorded")
     return running
 
 
