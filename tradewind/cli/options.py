@@ -18,6 +18,16 @@ rehearse = click.option(
     help="Plan over the whole catalog, but use processes on this machine as instances; buys nothing.",
 )
 task_file = click.argument("file", type=click.Path(), metavar="FILE")
+task_words = click.argument("words", nargs=-1, metavar="[FILE|COMMAND]...")
+secrets = click.option(
+    "--secret", "secrets", multiple=True, metavar="NAME[=@FILE]",
+    help="Hand over a variable of your environment (asked for where it is not set), or a file's content, as a secret; may be repeated.",
+)  # fmt: skip
+secret_files = click.option(
+    "--secret-file", "secret_files", multiple=True, metavar="FILE",
+    help="Hand over what a file holds, a NAME=VALUE a line, as secrets; --secret wins.",
+)  # fmt: skip
+dryrun = click.option("--dryrun", is_flag=True, help="Show the plan, and do nothing.")
 follow = click.option(
     "-f/-F", "--follow/--no-follow", default=True, help="Go on until the job ends (the default), or not."
 )

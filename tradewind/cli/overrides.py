@@ -1,16 +1,17 @@
-"""Flags that change a task file, shared by every command that reads one: a flag wins over the file, `none` clears the field."""
+"""Flags that change a task, and the words that name it, shared by every command that takes one: a flag wins over the file, `none` clears the field."""
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tradewind.cli import dotenv
+
 if TYPE_CHECKING:
-    from tradewind.spec import Overrides
     from tradewind.spec.built import Use
     from tradewind.spec.task import Task
 
@@ -22,12 +23,20 @@ _TEXTS: list[tuple[tuple[str, ...], str, str]] = [
     (("--gpus",), "accelerators", "Accelerators a node: A100:8."),
     (("-t", "--instance-type"), "instance_type", "The cloud's name of the machine."),
     (("--arch",), "arch", "x86_64, arm64 or any."),
+    (("--disk-size",), "disk_size", "The boot disk, in GB."),
+    (("--disk-tier",), "disk_tier", "low, medium, high, ultra or best."),
+    (("--network-tier",), "network_tier", "standard or best."),
+    (("--local-disk",), "local_disk", "Instance storage: nvme, ssd:300, nvme:500+."),
+    (("--image-id",), "image_id", "What the machines boot."),
     (("--workdir",), "workdir", "The directory to take along."),
+    (("--git-url",), "git_url", "A repository as the work directory."),
+    (("--git-ref",), "git_ref", "Its branch, tag or commit."),
 ]
+_OTHERS = ("num_nodes", "use_spot", "max_hourly_cost", "ports", "envs", "env_files")
 
 
-def _env(texts: tuple[str, ...]) -> dict[str, str]:
-    envs = {}
+def _env(texts: tuple[str, ...], files: tuple[str, ...]) -> dict[str, str]:
+    envs = {name: value for file in files for name, value in dotenv.read(file, "--env-file").items()}
     for text in texts:
         name, separator, value = text.partition("=")
         if not separator:
@@ -46,9 +55,8 @@ def task_flags(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def gathered(*args: Any, **kwargs: Any) -> Any:
         flags = {field: kwargs.pop(f"flag_{field}") for _, field, _ in _TEXTS}
-        for field in ("num_nodes", "use_spot", "max_hourly_cost"):
-            flags[field] = kwargs.pop(f"flag_{field}")
-        flags["envs"] = _env(kwargs.pop("flag_envs"))
+        flags |= {field: kwargs.pop(f"flag_{field}") for field in _OTHERS}
+        flags["envs"] = _env(flags["envs"], flags.pop("env_files"))
         return function(*args, flags=flags, **kwargs)
 
     add: list[Callable[[Any], Any]] = [
@@ -61,34 +69,48 @@ def task_flags(function: Callable[..., Any]) -> Callable[..., Any]:
             "--max-hourly-cost", "flag_max_hourly_cost", type=float, help="USD an hour for one node, at most."
         ),
         click.option(
+            "--ports", "flag_ports", multiple=True, metavar="PORT",
+            help="Let the world reach it: 8080 or 8000-8010; may be repeated.",
+        ),
+        click.option(
             "--env", "flag_envs", multiple=True, metavar="NAME[=VALUE]", help="Set a variable; may be repeated."
         ),
-    ]
+        click.option(
+            "--env-file", "flag_env_files", multiple=True, metavar="FILE",
+            help="Set the variables of a file with a NAME=VALUE a line; --env wins.",
+        ),
+    ]  # fmt: skip
     for option in reversed(add):
         gathered = option(gathered)
     return gathered
 
 
-def read(file: str, flags: dict[str, Any], use: Use = "plan") -> Task:
-    """The file's task with the flags applied, if `use` can carry out all that it asks.
+def read(task: str | Sequence[str], flags: dict[str, Any], use: Use = "plan") -> Task:
+    """The task that the words name - a task file, or a command - with the flags applied, if `use` can carry out all that it asks.
+
+    Several words are a command, joined by blanks as SkyPilot and ssh do; no words are machines without a job.
 
     Raises:
         SpecError: the file or a flag is wrong, or asks what is not there yet; the sentence names line and field, or the flag.
     """
-    from tradewind.spec import Overrides, load_task, refuse_unbuilt
+    from tradewind.spec import Overrides, command_task, load_task, refuse_unbuilt
 
-    if " " in file.strip() and not file.endswith((".yaml", ".yml")) and not os.path.exists(file):
-        task = _command(file, Overrides(**flags))
+    words = (task,) if isinstance(task, str) else tuple(task)
+    overrides = Overrides(**flags)
+    if len(words) == 1 and is_file(words[0]):
+        found = load_task(words[0], overrides=overrides)
+    elif len(words) > 1 and words[0].endswith((".yaml", ".yml")) and os.path.exists(words[0]):
+        raise click.UsageError(f"{words[0]} is a task file, and {words[1]!r} stands behind it; name one file.")
+    elif len(words) == 1 and os.path.exists(f"{words[0]}.yaml"):
+        raise click.UsageError(f"there is no file {words[0]}; did you mean `{words[0]}.yaml`?")
     else:
-        task = load_task(file, overrides=Overrides(**flags))
-    refuse_unbuilt(task, use)
-    return task
+        found = command_task(" ".join(words) if words else None, overrides=overrides)
+    refuse_unbuilt(found, use)
+    return found
 
 
-def _command(command: str, overrides: Overrides) -> Task:
-    """A task that runs one command line, as `tradewind launch 'echo hello'` names it."""
-    import json
-
-    from tradewind.spec import parse_task
-
-    return parse_task(json.dumps({"run": command}), "the command", os.getcwd(), overrides=overrides)
+def is_file(word: str) -> bool:
+    """Whether the one word names a task file, there or not, and is no command line."""
+    if os.path.exists(word) or word.endswith((".yaml", ".yml")):
+        return True
+    return " " not in word.strip() and ("/" in word or not word.strip())

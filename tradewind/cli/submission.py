@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
+
+from tradewind.cli import dotenv
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 MAX_SECRET_BYTES = 1 << 20
 
 
-def secret_values(texts: Iterable[str]) -> dict[str, str]:
-    """The secrets that flags name: NAME from the environment, NAME=@FILE from a file. A value itself is refused: others can read it in `ps`.
+def secret_values(texts: Iterable[str], files: Iterable[str] = ()) -> dict[str, str]:
+    """The secrets that flags name: NAME from the environment or a prompt, NAME=@FILE from a file, and all that `files` hold.
+
+    A value itself is refused: others can read it in `ps`.
 
     Raises:
         click.BadParameter: one is not there.
     """
-    found: dict[str, str] = {}
+    found: dict[str, str] = {
+        name: value for path in files for name, value in dotenv.read(path, "--secret-file").items()
+    }
     for text in texts:
         name, equals, source = text.partition("=")
         if equals and not source.startswith("@"):
@@ -32,12 +39,14 @@ def secret_values(texts: Iterable[str]) -> dict[str, str]:
 
 
 def with_environment(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
-    """Every secret that the task names: as given, else from the environment. Raises click.BadParameter where it is not there."""
+    """Every secret that the task names: as given, else from the environment or a prompt. Raises click.BadParameter where it is not there."""
     return {name: given[name] if name in given else _from_environment(name) for name in names}
 
 
 def _from_environment(name: str) -> str:
     if name not in os.environ:
+        if sys.stdin.isatty():
+            return str(click.prompt(f"{name} (not shown)", hide_input=True, err=True))
         raise click.BadParameter(f"{name} is not set here; export it, or write {name}=@FILE.", param_hint="--secret")
     return os.environ[name]
 

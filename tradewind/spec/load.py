@@ -73,12 +73,14 @@ def several(workload: Workload) -> str:
     return f"the file holds {what} of {len(workload.tasks)} tasks, and those are not there yet; launch one task a file"
 
 
-def command_task(command: str, *, overrides: Overrides | None = None, base_dir: str | None = None) -> Task:
-    """The task that runs one command line, without a file; flags as in `load_task`. Raises SpecError."""
+def command_task(command: str | None, *, overrides: Overrides | None = None, base_dir: str | None = None) -> Task:
+    """The task that runs one command line, without a file, or for None nothing; flags as in `load_task`. Raises SpecError."""
     here = Mark("the command")
-    if not command.strip():
+    if command is not None and not command.strip():
         raise here.error("", "there is no command to run")
-    document = Mapping({"run": Scalar(command, command, here)}, {"run": here}, here)
+    document = Mapping({}, {}, here)
+    if command is not None:
+        document = Mapping({"run": Scalar(command, command, here)}, {"run": here}, here)
     document = apply_overrides(document, overrides or Overrides())
     return read_task(document, "", os.getcwd() if base_dir is None else base_dir)
 

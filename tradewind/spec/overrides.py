@@ -7,6 +7,7 @@ from collections.abc import Mapping as MappingOf
 import msgspec
 
 from tradewind.spec.document import Mapping, Mark, Node, Scalar, Sequence
+from tradewind.spec.equipment import read_autostop
 
 _TASK_FLAGS = {
     "name": "--name",
@@ -25,6 +26,7 @@ _RESOURCE_FLAGS = {
     "max_hourly_cost": "--max-hourly-cost",
     "arch": "--arch",
     "priority": "--priority",
+    "job_recovery": "--job-recovery",
     "disk_size": "--disk-size",
     "disk_tier": "--disk-tier",
     "network_tier": "--network-tier",
@@ -43,7 +45,8 @@ class Overrides(msgspec.Struct, frozen=True):
     """Values from flags; None leaves the file's. Texts are read as the file's values are ("4+", "A100:8", "aws/us-east-1").
 
     `run` is a command given in place of a file's. `ports` replace the file's. `envs` are added to the file's and win over them; the names in `secrets` to the
-    file's.
+    file's. `git_url` takes the place of any work directory, `git_ref` that of its ref. What is said of `autostop` is put into the file's; `idle_minutes` below 0
+    clears it.
     """
 
     name: str | None = None
@@ -59,11 +62,17 @@ class Overrides(msgspec.Struct, frozen=True):
     max_hourly_cost: float | None = None
     arch: str | None = None
     priority: int | None = None
+    job_recovery: str | None = None
     disk_size: str | None = None
     disk_tier: str | None = None
     network_tier: str | None = None
     local_disk: str | None = None
     image_id: str | None = None
+    git_url: str | None = None
+    git_ref: str | None = None
+    idle_minutes: int | None = None
+    autostop_down: bool | None = None
+    wait_for: str | None = None
     ports: tuple[str, ...] = ()
     budget: str | None = None
     envs: dict[str, str] = {}
@@ -76,12 +85,15 @@ def apply_overrides(document: Mapping, overrides: Overrides) -> Mapping:
     envs = {name: Scalar(value, value, Mark(f"--env {name}")) for name, value in overrides.envs.items()}
     if envs:
         task = _put(task, {"envs": _put(_mapping_at(task, "envs"), envs)})
+    if overrides.git_url is not None or overrides.git_ref is not None:
+        task = _put(task, {"workdir": _git(task, overrides)})
     if overrides.secrets:
         task = _put(task, {"secrets": _with_secrets(task, overrides.secrets)})
     changes: dict[str, Node | None] = {
         field: _scalar(getattr(overrides, field), flag) for field, flag in _RESOURCE_FLAGS.items()
     }
     changes["ports"] = _ports(overrides.ports)
+    changes["autostop"] = _autostop(task, overrides)
     if any(node is not None for node in changes.values()):
         resources = _put(_mapping_at(task, "resources"), changes)
         for name in ("any_of", "ordered"):
@@ -100,6 +112,42 @@ def _with_secrets(document: Mapping, names: tuple[str, ...]) -> Node:
     if isinstance(found, Mapping):
         return _put(found, {node.text: Scalar(None, "", node.mark) for node in nodes})
     return Sequence((*(found.items if isinstance(found, Sequence) else ()), *nodes), nodes[0].mark)
+
+
+def _git(document: Mapping, overrides: Overrides) -> Node:
+    """The repository that the flags name, or the file's at another ref."""
+    found = document.entries.get("workdir")
+    url, ref = _scalar(overrides.git_url, "--git-url"), _scalar(overrides.git_ref, "--git-ref")
+    if url is not None:
+        return _put(Mapping({}, {}, url.mark), {"url": url, "ref": ref})
+    assert ref is not None, "one of the two is given"
+    if not isinstance(found, Mapping):
+        raise ref.mark.error("workdir", "is no git repository; name one with --git-url")
+    return _put(found, {"ref": ref})
+
+
+def _autostop(document: Mapping, overrides: Overrides) -> Node | None:
+    """The file's autostop with what the flags say of it; `--down` alone ends the cluster with its last job, as SkyPilot's does."""
+    minutes, down, wait_for = overrides.idle_minutes, overrides.autostop_down, overrides.wait_for
+    if minutes is None and down is None and wait_for is None:
+        return None
+    if minutes is not None and minutes < 0:
+        return Scalar(False, "false", Mark("--idle-minutes-to-autostop"))
+    node = _mapping_at(document, "resources").entries.get("autostop")
+    found = node if isinstance(node, Mapping) else Mapping({}, {}, Mark("--down"))
+    before = None if node is None or isinstance(node, Mapping) else read_autostop(node, "resources.autostop")
+    if minutes is None and before is not None:
+        minutes = before.idle_minutes
+    elif minutes is None and down and "idle_minutes" not in found.entries:
+        minutes = 0
+    return _put(
+        found,
+        {
+            "idle_minutes": _scalar(minutes, "--idle-minutes-to-autostop"),
+            "down": _scalar(down, "--down"),
+            "wait_for": _scalar(wait_for, "--wait-for"),
+        },
+    )
 
 
 def _scalar(value: object, flag: str) -> Scalar | None:

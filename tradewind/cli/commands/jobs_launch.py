@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -12,13 +13,14 @@ from tradewind.cli.overrides import read, task_flags
 
 
 @click.command()
-@options.task_file
+@options.task_words
 @click.option("-n", "--name", help="Its name; the task's if not given.")
 @task_flags
 @click.option("--priority", type=int, help="From -1000 to 1000; of those that wait, the higher goes first.")
 @click.option("--budget", metavar="USD", help="What it may cost in all; of an array, what each of its jobs may.")
-@click.option("--secret", "secrets", multiple=True, metavar="NAME[=@FILE]",
-              help="Hand over a variable of your environment, or a file's content, as a secret; may be repeated.")  # fmt: skip
+@click.option("--job-recovery", metavar="TEXT", help="Where it goes after a loss: eager or failover.")
+@options.secrets
+@options.secret_files
 @click.option(
     "--after", metavar="WHEN", help="Start no earlier: 30m, 2h, 1d from now, or a time such as 2026-01-31T18:00."
 )
@@ -29,6 +31,7 @@ from tradewind.cli.overrides import read, task_flags
 )
 @click.option("--key", metavar="TEXT", help="Submitting again under the same key is the same job.")
 @options.rehearse
+@options.dryrun
 @click.option(
     "--seed", type=int, help="Rehearsal: take an instance at a moment that this seed draws from recorded spot traces."
 )
@@ -45,28 +48,35 @@ from tradewind.cli.overrides import read, task_flags
 @options.detach
 @options.catalog
 def launch(
-    file: str, name: str | None, catalog: str | None, seed: int | None, time_scale: float | None, reclaims: int,
-    priority: int | None, budget: str | None, secrets: tuple[str, ...], after: str | None, axes: tuple[str, ...],
-    max_active: int | None, key: str | None, flags: dict[str, Any], *, rehearse: bool, yes: bool, detach: bool,
+    words: tuple[str, ...], name: str | None, catalog: str | None, seed: int | None, time_scale: float | None, reclaims: int,
+    priority: int | None, budget: str | None, secrets: tuple[str, ...], secret_files: tuple[str, ...], after: str | None,
+    axes: tuple[str, ...], max_active: int | None, key: str | None, job_recovery: str | None, flags: dict[str, Any],
+    *, rehearse: bool, dryrun: bool, yes: bool, detach: bool,
 ) -> int:  # fmt: skip
     """Plan a task, ask, and run it to its end: after a preemption it plans again and goes on from its last checkpoint."""
     from tradewind.cli import daemon, managed, submission
     from tradewind.cli.follow import watched
     from tradewind.cli.purchase import accept
 
+    if not words:
+        raise click.UsageError("name a task file or a command: `tradewind jobs launch FILE`.")
     if seed is not None and not rehearse:
         raise click.UsageError("--seed says when a rehearsal loses an instance; it needs --rehearse.")
     if max_active is not None and not axes:
         raise click.UsageError("--max-active is an array's; it needs --array.")
-    given = submission.secret_values(secrets)
-    task = read(file, {**flags, "priority": priority, "budget": budget, "secrets": tuple(given)}, "job")
-    given = submission.with_environment(task.secrets, given)
+    given = submission.secret_values(secrets, secret_files)
+    flags |= {"priority": priority, "budget": budget, "job_recovery": job_recovery, "secrets": tuple(given)}
+    task = read(words, flags, "job")
+    given = {} if dryrun else submission.with_environment(task.secrets, given)
     more: dict[str, Any] = {"secrets": given} if given else {}
     if after is not None:
         more["not_before_unix"] = submission.moment(after, time.time())
     members = submission.members(axes)
     api = daemon.reach(start=True)
-    accepted = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes, times=len(members))
+    accepted = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes or dryrun, times=len(members))
+    if dryrun:
+        print("Only shown: nothing was bought or started.", file=sys.stderr)
+        return exits.OK
     market = None if seed is None else managed.market(seed, time_scale, reclaims)
     began = time.time()
     if axes:
