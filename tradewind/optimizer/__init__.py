@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tradewind.optimizer.advice import Advice, Position, Terms, advise
     from tradewind.optimizer.aims import Aim, minimize, parse_aim
     from tradewind.optimizer.decide import optimize
     from tradewind.optimizer.egress import Egress, egress_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tradewind.optimizer.sensitivity import CostParts, Explanation, LimitPrice, Margin, explain
 
 _HOMES = {
+    "Advice": "advice",
     "Aim": "aims",
     "Candidate": "problem",
     "Certificate": "plan",
@@ -52,6 +54,7 @@ _HOMES = {
     "Place": "problem",
     "Placement": "plan",
     "Plan": "plan",
+    "Position": "advice",
     "Problem": "problem",
     "Quota": "problem",
     "RankedCandidate": "plan",
@@ -62,9 +65,11 @@ _HOMES = {
     "Share": "problem",
     "SolverFailed": "errors",
     "TaskOverview": "page",
+    "Terms": "advice",
     "Together": "problem",
     "Transfer": "plan",
     "Weights": "problem",
+    "advise": "advice",
     "egress_of": "egress",
     "explain": "sensitivity",
     "minimize": "aims",
@@ -75,6 +80,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Advice",
     "Aim",
     "Candidate",
     "Certificate",
@@ -93,6 +99,7 @@ __all__ = [
     "Place",
     "Placement",
     "Plan",
+    "Position",
     "Problem",
     "Quota",
     "RankedCandidate",
@@ -103,9 +110,11 @@ __all__ = [
     "Share",
     "SolverFailed",
     "TaskOverview",
+    "Terms",
     "Together",
     "Transfer",
     "Weights",
+    "advise",
     "egress_of",
     "explain",
     "minimize",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +22,7 @@ from tradewind.spec.task import Task
 if TYPE_CHECKING:
     from tradewind.catalog import Catalog
     from tradewind.catalog.offer import Offer
+    from tradewind.optimizer.advice import Advice, Position, Terms
 
 LOCAL, SSH = "local", "ssh"
 CLOUDS = ("aws", "azure", "gcp")  # those whose prices the shipped catalog holds
@@ -147,21 +149,73 @@ class CatalogPlanner:
         return reach
 
     def _consider(self, task: Task, options: Options, blocks: tuple[Place, ...], machines: list[Offer] | None) -> Plan:
-        from tradewind.broker.planner import PlanError, plan_task
+        from tradewind.broker.planner import plan_task
+
+        with self._planning(task, options, machines) as (catalog, reach):
+            return plan_task(task, catalog, limits=Limits(blocks=blocks), clouds=reach, hours=options.hours)
+
+    @contextlib.contextmanager
+    def _planning(
+        self, task: Task, options: Options, machines: list[Offer] | None
+    ) -> Iterator[tuple[Catalog, Reach | None]]:
+        """The catalog to plan over and the clouds in reach, one plan at a time; what planning raises becomes a refusal."""
+        from tradewind.broker.planner import PlanError
         from tradewind.catalog import CatalogError
 
         reach = self._reach(task, options) if machines is None else None
         with self._lock:
             try:
-                catalog = (
-                    self._catalog(task, options.catalog) if machines is None else _catalog_of(machines, "your machines")
+                yield (
+                    self._catalog(task, options.catalog)
+                    if machines is None
+                    else _catalog_of(machines, "your machines"),
+                    reach,
                 )
-                plan = plan_task(task, catalog, limits=Limits(blocks=blocks), clouds=reach, hours=options.hours)
             except PlanError as error:
                 raise PlanRefused(str(error), "request") from error
             except CatalogError as error:
                 raise PlanRefused(str(error), "catalog") from error
-        return plan
+
+    async def what_now(
+        self,
+        task: Task,
+        options: Options,
+        position: Position,
+        blocks: tuple[Place, ...] = (),
+        terms: Terms | None = None,
+    ) -> Advice:
+        """What a managed job that stands so should hold from now on; its fallbacks are the plan's candidates.
+
+        Ask after a loss, at every tick of `terms.step_h` hours, and when prices change: a deadline is met only if asked that often.
+
+        Raises:
+            PlanRefused: what the task asks cannot be planned from here at all.
+        """
+        machines = await self._offers_of_own(task)
+        return await asyncio.to_thread(self._what_now, task, options, position, blocks, terms, machines)
+
+    def _what_now(
+        self,
+        task: Task,
+        options: Options,
+        position: Position,
+        blocks: tuple[Place, ...],
+        terms: Terms | None,
+        machines: list[Offer] | None,
+    ) -> Advice:
+        from tradewind.broker.planner import what_now
+        from tradewind.optimizer.advice import Terms
+
+        with self._planning(task, options, machines) as (catalog, reach):
+            return what_now(
+                task,
+                catalog,
+                position,
+                terms=terms or Terms(),
+                limits=Limits(blocks=blocks),
+                clouds=reach,
+                hours=options.hours,
+            )
 
     def _catalog(self, task: Task, path: str) -> Catalog:
         from tradewind.catalog import fingerprint

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tradewind.broker.planner.errors import PlanError
     from tradewind.broker.planner.explain import ExplainedPlan, explain_task
+    from tradewind.broker.planner.job import job_problem, what_now
     from tradewind.broker.planner.plan import plan_task, plan_tasks, problem_of
     from tradewind.broker.planner.relax import Relaxation, relaxations
     from tradewind.broker.planner.wishes import Estimate, Wishes, parse_estimate
@@ -19,11 +20,13 @@ _HOMES = {
     "Relaxation": "relax",
     "Wishes": "wishes",
     "explain_task": "explain",
+    "job_problem": "job",
     "parse_estimate": "wishes",
     "plan_task": "plan",
     "plan_tasks": "plan",
     "problem_of": "plan",
     "relaxations": "relax",
+    "what_now": "job",
 }
 
 __all__ = [
@@ -33,11 +36,13 @@ __all__ = [
     "Relaxation",
     "Wishes",
     "explain_task",
+    "job_problem",
     "parse_estimate",
     "plan_task",
     "plan_tasks",
     "problem_of",
     "relaxations",
+    "what_now",
 ]
 
 
