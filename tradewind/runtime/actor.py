@@ -185,7 +185,7 @@ class ActorClass:
         call = Call(0, None, b"", 1)
         call.name = f"{self.__name__}.__init__"
         call.method = "__init__"
-        process.calls.prepare(call, args, kwargs)
+        process.arguments.prepare(call, args, kwargs)
         spec = self._spec(process, name, namespace, detached=lifetime == "detached")
         with process.lock:
             key = process.table.create()
@@ -298,6 +298,6 @@ def exit_actor() -> None:
     process = object_ref.bound
     if process is None or process.executor is None or process.executor.actor is None:
         raise TypeError("exit_actor() was called outside an actor.")
-    from tradewind.runtime.core.execution import ActorExit
+    from tradewind.runtime.core.replies import ActorExit
 
     raise ActorExit

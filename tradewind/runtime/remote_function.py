@@ -104,7 +104,7 @@ class RemoteFunction:
         around = environment_of(options.get("runtime_env"), process.environment, shared=process.shared_files)
         shape = Shape(resources, strategy_text(options.get("scheduling_strategy")), around)
         self._call_options = CallOptions(
-            process.calls.group(shape),
+            process.leasing.group(shape),
             process.calls.function(self._function, name, resources, _max_calls(options)),
             name,
             returns,

@@ -13,7 +13,8 @@ from tradewind.runtime.messages.values import Death, Failed
 from tradewind.runtime.object_ref import ObjectRef
 
 if TYPE_CHECKING:
-    from tradewind.runtime.core.process import Peer, Process
+    from tradewind.runtime.core.peers import Peer
+    from tradewind.runtime.core.process import Process
 
 
 class ActorTarget:
@@ -77,12 +78,12 @@ class ActorTarget:
         process = calls.process
         slots = None
         if call.slots is not None:
-            if process.calls.await_slots(call, self.ready):
+            if process.arguments.await_slots(call, self.ready):
                 # An argument was lost since, and is being made again.
                 if self.ordered:
                     self.queue.appendleft(call)
                 return
-            resolved = process.calls.resolved_slots(call)
+            resolved = process.arguments.resolved_slots(call)
             if type(resolved) is Failed:
                 process.calls.settle_failed(call, resolved)
                 return
@@ -128,7 +129,7 @@ class ActorTarget:
                     self._calls.fail_dead(self, call)
             return
         self.incarnation = answer.incarnation
-        target = process.peer(answer.process)
+        target = process.peers.get(answer.process)
         if target.lost:
             self.lost(target.death)
             return
@@ -197,7 +198,7 @@ class ActorCalls:
         call.name = f"{target.name}.{method}"
         call.retries = target.max_task_retries
         if args or kwargs:
-            process.calls.prepare(call, args, kwargs)
+            process.arguments.prepare(call, args, kwargs)
         if holds is not None:
             # The actor outlives the handle until the calls made with it are answered.
             call.holds = [*(call.holds or ()), holds]
@@ -211,7 +212,7 @@ class ActorCalls:
                 call.ahead = ahead
                 stream = process.streams.begin(call)
             if call.slots is not None:
-                process.calls.await_slots(call, target.ready)
+                process.arguments.await_slots(call, target.ready)
             target.submit(call)
         if stream is not None:
             return ObjectRefGenerator(process, stream, ObjectRef(call.id, process.release))
@@ -226,7 +227,7 @@ class ActorCalls:
         target.created = False
 
         def go(call: Call) -> None:
-            resolved = process.calls.resolved_slots(call)
+            resolved = process.arguments.resolved_slots(call)
             if type(resolved) is Failed:
                 target.dead = cluster.ActorState(
                     spec.actor, "DEAD", reason="an argument of its constructor failed", error=resolved.error
@@ -252,7 +253,7 @@ class ActorCalls:
                 target.look()
 
         with process.lock:
-            if slots_call.slots is None or not process.calls.await_slots(slots_call, go):
+            if slots_call.slots is None or not process.arguments.await_slots(slots_call, go):
                 go(slots_call)
             process.flush_all()
 

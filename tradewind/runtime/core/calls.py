@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tradewind.runtime import exceptions, serialization
-from tradewind.runtime.core.arena import INLINE_BYTES
 from tradewind.runtime.core.dispatch import Call, Function, Group, Lease
-from tradewind.runtime.core.objects import WhenReady, dump_error, load_error
+from tradewind.runtime.core.objects import dump_error, load_error
 from tradewind.runtime.core.streams import ObjectRefGenerator
 from tradewind.runtime.messages import control, peer
-from tradewind.runtime.messages.values import Death, Failed, Shape, Stored, Value
+from tradewind.runtime.messages.values import Failed, Stored
 from tradewind.runtime.object_ref import ObjectRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tradewind.runtime.core.process import Peer, Process
+    from tradewind.runtime.core.peers import Peer
+    from tradewind.runtime.core.process import Process
 
 
 # A task goes to its arguments when they are this large in all; below that they come to it sooner than a worker is found elsewhere.
@@ -47,11 +45,7 @@ class Calls:
     def __init__(self, process: Process) -> None:
         self._process = process
         self.open: dict[int, Call] = {}
-        self._groups: dict[bytes, Group] = {}
-        self._by_request: dict[int, Group] = {}
-        self._leases: dict[int, Lease] = {}
         self._functions: dict[bytes, Function] = {}
-        self.has_idle = False
 
     # functions and shapes
 
@@ -72,19 +66,6 @@ class Calls:
                 found = self._functions[digest] = Function(number, name, digest, code, resources, max_calls)
         return found
 
-    def group(self, shape: Shape) -> Group:
-        """The group of calls of this shape."""
-        around = shape.environment
-        variables = sorted(around.env_vars.items()) if around is not None else None
-        key = msgspec.msgpack.encode((sorted(shape.resources.items()), shape.strategy, variables, around))
-        with self._process.lock:
-            found = self._groups.get(key)
-            if found is None:
-                found = Group(self._process.next_request(), shape)
-                self._groups[key] = found
-                self._by_request[found.request] = found
-        return found
-
     # submitting
 
     def submit(
@@ -96,7 +77,7 @@ class Calls:
         call = Call(0, options.function, b"", returns)
         call.name = options.name
         if args or kwargs:
-            self.prepare(call, args, kwargs)
+            self._process.arguments.prepare(call, args, kwargs)
         call.retries = options.retries
         call.retry_exceptions = options.retry_exceptions
         call.where = options.group
@@ -112,8 +93,8 @@ class Calls:
             if options.ahead >= 0:
                 call.ahead = options.ahead
                 stream = process.streams.begin(call)
-            if call.slots is None or not self.await_slots(call, self._enqueue):
-                self._enqueue(call)
+            if call.slots is None or not self._process.arguments.await_slots(call, self.enqueue):
+                self.enqueue(call)
         if stream is not None and options.dynamic:
             return process.streams.collect(stream, ObjectRef(call.id, process.release))
         if stream is not None:
@@ -123,75 +104,14 @@ class Calls:
         refs = [ObjectRef(call.id + index, process.release) for index in range(max(returns, 1))]
         return refs if returns else None
 
-    def prepare(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """The call has its arguments: serialized, with top-level refs taken out into slots, and everything that it needs held."""
-        slots: list[tuple[int | str, Any]] = []
-        for index, value in enumerate(args):
-            if type(value) is ObjectRef:
-                slots.append((index, value))
-        for name, value in kwargs.items():
-            if type(value) is ObjectRef:
-                slots.append((name, value))
-        if slots:
-            by_name = {name for name, _ in slots}
-            args = tuple(None if index in by_name else value for index, value in enumerate(args))
-            kwargs = {name: None if name in by_name else value for name, value in kwargs.items()}
-            call.slots = slots
-        try:
-            serialized = serialization.serialize_arguments(args, kwargs)
-        except TypeError as error:
-            raise TypeError(f"The arguments of {call.name}() cannot be sent: {error}") from error
-        holds = serialized.refs + [ref for _, ref in slots]
-        if serialized.size <= INLINE_BYTES:
-            call.args = serialized.to_bytes()
-        else:
-            # Large arguments go into the arena once, as a put would.
-            process = self._process
-            with process.lock:
-                key = process.table.create()
-            holds.append(ObjectRef(key, process.release))
-            call.args = process.table.entries[key].value = process.arena.write(serialized, f"{process.address}:{key}")
-        call.holds = holds or None
-
-    def await_slots(self, call: Call, then: Callable[[Call], None]) -> bool:
-        """True when the call must wait for top-level refs; `then` gets it when they are there. Under the lock."""
-        objects = self._process.objects
-        entries = objects.entries
-        pending = 0
-
-        def ready(_value: Value) -> None:
-            call.unready -= 1
-            if not call.unready:
-                then(call)
-
-        for _, ref in call.slots or ():
-            key = ref.key if isinstance(ref, ObjectRef) else None
-            if key is not None and entries[key].value is None:
-                pending += 1
-                objects.watch(key, entries[key], WhenReady(ready))
-        call.unready += pending
-        return pending > 0
-
-    def resolved_slots(self, call: Call) -> list[tuple[int | str, Value]] | Failed:
-        """The slots with values in place of refs, or the failure of one of them. Under the lock."""
-        entries = self._process.table.entries
-        out: list[tuple[int | str, Value]] = []
-        for name, ref in call.slots or ():
-            value = entries[ref.key].value
-            assert value is not None
-            if type(value) is Failed:
-                return value
-            out.append((name, value))
-        return out
-
-    def _enqueue(self, call: Call) -> None:
+    def enqueue(self, call: Call) -> None:
         """The call, whose arguments are there, is sent or queued. Under the lock."""
         if call.cancelled:
             return
         if call.slots is not None:
             if not self._sendable(call):
                 return
-            call.where = self._near(call)
+            call.where = self._process.leasing.near(call)
         group: Group = call.where
         if not group.queue:
             lease = group.choose()
@@ -199,56 +119,17 @@ class Calls:
                 self._push(group, lease, call)
                 return
         group.queue.append(call)
-        self._ask(group)
-
-    def _near(self, call: Call) -> Group:
-        """The call's group, which asks for workers where most of the bytes are that the call needs. Under the lock."""
-        group: Group = call.where
-        shape = group.shape
-        if shape.strategy != "DEFAULT" and not shape.strategy.startswith("NEAR:"):
-            return group
-        entries = self._process.table.entries
-        sizes: dict[str, int] = {}
-        for _, ref in call.slots or ():
-            value = entries[ref.key].value
-            if type(value) is Stored:
-                sizes[value.node] = sizes.get(value.node, 0) + value.size
-        node = max(sizes, key=lambda name: sizes[name], default="")
-        far = bool(node) and node != self._process.node and sizes[node] >= _WORTH_A_JOURNEY
-        strategy = f"NEAR:{node}" if far else "DEFAULT"
-        if strategy == shape.strategy:
-            return group
-        near = self.group(msgspec.structs.replace(shape, strategy=strategy))
-        if far and not near.leases:
-            self._move_idle(near, node)
-        return near
-
-    def _move_idle(self, near: Group, node: str) -> None:
-        """An idle worker there that was leased for calls of the same needs now serves this group. Under the lock."""
-        for group in self._groups.values():
-            same = group.shape.resources == near.shape.resources and group.shape.environment == near.shape.environment
-            if same and not group.shape.strategy.startswith("PG:"):
-                for lease in group.leases:
-                    if not lease.running and not lease.blocked and lease.peer.address.startswith(node + "/"):
-                        group.leases.remove(lease)
-                        near.leases.append(lease)
-                        lease.group = near
-                        return
+        self._process.leasing.ask(group)
 
     def _sendable(self, call: Call) -> bool:
         """True when every argument is there. One that was lost since is waited for again; one that failed is the call's result. Under the lock."""
-        if self.await_slots(call, self._enqueue):
+        if self._process.arguments.await_slots(call, self.enqueue):
             return False
-        slots = self.resolved_slots(call)
+        slots = self._process.arguments.resolved_slots(call)
         if type(slots) is Failed:
             self.settle_failed(call, slots)
             return False
         return True
-
-    def _ask(self, group: Group) -> None:
-        count = group.to_ask()
-        if count is not None:
-            self._process.tell_node(control.RequestLease(group.request, group.shape, count))
 
     def _push(self, group: Group, lease: Lease, call: Call) -> None:
         process = self._process
@@ -272,7 +153,7 @@ class Calls:
         if call.slots is None and lease.accelerators is None and call.ahead < 0:
             process.post(target, peer.Task(call.id, function.number, call.args, call.returns))
         else:
-            slots = self.resolved_slots(call) if call.slots is not None else None
+            slots = self._process.arguments.resolved_slots(call) if call.slots is not None else None
             assert not isinstance(slots, Failed)
             process.post(
                 target,
@@ -294,10 +175,10 @@ class Calls:
                 self._push(group, best, call)
         if not queue:
             if group.wanted:
-                self._ask(group)
+                self._process.leasing.ask(group)
             if not lease.running:
                 lease.idle_since = time.monotonic()
-                self.has_idle = True
+                self._process.leasing.has_idle = True
 
     # results
 
@@ -372,7 +253,7 @@ class Calls:
             target.group.finish(target, call)
             call.where.queue.append(call)
             self.refill(target.group, target)
-            self._ask(call.where)
+            self._process.leasing.ask(call.where)
             return True
         if target is not None:
             target.again(call)
@@ -401,10 +282,10 @@ class Calls:
         if not found:
             self.fail(call, exceptions.ObjectLostError(f"The arguments of {call.name}() are lost: {message.reason}"))
         elif type(target) is Lease:
-            if not self.await_slots(call, self._enqueue):
-                self._enqueue(call)
+            if not self._process.arguments.await_slots(call, self.enqueue):
+                self.enqueue(call)
         elif target is not None:
-            self.await_slots(call, target.ready)
+            self._process.arguments.await_slots(call, target.ready)
             target.submit(call)
 
     def settle_failed(self, call: Call, failed: Failed) -> None:
@@ -433,41 +314,11 @@ class Calls:
         call.retries -= 1
         entry.value = None
         self.open[call.id] = call
-        if call.slots is None or not self.await_slots(call, self._enqueue):
-            self._enqueue(call)
+        if call.slots is None or not self._process.arguments.await_slots(call, self.enqueue):
+            self.enqueue(call)
         return True
 
-    # leases
-
-    def on_granted(self, message: control.Granted) -> None:
-        """A worker was leased. Under the lock."""
-        process = self._process
-        group = self._by_request.get(message.request)
-        if group is None:
-            process.tell_node(control.ReturnLease(message.lease))
-            return
-        lease = Lease(
-            message.lease, group, process.peer(message.process, connect=False), message.pid, message.accelerators
-        )
-        lease.idle_since = time.monotonic()
-        lease.peer.leases.append(lease)
-        self._leases[lease.id] = lease
-        group.granted(lease)
-        if lease.peer.lost:
-            self.lose_lease(lease, lease.peer.death)
-            return
-        self.refill(group, lease)
-
-    def on_refused(self, message: control.Refused) -> None:
-        """No node can ever run the group's calls. Under the lock."""
-        group = self._by_request.get(message.request)
-        if group is None:
-            return
-        group.wanted = 0
-        calls = list(group.queue)
-        group.queue.clear()
-        for call in calls:
-            self.fail(call, exceptions.TaskUnschedulableError(f"{call.name}() can never run: {message.reason}"))
+    # workers
 
     def on_hand_back(self, sender: Peer, message: peer.HandBack) -> None:
         for lease in sender.leases:
@@ -477,54 +328,12 @@ class Calls:
             lease.blocked = message.blocked
             if lease.group.take_back(lease, message.ids) or lease.group.queue:
                 self.refill(lease.group, lease)
-                self._ask(lease.group)
+                self._process.leasing.ask(lease.group)
 
     def on_resume(self, sender: Peer, _message: peer.Resume) -> None:
         for lease in sender.leases:
             lease.blocked = False
             self.refill(lease.group, lease)
-
-    def lose_lease(self, lease: Lease, death: Death | None) -> None:
-        """The worker is gone: its calls are sent elsewhere or fail. Under the lock."""
-        group = lease.group
-        self._leases.pop(lease.id, None)
-        self._process.tell_node(control.ReturnLease(lease.id))
-        calls = group.lose(lease)
-        # At most the first had begun: the others cost nobody a retry.
-        begun = 0 if death is not None and death.clean else 1
-        started = calls[:begun]
-        for call in calls[begun:]:
-            group.queue.append(call)
-        for call in started:
-            if call.cancelled:
-                self.fail(call, exceptions.TaskCancelledError(f"{call.name}() was cancelled and its worker killed."))
-            elif call.retries != 0:
-                call.retries -= 1
-                group.queue.append(call)
-            else:
-                assert death is not None
-                kind = (
-                    exceptions.OutOfMemoryError
-                    if death.reason.startswith("out of memory")
-                    else exceptions.WorkerCrashedError
-                )
-                self.fail(call, kind(death.sentence(f"The worker that ran {call.name}()")))
-        if group.queue:
-            best = group.choose()
-            if best is not None:
-                self.refill(group, best)
-            self._ask(group)
-
-    def return_idle(self, now: float, limit: float) -> None:
-        """Workers without work go back to their node. Under the lock."""
-        waiting = False
-        for group in self._groups.values():
-            for lease in group.idle(now, limit):
-                self._leases.pop(lease.id, None)
-                lease.peer.leases.remove(lease)
-                self._process.tell_node(control.ReturnLease(lease.id))
-            waiting = waiting or any(not lease.running for lease in group.leases)
-        self.has_idle = waiting
 
     # cancelling
 
@@ -534,7 +343,7 @@ class Calls:
         with process.lock:
             key = ref.key
             if isinstance(key, tuple):
-                process.post(process.peer(key[0]), peer.Cancel(key[1], recursive))
+                process.post(process.peers.get(key[0]), peer.Cancel(key[1], recursive))
                 process.flush_all()
                 return
             self.cancel_own(key, force=force, recursive=recursive)

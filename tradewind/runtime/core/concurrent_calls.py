@@ -13,7 +13,7 @@ from tradewind.runtime.messages import control, peer
 
 if TYPE_CHECKING:
     from tradewind.runtime.core.execution import Executor
-    from tradewind.runtime.core.process import Peer
+    from tradewind.runtime.core.peers import Peer
 
 # How many calls of an async actor run at once unless max_concurrency says otherwise (Ray's figure).
 _ASYNC_LIMIT = 1000
@@ -80,7 +80,7 @@ class ThreadedCalls(ConcurrentCalls):
         try:
             pool = self._pools[self.group_of(task.fn)]
         except ValueError as error:
-            self._executor.reply_error(sender, task, error, time.perf_counter())
+            self._executor.replies.reply_error(sender, task, error, time.perf_counter())
             self._executor.call_ended()
             return
         pool.submit(self._run, sender, task)
@@ -135,9 +135,9 @@ class AsyncCalls(ConcurrentCalls):
                 executor.take_up(sender, task)
         except BaseException as error:  # whatever user code raises is its result
             executor.take_up(sender, task)
-            executor.reply_error(sender, task, error, begin)
+            executor.replies.reply_error(sender, task, error, begin)
         else:
-            executor.reply(sender, task, result, begin)
+            executor.replies.reply(sender, task, result, begin)
         finally:
             self._tasks.pop((sender.address, task.id), None)
             executor.call_ended()
@@ -145,14 +145,14 @@ class AsyncCalls(ConcurrentCalls):
     async def _stream(self, sender: Peer, task: peer.Task, items: Any) -> None:
         if not hasattr(items, "__aiter__"):
             for index, item in enumerate(items):
-                self._executor.send_item(sender, task, index, item)
+                self._executor.producing.send_item(sender, task, index, item)
             return
         room = asyncio.Event()
         index = 0
-        with self._executor.reading(sender, task, lambda: self._loop.call_soon_threadsafe(room.set)) as taken:
+        with self._executor.producing.reading(sender, task, lambda: self._loop.call_soon_threadsafe(room.set)) as taken:
             async for item in items:
                 self._executor.take_up(sender, task)
-                self._executor.send_item(sender, task, index, item)
+                self._executor.producing.send_item(sender, task, index, item)
                 index += 1
                 while task.ahead and index - taken() >= task.ahead and not sender.lost:
                     room.clear()

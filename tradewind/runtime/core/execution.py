@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import signal
 import threading
 import time
-import traceback
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.concurrent_calls import ConcurrentCalls, concurrent_calls
 from tradewind.runtime.core.objects import dump_error
+from tradewind.runtime.core.producing import Producing
 from tradewind.runtime.core.pump import Waiter
-from tradewind.runtime.core.streams import escrow_number
+from tradewind.runtime.core.replies import ActorExit, ArgumentLostError, Replies
 from tradewind.runtime.core.wait_cycles import SUSPICIOUS_S
 from tradewind.runtime.messages import control, peer
 from tradewind.runtime.messages.values import Failed, Stored, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from tradewind.runtime.core.process import Peer, Process
+    from tradewind.runtime.core.peers import Peer
+    from tradewind.runtime.core.process import Process
 
 # A task that has run this long hands the ones behind it back; a wait shorter than the second figure is not worth telling anybody.
 _LONG_TASK_S = 0.010
 _SHORT_WAIT_S = 0.002
 _RECHECK_S = 0.5
 _KEPT_FUNCTIONS = 1024
-
-
-class ActorExit(BaseException):
-    """Raised by exit_actor(): the actor ends after this call, without a restart."""
-
-
-class ArgumentLostError(exceptions.ObjectLostError):
-    """An argument's bytes are gone; its owner may make them again."""
-
-    def __init__(self, reason: str, name: str) -> None:
-        super().__init__(reason)
-        self.name = name
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return exceptions.ObjectLostError, (str(self),)
 
 
 class Current(threading.local):
@@ -74,9 +58,6 @@ class Executor:
         self._blocked = False
         self._waiter: Waiter | None = None
         self._interrupted: peer.Task | None = None
-        self._unacknowledged = 0
-        self._consumed: dict[tuple[str, int], int] = {}
-        self._readers: dict[tuple[str, int], Callable[[], object]] = {}
         self._exit_reason = ""
         self._exit_unneeded = False
         self._calls_of: dict[bytes, int] = {}
@@ -84,6 +65,8 @@ class Executor:
         self._leaving = False
         self._cancelled: set[int] = set()
         self.current = Current()
+        self.replies = Replies(process, self)
+        self.producing = Producing(process, self)
         self.actor: control.BecomeActor | None = None
         self._instance: Any = None
         self._concurrent: ConcurrentCalls | None = None
@@ -172,62 +155,12 @@ class Executor:
             else:
                 result = function()
             if task.ahead >= 0:
-                self._stream(sender, task, result)
+                self.producing.stream(sender, task, result)
                 result = None
         except BaseException as error:  # whatever user code raises is its result
-            self.reply_error(sender, task, error, begin)
+            self.replies.reply_error(sender, task, error, begin)
             return
-        self.reply(sender, task, result, begin)
-
-    def _stream(self, sender: Peer, task: peer.Task, items: Any) -> None:
-        """Every item is sent as soon as it is made, and no further ahead of the reader than was asked."""
-        process = self._process
-        waiter = Waiter()
-        with self.reading(
-            sender,
-            task,
-            lambda: waiter.finish(),  # noqa: PLW0108  another waiter each time
-        ) as taken:
-            for index, item in enumerate(items):
-                self.send_item(sender, task, index, item)
-                while task.ahead and index + 1 - taken() >= task.ahead:
-                    with process.lock:
-                        waiter = Waiter()
-                        if index + 1 - taken() < task.ahead:
-                            break
-                    self.wait(waiter, None)
-                    if sender.lost:
-                        return
-
-    def send_item(self, sender: Peer, task: peer.Task, index: int, item: Any) -> None:
-        """The stream's reader gets its next item."""
-        process = self._process
-        worker = process.address.rpartition("/")[2]
-        serialized = serialization.serialize(item)
-        value = process.objects.store(serialized, f"{sender.address}:{task.id}.{index}@{worker}")
-        number = escrow_number(task.id, index)
-        refs = process.objects.keep_for(sender.address, number, serialized.refs) if serialized.refs else None
-        with process.lock:
-            process.post(sender, peer.Item(task.id, index, value, refs))
-            process.flush_all()
-
-    @contextlib.contextmanager
-    def reading(self, sender: Peer, task: peer.Task, more: Callable[[], object]) -> Iterator[Callable[[], int]]:
-        """How many items the reader of the call's stream has taken; `more` is called, under the lock, when it takes some or is lost."""
-        key = (sender.address, task.id)
-        self._consumed[key] = 0
-        self._readers[key] = more
-        try:
-            yield lambda: self._consumed[key]
-        finally:
-            del self._readers[key], self._consumed[key]
-
-    def on_consumed(self, sender: Peer, message: peer.Consumed) -> None:
-        """The reader of a stream has taken items. Under the lock."""
-        key = (sender.address, message.id)
-        if key in self._consumed:
-            self._consumed[key] = message.count
-            self._readers[key]()
+        self.replies.reply(sender, task, result, begin)
 
     def take_up(self, sender: Peer, task: peer.Task) -> None:
         """This thread goes on with the call, after others that it ran meanwhile."""
@@ -304,118 +237,6 @@ class Executor:
         if isinstance(value, Failed):
             raise serialization.deserialize(value.error)
         return serialization.deserialize(value)
-
-    def expect_acknowledgement(self, owner: str) -> Callable[[], None] | None:
-        """A ref of owner was unpickled here: a third party must enter it before the caller, who holds it now, hears that we are done."""
-        sender = self.current.sender
-        if sender is None or owner in (self._process.address, sender.address):
-            return None
-        self._unacknowledged += 1
-
-        def acknowledged() -> None:
-            self._unacknowledged -= 1
-
-        return acknowledged
-
-    # replies
-
-    def reply(self, sender: Peer, task: peer.Task, result: Any, begin: float) -> None:
-        """The caller gets the result."""
-        process = self._process
-        if result is None and task.returns == 1 and not self._unacknowledged:
-            done: Any = peer.Done(task.id, int((time.perf_counter() - begin) * 1e6), b"")
-        else:
-            try:
-                done = self._pack(sender, task, result, begin)
-            except BaseException as error:  # a result that cannot be sent is an error of the task
-                self.reply_error(sender, task, error, begin)
-                return
-            self._await_acknowledgements()
-        with process.lock:
-            process.post(sender, done)
-
-    def _pack(self, sender: Peer, task: peer.Task, result: Any, begin: float) -> Any:
-        if task.returns == 1:
-            results = [result]
-        else:
-            results = [] if task.returns == 0 else list(result)
-            if len(results) != task.returns:
-                raise ValueError(
-                    f"{self.current.name}() returned {len(results)} values, and its num_returns is {task.returns}."
-                )
-        process = self._process
-        values: list[Value] = []
-        refs: list[Any] = []
-        worker = process.address.rpartition("/")[2]
-        for index, value in enumerate(results):
-            serialized = serialization.serialize(value)
-            refs += serialized.refs
-            values.append(process.objects.store(serialized, f"{sender.address}:{task.id + index}@{worker}"))
-        named = process.objects.keep_for(sender.address, task.id, refs) if refs else None
-        micros = int((time.perf_counter() - begin) * 1e6)
-        if any(isinstance(value, Stored) for value in values):
-            # The daemon must know the object before its owner can ask for it or let it go.
-            with process.lock:
-                process.flush_all()
-        if task.returns == 1:
-            return peer.Done(task.id, micros, values[0], named)
-        return peer.DoneMany(task.id, micros, values, named)
-
-    def reply_error(self, sender: Peer, task: peer.Task, error: BaseException, begin: float) -> None:
-        """The caller gets the error."""
-        process = self._process
-        if isinstance(error, ArgumentLostError):
-            with process.lock:
-                process.post(sender, peer.ArgumentLost(task.id, error.name, str(error)))
-            return
-        failed = Failed(self.failure(error, task))
-        micros = int((time.perf_counter() - begin) * 1e6)
-        self._await_acknowledgements()
-        with process.lock:
-            if isinstance(error, ActorExit):
-                process.post(
-                    sender,
-                    peer.Done(task.id, micros, b"")
-                    if task.returns == 1
-                    else peer.DoneMany(task.id, micros, [b""] * task.returns),
-                )
-                self._leaving = True
-                process.tell_node(control.ExitIntended("exit_actor() was called"))
-                self.on_exit("exit_actor() was called")
-            elif task.returns == 1:
-                process.post(sender, peer.Done(task.id, micros, failed))
-            else:
-                process.post(sender, peer.DoneMany(task.id, micros, [failed] * max(task.returns, 1)))
-
-    def failure(self, error: BaseException, task: peer.Task | None) -> bytes:
-        """The error as the caller will see it, serialized."""
-        name = self.current.name or "the constructor"
-        where = exceptions.describe_here(os.getpid(), self._process.node)
-        if (
-            task is not None
-            and isinstance(error, (KeyboardInterrupt, asyncio.CancelledError))
-            and task.id in self._cancelled
-        ):
-            self._cancelled.discard(task.id)
-            return dump_error(exceptions.TaskCancelledError(f"{name}() was cancelled while it ran."))
-        if isinstance(error, SystemExit):
-            return dump_error(
-                exceptions.WorkerCrashedError(f"{name}() ended its worker with sys.exit({error.code!r}) in {where}.")
-            )
-        if isinstance(error, (exceptions.ObjectLostError, exceptions.RaySystemError, exceptions.ObjectStoreFullError)):
-            return dump_error(error)
-        trace = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-            trace = trace.tb_next
-        text = "".join(traceback.format_exception(type(error), error, trace))
-        # The error of a task inside this one keeps its class and its cause; the text shows the whole chain.
-        cause = error.cause if isinstance(error, exceptions.RayTaskError) else error
-        return dump_error(exceptions.RayTaskError(name, text, cause, where))
-
-    def _await_acknowledgements(self) -> None:
-        while self._unacknowledged:
-            waiter = Waiter()
-            self._process.pump.wait(waiter, time.monotonic() + 0.001)
 
     # waiting inside a task
 
@@ -511,7 +332,7 @@ class Executor:
         """How long the pump may sleep, in seconds."""
         if self._queue and self._running is not None and self.actor is None:
             return _LONG_TASK_S
-        return 0.15 if self._process.calls.has_idle else None
+        return 0.15 if self._process.leasing.has_idle else None
 
     def tick(self, now: float) -> None:
         """A task that runs long hands back those behind it. Under the lock."""
@@ -551,14 +372,23 @@ class Executor:
             self._interrupted = None
             raise KeyboardInterrupt
 
+    def take_cancelled(self, number: int) -> bool:
+        """True, once, when the call's caller has cancelled it."""
+        found = number in self._cancelled
+        self._cancelled.discard(number)
+        return found
+
+    def leave(self) -> None:
+        """Nothing is begun here any more; callers learn from the actor's end that they came too late."""
+        self._leaving = True
+
     def is_cancelled(self, number: int) -> bool:
         """True when the running call's caller no longer wants it."""
         return number in self._cancelled
 
     def lose_peer(self, target: Peer) -> None:
         """A caller has ended: what it asked for is not begun. Under the lock."""
-        for more in list(self._readers.values()):
-            more()
+        self.producing.lose_reader()
         kept = [item for item in self._queue if item[0] is not target]
         self._queue.clear()
         self._queue.extend(kept)
@@ -597,7 +427,7 @@ class Executor:
             self._instance = kind(*args, **kwargs)
             self._concurrent = concurrent_calls(self, actor, kind)
         except BaseException as problem:  # it becomes the error of every call
-            error = self.failure(problem, None)
+            error = self.replies.failure(problem, None)
         with process.lock:
             process.tell_node(control.ActorReady(actor.actor, error))
             process.flush_all()

@@ -15,7 +15,8 @@ from tradewind.runtime.messages.values import Failed, Ref, Stored, Value
 from tradewind.runtime.object_ref import ObjectRef
 
 if TYPE_CHECKING:
-    from tradewind.runtime.core.process import Peer, Process
+    from tradewind.runtime.core.peers import Peer
+    from tradewind.runtime.core.process import Process
 
 
 class GetWaiter(Waiter):
@@ -164,7 +165,7 @@ class Objects:
             entry.waiters.append(waiter)
         if isinstance(key, tuple) and not entry.fetching:
             entry.fetching = True
-            self._process.post(self._process.peer(key[0]), peer.Fetch(key[1]))
+            self._process.post(self._process.peers.get(key[0]), peer.Fetch(key[1]))
 
     def _unwatch(self, pending: list[tuple[Key, Entry]], waiter: GetWaiter) -> None:
         with self._process.lock:
@@ -261,7 +262,7 @@ class Objects:
                 reply = self._last_reply
                 self._acknowledged[reply] = acknowledged
                 acknowledged = None
-            process.post(process.peer(owner), peer.Borrow(number, reply))
+            process.post(process.peers.get(owner), peer.Borrow(number, reply))
         if acknowledged is not None:
             acknowledged()
         return ObjectRef(key, process.release)
@@ -330,7 +331,7 @@ class Objects:
         if isinstance(key, tuple):
             entry.value = None
             entry.fetching = True
-            self._process.post(self._process.peer(key[0]), peer.Fetch(key[1], stored.name))
+            self._process.post(self._process.peers.get(key[0]), peer.Fetch(key[1], stored.name))
             return
         call = entry.lineage
         if call is not None and self._process.calls.rebuild(call):
@@ -369,7 +370,7 @@ class Objects:
     def free(self, key: Key, entry: Entry) -> None:
         """The last ref is gone. Under the lock."""
         if isinstance(key, tuple):
-            owner = self._process.known_peer(key[0])
+            owner = self._process.peers.known(key[0])
             if owner is not None and not owner.lost:
                 self._process.post(owner, peer.Unborrow(key[1]))
             return

@@ -12,10 +12,13 @@ from typing import Any
 from tradewind.runtime import exceptions, object_ref
 from tradewind.runtime.core.actor_calls import ActorCalls
 from tradewind.runtime.core.arena import ArenaClient
+from tradewind.runtime.core.arguments import Arguments
 from tradewind.runtime.core.calls import Calls
 from tradewind.runtime.core.dispatch import IDLE_LEASE_S
+from tradewind.runtime.core.leasing import Leasing
 from tradewind.runtime.core.objects import Objects
 from tradewind.runtime.core.ownership import Key, ReferenceTable
+from tradewind.runtime.core.peers import Peer, Peers
 from tradewind.runtime.core.pump import Pump, Waiter
 from tradewind.runtime.core.streams import Streams
 from tradewind.runtime.core.wait_cycles import WaitCycles
@@ -26,35 +29,6 @@ from tradewind.runtime.messages.values import Death, Environment
 from tradewind.runtime.wire import WireError
 
 _FLUSH_AT = 48
-
-
-class Peer:
-    """Another process as this one knows it. Everything to it goes over `link`, so it arrives in the order in which it was posted."""
-
-    __slots__ = (
-        "actors",
-        "address",
-        "backlog",
-        "connecting",
-        "death",
-        "defined",
-        "functions",
-        "leases",
-        "link",
-        "lost",
-    )
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.link: Link | None = None
-        self.backlog: list[Any] = []
-        self.connecting = False
-        self.lost = False
-        self.death: Death | None = None
-        self.defined: set[int] = set()
-        self.functions: dict[int, peer.Define] = {}
-        self.leases: list[Any] = []
-        self.actors: list[Any] = []
 
 
 class Reply(Waiter):
@@ -88,15 +62,17 @@ class Process:
         self.executor: Any = None
         self.closing = False
         self.broken = ""
-        self._peers: dict[str, Peer] = {}
         self._links: dict[int, Link] = {}
         self._dirty: list[Link] = []
+        self.peers = Peers(self)
         self._requests = itertools.count(1)
         self._replies: dict[int, Reply] = {}
         self._head_replies: dict[int, Callable[[Any], None]] = {}
         self._pool: Any = None
         self.pump = Pump(self)
         self.objects = Objects(self)
+        self.arguments = Arguments(self)
+        self.leasing = Leasing(self)
         self.calls = Calls(self)
         self.actors = ActorCalls(self)
         self.streams = Streams(self)
@@ -128,10 +104,10 @@ class Process:
         }
         self._node_handlers: dict[type, Callable[[Any], None]] = {
             control.Welcome: self._on_welcome,
-            control.Granted: self.calls.on_granted,
-            control.Refused: self.calls.on_refused,
-            control.Revoke: lambda _message: self.calls.return_idle(float("inf"), 0.0),
-            control.Connected: self._on_connected,
+            control.Granted: self.leasing.on_granted,
+            control.Refused: self.leasing.on_refused,
+            control.Revoke: lambda _message: self.leasing.return_idle(float("inf"), 0.0),
+            control.Connected: self.peers.on_connected,
             control.AlreadyConnected: lambda _message: None,
             control.Died: lambda message: self._on_died(message.death),
             control.Describe: self._on_describe,
@@ -212,7 +188,7 @@ class Process:
         """A ref that was unpickled in this process."""
         with self.lock:
             executor = self.executor
-            acknowledged = executor.expect_acknowledgement(owner) if executor is not None else None
+            acknowledged = executor.replies.expect_acknowledgement(owner) if executor is not None else None
             return self.objects.receive(owner, number, acknowledged)
 
     def future_of(self, ref: object_ref.ObjectRef) -> Any:
@@ -267,6 +243,23 @@ class Process:
         if self.broken:
             raise exceptions.RaySystemError(self.broken)
 
+    # links
+
+    def adopt(self, sock: socket.socket, target: Peer) -> Link:
+        """The socket is a link to the process, and is read from now on. Under the lock."""
+        link = Link(sock, peer.PeerMessage, self._want_write, target)
+        self._links[link.fd] = link
+        self.pump.register(link.fd)
+        return link
+
+    def use(self, target: Peer, link: Link) -> None:
+        """What is posted to the process goes over this link, what was posted already first. Under the lock."""
+        target.link = link
+        if target.backlog:
+            self._dirty.append(link)
+            link.pending.extend(target.backlog)
+            target.backlog.clear()
+
     # posting
 
     def post(self, target: Peer, message: Any) -> None:
@@ -275,7 +268,7 @@ class Process:
         if link is None:
             if not target.lost:
                 target.backlog.append(message)
-                self._connect(target)
+                self.peers.connect(target)
             return
         pending = link.pending
         if not pending:
@@ -370,60 +363,13 @@ class Process:
 
     # peers
 
-    def known_peer(self, address: str) -> Peer | None:
-        """The process, if this one has ever dealt with it."""
-        return self._peers.get(address)
-
-    def peer(self, address: str, *, connect: bool = True) -> Peer:
-        """The process with this address; a link to it is on its way unless connect is False. Under the lock."""
-        found = self._peers.get(address)
-        if found is None:
-            found = self._peers[address] = Peer(address)
-        if connect:
-            self._connect(found)
-        return found
-
-    def _connect(self, target: Peer) -> None:
-        if target.link is None and not target.connecting and not target.lost:
-            if target.address == self.address:
-                self._connect_to_self(target)
-                return
-            target.connecting = True
-            self.tell_node(control.Connect(target.address))
-
-    def _connect_to_self(self, target: Peer) -> None:
-        """An actor that calls itself does so over a link like any other, so that its calls have an order."""
-        ends = [Link(sock, peer.PeerMessage, self._want_write, target) for sock in socket.socketpair()]
-        for link in ends:
-            self._links[link.fd] = link
-            self.pump.register(link.fd)
-        target.link = ends[0]
-        if target.backlog:
-            self._dirty.append(ends[0])
-            ends[0].pending.extend(target.backlog)
-            target.backlog.clear()
-
-    def _on_connected(self, message: control.Connected) -> None:
-        sock = socket.socket(fileno=self.node_link.fds.popleft())
-        target = self.peer(message.process, connect=False)
-        link = Link(sock, peer.PeerMessage, self._want_write, target)
-        self._links[link.fd] = link
-        self.pump.register(link.fd)
-        if target.link is None:
-            target.link = link
-            target.connecting = False
-            if target.backlog:
-                self._dirty.append(link)
-                link.pending.extend(target.backlog)
-                target.backlog.clear()
-
     def _on_describe(self, message: control.Describe) -> None:
         from tradewind.runtime.core.describing import describe
 
         self.tell_node(control.Described(message.number, describe(self, message.kind)))
 
     def _on_consumed(self, sender: Peer, message: Consumed) -> None:
-        self.executor.on_consumed(sender, message)
+        self.executor.producing.on_consumed(sender, message)
 
     def _on_task(self, sender: Peer, message: Task) -> None:
         self.executor.on_task(sender, message)
@@ -452,7 +398,7 @@ class Process:
             self.tell_node(control.WhyDied(target.address))
 
     def _on_died(self, death: Death) -> None:
-        target = self.peer(death.process, connect=False)
+        target = self.peers.get(death.process, connect=False)
         if not self.address:
             self.broken = f"The node daemon refused this process: {death.reason}."
             return
@@ -463,7 +409,7 @@ class Process:
         target.backlog.clear()
         reason = death.sentence("The process")
         for lease in list(target.leases):
-            self.calls.lose_lease(lease, death)
+            self.leasing.lose(lease, death)
         target.leases.clear()
         self.actors.lose_peer(target)
         self.objects.lose_peer(target.address, reason)
@@ -537,12 +483,12 @@ class Process:
             limit = self.executor.timeout()
             if limit is not None:
                 return float(limit)
-        return IDLE_LEASE_S / 2 if self.calls.has_idle else None
+        return IDLE_LEASE_S / 2 if self.leasing.has_idle else None
 
     def tick(self, now: float) -> None:
         """What time alone brings about: idle workers go back, long tasks hand the ones behind them back."""
         with self.lock:
-            if self.calls.has_idle:
-                self.calls.return_idle(now, IDLE_LEASE_S)
+            if self.leasing.has_idle:
+                self.leasing.return_idle(now, IDLE_LEASE_S)
             if self.executor is not None:
                 self.executor.tick(now)

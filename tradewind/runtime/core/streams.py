@@ -18,7 +18,8 @@ from tradewind.runtime.object_ref import ObjectRef
 
 if TYPE_CHECKING:
     from tradewind.runtime.core.dispatch import Call
-    from tradewind.runtime.core.process import Peer, Process
+    from tradewind.runtime.core.peers import Peer
+    from tradewind.runtime.core.process import Process
 
 # Where a stream's items have their place among the numbers under which refs inside values are kept until taken.
 _ITEM_SHIFT = 32

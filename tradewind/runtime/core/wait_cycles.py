@@ -14,7 +14,8 @@ from tradewind.runtime.messages import peer
 
 if TYPE_CHECKING:
     from tradewind.runtime.core.ownership import Key
-    from tradewind.runtime.core.process import Peer, Process
+    from tradewind.runtime.core.peers import Peer
+    from tradewind.runtime.core.process import Process
     from tradewind.runtime.core.pump import Waiter
 
 # How long a wait lasts before anybody asks whether it is part of a cycle, in seconds.
@@ -73,7 +74,7 @@ class WaitCycles:
         """The probe goes to whoever makes the object."""
         process = self._process
         if isinstance(key, tuple):
-            self._post(process.peer(key[0]), peer.Probe(origin, number, path, 0, key[1]))
+            self._post(process.peers.get(key[0]), peer.Probe(origin, number, path, 0, key[1]))
             return
         entry = process.table.entries.get(key)
         call = self._maker(key)
