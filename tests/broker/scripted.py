@@ -1,4 +1,4 @@
-"""A cloud in memory whose agents speak the real wire over socket pairs, with faults on order: the partner of the broker's fault tests.
+"""A cloud in memory whose agents speak the real wire over streams in memory, with faults on order: the partner of the broker's fault tests.
 
 It outlives the brokers under test, as a cloud does. It counts what matters: instances bought by token, and how often each phase of each
 job was really started.
@@ -7,12 +7,47 @@ job was really started.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tradewind.agent import protocol as wire
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, RunResult
+
+
+class _Pipe:
+    """One end of a connection in memory, as an asyncio writer: what is written here is read at the other end. It takes no descriptor."""
+
+    def __init__(self) -> None:
+        self.reader = asyncio.StreamReader()
+        self.peer: _Pipe | None = None
+        self.held: list[bytes] | None = None  # what a network that is cut has swallowed
+
+    def write(self, data: bytes) -> None:
+        assert self.peer is not None, "a pipe has two ends"
+        if self.held is not None:
+            self.held.append(data)
+        elif not self.peer.reader.at_eof() and not self.peer.reader._eof:  # type: ignore[attr-defined]  # noqa: SLF001  as a transport does
+            self.peer.reader.feed_data(data)
+
+    async def drain(self) -> None:
+        await asyncio.sleep(0)
+
+    def close(self) -> None:
+        for end in (self, self.peer):
+            if end is not None:
+                end.reader.feed_eof()
+
+    def is_closing(self) -> bool:
+        return self.reader.at_eof()
+
+    async def wait_closed(self) -> None:
+        pass
+
+
+def _pipes() -> tuple[_Pipe, _Pipe]:
+    one, other = _Pipe(), _Pipe()
+    one.peer, other.peer = other, one
+    return one, other
 
 
 class ScriptedAgent:
@@ -24,6 +59,7 @@ class ScriptedAgent:
     def __init__(self, instance_id: str, starts: Counter[tuple[str, str, str]]) -> None:
         self.instance_id = instance_id
         self.alive = False
+        self.cut = False
         self.events: list[wire.AgentEvent] = []
         self.jobs: dict[tuple[str, str], wire.JobInfo] = {}
         self.orders: list[wire.Order] = []
@@ -33,7 +69,7 @@ class ScriptedAgent:
         self.refuse: dict[type, str] = {}
         self._starts = starts
         self._moved = asyncio.Event()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._writers: set[_Pipe] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def tell(self, fact: wire.AgentFact) -> None:
@@ -58,13 +94,22 @@ class ScriptedAgent:
         """A broker's end of a new connection."""
         if not self.alive:
             raise ConnectionRefusedError("no agent listens")
-        ours, theirs = socket.socketpair()
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
-        self._writers.add(writer)
-        task = asyncio.create_task(self._serve(reader, writer))
+        if self.cut:
+            await asyncio.Event().wait()  # nobody answers, nobody refuses
+        ours, theirs = _pipes()
+        self._writers.add(ours)
+        task = asyncio.create_task(self._serve(ours.reader, ours))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await asyncio.open_unix_connection(sock=theirs)
+        return theirs.reader, theirs  # type: ignore[return-value]  # it does what a StreamWriter does
+
+    def cut_network(self) -> None:
+        """Nothing said from now on arrives, in either direction, and no connection ends."""
+        self.cut = True
+        for pipe in self._writers:
+            pipe.held = []
+            if pipe.peer is not None:
+                pipe.peer.held = []
 
     def die(self) -> None:
         """Cut every connection; nobody answers until it is started again, and its jobs are lost."""
@@ -85,7 +130,7 @@ class ScriptedAgent:
                 self.jobs[job_id, phase] = wire.JobInfo(job_id=job_id, phase=phase, state="LOST")
                 self.tell(wire.JobEnded(job_id=job_id, phase=phase, state="LOST"))
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: _Pipe) -> None:
         calls: set[asyncio.Task[None]] = set()
         try:
             while True:
@@ -102,7 +147,7 @@ class ScriptedAgent:
             self._writers.discard(writer)
             writer.close()
 
-    async def _answer(self, call: wire.Call, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, call: wire.Call, writer: _Pipe) -> None:
         order = call.order
         if isinstance(order, wire.Subscribe):
             await self._stream_events(call.id, order.after_seq, writer)
@@ -167,7 +212,7 @@ class ScriptedAgent:
                 self.jobs[job, phase] = wire.JobInfo(job_id=job, phase=phase, state="CANCELLED")
                 self.tell(wire.JobEnded(job_id=job, phase=phase, state="CANCELLED", signal=15))
 
-    async def _stream_events(self, call_id: int, after: int, writer: asyncio.StreamWriter) -> None:
+    async def _stream_events(self, call_id: int, after: int, writer: _Pipe) -> None:
         while True:
             moved = self._moved
             for event in self.events[after:]:
@@ -175,7 +220,7 @@ class ScriptedAgent:
             after = len(self.events)
             await moved.wait()
 
-    async def _read_log(self, call_id: int, order: wire.ReadLog, writer: asyncio.StreamWriter) -> wire.Answer:
+    async def _read_log(self, call_id: int, order: wire.ReadLog, writer: _Pipe) -> wire.Answer:
         offset = order.offset
         while True:
             moved = self._moved

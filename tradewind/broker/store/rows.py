@@ -1,4 +1,7 @@
-"""Queries and single-row writes, one function each, over an open connection. Whoever calls decides what is one transaction."""
+"""Queries and single-row writes, one function each, over an open connection. Whoever calls decides what is one transaction.
+
+What every transition uses is a statement made once, its values bound when it runs: making one costs several times what SQLite takes to run it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Select, Table, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, func, insert, or_, select, update
 
 from tradewind.broker.lifecycle import cluster as cluster_machine
 from tradewind.broker.lifecycle import cluster_job as job_machine
@@ -28,10 +31,11 @@ from tradewind.optimizer.plan import Plan, RankedCandidate
 R = TypeVar("R", bound=msgspec.Struct)
 _candidates = msgspec.json.Decoder(tuple[RankedCandidate, ...])
 _plan = msgspec.json.Decoder(Plan)
+_INSERT = {table.name: insert(table) for table in schema.metadata.sorted_tables}
 
 
-def _all(connection: Connection, kind: type[R], query: Select[Any]) -> list[R]:
-    return [row_as(kind, dict(row)) for row in connection.execute(query).mappings()]
+def _all(connection: Connection, kind: type[R], query: Select[Any], **bound: Any) -> list[R]:
+    return [row_as(kind, dict(row)) for row in connection.execute(query, bound).mappings()]
 
 
 def _own(table: Table, kind: type[msgspec.Struct]) -> Select[Any]:
@@ -39,8 +43,8 @@ def _own(table: Table, kind: type[msgspec.Struct]) -> Select[Any]:
     return select(*(table.c[name] for name in kind.__struct_fields__))
 
 
-def _one(connection: Connection, kind: type[R], query: Select[Any]) -> R | None:
-    row = connection.execute(query).mappings().first()
+def _one(connection: Connection, kind: type[R], query: Select[Any], **bound: Any) -> R | None:
+    row = connection.execute(query, bound).mappings().first()
     return None if row is None else row_as(kind, dict(row))
 
 
@@ -57,9 +61,13 @@ def _new_id(key: Any) -> int:
 # -- clusters -------------------------------------------------------------------------------------------------------------------------
 
 
+_CLUSTER = _own(schema.clusters, ClusterRow).where(schema.clusters.c.id == bindparam("of_id"))
+_UPDATE_CLUSTER = update(schema.clusters).where(schema.clusters.c.id == bindparam("of_id"))
+
+
 def cluster(connection: Connection, cluster_id: int) -> ClusterRow | None:
     """The cluster with this id."""
-    return _one(connection, ClusterRow, _own(schema.clusters, ClusterRow).where(schema.clusters.c.id == cluster_id))
+    return _one(connection, ClusterRow, _CLUSTER, of_id=cluster_id)
 
 
 def cluster_named(connection: Connection, name: str) -> ClusterRow | None:
@@ -91,34 +99,49 @@ def candidates(connection: Connection, cluster_id: int) -> tuple[RankedCandidate
 
 def insert_cluster(connection: Connection, **values: Any) -> int:
     """The id of the new cluster."""
-    result = connection.execute(insert(schema.clusters).values(**_plain(values)))
+    result = connection.execute(_INSERT["clusters"], _plain(values))
     return _new_id(result.inserted_primary_key)
 
 
 def update_cluster(connection: Connection, cluster_id: int, **values: Any) -> None:
     """Set these columns of the cluster."""
-    connection.execute(update(schema.clusters).where(schema.clusters.c.id == cluster_id).values(**_plain(values)))
+    connection.execute(_UPDATE_CLUSTER, {"of_id": cluster_id, **_plain(values)})
 
 
 # -- instances ------------------------------------------------------------------------------------------------------------------------
 
 
+_INSTANCE = select(schema.instances).where(schema.instances.c.id == bindparam("of_id"))
+_UPDATE_INSTANCE = update(schema.instances).where(schema.instances.c.id == bindparam("of_id"))
+_INSTANCES = (
+    select(schema.instances)
+    .where(schema.instances.c.cluster_id == bindparam("of_cluster"))
+    .order_by(schema.instances.c.tries, schema.instances.c.rank)
+)
+_LIVE_INSTANCES = _INSTANCES.where(schema.instances.c.state != "ENDED")
+_OF_TRY = schema.instances.c.tries == bindparam("of_try")
+_INSTANCES_OF_TRY, _LIVE_INSTANCES_OF_TRY = _INSTANCES.where(_OF_TRY), _LIVE_INSTANCES.where(_OF_TRY)
+_ANY_INSTANCE = select(schema.instances.c.id).where(schema.instances.c.state != "ENDED").limit(1)
+
+
 def instance(connection: Connection, instance_id: str) -> InstanceRow | None:
     """The instance with this id."""
-    return _one(connection, InstanceRow, select(schema.instances).where(schema.instances.c.id == instance_id))
+    return _one(connection, InstanceRow, _INSTANCE, of_id=instance_id)
 
 
 def instances_of(
     connection: Connection, cluster_id: int, *, tries: int | None = None, live_only: bool = True
 ) -> list[InstanceRow]:
     """A cluster's instances by try and rank; `live_only` leaves out the ended ones."""
-    table = schema.instances
-    query = select(table).where(table.c.cluster_id == cluster_id).order_by(table.c.tries, table.c.rank)
-    if tries is not None:
-        query = query.where(table.c.tries == tries)
-    if live_only:
-        query = query.where(table.c.state != "ENDED")
-    return _all(connection, InstanceRow, query)
+    if tries is None:
+        return _all(connection, InstanceRow, _LIVE_INSTANCES if live_only else _INSTANCES, of_cluster=cluster_id)
+    query = _LIVE_INSTANCES_OF_TRY if live_only else _INSTANCES_OF_TRY
+    return _all(connection, InstanceRow, query, of_cluster=cluster_id, of_try=tries)
+
+
+def any_live_instance(connection: Connection) -> bool:
+    """Whether some instance of any cluster has not ended."""
+    return connection.execute(_ANY_INSTANCE).first() is not None
 
 
 def live_instances(connection: Connection) -> list[InstanceRow]:
@@ -134,12 +157,12 @@ def clouds_used(connection: Connection) -> list[str]:
 
 def insert_instance(connection: Connection, row: InstanceRow) -> None:
     """Write an intent."""
-    connection.execute(insert(schema.instances).values(**_plain(_fields(row))))
+    connection.execute(_INSERT["instances"], _plain(_fields(row)))
 
 
 def update_instance(connection: Connection, instance_id: str, **values: Any) -> None:
     """Set these columns of the instance."""
-    connection.execute(update(schema.instances).where(schema.instances.c.id == instance_id).values(**_plain(values)))
+    connection.execute(_UPDATE_INSTANCE, {"of_id": instance_id, **_plain(values)})
 
 
 def _fields(row: msgspec.Struct) -> dict[str, Any]:
@@ -149,19 +172,22 @@ def _fields(row: msgspec.Struct) -> dict[str, Any]:
 # -- jobs -----------------------------------------------------------------------------------------------------------------------------
 
 
+_OF_CLUSTER = schema.jobs.c.cluster_id == bindparam("of_cluster")
+_JOB = select(schema.jobs).where(_OF_CLUSTER, schema.jobs.c.id == bindparam("of_id"))
+_UPDATE_JOB = update(schema.jobs).where(_OF_CLUSTER, schema.jobs.c.id == bindparam("of_id"))
+_JOBS = select(schema.jobs).where(_OF_CLUSTER).order_by(schema.jobs.c.id)
+_UNFINISHED_JOBS = _JOBS.where(schema.jobs.c.state.not_in(sorted(job_machine.FINAL)))
+_NEWEST_JOB = select(func.max(schema.jobs.c.id)).where(_OF_CLUSTER)
+
+
 def job(connection: Connection, cluster_id: int, job_id: int) -> JobRow | None:
     """One job of a cluster."""
-    table = schema.jobs
-    return _one(connection, JobRow, select(table).where(table.c.cluster_id == cluster_id, table.c.id == job_id))
+    return _one(connection, JobRow, _JOB, of_cluster=cluster_id, of_id=job_id)
 
 
 def jobs_of(connection: Connection, cluster_id: int, *, unfinished_only: bool = False) -> list[JobRow]:
     """A cluster's jobs, oldest first."""
-    table = schema.jobs
-    query = select(table).where(table.c.cluster_id == cluster_id).order_by(table.c.id)
-    if unfinished_only:
-        query = query.where(table.c.state.not_in(job_machine.FINAL))
-    return _all(connection, JobRow, query)
+    return _all(connection, JobRow, _UNFINISHED_JOBS if unfinished_only else _JOBS, of_cluster=cluster_id)
 
 
 def jobs_of_managed(connection: Connection, managed_job_id: int) -> list[JobRow]:
@@ -174,33 +200,30 @@ def jobs_of_managed(connection: Connection, managed_job_id: int) -> list[JobRow]
 
 def next_job_id(connection: Connection, cluster_id: int) -> int:
     """One more than the newest job of the cluster."""
-    newest = connection.execute(
-        select(func.max(schema.jobs.c.id)).where(schema.jobs.c.cluster_id == cluster_id)
-    ).scalar_one()
+    newest = connection.execute(_NEWEST_JOB, {"of_cluster": cluster_id}).scalar_one()
     return int(newest or 0) + 1
 
 
 def insert_job(connection: Connection, row: JobRow) -> None:
     """Add a job."""
-    connection.execute(insert(schema.jobs).values(**_plain(_fields(row))))
+    connection.execute(_INSERT["jobs"], _plain(_fields(row)))
 
 
 def update_job(connection: Connection, cluster_id: int, job_id: int, **values: Any) -> None:
     """Set these columns of the job."""
-    table = schema.jobs
-    connection.execute(
-        update(table).where(table.c.cluster_id == cluster_id, table.c.id == job_id).values(**_plain(values))
-    )
+    connection.execute(_UPDATE_JOB, {"of_cluster": cluster_id, "of_id": job_id, **_plain(values)})
 
 
 # -- managed jobs ---------------------------------------------------------------------------------------------------------------------
 
 
+_MANAGED_JOB = _own(schema.managed_jobs, ManagedJobRow).where(schema.managed_jobs.c.id == bindparam("of_id"))
+_UPDATE_MANAGED_JOB = update(schema.managed_jobs).where(schema.managed_jobs.c.id == bindparam("of_id"))
+
+
 def managed_job(connection: Connection, job_id: int) -> ManagedJobRow | None:
     """One managed job."""
-    return _one(
-        connection, ManagedJobRow, _own(schema.managed_jobs, ManagedJobRow).where(schema.managed_jobs.c.id == job_id)
-    )
+    return _one(connection, ManagedJobRow, _MANAGED_JOB, of_id=job_id)
 
 
 def managed_job_with_key(connection: Connection, client_key: str) -> ManagedJobRow | None:
@@ -229,13 +252,26 @@ def plan(connection: Connection, job_id: int) -> Plan:
 
 def insert_managed_job(connection: Connection, **values: Any) -> int:
     """The id of the new managed job."""
-    result = connection.execute(insert(schema.managed_jobs).values(**_plain(values)))
+    result = connection.execute(_INSERT["managed_jobs"], _plain(values))
     return _new_id(result.inserted_primary_key)
 
 
 def update_managed_job(connection: Connection, job_id: int, **values: Any) -> None:
     """Set these columns of the managed job."""
-    connection.execute(update(schema.managed_jobs).where(schema.managed_jobs.c.id == job_id).values(**_plain(values)))
+    connection.execute(_UPDATE_MANAGED_JOB, {"of_id": job_id, **_plain(values)})
+
+
+_ATTEMPT_BEGAN = (
+    select(schema.attempts.c.started_unix)
+    .where(schema.attempts.c.managed_job_id == bindparam("of_job"))
+    .order_by(schema.attempts.c.number.desc())
+    .limit(1)
+)
+_CLOSE_ATTEMPT = update(schema.attempts).where(
+    schema.attempts.c.managed_job_id == bindparam("of_job"),
+    schema.attempts.c.number == bindparam("of_number"),
+    schema.attempts.c.ended_unix.is_(None),
+)
 
 
 def attempts_of(connection: Connection, managed_job_id: int) -> list[AttemptRow]:
@@ -247,25 +283,19 @@ def attempts_of(connection: Connection, managed_job_id: int) -> list[AttemptRow]
 
 def attempt_began(connection: Connection, managed_job_id: int, *, default: float) -> float:
     """The Unix second at which its newest attempt began."""
-    table = schema.attempts
-    query = select(table.c.started_unix).where(table.c.managed_job_id == managed_job_id)
-    began = connection.execute(query.order_by(table.c.number.desc()).limit(1)).scalar()
+    began = connection.execute(_ATTEMPT_BEGAN, {"of_job": managed_job_id}).scalar()
     return default if began is None else float(began)
 
 
 def insert_attempt(connection: Connection, row: AttemptRow) -> None:
     """Add an attempt."""
-    connection.execute(insert(schema.attempts).values(**_plain(_fields(row))))
+    connection.execute(_INSERT["attempts"], _plain(_fields(row)))
 
 
 def close_attempt(connection: Connection, managed_job_id: int, number: int, *, now: float, end: str, why: str) -> None:
     """Say how an attempt ended; one that has ended already keeps its first end."""
-    table = schema.attempts
-    connection.execute(
-        update(table)
-        .where(table.c.managed_job_id == managed_job_id, table.c.number == number, table.c.ended_unix.is_(None))
-        .values(ended_unix=now, end=end, why=why)
-    )
+    bound = {"of_job": managed_job_id, "of_number": number, "ended_unix": now, "end": end, "why": why}
+    connection.execute(_CLOSE_ATTEMPT, bound)
 
 
 # -- events and blocks ----------------------------------------------------------------------------------------------------------------
@@ -283,17 +313,16 @@ def insert_event(
     managed_job_id: int | None = None,
 ) -> None:
     """Add a fact."""
-    connection.execute(
-        insert(schema.events).values(
-            subject=subject,
-            unix=unix,
-            kind=kind,
-            cause=cause,
-            data=as_json(data),
-            cluster_id=cluster_id,
-            managed_job_id=managed_job_id,
-        )
-    )
+    fact = {
+        "subject": subject,
+        "unix": unix,
+        "kind": kind,
+        "cause": cause,
+        "data": as_json(data),
+        "cluster_id": cluster_id,
+        "managed_job_id": managed_job_id,
+    }
+    connection.execute(_INSERT["events"], fact)
 
 
 def events(
@@ -328,7 +357,7 @@ def events(
 
 def insert_block(connection: Connection, row: BlockRow) -> None:
     """Remember a place that is not worth trying."""
-    connection.execute(insert(schema.blocks).values(**_plain(_fields(row))))
+    connection.execute(_INSERT["blocks"], _plain(_fields(row)))
 
 
 def blocks(connection: Connection, *, now: float, cluster_id: int | None) -> list[BlockRow]:
