@@ -1,13 +1,12 @@
 """SkyPilot's optimizer on the same offers, in an environment of its own, beside ours: seconds and USD/hour; part of `make bench-optimizer`.
 
-Without SkyPilot it says why and ends well. `--install` makes the environment (some 400 MB under benchmarks/results); `--python` names one that is there.
-Every offer of AWS, Azure and Google goes over, less restricted and burstable ones and GCP's N1 with attached accelerators, which SkyPilot keeps in another form.
+Without SkyPilot it says why and ends well. `--install` makes the environment (some 500 MB under benchmarks/results); `--python` names one that is there.
+Every offer of AWS, Azure and Google goes over (`skypilot_catalog.py`), less restricted and burstable ones, arm64 and TPU slices.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import pathlib
@@ -17,108 +16,128 @@ import sys
 import tempfile
 import time
 
-from tradewind.broker.planner import plan_task
-from tradewind.catalog import Catalog, OfferFilter, open_catalog
+import msgspec
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from benchmarks.skypilot_catalog import CLOUDS, export
+from tradewind.broker.planner import plan_tasks
+from tradewind.catalog import Catalog, open_catalog
+from tradewind.optimizer import Plan
+from tradewind.optimizer.problem import Edge
 from tradewind.spec.task import AcceleratorRequest, Quantity, Resources, Task
 
 VERSION = "0.14.1"
-HOME = pathlib.Path(__file__).resolve().parent / "results" / "skypilot"
-CLOUDS = ("aws", "azure", "gcp")
-# cpus, accelerators, spot: as SkyPilot's Resources take them
-REQUESTS: tuple[tuple[str | None, str | None, bool], ...] = (
-    ("4+", None, False),
-    ("16+", None, True),
-    ("64+", None, True),
-    (None, "A100:8", False),
-    (None, "H100:8", True),
-    (None, "L4:1", True),
-)
-# Runs under SkyPilot's interpreter; its check of credentials and its mapping of zones to an account are answered for it.
-PEER = """
-import json, sys, time, warnings
-warnings.filterwarnings("ignore")
-import sky
-from sky import check, clouds, optimizer
-from sky.catalog import aws_catalog
-aws_catalog._get_df = lambda: aws_catalog._default_df._load_df()
-there = [clouds.AWS(), clouds.Azure(), clouds.GCP()]
-check.get_cached_enabled_clouds_or_refresh = lambda *a, **k: there
-rows = []
-for cpus, accelerators, spot in json.loads(sys.argv[1]):
-    def once():
-        with sky.Dag() as dag:
-            task = sky.Task(run="true")
-            task.set_resources(sky.Resources(cpus=cpus, accelerators=accelerators, use_spot=spot))
-        began = time.perf_counter()
-        optimizer.Optimizer.optimize(dag, quiet=True)
-        return time.perf_counter() - began, task.best_resources
-    try:
-        once()
-        runs = [once() for _ in range(3)]
-        rows.append({"seconds": sorted(r[0] for r in runs)[1], "usd_h": runs[0][1].get_cost(3600), "what": str(runs[0][1])})
-    except Exception as err:
-        rows.append({"why": f"{type(err).__name__}: {err}"[:300]})
-print("ROWS" + json.dumps(rows))
-"""
+FOLDER = pathlib.Path(__file__).resolve().parent
+HOME = FOLDER / "results" / "skypilot"
 
 
-def export(catalog: Catalog, home: pathlib.Path) -> int:
-    """The offers as SkyPilot's catalogs under `home`; how many there are."""
-    count = 0
-    shared = home / ".sky" / "catalogs" / "v8" / "common"
-    shared.mkdir(parents=True)
-    (shared / "accelerators.csv").write_text(
-        "AcceleratorName,Clouds\n" + "".join(f'{name},"AWS,Azure,GCP"\n' for name in catalog.accelerator_names())
-    )
-    for cloud in CLOUDS:
-        folder = home / ".sky" / "catalogs" / "v8" / cloud
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / "vms.csv", "w", newline="") as file:
-            out = csv.writer(file)
-            out.writerow(
-                [
-                    "InstanceType",
-                    "AcceleratorName",
-                    "AcceleratorCount",
-                    "vCPUs",
-                    "MemoryGiB",
-                    "GpuInfo",
-                    "Price",
-                    "SpotPrice",
-                    "Region",
-                    "AvailabilityZone",
-                    "Generation",
-                    "Arch",
-                ]
-            )
-            for o in catalog.offers(OfferFilter(clouds=(cloud,), use_spot=None, archs=("x86_64",))):
-                if "+" in o.instance_type or o.vcpus is None or o.memory_gib is None:
-                    continue
-                gpu = (o.accelerator, o.accelerator_count) if o.accelerator else ("", "")
-                prices = [p if p is not None else "" for p in (o.price_ondemand_usd_h, o.price_spot_usd_h)]
-                zone = o.zone or (f"{o.region}-a" if cloud == "gcp" else f"{o.region}a" if cloud == "aws" else "")
-                out.writerow([o.instance_type, *gpu, o.vcpus, o.memory_gib, "", *prices, o.region, zone, "V2", o.arch])
-                count += 1
-    return count
+class Asked(msgspec.Struct, frozen=True):
+    """One request as both sides take it: any of `accelerators` ("A100:8") does."""
 
+    cpus: str | None = None
+    memory: str | None = None
+    accelerators: tuple[str, ...] = ()
+    spot: bool = False
 
-def ours(catalog: Catalog) -> list[tuple[float, float | None]]:
-    """Our median seconds and USD/hour of each request over the same clouds, warm."""
-    rows = []
-    for cpus, accelerators, spot in REQUESTS:
-        name, _, number = (accelerators or "").partition(":")
-        wanted = Resources(
-            cpus=Quantity(float(cpus.rstrip("+")), at_least=True) if cpus else None,
-            accelerators=(AcceleratorRequest(name, float(number)),) if name else (),
-            use_spot=spot,
+    def __str__(self) -> str:
+        parts = (
+            self.cpus and f"cpus {self.cpus}",
+            self.memory and f"memory {self.memory}",
+            " or ".join(self.accelerators),
         )
-        walls, plan = [], None
-        for _ in range(4):
-            began = time.perf_counter()
-            plan = plan_task(Task(resources=(wanted,)), catalog, clouds=CLOUDS)
-            walls.append(time.perf_counter() - began)
-        rows.append((statistics.median(walls[1:]), plan.hourly_usd if plan and plan.feasible else None))
-    return rows
+        return ", ".join(part for part in (*parts, "spot" if self.spot else "") if part)
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Tasks, the data between them (source, target, GB), and how often SkyPilot is timed."""
+
+    tasks: tuple[Asked, ...]
+    edges: tuple[tuple[int, int, float], ...] = ()
+    times: int = 1
+
+    def __str__(self) -> str:
+        return (
+            str(self.tasks[0])
+            if len(self.tasks) == 1
+            else f"chain of {len(self.tasks)}: " + " > ".join(map(str, self.tasks))
+        )
+
+
+TIMED = (
+    Question((Asked("4+"),), times=3),
+    Question((Asked("16+", spot=True),), times=3),
+    Question((Asked("64+", "4x"),), times=3),
+    Question((Asked(accelerators=("A100:8",)),), times=3),
+    Question((Asked(accelerators=("H100:8",), spot=True),), times=3),
+    Question((Asked(accelerators=("L4:1",), spot=True),), times=3),
+    Question((Asked(accelerators=("T4:1",)),), times=3),
+    Question((Asked(accelerators=("A100:8", "H100:8", "V100:8"), spot=True),), times=3),
+    Question((Asked("8+"), Asked(accelerators=("A100:8",)), Asked("8+")), ((0, 1, 50.0), (1, 2, 5.0)), times=1),
+)
+# Priced once each: how often SkyPilot's choice is the cheapest that is sold, and by how much not.
+GRID = tuple(
+    Question((asked,))
+    for spot in (False, True)
+    for asked in (
+        *(Asked(f"{n}+", memory, spot=spot) for n in (2, 8, 16, 32, 64, 96) for memory in (None, "2x", "8x")),
+        *(
+            Asked(accelerators=(f"{name}:{count}",), spot=spot)
+            for name, counts in (
+                ("T4", (1, 4)), ("V100", (1, 8)), ("L4", (1, 4, 8)), ("A10G", (1, 4)), ("A100", (8,)), ("A100-80GB", (1, 4, 8)), ("H100", (8,)), ("H200", (8,))
+            )
+            for count in counts
+        ),
+    )
+)  # fmt: skip
+
+
+def quantity(text: str | None) -> Quantity | None:
+    if text is None:
+        return None
+    return Quantity(float(text.rstrip("+x")), at_least=True, per_vcpu=text.endswith("x"))
+
+
+def task(name: str, asked: Asked) -> Task:
+    """The request as our task."""
+    accelerators = tuple(
+        AcceleratorRequest(kind, float(count))
+        for kind, _, count in (text.partition(":") for text in asked.accelerators)
+    )
+    wanted = Resources(
+        cpus=quantity(asked.cpus),
+        memory=quantity(asked.memory),
+        accelerators=accelerators,
+        arch="x86_64",
+        use_spot=asked.spot,
+    )
+    return Task(name=name, resources=(wanted,))
+
+
+def ours(catalog: Catalog, question: Question) -> tuple[float, Plan]:
+    """Our median seconds over the same clouds, warm, and the plan."""
+    tasks = [task(f"t{i}", asked) for i, asked in enumerate(question.tasks)]
+    edges = [Edge(f"t{a}", f"t{b}", gigabytes) for a, b, gigabytes in question.edges]
+    walls = []
+    for _ in range(4):
+        began = time.perf_counter()
+        plan = plan_tasks(tasks, catalog, clouds=CLOUDS, edges=edges)
+        walls.append(time.perf_counter() - began)
+    return statistics.median(walls[1:]), plan
+
+
+def at_their_types(catalog: Catalog, question: Question, chosen: list[list[str]]) -> float | None:
+    """The least USD of what SkyPilot chose (cloud and type), its regions chosen best: what its plan costs at most ahead of ours."""
+    tasks = []
+    for i, (asked, (cloud, instance_type, _)) in enumerate(zip(question.tasks, chosen, strict=True)):
+        made = task(f"t{i}", asked)
+        infra = msgspec.structs.replace(made.resources[0].infra, cloud=cloud)
+        kept = made.resources[0].accelerators if instance_type.startswith("n1-") else ()
+        exact = Resources(infra=infra, instance_type=instance_type, accelerators=kept, use_spot=asked.spot)
+        tasks.append(msgspec.structs.replace(made, resources=(exact,)))
+    edges = [Edge(f"t{a}", f"t{b}", gigabytes) for a, b, gigabytes in question.edges]
+    plan = plan_tasks(tasks, catalog, edges=edges)
+    return plan.total_usd if plan.feasible else None
 
 
 def interpreter(given: str | None, *, install: bool) -> tuple[str, str]:
@@ -139,18 +158,53 @@ def interpreter(given: str | None, *, install: bool) -> tuple[str, str]:
     return python, ""
 
 
-def peer(python: str, home: pathlib.Path) -> list[dict[str, object]]:
-    """What SkyPilot answers to each request."""
+def peer(python: str, home: pathlib.Path, questions: tuple[Question, ...]) -> list[dict[str, object]]:
+    """What SkyPilot answers to each question."""
     env = {**os.environ, "HOME": str(home), "PYTHONWARNINGS": "ignore", "SKYPILOT_DISABLE_USAGE_COLLECTION": "1"}
+    asked = msgspec.json.encode(questions).decode()
     ran = subprocess.run(
-        [python, "-c", PEER, json.dumps(REQUESTS)], check=False, capture_output=True, text=True, env=env, timeout=600
+        [python, str(FOLDER / "skypilot_side.py")],
+        input=asked,
+        check=False,
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=1800,
     )
     found = [line for line in ran.stdout.splitlines() if line.startswith("ROWS")]
     if not found:
         why = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return [{"why": why[:300]} for _ in REQUESTS]
+        return [{"why": why[:300]} for _ in questions]
     rows: list[dict[str, object]] = json.loads(found[-1][4:])
     return rows
+
+
+def timed(catalog: Catalog, answers: list[dict[str, object]]) -> list[tuple[str, float, float, float, float]]:
+    """Of each timed question our seconds, theirs, our USD for an hour of each task, theirs."""
+    rows = []
+    for question, found in zip(TIMED, answers, strict=True):
+        seconds, plan = ours(catalog, question)
+        if "why" in found or not plan.feasible:
+            print(f"{question}: SkyPilot gave no plan: {found.get('why', '')}", file=sys.stderr)
+            continue
+        their_usd = float(str(found["usd_h"]))
+        if question.edges:
+            their_usd = at_their_types(catalog, question, found["chosen"]) or their_usd  # type: ignore[arg-type]
+        rows.append((str(question), seconds, float(str(found["seconds"])), plan.total_usd, their_usd))
+    return rows
+
+
+def priced(catalog: Catalog, answers: list[dict[str, object]]) -> dict[str, list[float]]:
+    """SkyPilot's price to ours for each request of the grid that both have a plan for, processors and accelerators apart."""
+    ratios: dict[str, list[float]] = {"processors": [], "accelerators": []}
+    for question, found in zip(GRID, answers, strict=True):
+        _, plan = ours(catalog, question)
+        if "why" in found or not plan.feasible:
+            print(f"{question}: no plan of both: {found.get('why', '')}", file=sys.stderr)
+            continue
+        kind = "accelerators" if question.tasks[0].accelerators else "processors"
+        ratios[kind].append(float(str(found["usd_h"])) / plan.hourly_usd)
+    return ratios
 
 
 def main() -> None:
@@ -167,28 +221,35 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as home, open_catalog() as catalog:
         offers = export(catalog, pathlib.Path(home))
-        mine, theirs = ours(catalog), peer(python, pathlib.Path(home))
-    rows: list[dict[str, object]] = []
-    if not options.json:
-        print(
-            f"{offers:,} offers; SkyPilot {VERSION}\n{'request':<24}{'ours s':>9}{'theirs s':>10}{'speed':>8}{'ours USD/h':>12}{'theirs':>9}"
-        )
-    for request, (seconds, usd_h), found in zip(REQUESTS, mine, theirs, strict=True):
-        what = ", ".join(
-            str(part)
-            for part in (request[0] and f"cpus {request[0]}", request[1], "spot" if request[2] else "")
-            if part
-        )
-        if "why" in found or usd_h is None:
-            print(f"{what}: SkyPilot gave no plan: {found.get('why', '')}", file=sys.stderr)
-            continue
-        their_s, their_usd = float(str(found["seconds"])), float(str(found["usd_h"]))
-        rows.append({"what": f"{what}: SkyPilot's time to ours", "value": their_s / seconds, "unit": "", "goal": None})
-        rows.append({"what": f"{what}: SkyPilot's price to ours", "value": their_usd / usd_h, "unit": "", "goal": None})
-        if not options.json:
-            print(f"{what:<24}{seconds:>9.4f}{their_s:>10.3f}{their_s / seconds:>7.0f}x{usd_h:>12.4f}{their_usd:>9.4f}")
+        answers = peer(python, pathlib.Path(home), TIMED + GRID)
+        rows, ratios = timed(catalog, answers[: len(TIMED)]), priced(catalog, answers[len(TIMED) :])
     if options.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(figures(rows, ratios), indent=2))
+        return
+    print(f"{offers:,} offers; SkyPilot {VERSION}")
+    print(f"{'request':<44}{'ours s':>9}{'theirs s':>10}{'speed':>8}{'ours USD':>11}{'theirs':>10}")
+    for what, seconds, their_s, usd, their_usd in rows:
+        print(f"{what[:43]:<44}{seconds:>9.4f}{their_s:>10.3f}{their_s / seconds:>7.0f}x{usd:>11.4f}{their_usd:>10.4f}")
+    for kind, some in ratios.items():
+        cheapest = sum(ratio < 1.0005 for ratio in some)
+        print(
+            f"{kind}: SkyPilot's choice is the cheapest sold in {cheapest} of {len(some)} requests; its price is {statistics.median(some):.2f} times "
+            f"ours in the median, {max(some):.2f} at most, {min(some):.2f} at least"
+        )
+
+
+def figures(
+    rows: list[tuple[str, float, float, float, float]], ratios: dict[str, list[float]]
+) -> list[dict[str, object]]:
+    """For `make bench`: every ratio as a figure without a goal of its own."""
+    found = []
+    for what, seconds, their_s, usd, their_usd in rows:
+        found.append((f"{what}: SkyPilot's time to ours", their_s / seconds))
+        found.append((f"{what}: SkyPilot's price to ours", their_usd / usd))
+    found += (
+        (f"{kind}: SkyPilot's price to ours, median", statistics.median(some)) for kind, some in ratios.items() if some
+    )
+    return [{"what": what, "value": value, "unit": "", "goal": None} for what, value in found]
 
 
 if __name__ == "__main__":
