@@ -145,3 +145,60 @@ def test_a_restarted_head_knows_its_groups(make_nodes: Callable[[int], Nodes], t
     nodes.head = launcher.start_head(f"{tmp_path}/head", "127.9.1.1", credentials=nodes.credentials, timeout_s=30)
     assert eventually(lambda: placement_group_table(group).get("state") == "CREATED")
     assert ray.get(where.options(scheduling_strategy=InGroup(group, 0)).remote(), timeout=20) == "0"
+
+
+def test_a_task_knows_its_group_and_its_children_may_belong_to_it() -> None:
+    from tradewind.runtime.util.placement_group import get_current_placement_group
+
+    ray.init(num_cpus=3)
+    try:
+        group = placement_group([{"CPU": 2}])
+        assert group.wait(20)
+        assert get_current_placement_group() is None
+
+        @ray.remote
+        def mine():
+            found = get_current_placement_group()
+            return found.id if found is not None else None
+
+        @ray.remote
+        class Actor:
+            def group(self):
+                return mine_here()
+
+            def child(self):
+                return ray.get(mine.remote())
+
+        def mine_here():
+            found = get_current_placement_group()
+            return found.id if found is not None else None
+
+        @ray.remote
+        def parent():
+            actor = Actor.remote()
+            return [
+                mine_here(),
+                ray.get(mine.remote()),
+                ray.get(mine.options(scheduling_strategy="DEFAULT").remote()),
+                ray.get(actor.group.remote()),
+                ray.get(actor.child.remote()),
+            ]
+
+        def run(capture: bool) -> list[str | None]:
+            strategy = InGroup(group, 0, placement_group_capture_child_tasks=capture)
+            result: list[str | None] = ray.get(parent.options(scheduling_strategy=strategy).remote(), timeout=30)
+            return result
+
+        assert run(capture=True) == [group.id, group.id, None, group.id, group.id]
+        assert run(capture=False) == [group.id, None, None, None, None]
+        assert ray.get(mine.remote(), timeout=20) is None, "a worker that served the group forgets it"
+
+        @ray.remote
+        def too_large():
+            return ray.get(mine.options(num_cpus=3).remote())
+
+        strategy = InGroup(group, placement_group_capture_child_tasks=True)
+        with pytest.raises(ValueError, match="No such bundle"):
+            ray.get(too_large.options(scheduling_strategy=strategy).remote(), timeout=20)
+    finally:
+        ray.shutdown()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from tradewind.runtime.context import get_runtime_context
     from tradewind.runtime.object_ref import ObjectRef
+    from tradewind.runtime.tracing import timeline
 
 _HOMES = {
     "actor": ("ActorClass", "ActorHandle", "exit_actor", "get_actor", "method"),
@@ -46,6 +47,7 @@ _HOMES = {
     ),
     "context": ("get_runtime_context",),
     "object_ref": ("ObjectRef",),
+    "tracing": ("timeline",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -71,6 +73,7 @@ __all__ = [
     "put",
     "remote",
     "shutdown",
+    "timeline",
     "wait",
 ]
 

@@ -14,7 +14,7 @@ from tradewind.runtime.messages.values import Shape
 from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.remote_function import check_options, requested
 from tradewind.runtime.runtime_env import environment_of
-from tradewind.runtime.scheduling import check_bundle, strategy_text
+from tradewind.runtime.scheduling import check_bundle, effective, group_text, strategy_text
 
 ACTOR_OPTIONS = frozenset(
     {
@@ -232,7 +232,8 @@ class ActorClass:
         placed = held if held or options.get("num_cpus") is not None else {"CPU": 1.0}
         if options.get("num_cpus") is None and "CPU" not in placed:
             placed = {**placed, "CPU": 1.0}
-        check_bundle(options.get("scheduling_strategy"), placed)
+        strategy = effective(options.get("scheduling_strategy"), process)
+        check_bundle(strategy, placed)
         return cluster.ActorSpec(
             actor=secrets.token_hex(8),
             class_name=self._kind.__name__,
@@ -241,7 +242,7 @@ class ActorClass:
             slots=[],
             placement=Shape(
                 placed,
-                strategy_text(options.get("scheduling_strategy")),
+                strategy_text(strategy),
                 environment_of(options.get("runtime_env"), process.environment, shared=process.shared_files),
             ),
             resources=held,
@@ -256,6 +257,7 @@ class ActorClass:
             methods=methods,
             detached=detached,
             concurrency_groups=groups,
+            group=group_text(strategy),
         )
 
 

@@ -94,8 +94,9 @@ class Loop:
                     due()
 
     def stop(self) -> None:
-        """`run` returns after the current callback."""
+        """`run` returns after the current callback, or from its wait: a signal handler may call this, and does not end a wait by itself."""
         self._running = False
+        os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
         """The loop's own descriptors are closed."""

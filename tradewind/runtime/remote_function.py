@@ -11,7 +11,7 @@ from tradewind.runtime import object_ref, session
 from tradewind.runtime.core.calls import CallOptions
 from tradewind.runtime.messages.values import Shape
 from tradewind.runtime.runtime_env import environment_of
-from tradewind.runtime.scheduling import check_bundle, strategy_text
+from tradewind.runtime.scheduling import check_bundle, effective, group_text, strategy_text
 
 TASK_OPTIONS = frozenset(
     {"num_cpus", "num_gpus", "memory", "resources", "num_returns", "max_retries", "retry_exceptions", "name", "scheduling_strategy", "max_calls", "runtime_env", "_generator_backpressure_num_objects"}
@@ -67,6 +67,7 @@ class RemoteFunction:
         self._function = function
         self._options = dict(options)
         self._bound: object | None = None
+        self._scope = ""
         self._call_options: CallOptions | None = None
         functools.update_wrapper(self, function)
 
@@ -79,7 +80,7 @@ class RemoteFunction:
     def remote(self, *args: Any, **kwargs: Any) -> Any:
         """A ref, or num_returns refs, of a call that runs as soon as there is room. Raises TypeError for what cannot be pickled."""
         process = object_ref.bound
-        if process is None or process is not self._bound:
+        if process is None or process is not self._bound or process.scope != self._scope:
             process = self._bind()
         options = self._call_options
         assert options is not None
@@ -100,12 +101,13 @@ class RemoteFunction:
                 f"num_returns is {returns!r}; it must be a number, zero or more, 'dynamic' or 'streaming'."
             )
         retries = options.get("max_retries", DEFAULT_MAX_RETRIES)
-        check_bundle(options.get("scheduling_strategy"), resources)
+        strategy = effective(options.get("scheduling_strategy"), process)
+        check_bundle(strategy, resources)
         around = environment_of(options.get("runtime_env"), process.environment, shared=process.shared_files)
-        shape = Shape(resources, strategy_text(options.get("scheduling_strategy")), around)
+        shape = Shape(resources, strategy_text(strategy), around)
         self._call_options = CallOptions(
             process.leasing.group(shape),
-            process.calls.function(self._function, name, resources, _max_calls(options)),
+            process.calls.function(self._function, name, resources, _max_calls(options), group_text(strategy)),
             name,
             returns,
             retries,
@@ -114,6 +116,7 @@ class RemoteFunction:
             dynamic,
         )
         self._bound = process
+        self._scope = process.scope
         return process
 
     def options(self, **options: Any) -> RemoteFunction:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tradewind.runtime.core.process import Process
     from tradewind.runtime.util.placement_group import PlacementGroup
 
 
@@ -25,6 +26,22 @@ class PlacementGroupSchedulingStrategy:
     placement_group: PlacementGroup
     placement_group_bundle_index: int = -1
     placement_group_capture_child_tasks: bool | None = None
+
+
+def effective(strategy: Any, process: Process) -> Any:
+    """The strategy, or for none that of the running task's placement group when it captures the tasks that it starts."""
+    if strategy is None and process.scope:
+        from tradewind.runtime.util.placement_group import group_of
+
+        return PlacementGroupSchedulingStrategy(group_of(process, process.scope), -1, True)
+    return strategy
+
+
+def group_text(strategy: Any) -> str:
+    """The placement group that a strategy puts its tasks in, with a "*" behind it when it captures the tasks that they start; "" for none."""
+    if not isinstance(strategy, PlacementGroupSchedulingStrategy):
+        return ""
+    return strategy.placement_group.id + ("*" if strategy.placement_group_capture_child_tasks else "")
 
 
 def check_bundle(strategy: Any, resources: Mapping[str, float]) -> None:
@@ -49,8 +66,6 @@ def strategy_text(strategy: Any) -> str:
     if isinstance(strategy, NodeAffinitySchedulingStrategy):
         return f"NODE{'?' if strategy.soft else ':'}{strategy.node_id}"
     if isinstance(strategy, PlacementGroupSchedulingStrategy):
-        if strategy.placement_group_capture_child_tasks:
-            raise ValueError("placement_group_capture_child_tasks is not supported; give the strategy to the children.")
         return f"PG:{strategy.placement_group.id}:{strategy.placement_group_bundle_index}"
     raise ValueError(
         f"scheduling_strategy is {strategy!r}; it must be 'DEFAULT', 'SPREAD', a NodeAffinitySchedulingStrategy or a PlacementGroupSchedulingStrategy."

@@ -1,4 +1,4 @@
-"""`tradewind runtime start|stop|status|list|why|stack|memory`: task/actor clusters on machines that one has already."""
+"""`tradewind runtime start|stop|status|list|why|stack|memory|timeline`: task/actor clusters on machines that one has already."""
 
 from __future__ import annotations
 
@@ -247,4 +247,29 @@ def memory(*, address: str, as_json: bool) -> int:
     columns = [Column("NODE"), *(Column(name.upper().replace("_", " "), "right") for name in names)]
     cells = [[row.id[:8], *(f"{int(row.more[name]):,}" for name in names)] for row in rows]
     print(terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful()))
+    return exits.OK
+
+
+@runtime.command()
+@click.argument("file", type=click.Path(dir_okay=False, writable=True), default="timeline.json")
+@_WHERE
+@options.as_json
+def timeline(*, file: str, address: str, as_json: bool) -> int:
+    """Write what ran where and when to FILE (default timeline.json), for chrome://tracing or ui.perfetto.dev."""
+    import json
+
+    import tradewind.runtime as engine
+
+    with _joined(address):
+        events = engine.timeline() or []
+    if as_json:
+        print_json(events)
+        return exits.OK
+    try:
+        with open(file, "w") as out:
+            json.dump(events, out)
+    except OSError as error:
+        raise CliError(f"the timeline cannot be written to {file}: {error.strerror}.", exits.BAD_INPUT) from error
+    ran = sum(event["ph"] == "X" for event in events)
+    print(f"{ran:,} calls are in {file}; open it with ui.perfetto.dev or chrome://tracing.")
     return exits.OK

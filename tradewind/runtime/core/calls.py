@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from tradewind.runtime.core.process import Process
 
 
-# A task goes to its arguments when they are this large in all; below that they come to it sooner than a worker is found elsewhere.
-_WORTH_A_JOURNEY = 1 << 20
-
-
 class CallOptions(msgspec.Struct, frozen=True):
     """How one remote function is to be called; made once per function and `.options()`."""
 
@@ -49,7 +45,9 @@ class Calls:
 
     # functions and shapes
 
-    def function(self, target: Any, name: str, resources: dict[str, float], max_calls: int = 0) -> Function:
+    def function(
+        self, target: Any, name: str, resources: dict[str, float], max_calls: int = 0, group: str = ""
+    ) -> Function:
         """The function as workers will get it. Raises TypeError naming what in it cannot be pickled."""
         if self._process.by_value:
             serialization.carry_modules_by_value()
@@ -58,12 +56,14 @@ class Calls:
             # Refs that a closure holds live as long as the function can be called.
             self._process.forever.extend(serialized.refs)
         code = serialized.to_bytes()
-        digest = hashlib.blake2b(code + repr((sorted(resources.items()), max_calls)).encode(), digest_size=16).digest()
+        digest = hashlib.blake2b(
+            code + repr((sorted(resources.items()), max_calls, group)).encode(), digest_size=16
+        ).digest()
         with self._process.lock:
             found = self._functions.get(digest)
             if found is None:
                 number = len(self._functions) + 1
-                found = self._functions[digest] = Function(number, name, digest, code, resources, max_calls)
+                found = self._functions[digest] = Function(number, name, digest, code, resources, max_calls, group)
         return found
 
     # submitting
@@ -148,6 +148,7 @@ class Calls:
                     function.code,
                     function.resources,
                     function.max_calls,
+                    function.group,
                 ),
             )
         if call.slots is None and lease.accelerators is None and call.ahead < 0:

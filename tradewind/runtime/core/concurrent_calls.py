@@ -140,6 +140,7 @@ class AsyncCalls(ConcurrentCalls):
             executor.replies.reply(sender, task, result, begin)
         finally:
             self._tasks.pop((sender.address, task.id), None)
+            executor.history.append((str(task.fn), begin, time.perf_counter()))
             executor.call_ended()
 
     async def _stream(self, sender: Peer, task: peer.Task, items: Any) -> None:

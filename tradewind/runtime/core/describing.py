@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import traceback
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tradewind.runtime.core.dispatch import Call, Lease
 from tradewind.runtime.messages.cluster import Row
@@ -24,7 +27,25 @@ def describe(process: Process, kind: str) -> list[Row]:
         return [_call_row(process, call) for call in list(process.calls.open.values())[:_MAX_ROWS]]
     if kind == "objects":
         return _object_rows(process)
+    if kind == "timeline":
+        return _timeline_rows(process)
     return [_stack_row(process)] if kind == "stacks" else []
+
+
+def _timeline_rows(process: Process) -> list[Row]:
+    """What has run in this process: its events are [name, begin, length] in microseconds since 1970."""
+    executor = process.executor
+    if executor is None or not executor.history:
+        return []
+    offset = time.time() - time.perf_counter()
+    events = [
+        (name, int((begin + offset) * 1e6), max(1, int((end - begin) * 1e6)))
+        for name, begin, end in list(executor.history)
+    ]
+    actor = executor.actor
+    state, name = ("ACTOR", actor.name) if actor is not None else ("WORKER", "")
+    more = {"events": msgspec.json.encode(events).decode()}
+    return [Row("timeline", process.address, state, name, process.node, process.address, os.getpid(), more=more)]
 
 
 def _call_row(process: Process, call: Call) -> Row:

@@ -21,10 +21,17 @@ IDLE_LEASE_S = 0.3
 class Function:
     """A remote function as its caller knows it; cost is the expected length of a call in microseconds, from those seen."""
 
-    __slots__ = ("code", "cost", "digest", "max_calls", "name", "number", "resources")
+    __slots__ = ("code", "cost", "digest", "group", "max_calls", "name", "number", "resources")
 
     def __init__(
-        self, number: int, name: str, digest: bytes, code: bytes, resources: dict[str, float], max_calls: int = 0
+        self,
+        number: int,
+        name: str,
+        digest: bytes,
+        code: bytes,
+        resources: dict[str, float],
+        max_calls: int = 0,
+        group: str = "",
     ) -> None:
         self.number = number
         self.name = name
@@ -32,6 +39,7 @@ class Function:
         self.code = code
         self.resources = resources
         self.max_calls = max_calls
+        self.group = group
         self.cost = UNKNOWN_COST
 
     def observe(self, micros: int) -> None:

@@ -30,6 +30,7 @@ _LONG_TASK_S = 0.010
 _SHORT_WAIT_S = 0.002
 _RECHECK_S = 0.5
 _KEPT_FUNCTIONS = 1024
+_KEPT_HISTORY = 20_000
 
 
 class Current(threading.local):
@@ -40,6 +41,7 @@ class Current(threading.local):
         self.sender: Peer | None = None
         self.name = ""
         self.resources: dict[str, float] = {}
+        self.group = ""
 
 
 class Executor:
@@ -67,6 +69,8 @@ class Executor:
         self.current = Current()
         self.replies = Replies(process, self)
         self.producing = Producing(process, self)
+        # What has run here and when, (name, begin, end) by time.perf_counter, for timelines.
+        self.history: deque[tuple[str, float, float]] = deque(maxlen=_KEPT_HISTORY)
         self.actor: control.BecomeActor | None = None
         self._instance: Any = None
         self._concurrent: ConcurrentCalls | None = None
@@ -159,8 +163,9 @@ class Executor:
                 result = None
         except BaseException as error:  # whatever user code raises is its result
             self.replies.reply_error(sender, task, error, begin)
-            return
-        self.replies.reply(sender, task, result, begin)
+        else:
+            self.replies.reply(sender, task, result, begin)
+        self.history.append((current.name, begin, time.perf_counter()))
 
     def take_up(self, sender: Peer, task: peer.Task) -> None:
         """This thread goes on with the call, after others that it ran meanwhile."""
@@ -181,6 +186,7 @@ class Executor:
                 raise exceptions.RaySystemError("A method call arrived at a worker that is no actor.")
             current.name = fn
             current.resources = actor.resources
+            current.group = actor.group
             if fn == "__ray_ready__":
                 return _ready
             if fn == "__ray_terminate__":
@@ -190,6 +196,9 @@ class Executor:
         define = sender.functions[fn]  # type: ignore[index]
         current.name = define.name
         current.resources = define.resources
+        group = define.group
+        if group != current.group:
+            self._enter(group)
         if define.max_calls:
             self._count(define)
         function = self._functions.get(define.digest)
@@ -199,6 +208,11 @@ class Executor:
             if len(self._functions) > _KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
         return function  # type: ignore[no-any-return]
+
+    def _enter(self, group: str) -> None:
+        """What runs now is part of the placement group."""
+        self.current.group = group
+        self._process.scope = group if group.endswith("*") else ""
 
     def _count(self, define: peer.Define) -> None:
         """With the last call that a worker may make of a function, what stands behind it goes elsewhere and the worker ends."""
@@ -417,6 +431,7 @@ class Executor:
         current = self.current
         current.name = f"{actor.name}.__init__"
         current.resources = actor.resources
+        self._enter(actor.group)
         current.sender = None
         error = b""
         try:

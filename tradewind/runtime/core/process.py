@@ -59,6 +59,8 @@ class Process:
         # What tasks and actors find around them unless they ask for something else.
         self.environment: Environment | None = None
         self.shared_files = False
+        # The placement group that tasks started here belong to unless they say otherwise, as in peer.Define.
+        self.scope = ""
         self.executor: Any = None
         self.closing = False
         self.broken = ""

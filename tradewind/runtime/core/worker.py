@@ -8,8 +8,10 @@ import socket
 import sys
 import threading
 
+from tradewind.runtime.core.describing import describe
 from tradewind.runtime.core.execution import Executor
 from tradewind.runtime.core.process import Process
+from tradewind.runtime.messages import control
 from tradewind.runtime.runtime_env import own_environment
 
 # A line that says whose output follows; the node daemon takes it out again. No text of a person begins so.
@@ -72,6 +74,8 @@ def run_worker(control_fd: int, *, by_value: bool) -> None:
         except (OSError, ValueError):
             code = code or 1
     with process.lock:
+        # Its part of timelines outlives it at the node daemon.
+        process.tell_node(control.Described(0, describe(process, "timeline")))
         process.drain()
         process.flush_all()
     _run_exit_hooks()

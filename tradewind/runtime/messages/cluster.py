@@ -59,6 +59,8 @@ class ActorSpec(msgspec.Struct, frozen=True, array_like=True):
     detached: bool = False
     # Calls of a group that may run at once, by the group's name.
     concurrency_groups: dict[str, int] = {}
+    # The placement group, with a "*" behind it when the tasks that it starts belong there too.
+    group: str = ""
 
 
 class GroupSpec(msgspec.Struct, frozen=True, array_like=True):

@@ -251,6 +251,7 @@ class BecomeActor(Message, frozen=True, tag=13):
     job: str
     restarts: int
     concurrency_groups: dict[str, int] = msgspec.field(default_factory=dict)
+    group: str = ""  # as in peer.Define
 
 
 class Exit(Message, frozen=True, tag=14):

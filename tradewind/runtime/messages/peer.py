@@ -16,6 +16,8 @@ class Define(Message, frozen=True, tag=1):
     resources: dict[str, float]
     # After so many calls of it a worker ends; 0: never.
     max_calls: int = 0
+    # The placement group that it runs in, with a "*" behind it when the tasks that it starts belong there too.
+    group: str = ""
 
 
 class Task(Message, frozen=True, tag=2):

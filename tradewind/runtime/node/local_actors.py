@@ -89,6 +89,7 @@ class LocalActors:
                     spec.job,
                     actor.incarnation - 1,
                     spec.concurrency_groups,
+                    spec.group,
                 ),
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # A process that is stopped, or busy in C, is reported as silent after this long.
 _PATIENCE_S = 1.0
+# Timelines of workers that have ended are kept for so many of them.
+_KEPT_ENDED = 64
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class Reporting:
     def __init__(self, daemon: NodeDaemon) -> None:
         self._daemon = daemon
         self._open: dict[int, _Open] = {}
+        self._ended: deque[Row] = deque(maxlen=_KEPT_ENDED)
 
     def ask(self, number: int, kind: str) -> None:
         """The head gets this node's rows of the kind."""
@@ -46,13 +50,17 @@ class Reporting:
                 if isinstance(process, Driver) or process.job or process.actor
             }
         )
+        if kind == "timeline":
+            report.rows += self._ended
         for address in list(report.missing):
             daemon.tell(address, control.Describe(number, kind))
         daemon.loop.after(_PATIENCE_S, lambda: self._give_up(number))
         self._settle(number)
 
     def on_described(self, who: Driver | Worker, message: control.Described) -> None:
-        """A process has described itself."""
+        """A process has described itself; with number 0 before its end, for timelines."""
+        if not message.number:
+            self._ended += message.rows
         report = self._open.get(message.number)
         if report is not None:
             report.missing.discard(who.address)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization, session
 from tradewind.runtime.core.objects import dump_error
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.values import Failed
 from tradewind.runtime.object_ref import ObjectRef
+
+if TYPE_CHECKING:
+    from tradewind.runtime.core.process import Process
+
+# Of the groups that tasks of this process ran in; a group's bundles never change.
+_handles: dict[str, PlacementGroup] = {}
 
 STRATEGIES = ("PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD")
 
@@ -108,6 +114,26 @@ def get_placement_group(placement_group_name: str) -> PlacementGroup:
     raise ValueError(f"No placement group is named {placement_group_name!r}; it may have been removed.")
 
 
+def get_current_placement_group() -> PlacementGroup | None:
+    """The group that the calling task or actor runs in; None outside of any, and in a driver."""
+    process = session.process()
+    executor = process.executor
+    return group_of(process, executor.current.group) if executor is not None and executor.current.group else None
+
+
+def group_of(process: Process, group: str) -> PlacementGroup:
+    """The handle of a group by its id, as running tasks know it. Raises ValueError when it is unknown to the head."""
+    name = group.rstrip("*")
+    found = _handles.get(name)
+    if found is None:
+        for state in process.head(cluster.ListGroups()).groups:
+            if state.spec.group == name:
+                found = _handles[name] = PlacementGroup(name, state.spec.bundles)
+                return found
+        raise ValueError(f"The placement group {name} is unknown to the cluster; it may have been removed.")
+    return found
+
+
 def placement_group_table(placement_group: PlacementGroup | None = None) -> dict[str, Any]:
     """What the head knows of the group, or of all of them by id."""
     table: dict[str, dict[str, Any]] = {
@@ -132,6 +158,7 @@ def _states() -> list[cluster.GroupState]:
 
 __all__ = [
     "PlacementGroup",
+    "get_current_placement_group",
     "get_placement_group",
     "placement_group",
     "placement_group_table",
