@@ -92,6 +92,7 @@ class Arm:
     assignments: dict[str, dict] = field(default_factory=dict)
     on_boot: Callable[[str, str, str, str], None] | None = None  # name, private and public address, first-boot document
     on_end: Callable[[str], None] | None = None  # name
+    on_rules: Callable[[], None] | None = None  # a firewall has changed
     lock: threading.RLock = field(default_factory=threading.RLock)
     _hidden: dict[str, int] = field(default_factory=dict)
     _count: int = 0
@@ -195,6 +196,8 @@ class Arm:
             ]
             if len(priorities) != len(set(priorities)):
                 raise ArmRefusal(400, "SecurityRuleConflict", "Security rules may not share priority and direction.")
+        if kind.startswith("Microsoft.Network/networkSecurityGroups") and self.on_rules is not None:
+            self.on_rules()
         return (201 if new else 200), self.resources[key], self._task(lambda: None)
 
     def get(self, resource_id: str, *, instance_view: bool) -> dict:
@@ -231,8 +234,16 @@ class Arm:
         return found
 
     def power(self, resource_id: str, state: str) -> Task:
-        self.get(resource_id, instance_view=False)
-        return self._task(lambda: self._power(resource_id.lower(), state))
+        name, key = self.get(resource_id, instance_view=False)["name"], resource_id.lower()
+
+        def finish() -> None:
+            self._power(key, state)
+            if state == "running" and self.on_boot is not None:
+                self.on_boot(name, *self._addresses(key), "")
+            elif state != "running" and self.on_end is not None:
+                self.on_end(name)
+
+        return self._task(finish)
 
     # -- machines ---------------------------------------------------------------------------------------------------------------------
 

@@ -86,6 +86,7 @@ class Gce:
     guest_attributes: dict[str, dict[str, str]] = field(default_factory=dict)
     on_boot: Callable[[str, str, str, str], None] | None = None  # name, private and public address, first-boot document
     on_end: Callable[[str], None] | None = None  # name
+    on_rules: Callable[[], None] | None = None  # the firewall has changed
     lock: threading.RLock = field(default_factory=threading.RLock)
     _ids: int = 1000
     _addresses: int = 1
@@ -196,9 +197,14 @@ class Gce:
         machine = self._machine(parts)
         if machine.status == "RUNNING":
             machine.status = "STOPPING"
-        return self._operation(
-            "stop", machine.zone, f"instances/{machine.name}", finish=lambda _: _set(machine, "TERMINATED")
-        ).body
+
+        def finish(_: dict) -> None:
+            if not machine.ended:
+                machine.status = "TERMINATED"
+                if self.on_end is not None:
+                    self.on_end(machine.name)
+
+        return self._operation("stop", machine.zone, f"instances/{machine.name}", finish=finish).body
 
     def instances_start(self, parts: dict, query: dict, body: None) -> dict:
         machine = self._machine(parts)
@@ -239,6 +245,7 @@ class Gce:
             )
         self._network(body["network"])
         self.firewalls[body["name"]] = body
+        self._rules_changed()
         operation = self._operation("insert", "", f"firewalls/{body['name']}")
         if key:
             self.by_request[key] = operation.body["name"]
@@ -256,6 +263,7 @@ class Gce:
 
     def firewalls_patch(self, parts: dict, query: dict, body: dict) -> dict:
         self._firewall(parts["firewall"]).update(body)
+        self._rules_changed()
         return self._operation("patch", "", f"firewalls/{parts['firewall']}").body
 
     def firewalls_delete(self, parts: dict, query: dict, body: None) -> dict:
@@ -388,6 +396,10 @@ class Gce:
                 "notFound",
                 f"The resource 'projects/{self.project}/global/networks/{_last(network)}' was not found",
             )
+
+    def _rules_changed(self) -> None:
+        if self.on_rules is not None:
+            self.on_rules()
 
     def _firewall(self, name: str) -> dict:
         if name not in self.firewalls:
@@ -598,8 +610,3 @@ def _filter(text: str):
 
 def _last(url: str) -> str:
     return url.rsplit("/", 1)[-1]
-
-
-def _set(machine: Machine, status: str) -> None:
-    if not machine.ended:
-        machine.status = status

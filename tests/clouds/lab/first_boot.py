@@ -5,12 +5,14 @@ from __future__ import annotations
 import email
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from clouds.lab.namespaces import Host, Lab
 from tradewind.broker.provision.user_data import GUARD_INTERVAL_S
 
 GUARD = "/usr/local/sbin/tradewind-lease-guard"
+NOTHING: Mapping[str, tuple[str, int]] = {}
 POWER_OFF = "#!/bin/sh\nkill -TERM 1\n"  # sshd is the first process; SIGKILL from within does not reach it
 
 
@@ -33,11 +35,12 @@ def boot_with(
     *,
     guard_interval_s: float = GUARD_INTERVAL_S,
     power_off: str = POWER_OFF,
+    image: Mapping[str, tuple[str, int]] = NOTHING,
 ) -> Host:
-    """A machine of the lab that boots with this document."""
+    """A machine of the lab that boots with this document; `image` is what its image has beyond this machine's own files."""
     first, *rest = read_documents(user_data)
     (user,) = [entry for entry in first["users"] if isinstance(entry, dict)]
-    files: dict[str, tuple[str, int]] = {}
+    files: dict[str, tuple[str, int]] = dict(image)
     for document in (first, *rest):
         for entry in document.get("write_files", []):
             files[entry["path"]] = (entry["content"], int(entry["permissions"], 8))

@@ -46,21 +46,19 @@ def why_no_lab() -> str:
     return "" if probe.returncode == 0 else f"no namespaces here: {probe.stderr.decode().strip()}"
 
 
-# Arguments: seed directory, interpreter prefix with the lab's packages, checkout, base prefix
+# Arguments: seed directory, interpreter prefix with the lab's packages, checkout, base prefix. What lies under `disk` outlives a boot.
 INIT = r"""
 set -eu
 SEED=$1 PYTHON=$2 CHECKOUT=$3 PREFIX=$4
 mount --make-rprivate /
-mount -t tmpfs none "$SEED/mnt"
-M=$SEED/mnt; mkdir $M/up $M/work $M/root
-cp -a "$SEED/up/." $M/up/
+M=$SEED/disk; mkdir -p $M/root; rm -rf $M/work; mkdir $M/work
 mount -t overlay overlay -o lowerdir=/,upperdir=$M/up,workdir=$M/work $M/root
 for hidden in /root /home /tmp /run /var/tmp "$CHECKOUT"; do
   [ -d "$M/root$hidden" ] || continue
   mount -t tmpfs -o mode=755 none "$M/root$hidden"
 done
 chmod 1777 $M/root/tmp
-cp -a "$SEED/home/." $M/root/home/
+mount --bind $M/home $M/root/home
 mkdir -p "$M/root$PREFIX" $M/root/run/sshd $M/root/oldroot
 mount --rbind "$PYTHON" "$M/root$PREFIX"
 mkdir -p $M/root/opt/lab/site-packages; mount --bind "$5" $M/root/opt/lab/site-packages
@@ -89,6 +87,13 @@ class Host:
         self.lab, self.name, self.addresses, self.seed = lab, name, addresses, seed
         self.link = f"v{name}"[:15]
         self.process: subprocess.Popen[bytes] | None = None
+
+    def reboot(self, addresses: tuple[str, ...]) -> None:
+        """It boots again, at these addresses, with the disk that it had."""
+        self.kill()
+        self._unplug()
+        self.addresses = addresses
+        self.boot()
 
     def boot(self) -> None:
         """Its network is up and its first process is started; `wait_ssh` says when it answers."""
@@ -142,6 +147,10 @@ class Host:
     def remove(self) -> None:
         """Nothing of it is left on this machine."""
         self.kill()
+        self._unplug()
+        subprocess.run(["umount", "-l", str(self.seed / "disk")], check=False, capture_output=True)
+
+    def _unplug(self) -> None:
         for address in self.addresses:
             _ip("route", "del", f"{address}/32", "dev", self.lab.bridge, check=False)
         _ip("link", "del", self.link, check=False)  # first: a namespace frees its link only later
@@ -226,11 +235,13 @@ class Lab:
         with self._lock:
             name = f"{self.tag}n{next(self._numbers)}"
         seed = self.directory / name
-        home = seed / "home" / user / ".ssh"
+        disk = seed / "disk"
+        disk.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", self.tag, str(disk)], check=True)  # its source says whose mount it is
+        home = disk / "home" / user / ".ssh"
         home.mkdir(parents=True)
-        (seed / "mnt").mkdir()
         (home / "authorized_keys").write_text("\n".join(authorized) + "\n")
-        etc = seed / "up" / "etc"
+        etc = disk / "up" / "etc"
         (etc / "ssh").mkdir(parents=True)
         uid = 4242
         (etc / "passwd").write_text(
@@ -243,13 +254,12 @@ class Lab:
         (etc / "ssh" / "lab_host_key").write_text(host_key)
         (etc / "ssh" / "lab_host_key").chmod(0o600)
         for path, (content, mode) in (files or {}).items():
-            target = seed / "up" / path.lstrip("/")
+            target = disk / "up" / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(content)
             target.chmod(mode)
-        for path in (seed / "home" / user).rglob("*"):
+        for path in (disk / "home" / user, *(disk / "home" / user).rglob("*")):
             os.chown(path, uid, uid)
-        os.chown(seed / "home" / user, uid, uid)
         host = Host(self, name, addresses, seed)
         self.hosts.append(host)
         host.boot()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import pathlib
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from clouds.lab.doors import IPTABLES, Door, knocks, set_doors
 from clouds.lab.namespaces import ROOT, Host, Lab, open_lab
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_transport import Endpoint, SshTransport, connect
@@ -100,3 +102,45 @@ def test_a_kill_is_seen_at_once_and_a_loss_of_power_by_silence(lab: Lab, keys: K
     assert silent_s < 5.5
     one.remove()
     two.remove()
+
+
+def test_a_machine_that_boots_again_has_its_disk_and_new_addresses(lab: Lab, keys: KeyRing) -> None:
+    host = boot(lab, keys, "172.31.7.5", "54.200.7.5")
+
+    async def write() -> None:
+        line = await reach(host, keys)
+        await line.script("echo kept > ~/note; echo lost > /tmp/note")
+        await line.close()
+
+    async def read() -> bytes:
+        line = await reach(host, keys)
+        try:
+            return (await line.script("cat ~/note; cat /tmp/note 2>&1 | grep -c No")).stdout
+        finally:
+            await line.close()
+
+    pinned = keys.host("172.31.7.5").public
+    asyncio.run(write())
+    host.reboot(("172.31.7.5", "54.200.7.6"))
+    host.wait_ssh()
+    assert keys.host(host.addresses[0]).public == pinned
+    assert asyncio.run(read()) == b"kept\n1\n"
+    host.kill()
+
+
+@pytest.mark.skipif(not IPTABLES, reason="no iptables here: apt-get install iptables")
+def test_only_an_open_door_lets_in(lab: Lab, keys: KeyRing) -> None:
+    inside, friend, stranger = (boot(lab, keys, f"172.31.7.{n}") for n in (11, 12, 13))
+    listening = inside.inside(lambda: socket.create_server(("172.31.7.11", 7070)))
+    with listening:
+        set_doors(
+            inside, [Door("172.31.7.13", (22, 22), opens=False), Door("172.31.7.12"), Door("0.0.0.0/0", (22, 22))]
+        )
+        assert knocks(friend, "172.31.7.11", 7070)
+        assert not knocks(stranger, "172.31.7.11", 7070)
+        assert not knocks(stranger, "172.31.7.11", 22)
+        set_doors(inside, [Door("172.31.7.13", (7000, 7100))])
+        assert knocks(stranger, "172.31.7.11", 7070)
+        assert not knocks(friend, "172.31.7.11", 7070)
+    for host in (inside, friend, stranger):
+        host.kill()
