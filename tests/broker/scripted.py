@@ -273,6 +273,7 @@ class ScriptedCloud:
         self.refusals: list[ProviderError | None] = []
         self.scopes: dict[str, tuple[str, str]] = {}  # code -> (kind, scope)
         self.terminated: list[str] = []
+        self._tagged: dict[tuple[str, str], dict[str, None]] = {}
         self._ended: dict[str, asyncio.Event] = {}
 
     async def check(self) -> str:
@@ -287,6 +288,8 @@ class ScriptedCloud:
             raise refusal
         provider_id = f"p-{len(self.by_token)}"
         self.by_token[token] = provider_id
+        for tag in request.tags.items():
+            self._tagged.setdefault(tag, {})[provider_id] = None
         self.requests[provider_id] = request
         self._ended[provider_id] = asyncio.Event()
         self.agents[provider_id] = ScriptedAgent(request.instance_id, self.starts)
@@ -300,7 +303,8 @@ class ScriptedCloud:
         return self.instances[provider_id]
 
     async def describe(self, tags: Mapping[str, str]) -> list[Instance]:
-        return [i for i in self.instances.values() if tags.items() <= i.tags.items()]
+        ids = min((self._tagged.get(tag, {}) for tag in tags.items()), key=len, default=self.instances)
+        return [i for p in ids if (i := self.instances.get(p)) is not None and tags.items() <= i.tags.items()]
 
     async def stop(self, provider_id: str) -> None:
         raise ProviderError("local", "unsupported", "no")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
+import signal
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +32,6 @@ def test_a_rank_reads_its_own_bytes_and_all_together_whole_lines(tmp_path_factor
     writer = LogWriter(path)
     for rank, data in chunks:
         writer.append(rank, data)
-    writer.close()
     for rank in range(3):
         assert read_all(path, rank=rank, nodes=3) == b"".join(d for r, d in chunks if r == rank)
     merged = read_all(path, nodes=3)
@@ -44,7 +48,6 @@ def test_one_node_is_read_as_it_came(tmp_path):
     path = str(tmp_path / "1-1.log")
     writer = LogWriter(path)
     writer.append(0, b"50%\r100%")
-    writer.close()
     assert read_all(path, nodes=1) == b"50%\r100%"
 
 
@@ -53,14 +56,12 @@ def test_a_torn_end_is_cut_off_and_its_bytes_are_asked_for_again(tmp_path):
     writer = LogWriter(path)
     writer.append(0, b"whole\n")
     writer.append(1, b"torn\n")
-    writer.close()
     for cut in range(1, 12):
         torn = tmp_path / f"{cut}.log"
         torn.write_bytes((tmp_path / "1-1.log").read_bytes()[:-cut])
         again = LogWriter(str(torn))
         assert (again.sizes[0], again.sizes[1]) == (6, 0)
         again.append(1, b"torn\n")
-        again.close()
         assert read_all(str(torn), nodes=2) == b"(head, rank=0) whole\n(worker, rank=1) torn\n"
 
 
@@ -73,7 +74,6 @@ def test_a_line_without_an_end_does_not_grow_in_memory(tmp_path):
         list(reader.read())
         assert sum(map(len, reader._held.values())) <= MAX_HELD_LINE
     reader.close()
-    writer.close()
 
 
 def test_a_book_goes_on_where_it_stopped(tmp_path):
@@ -86,3 +86,30 @@ def test_a_book_goes_on_where_it_stopped(tmp_path):
     other = LogBook(str(tmp_path))
     assert other.begin("1-1", 0) == 3
     other.end("1-1")
+
+
+def test_a_full_disk_leaves_whole_chunks_and_takes_the_next_once_there_is_room(tmp_path):
+    path = str(tmp_path / "1-1.log")
+    writer = LogWriter(path)
+    writer.append(0, b"before\n")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with ignoring(signal.SIGXFSZ):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+        try:
+            for _ in range(2):
+                with pytest.raises(OSError, match=path):
+                    writer.append(0, b"x" * 100)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert read_all(path, nodes=1) == b"before\n"
+    writer.append(0, b"after\n")
+    assert read_all(path, nodes=1) == b"before\nafter\n"
+
+
+@contextlib.contextmanager
+def ignoring(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)

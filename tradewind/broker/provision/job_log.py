@@ -7,10 +7,12 @@ opened for appending, and its bytes are fetched again from the agent.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections import Counter
 from collections.abc import Iterator
+from typing import BinaryIO, cast
 
 from tradewind.broker.provision.signal import Signal
 
@@ -20,31 +22,41 @@ READ_AT_ONCE = 256 << 10
 
 
 class LogWriter:
-    """A job's log open for appending; `sizes` is how many bytes of each rank are in it."""
+    """A job's log to append to; `sizes` is how many bytes of each rank are in it.
+
+    No file stays open: ten thousand jobs that write now and then would hold as many descriptors.
+    """
 
     def __init__(self, path: str) -> None:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b", buffering=0)
+        self._path = path
         self.sizes: Counter[int] = Counter()
-        end = 0
-        size = os.fstat(self._file.fileno()).st_size
-        while end + _HEADER.size <= size:
-            rank, length = _HEADER.unpack(os.pread(self._file.fileno(), _HEADER.size, end))
-            if end + _HEADER.size + length > size:
-                break
-            self.sizes[rank] += length
-            end += _HEADER.size + length
-        self._file.truncate(end)
-        self._file.seek(end)
+        self._end = 0
+        with self._open() as file:
+            size = os.fstat(file.fileno()).st_size
+            while self._end + _HEADER.size <= size:
+                rank, length = _HEADER.unpack(os.pread(file.fileno(), _HEADER.size, self._end))
+                if self._end + _HEADER.size + length > size:
+                    break
+                self.sizes[rank] += length
+                self._end += _HEADER.size + length
+            file.truncate(self._end)
+
+    def _open(self) -> BinaryIO:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return cast("BinaryIO", os.fdopen(descriptor, "r+b", buffering=0))
 
     def append(self, rank: int, data: bytes) -> None:
-        """Add bytes of a rank."""
-        self._file.write(_HEADER.pack(rank, len(data)) + data)
+        """Add bytes of a rank, all of them or none. Raises OSError: the disk is full, say."""
+        chunk = _HEADER.pack(rank, len(data)) + data
+        with self._open() as file:
+            file.seek(self._end)
+            written = file.write(chunk)
+            if written != len(chunk):
+                file.truncate(self._end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
         self.sizes[rank] += len(data)
-
-    def close(self) -> None:
-        """Give the file back."""
-        self._file.close()
+        self._end += len(chunk)
 
 
 class LogReader:
@@ -132,7 +144,7 @@ class LogBook:
         return self._writers[key].sizes[rank]
 
     def append(self, key: str, rank: int, data: bytes) -> None:
-        """Add bytes of a rank between its `begin` and `end`."""
+        """Add bytes of a rank between its `begin` and `end`: all or none. Raises OSError."""
         self._writers[key].append(rank, data)
         self.changed.notify()
 
@@ -141,7 +153,7 @@ class LogBook:
         self._collecting[key] -= 1
         if not self._collecting[key]:
             del self._collecting[key]
-            self._writers.pop(key).close()
+            del self._writers[key]
         self.changed.notify()
 
     def is_collecting(self, key: str) -> bool:

@@ -31,6 +31,7 @@ LOSS_SHOWS_S = (
     0.5  # by then a node's death has been noticed: what killed a peer's program is known before the program is blamed
 )
 DRAIN_S = 5.0
+KEEP_S = 2  # between tries to write what a full disk refuses
 
 
 class JobRunner:
@@ -229,10 +230,10 @@ class JobRunner:
                     async for chunk in chunks:
                         offset += len(chunk)
                         if piece := stars.feed(chunk):
-                            self._logs.append(job.key, node.rank, piece)
+                            await self._keep(job.key, node.rank, piece)
                 if over:
                     if piece := stars.rest():
-                        self._logs.append(job.key, node.rank, piece)
+                        await self._keep(job.key, node.rank, piece)
                     return
                 # One phase has ended and the next is not told yet.
                 await asyncio.sleep(0.02)
@@ -241,6 +242,17 @@ class JobRunner:
         finally:
             self._logs.end(job.key)
             self._collectors.pop((job.key, node.rank), None)
+
+    async def _keep(self, key: str, rank: int, piece: bytes) -> None:
+        """The output is in the job's log; while the disk is full it waits on the instance."""
+        while True:
+            try:
+                self._logs.append(key, rank, piece)
+            except OSError as error:
+                log.error("output of %s on rank %d cannot be kept: %s; trying again in %d s", key, rank, error, KEEP_S)
+                await asyncio.sleep(KEEP_S)
+            else:
+                return
 
     def _is_over(self, job: JobRow, rank: int) -> bool:
         """Whether nothing more will be started for the job on this rank."""

@@ -95,11 +95,11 @@ class Broker:
 
     def is_idle(self) -> bool:
         """Whether nothing is alive and nothing waits: what has failed or was taken only waits to be looked at."""
-        if self.store.read(rows.live_instances):
+        if self.store.read(rows.any_live_instance):
             return False
         if self.store.read(waiting.any_unfinished):
             return False
-        return all(row.state in {"FAILED", "PREEMPTED"} for row in self.store.read(rows.clusters))
+        return not self.store.read(rows.any_busy_cluster)
 
     async def stop(self) -> None:
         """Let go of everything; clusters and jobs go on without a daemon."""

@@ -103,10 +103,9 @@ class Fleet:
         """Run for ever: stop or end what has been idle for as long as was asked."""
         while True:
             await asyncio.sleep(AUTOSTOP_LOOK_S)
-            for row in self._store.read(rows.clusters):
+            for row in self._store.read(rows.own_clusters_up):
                 if (
-                    row.state == "UP"
-                    and row.options.autostop_min is not None
+                    row.options.autostop_min is not None
                     and self._idle_min(row) >= row.options.autostop_min
                 ):
                     ends = row.options.autostop_down or any(i.provider == LOCAL for i in self._live(row))

@@ -89,6 +89,26 @@ def clusters(connection: Connection, *, live_only: bool = True) -> list[ClusterR
     return _all(connection, ClusterRow, query)
 
 
+_BUSY = select(schema.clusters.c.id).where(
+    schema.clusters.c.state.not_in(sorted({*cluster_machine.FINAL, "FAILED", "PREEMPTED"}))
+)
+_OWN_UP = (
+    _own(schema.clusters, ClusterRow)
+    .where(schema.clusters.c.state == "UP", schema.clusters.c.managed_job_id.is_(None))
+    .order_by(schema.clusters.c.id)
+)
+
+
+def any_busy_cluster(connection: Connection) -> bool:
+    """Whether some cluster has machines, or is about to: what has failed or was taken only waits to be looked at."""
+    return connection.execute(_BUSY.limit(1)).first() is not None
+
+
+def own_clusters_up(connection: Connection) -> list[ClusterRow]:
+    """The clusters that are UP and belong to no managed job."""
+    return _all(connection, ClusterRow, _OWN_UP)
+
+
 def candidates(connection: Connection, cluster_id: int) -> tuple[RankedCandidate, ...]:
     """What failover tries for the cluster, in order."""
     text = connection.execute(
