@@ -61,6 +61,11 @@ TASKS: dict[str, tuple[str, ...]] = {
         "{/a: {name: b, config: {disk_size: 10, mount_cached: {transfers: 4, buffer_size: 16M, vfs_write_back: 5s, read_only: true}, mount: {hf_mount_args: [a]}}}}",
     ),
     "volumes": ("{/v: data}", "{/v: {size: 10GB, type: k8s-pvc, labels: {a: b}, config: {access_mode: x}}}", "{/v: {name: d, sub_path: x}}"),
+    "estimates": ("{'A100:8': 10h, p4d.24xlarge: 9.5}", "{H100: 90m}"),
+    "placement": (
+        "{exclude: [aws/us-gov-*], continents: [Europe], countries: [DE, FR], max_nodes_per_zone: 2, max_carbon: 2.5, minimize: 'cost,time'}",
+        "{quotas: {aws/us-east-1: 32 vcpus, gcp: 4}, shares: {aws: 50%, gcp: 0.5}, reserved: {aws/*/*/m6a.2xlarge: 3}}",
+    ),
     "budget": ("20", "20 USD"),
     "deadline": ("10h", "90m", "2d", "10"),
     "checkpoint": ("'s3://b/c'", "/shared/x"),

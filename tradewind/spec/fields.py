@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 TASK_FIELDS = (
     "name", "workdir", "num_nodes", "resources", "envs", "secrets", "managed_secrets", "setup", "run", "run_on", "file_mounts", "volumes",
-    "budget", "deadline", "checkpoint", "elastic", "engine", "service", "pool", "inputs", "outputs", "config", "event_callback",
+    "estimates", "placement", "budget", "deadline", "checkpoint", "elastic", "engine", "service", "pool", "inputs", "outputs", "config", "event_callback",
     "api_server_access",
 )  # fmt: skip
 RESOURCE_FIELDS = (

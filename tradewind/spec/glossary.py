@@ -40,6 +40,14 @@ TASK = {
         "Target on the node: local file or directory, a bucket's URL, or a storage map `{name, source, store, persistent, mode, type, config}`.",
     ),
     "volumes": Entry("map", "Path on the node: a volume's name, or `{size, ...}` for one that goes with the cluster."),
+    "estimates": Entry(
+        "`{A100:8: 10h}`",
+        "How long the work takes on machines with these accelerators, or of an instance type. Other accelerators follow from their datasheets.",
+    ),
+    "placement": Entry(
+        "map",
+        "Limits on where it may run: `exclude` (patterns `cloud/region/zone/type` with `*`), `continents`, `countries`, `quotas` (`{aws/us-east-1: 32 vcpus}`), `shares` (`{aws: 50%}` of all nodes), `reserved` (`{pattern: nodes}` paid already), `max_nodes_per_zone`, `max_carbon` (kg CO2e), and what the plan is least in: `minimize` (`cost`, `time`, `carbon`, `cost,time`, `cost+0.1*carbon`).",
+    ),
     "budget": Entry(
         "`20`, `20 USD`", "What a managed job may cost in all; it is warned at 80 % and ended when it is spent."
     ),
@@ -53,8 +61,8 @@ TASK = {
     "pool": Entry(
         "map", "Workers that wait for managed jobs: `workers`, or `min_workers` and `max_workers`, `queue_length_threshold`, delays in seconds."
     ),
-    "inputs": Entry("`{uri: GB}`", "How much data comes from where."),
-    "outputs": Entry("`{uri: GB}`", "How much data goes where."),
+    "inputs": Entry("`{uri: GB}`", "How many GB lie where already: `{aws/us-east-1: 200}`. Moving them to the machines is counted in a plan."),
+    "outputs": Entry("`{uri: GB}`", "How many GB the task writes, under any name; in a chain the next task reads them."),
     "config": Entry(
         "map",
         "Settings for this task alone: `docker`, `nvidia_gpus`, `ssh`, `kubernetes`, `azure`, `gcp`, `vast`, `slurm`, `active_workspace`, and `hooks`.",

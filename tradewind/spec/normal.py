@@ -11,7 +11,7 @@ from tradewind.spec.workload import Workload
 
 REDACTED = "<not shown>"  # a secret's value that stood in the file
 _PLAIN = (
-    "checkpoint", "elastic", "engine", "service", "pool", "config", "event_callback", "api_server_access",
+    "placement", "checkpoint", "elastic", "engine", "service", "pool", "config", "event_callback", "api_server_access",
 )  # fmt: skip
 
 
@@ -53,6 +53,8 @@ def normal_form(task: Task) -> dict[str, object]:
         form["budget"] = task.budget_usd
     if task.deadline_hours is not None:
         form["deadline"] = f"{_number(task.deadline_hours)}h"
+    if task.estimates:
+        form["estimates"] = {length.on: f"{_number(length.hours)}h" for length in task.estimates}
     for name, data in (("inputs", task.inputs), ("outputs", task.outputs)):
         if isinstance(data, DataSize):
             form[name] = {data.uri: _number(data.gigabytes)}

@@ -22,6 +22,7 @@ from tradewind.spec.nodes import (
     read_text,
     read_whole_number,
 )
+from tradewind.spec.placing_reading import read_estimates, read_placing
 from tradewind.spec.policy import read_budget, read_managed_secrets, read_secrets
 from tradewind.spec.quantities import parse_hours
 from tradewind.spec.resources import read_resources
@@ -82,6 +83,8 @@ def read_task(document: Mapping, source: str, base_dir: str) -> Task:
         budget_usd=read_budget(given.get("budget")),
         deadline_hours=_read_deadline(given.get("deadline")),
         checkpoint=_read_checkpoint(given.get("checkpoint"), around),
+        estimates=read_estimates(given.get("estimates")),
+        placement=read_placing(given.get("placement")),
         elastic=_read_flag(given.get("elastic"), "elastic"),
         engine="tradewind" if engine is None else cast("Engine", read_choice(engine, "engine", get_args(Engine))),
         service=_read_service(given, around),

@@ -14,6 +14,7 @@ import msgspec
 from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
 from tradewind.spec.glossary import ALTERNATIVES, RESOURCES, SHARED, TASK, Entry
 from tradewind.spec.machine import AcceleratorArgs, AttachedDisk, Autostop, DiskTier, NetworkTier
+from tradewind.spec.placing import Placing
 from tradewind.spec.policy import HIGHEST_PRIORITY, STRATEGIES
 from tradewind.spec.service import Pool, Service
 from tradewind.spec.settings import Settings
@@ -22,7 +23,19 @@ from tradewind.spec.task import Arch, Engine, JobRecovery, RunOn
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_PARTS = (GitSource, Storage, Volume, AcceleratorArgs, AttachedDisk, Autostop, JobRecovery, Service, Pool, Settings)
+_PARTS = (
+    GitSource,
+    Storage,
+    Volume,
+    AcceleratorArgs,
+    AttachedDisk,
+    Autostop,
+    JobRecovery,
+    Service,
+    Pool,
+    Settings,
+    Placing,
+)
 _REF = "#/$defs/{name}"
 
 _TEXT: Schema = {"type": "string"}
@@ -70,6 +83,8 @@ def _task() -> dict[str, Schema]:
         "run_on": _words(RunOn),
         "file_mounts": {"type": "object", "additionalProperties": _any(_TEXT, _ref("Storage"))},
         "volumes": {"type": "object", "additionalProperties": _any(_TEXT, _ref("Volume"))},
+        "estimates": {"type": "object", "additionalProperties": _AMOUNT},
+        "placement": _ref("Placing"),
         "budget": _AMOUNT,
         "deadline": _AMOUNT,
         "checkpoint": _TEXT,

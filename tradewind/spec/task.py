@@ -20,6 +20,7 @@ from tradewind.spec.machine import (
     NetworkTier,
     PortRange,
 )
+from tradewind.spec.placing import Length, Placing
 from tradewind.spec.service import Pool, Service
 from tradewind.spec.settings import Settings
 from tradewind.spec.storage import DataSize, GitSource, ManagedSecret, StorageMount, VolumeMount
@@ -115,6 +116,7 @@ class Task(msgspec.Struct, frozen=True):
     `source` is the file the task was read from, for messages. `job_recovery`, `priority` (the higher goes first), `budget_usd` (USD, for
     the whole job) and `secrets` (names; their values never stand in a task) are a managed job's; `inline_secrets` names those whose values
     the file itself holds. `git` is the work directory when it is a repository. `deadline_hours` counts from the launch.
+    `estimates` say how long its work takes on what.
     """
 
     name: str | None = None
@@ -150,3 +152,5 @@ class Task(msgspec.Struct, frozen=True):
     engine: Engine = "tradewind"
     deadline_hours: float | None = None
     checkpoint: str | None = None
+    estimates: tuple[Length, ...] = ()
+    placement: Placing = Placing()
