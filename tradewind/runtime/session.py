@@ -235,16 +235,10 @@ def _print_lines(lines: list[str], error: bool) -> None:
 
 
 def physical_memory() -> int:
-    """Bytes of memory that this machine, or the control group that holds us, has."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        with open("/sys/fs/cgroup/memory.max") as file:
-            text = file.read().strip()
-        if text.isdigit():
-            total = min(total, int(text))
-    except OSError:
-        pass
-    return total
+    """Bytes of memory that this machine, or the control groups that hold us, have."""
+    from tradewind.runtime.node.memory_use import memory_limit
+
+    return memory_limit()
 
 
 def arena_size(memory: int) -> int:

@@ -131,13 +131,17 @@ class Leasing:
                     call, exceptions.TaskCancelledError(f"{call.name}() was cancelled and its worker killed.")
                 )
             elif call.retries != 0:
-                call.retries -= 1
+                if death is not None and death.reason.startswith("node out of memory"):
+                    # It may have been another's memory; such an end costs no retry (as in Ray).
+                    self._process.on_output([f"{call.name}() is tried again: {death.reason}."], True)
+                else:
+                    call.retries -= 1
                 group.queue.append(call)
             else:
                 assert death is not None
                 kind = (
                     exceptions.OutOfMemoryError
-                    if death.reason.startswith("out of memory")
+                    if death.reason.startswith(("out of memory", "node out of memory"))
                     else exceptions.WorkerCrashedError
                 )
                 self._process.calls.fail(call, kind(death.sentence(f"The worker that ran {call.name}()")))

@@ -99,6 +99,7 @@ class NodeDaemon:
             on_lines=self._on_lines,
             on_end=self._on_worker_end,
             next_address=self._next_address,
+            why_killed=self.guard.why_killed,
         )
         self._handlers: dict[type, Callable[[Any, Any], None]] = {
             control.Hello: self._on_hello,
@@ -162,6 +163,7 @@ class NodeDaemon:
         if self.head is not None:
             self.head.close()
         self.store.close()
+        self.guard.close()
 
     def before_wait(self) -> None:
         """Decisions are carried out and what was posted is sent."""
@@ -334,6 +336,7 @@ class NodeDaemon:
     def release_worker(self, worker: Worker) -> None:
         """The worker is warm for the next lease."""
         worker.lease = 0
+        self.guard.release(worker)
         if not worker.ended and not worker.kill_reason:
             self.workers.idle.append(worker)
             limit = int(self.settings.total.get("CPU", 1)) + _MAX_IDLE_EXTRA
@@ -357,6 +360,7 @@ class NodeDaemon:
         if self.head is not None:
             self.head.send(cluster.ProcessGone(worker.address, driver=False))
         self.actors.ended(worker, death)
+        self.guard.release(worker)
         waiting, worker.when_ready = worker.when_ready, []
         for ready in waiting:
             ready()

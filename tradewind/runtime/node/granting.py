@@ -99,7 +99,7 @@ class Granting:
             lease = Lease(next(self._numbers), holder, allocation, worker)
             self.held[lease.id] = lease
             worker.lease = lease.id
-            self._daemon.guard.watch(allocation)
+            self._daemon.guard.watch(worker, allocation)
             self._daemon.connect(holder, worker.address)
             accelerators = allocation.accelerators() or None
             self._daemon.tell(
@@ -163,7 +163,7 @@ class Granting:
             lease = Lease(next(self._numbers), f"@{node}", allocation, worker)
             self.held[lease.id] = lease
             worker.lease = lease.id
-            self._daemon.guard.watch(allocation)
+            self._daemon.guard.watch(worker, allocation)
             neighbours.send(
                 node,
                 cluster.OfferWorker(

@@ -70,7 +70,7 @@ class LocalActors:
                 return
             actor.worker = worker
             worker.actor = actor_id
-            self._daemon.guard.watch(allocation)
+            self._daemon.guard.watch(worker, allocation)
             spec = actor.spec
             if worker.ended:
                 self._ended_early(actor)

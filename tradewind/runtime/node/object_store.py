@@ -63,6 +63,7 @@ class ObjectStore:
             elif self._daemon.processes.get(who.address) is not who:
                 self.book.give(who.address, offset, message.size)
             else:
+                self._daemon.guard.took(who.pid, message.size)
                 self._daemon.tell(who.address, control.Extent(message.request, offset, message.size))
 
         self._with_room(who.address, message.size, then)

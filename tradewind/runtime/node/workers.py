@@ -88,6 +88,7 @@ class WorkerPool:
         on_lines: Callable[[Worker, list[str], bool], None],
         on_end: Callable[[Worker, Death], None],
         next_address: Callable[[], str],
+        why_killed: Callable[[Worker], str],
     ) -> None:
         self._loop = loop
         self._node = node
@@ -96,6 +97,7 @@ class WorkerPool:
         self._on_lines = on_lines
         self._on_end = on_end
         self._next_address = next_address
+        self._why_killed = why_killed
         self._numbers = 0
         self.workers: dict[int, Worker] = {}
         self.idle: list[Worker] = []
@@ -263,6 +265,8 @@ class WorkerPool:
             reason = worker.kill_reason
         elif worker.intended:
             reason = worker.intended
+        elif signal_number == signal.SIGKILL and (known := self._why_killed(worker)):
+            reason = known
         elif signal_number is not None:
             reason = f"signal {signal_number} ({_signal_name(signal_number)})"
             if signal_number == signal.SIGKILL:
