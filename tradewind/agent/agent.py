@@ -113,7 +113,7 @@ class Agent:
             case CancelJob():
                 await self.jobs.cancel(order.job_id, order.grace_s)
             case ListJobs():
-                return JobList(self.jobs.known())
+                return JobList(self.jobs.known(), await self.jobs.usage() if order.usage else {})
             case SyncCheckpoints():
                 await self.jobs.sync_checkpoints(order.job_id)
             case RenewLease():

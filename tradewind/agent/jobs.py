@@ -32,8 +32,10 @@ from tradewind.agent.protocol import (
     Phase,
     Restored,
     StartJob,
+    Usage,
 )
 from tradewind.agent.state import StateDirectory
+from tradewind.agent.usage import Sampler
 
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _KILL_DEADLINE_S = 5.0
@@ -77,6 +79,7 @@ class Jobs:
         self._known: dict[tuple[str, Phase], JobInfo] = {(job.job_id, job.phase): job for job in state.read_jobs()}
         self._running: dict[tuple[str, Phase], RunningPhase] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sampler = Sampler()
 
     def declare_lost(self) -> None:
         """What a previous agent left running is over, its processes ended already: say so, so that nothing runs twice."""
@@ -92,6 +95,11 @@ class Jobs:
         return tuple(
             msgspec.structs.replace(job, log_bytes=logs.size(self.log_path(job.job_id))) for job in self._known.values()
         )
+
+    async def usage(self) -> dict[str, Usage]:
+        """What each job with a process uses."""
+        running = {key[0] for key, phase in self._running.items() if phase.process is not None}
+        return await asyncio.to_thread(self._sampler.sample, {job_id: job_mark(self._home, job_id) for job_id in running})
 
     def log_path(self, job_id: str) -> str:
         """Where the job's output goes. Raises RefusalError for an id that cannot name a file."""

@@ -101,7 +101,9 @@ class CancelJob(msgspec.Struct, frozen=True, tag=True):
 
 
 class ListJobs(msgspec.Struct, frozen=True, tag=True):
-    """Answered by `Jobs`: every job phase this agent knows."""
+    """Answered by `Jobs`; with `usage` also by what the running ones use."""
+
+    usage: bool = False
 
 
 class ReadLog(msgspec.Struct, frozen=True, tag=True):
@@ -221,8 +223,24 @@ class JobInfo(msgspec.Struct, frozen=True):
     log_bytes: int = 0
 
 
+class Usage(msgspec.Struct, frozen=True):
+    """What a job's processes on this node use.
+
+    `cpus`: cores in the mean since the sample before (0 at the first). `memory_gib`: resident, GiB. `accelerators`: of each GPU of the
+    node the share of time in which it computes, 0 to 1.
+    """
+
+    cpus: float
+    memory_gib: float
+    processes: int
+    accelerators: tuple[float, ...] = ()
+
+
 class Jobs(msgspec.Struct, frozen=True, tag=True):
+    """Every phase of every job; by job id what the running ones use, when that was asked for."""
+
     jobs: tuple[JobInfo, ...]
+    usage: dict[str, Usage] = {}
 
 
 class LogChunk(msgspec.Struct, frozen=True, tag=True):

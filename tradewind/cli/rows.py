@@ -60,21 +60,56 @@ def clusters_table(rows: Sequence[Row], now_unix: float | None = None) -> str:
     return "\n".join([text, *_waiting(rows, "name")])
 
 
-def jobs_table(rows: Sequence[Row], now_unix: float | None = None, *, prices: bool = False) -> str:
-    """Jobs or managed jobs, with what each waits for below; `prices` adds what each costs an hour."""
+def top_table(rows: Sequence[Row], now_unix: float | None = None) -> str:
+    """Active managed jobs with what each costs an hour and uses (`usage`), and what each waits for below."""
+    now = time.time() if now_unix is None else now_unix
+    columns = [
+        Column("ID", "right"),
+        Column("NAME", shrink=True),
+        Column("STATE"),
+        Column("RECOVERIES", "right"),
+        Column("USD/H", "right"),
+        Column("CPUS", "right"),
+        Column("GIB", "right"),
+        Column("GPUS", shrink=True),
+        Column("AGE", "right"),
+    ]
+    cells = [
+        [
+            str(row["id"]),
+            str(row.get("name") or "-"),
+            str(row["state"]),
+            str(row.get("recoveries", 0)),
+            terminal.usd(float(row["hourly_usd"])),
+            *_used(row.get("usage")),
+            age(row, now),
+        ]
+        for row in rows
+    ]
+    text = terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful())
+    return "\n".join([text, *_waiting(rows, "id")])
+
+
+def _used(usage: Row | None) -> tuple[str, str, str]:
+    if usage is None:
+        return "-", "-", "-"
+    shares = [float(share) for share in usage["accelerators"]]
+    mean = f"{len(shares)} at {sum(shares) / len(shares):.0%}" if shares else "-"
+    return f"{usage['cpus']:.1f}", f"{usage['memory_gib']:.2f}", mean
+
+
+def jobs_table(rows: Sequence[Row], now_unix: float | None = None) -> str:
+    """Jobs or managed jobs, with what each waits for below."""
     now = time.time() if now_unix is None else now_unix
     managed = any("recoveries" in row for row in rows)
     columns = [Column("ID", "right"), Column("NAME", shrink=True), Column("STATE")]
     columns += [Column("RECOVERIES", "right"), Column("CLUSTER", shrink=True)] if managed else []
-    columns += [Column("USD/H", "right")] if prices else []
     columns += [Column("AGE", "right")]
     cells = []
     for row in rows:
         cell = [str(row["id"]), str(row.get("name") or "-"), str(row["state"])]
         if managed:
             cell += [str(row.get("recoveries", 0)), str(row.get("cluster") or "-")]
-        if prices:
-            cell.append(terminal.usd(float(row["hourly_usd"])))
         cells.append([*cell, age(row, now)])
     text = terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful())
     return "\n".join([text, *_waiting(rows, "id")])

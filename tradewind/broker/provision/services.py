@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Provider
 from tradewind.broker.provision.boundary import Boundary, no_boundary
+from tradewind.broker.provision.usage import UsageBoard
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.ledger import Ledger, Order
 from tradewind.broker.store.vault import Vault
@@ -35,6 +36,7 @@ class Services:
         self.clock = clock
         self.boundary = boundary
         self.vault = Vault(store.data_dir)
+        self.usage = UsageBoard()
         self.dispatch: Callable[[Order], None] = lambda _order: None
         self._tasks: set[asyncio.Task[Any]] = set()
 

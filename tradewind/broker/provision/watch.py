@@ -22,6 +22,7 @@ from tradewind.broker.provision.gang import LEASE_S
 from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.secrets import starred
 from tradewind.broker.provision.services import Services, log
+from tradewind.broker.provision.usage import IDLE_AFTER_S
 from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import InstanceRow
@@ -141,21 +142,45 @@ class Watch:
 
     async def _keep(self, node: Node) -> None:
         """Renew the lease in time, and report an agent that has fallen silent."""
+        try:
+            why = await self._until_silent(node)
+        finally:
+            self._services.usage.forget(node.row.id)
+        if why:
+            await self.agent_gone(node.row.id, why)
+
+    async def _until_silent(self, node: Node) -> str:
         due = node.row.lease_until_unix - LEASE_S + LEASE_RENEWAL_S
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             try:
-                await asyncio.wait_for(node.client.call(protocol.ListJobs()), SILENCE_S)
+                told = await asyncio.wait_for(node.client.call(protocol.ListJobs(usage=True)), SILENCE_S)
+                await self._take_usage(node, told)
                 if self._services.now() >= due:
                     due = await self._renew(node) - LEASE_S + LEASE_RENEWAL_S
             except TimeoutError:
-                break
+                return f"its agent was silent for {SILENCE_S:.0f} s"
             except ProviderError as error:
                 log.warning("%s: its lease cannot be moved now: %s", node.row.id, error)  # there is time to try again
             except AgentError as error:
                 log.info("%s: %s", node.row.id, error)
-                return  # the pump has seen the same, and says so
-        await self.agent_gone(node.row.id, f"its agent was silent for {SILENCE_S:.0f} s")
+                return ""  # the pump has seen the same, and says so
+
+    async def _take_usage(self, node: Node, told: protocol.Answer) -> None:
+        """What its jobs use is known, and a job that lets its accelerators idle has an event that says so."""
+        if not isinstance(told, protocol.Jobs):
+            return
+        idle = self._services.usage.take(node.row.id, told.usage, self._services.now())
+        if not idle:
+            return
+        cause, row = f"instance/{node.row.id}", node.row
+        said = {"for_s": IDLE_AFTER_S, "accelerator": row.offer.accelerator, "usd_per_hour": float(row.price_usd_h)}
+
+        def warn(ledger: Ledger) -> None:
+            for key in idle:
+                self._job_fact(ledger, key, "accelerators idle", cause, row, **said)
+
+        await self._services.apply(warn)
 
     async def _renew(self, node: Node) -> float:
         until = self._services.now() + LEASE_S

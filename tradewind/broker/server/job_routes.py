@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast, get_args
 
 import msgspec
+from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tradewind.broker.lifecycle import managed_job as mm
+from tradewind.broker.provision.watch import split_key
 from tradewind.broker.server import metrics, streams
 from tradewind.broker.server.answers import answer, body
 from tradewind.broker.server.broker import Broker
@@ -151,6 +153,22 @@ class JobApi:
         limits: dict[str, Any] = msgspec.to_builtins(self.broker.desk.limits())
         return answer({"states": counts, **worlds, "limits": limits})
 
+    async def usage(self, _request: Request) -> Response:
+        """GET /v1/usage: what each running job uses, as its nodes' agents told in the last half minute."""
+        found = self.broker.services.usage.by_job(self.broker.services.now())
+
+        def named(connection: Connection) -> list[dict[str, Any]]:
+            lines = []
+            for key, used in found.items():
+                cluster_id, job_id = split_key(key)
+                job, cluster = rows.job(connection, cluster_id, job_id), rows.cluster(connection, cluster_id)
+                if job is not None and cluster is not None:
+                    whose = {"cluster": cluster.name, "job_id": job_id, "managed_job_id": job.managed_job_id}
+                    lines.append(whose | msgspec.to_builtins(used))
+            return lines
+
+        return answer(self.broker.store.read(named))
+
     async def spend(self, request: Request) -> Response:
         """GET /v1/spend?by=job|name|cloud|region|day&rehearsed=."""
         by = request.query_params.get("by", "job")
@@ -181,6 +199,7 @@ class JobApi:
             ("GET", array, self.array),
             *(("POST", f"{array}/{change}", self.change_array(change)) for change in get_args(Change)),
             ("GET", "/v1/summary", self.summary),
+            ("GET", "/v1/usage", self.usage),
             ("GET", "/v1/spend", self.spend),
             ("GET", "/v1/metrics", self.metrics),
         ]

@@ -96,7 +96,8 @@ def logs(job: str, *, follow: bool, grep: str | None) -> int:
 @click.command()
 @options.as_json
 def top(*, as_json: bool) -> int:
-    """Everything at a glance: jobs by state, what is spent, the limits, and the active jobs, dearest first."""
+    """Everything at a glance: jobs by state, what is spent, the limits, and the active jobs, dearest first, with what
+    each uses: cores, GiB, and the share of time in which its GPUs compute."""
     from tradewind.cli import arraypage, daemon, rows
 
     api = daemon.reach(start=False)
@@ -105,6 +106,9 @@ def top(*, as_json: bool) -> int:
         return exits.OK
     summary = api.get("/v1/summary")
     active = api.get("/v1/jobs?state=STARTING,RUNNING,RECOVERING,CANCELLING,PAUSING&limit=1000")
+    used = {one["managed_job_id"]: one for one in api.get("/v1/usage")}
+    for job in active:
+        job["usage"] = used.get(job["id"])
     active.sort(key=lambda job: (-float(job["hourly_usd"]), int(job["id"])))
     if as_json:
         print_json({**summary, "active": active})
@@ -112,7 +116,7 @@ def top(*, as_json: bool) -> int:
     print(arraypage.summary(summary))
     if active:
         print()
-        print(rows.jobs_table(active[:40], prices=True))
+        print(rows.top_table(active[:40]))
     return exits.OK
 
 
