@@ -1,15 +1,20 @@
-"""The whole promise: the digits job on AWS's spot market, taken by a loss of power, goes on at Google, is taken again, and finishes at Azure."""
+"""The whole promise: the digits job on AWS's spot market, taken by a loss of power, goes on at Google, is taken again, and finishes at Azure.
+
+Its checkpoints follow it by way of a bucket that the task names; after the first loss the bucket is all there is.
+"""
 
 from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from clouds.estate import Estate, open_estate
+from clouds.fakes.aws.buckets import fake_s3
 from clouds.lab.namespaces import ROOT, Lab, open_lab
 from tests.broker.real import until
 from tradewind.spec import load_task, task_to_dict
@@ -31,10 +36,16 @@ def estate(lab: Lab, tmp_path: pathlib.Path) -> Iterator[Estate]:
 
 @pytest.mark.timeout(240)
 def test_digits_over_three_clouds(estate: Estate) -> None:
-    client = estate.start()
+    with fake_s3("training") as endpoint:
+        digits_over_three_clouds(estate, endpoint)
+
+
+def digits_over_three_clouds(estate: Estate, bucket: str) -> None:
+    client = estate.start(AWS_ENDPOINT_URL_S3=bucket)
     task = task_to_dict(load_task(DIGITS, base_dir=str(ROOT)))
     task["num_nodes"] = 1
     task["run"] = "python train.py --steps 300 --checkpoint-every 1"  # enough for the accuracy; the machine is shared
+    task["checkpoint"] = "s3://training/digits"
     body = {"task": task, "accepted_hourly_usd": 1.0, "catalog": estate.catalog}
     job_id = client.post("/v1/jobs", body)["job_id"]
 
@@ -58,6 +69,7 @@ def test_digits_over_three_clouds(estate: Estate) -> None:
         until("the loss is noticed", lambda: job()["state"] == "RECOVERING", told)
         assert time.monotonic() - taken < 6
         before = saved()
+        shutil.rmtree(os.path.join(estate.data_dir, "checkpoints", str(job_id)), ignore_errors=cloud != "aws")
     until("it ends", lambda: job()["ended_unix"], told)
     reasons = [attempt["why"] for attempt in job()["attempts"]]
     assert "AWS took the instance back" in reasons[0]

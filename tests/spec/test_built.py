@@ -42,11 +42,15 @@ def test_what_all_alternatives_ask_is_told_once() -> None:
 
 def test_what_is_built_passes() -> None:
     task = read(
-        "name: a\nworkdir: /\nnum_nodes: 2\nenvs: {A: 1}\nfile_mounts: {/a: /}\nbudget: 3\nsecrets: [B]\nrun_on: head\n"
+        "name: a\nworkdir: /\nnum_nodes: 2\nenvs: {A: 1}\nfile_mounts: {/a: /}\nbudget: 3\ncheckpoint: s3://b/c\nsecrets: [B]\nrun_on: head\n"
         "elastic: false\nengine: tradewind\nresources: {use_spot: true, priority: 3, job_recovery: failover, autostop: 10, ordered: [{infra: aws}, {infra: gcp}]}\n"
     )
     assert not_built(task, "plan") == not_built(task, "job") == ()
-    assert [sentence.partition(":")[0] for sentence in not_built(task, "launch")] == ["secrets", "budget"]
+    assert [sentence.partition(":")[0] for sentence in not_built(task, "launch")] == [
+        "secrets",
+        "checkpoint",
+        "budget",
+    ]
     refuse_unbuilt(read("run: x\n"), "launch")
 
 

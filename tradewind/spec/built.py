@@ -37,7 +37,6 @@ _WHOLE = {
     "event_callback": ("event_callback", "callbacks are", ""),
     "api_server_access": ("api_server_access", "launching from within a job is", ""),
     "elastic": ("elastic", "going on without a lost node is", ""),
-    "checkpoint": ("checkpoint", "a place of one's own for checkpoints is", "they are kept by the daemon without it"),
     "deadline_hours": ("deadline", "a deadline in the file is", "plan with `tradewind plan --deadline`"),
     "priority_class": ("resources.priority_class", "classes of priority are", "use `priority`"),
 }  # fmt: skip
@@ -92,6 +91,8 @@ def _of_task(task: Task, use: Use) -> Iterator[str]:
             yield _not_there(f"config.{name}", "settings of one task are")
     if use in {"launch", "exec"} and task.secrets:
         yield "secrets: they reach managed jobs only as yet; use `tradewind jobs launch`"
+    if use in {"launch", "exec"} and task.checkpoint is not None:
+        yield "checkpoint: checkpoints are kept for managed jobs; use `tradewind jobs launch`"
     if use == "launch" and task.budget_usd is not None:
         yield "budget: it is kept for managed jobs only as yet; use `tradewind jobs launch`"
     if use != "exec":

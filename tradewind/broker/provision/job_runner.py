@@ -10,11 +10,12 @@ import msgspec
 
 from tradewind import __version__
 from tradewind.agent import protocol
+from tradewind.broker.bucket import BucketError
 from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle.machine import IllegalMove, Instruction
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision import bootstrap as boot
-from tradewind.broker.provision import relay
+from tradewind.broker.provision import checkpoints, relay
 from tradewind.broker.provision.agent_client import AgentError, AgentGone, AgentRefused
 from tradewind.broker.provision.job_log import LogBook
 from tradewind.broker.provision.node import Node
@@ -103,22 +104,18 @@ class JobRunner:
         if job.id > 1 and phase == ("setup" if job.machine.setup_ranks else "run"):
             await boot.put_files(node, job.task)  # the first job's files came with the bootstrap
         script = job.task.setup if phase == "setup" else job.task.run
-        store = job.checkpoint_uri
-        if relay.is_relayed(store, node.row.provider):
-            store = relay.store_on_instance(node.transport.home, job.checkpoint_uri)
-            if phase == "run":
-                await relay.push(node.transport, job.checkpoint_uri, node.rank)
-        start = protocol.StartJob(
-            job_id=job.key,
-            phase=phase,
-            script=script or "true",
-            envs=self._envs(job),
-            checkpoint_uri=store,
-        )
         try:
+            store = await checkpoints.take_there(self._services, node, job) if phase == "run" else ""
+            start = protocol.StartJob(
+                job_id=job.key,
+                phase=phase,
+                script=script or "true",
+                envs=self._envs(job),
+                checkpoint_uri=store,
+            )
             secret_envs = self._services.store.read(lambda c: secrets_of(self._services, c, job))
             await boot.call(node.client, msgspec.structs.replace(start, secret_envs=secret_envs))
-        except (AgentRefused, SecretsUnreadable) as error:
+        except (AgentRefused, SecretsUnreadable, BucketError) as error:
             why = f"{phase} on rank {node.rank} could not be started: {error}"
             ended = jm.PhaseEnded(cause=cause, rank=node.rank, phase=phase, result="FAILED", why=why)
             await self._services.apply(lambda ledger: ledger.job_event(self._cluster_id, job.id, ended))
@@ -188,9 +185,8 @@ class JobRunner:
             *(self._cancel_on(node, key, CANCEL_GRACE_S if key in wanted else SWEEP_GRACE_S) for key in running)
         )
         for job in unfinished:
-            if relay.is_relayed(job.checkpoint_uri, node.row.provider):
-                async with node.relaying:
-                    await relay.pull(node.transport, job.checkpoint_uri, node.rank)
+            await checkpoints.bring_here(node, job)
+            self._services.spawn(checkpoints.keep_there(self._services, job, node.rank), f"checkpoints-{job.key}")
         collecting = [task for (_, rank), task in self._collectors.items() if rank == node.rank and not task.done()]
         if collecting:
             await asyncio.wait(collecting, timeout=DRAIN_S)

@@ -14,37 +14,13 @@ import posixpath
 import shutil
 from urllib.parse import unquote, urlsplit
 
-import msgspec
-
 from tradewind.broker.provider import Transport
+from tradewind.broker.provision.kept import COPIES, MANIFEST, KeptCopy, commit, read_list
 
 CHUNK_BYTES = 8 << 20
 FETCH_TIMEOUT_S = 600.0
 TRIES = 3
 KEPT = ".tradewind/kept"
-_MANIFEST, _COPIES = "manifest.json", "copies"
-
-
-class _File(msgspec.Struct, frozen=True):
-    path: str
-    size: int
-    mtime_ns: int
-    sha256: str
-
-
-class _Copy(msgspec.Struct, frozen=True):
-    number: int
-    name: str
-    files: tuple[_File, ...]
-
-    @property
-    def folder(self) -> str:
-        """As the agent's file store names it."""
-        return f"{self.number:08d}-{self.name}"[:200]
-
-
-class _Manifest(msgspec.Struct, frozen=True):
-    copies: tuple[_Copy, ...]
 
 
 class RelayError(Exception):
@@ -53,14 +29,14 @@ class RelayError(Exception):
 
 def store_on_instance(home: str, uri: str) -> str:
     """The URI of the agent's own store for a job whose checkpoints belong into the store at `uri`."""
-    return f"file://{posixpath.join(home, KEPT, os.path.basename(_path(uri)))}"
+    return f"file://{posixpath.join(home, KEPT, os.path.basename(local_path(uri)))}"
 
 
 async def push(transport: Transport, uri: str, rank: int) -> None:
     """What the store at `uri` has for the rank lies on the instance, where the agent looks for it. Raises ProviderError."""
-    here = os.path.join(_path(uri), f"rank-{rank}")
+    here = os.path.join(local_path(uri), f"rank-{rank}")
     if await asyncio.to_thread(os.path.isdir, here):
-        there = posixpath.join(KEPT, os.path.basename(_path(uri)), f"rank-{rank}")
+        there = posixpath.join(KEPT, os.path.basename(local_path(uri)), f"rank-{rank}")
         await transport.put(here, there)
 
 
@@ -71,10 +47,10 @@ async def pull(transport: Transport, uri: str, rank: int) -> int:
         ProviderError: the connection was lost; what was there before is unharmed.
         RelayError: what came is not what the agent kept.
     """
-    there = posixpath.join(transport.home, KEPT, os.path.basename(_path(uri)), f"rank-{rank}")
-    here = os.path.join(_path(uri), f"rank-{rank}")
+    there = posixpath.join(transport.home, KEPT, os.path.basename(local_path(uri)), f"rank-{rank}")
+    here = os.path.join(local_path(uri), f"rank-{rank}")
     for attempt in range(1, TRIES + 1):
-        told = await transport.run(["cat", posixpath.join(there, _MANIFEST)], timeout_s=FETCH_TIMEOUT_S)
+        told = await transport.run(["cat", posixpath.join(there, MANIFEST)], timeout_s=FETCH_TIMEOUT_S)
         if told.exit_code != 0:
             return 0  # the job has kept nothing yet
         copies = _decoded(told.stdout)
@@ -84,13 +60,13 @@ async def pull(transport: Transport, uri: str, rank: int) -> int:
             if attempt == TRIES:
                 raise
             continue  # the agent may have dropped an old copy meanwhile; its new manifest says so
-        await asyncio.to_thread(_commit, here, told.stdout, {copy.folder for copy in copies})
+        await asyncio.to_thread(commit, here, told.stdout, {copy.folder for copy in copies})
         return sum(fetched)
     raise AssertionError("the last try returns or raises")
 
 
-async def _pull_copy(transport: Transport, there: str, here: str, copy: _Copy) -> int:
-    place = os.path.join(here, _COPIES, copy.folder)
+async def _pull_copy(transport: Transport, there: str, here: str, copy: KeptCopy) -> int:
+    place = os.path.join(here, COPIES, copy.folder)
     if await asyncio.to_thread(os.path.isdir, place):
         return 0
     partial = f"{place}.coming"
@@ -98,11 +74,9 @@ async def _pull_copy(transport: Transport, there: str, here: str, copy: _Copy) -
     await asyncio.to_thread(os.makedirs, partial, 0o700, exist_ok=True)
     for file in copy.files:
         name = file.path or copy.name
-        if posixpath.isabs(name) or ".." in name.split("/"):
-            raise RelayError(f"the agent names a checkpoint file outside its directory: {name!r}")
         target = os.path.join(partial, name)
         await asyncio.to_thread(os.makedirs, os.path.dirname(target), 0o700, exist_ok=True)
-        digest = await _fetch(transport, posixpath.join(there, _COPIES, copy.folder, name), target, file.size)
+        digest = await _fetch(transport, posixpath.join(there, COPIES, copy.folder, name), target, file.size)
         if digest != file.sha256:
             raise RelayError(f"checkpoint {copy.name}: {name} arrived with another content than the agent kept")
         os.utime(target, ns=(file.mtime_ns, file.mtime_ns))
@@ -127,28 +101,15 @@ async def _fetch(transport: Transport, source: str, target: str, size: int) -> s
     return digest.hexdigest()
 
 
-def _commit(here: str, manifest: bytes, named: set[str]) -> None:
-    """The manifest is replaced, then what it no longer names is removed."""
-    os.makedirs(os.path.join(here, _COPIES), mode=0o700, exist_ok=True)
-    path = os.path.join(here, _MANIFEST)
-    with open(path + ".partial", "wb") as file:
-        file.write(manifest)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(path + ".partial", path)
-    for name in os.listdir(os.path.join(here, _COPIES)):
-        if name not in named:
-            shutil.rmtree(os.path.join(here, _COPIES, name), ignore_errors=True)
-
-
-def _decoded(data: bytes) -> tuple[_Copy, ...]:
+def _decoded(data: bytes) -> tuple[KeptCopy, ...]:
     try:
-        return msgspec.json.decode(data, type=_Manifest).copies
-    except msgspec.DecodeError as error:
-        raise RelayError(f"the agent's list of checkpoints cannot be read: {error}") from error
+        return read_list(data).copies
+    except ValueError as error:
+        raise RelayError(str(error)) from error
 
 
-def _path(uri: str) -> str:
+def local_path(uri: str) -> str:
+    """The directory that a file:// URI names."""
     return unquote(urlsplit(uri).path).rstrip("/")
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Provider
 from tradewind.broker.provision.boundary import Boundary, no_boundary
+from tradewind.broker.provision.places import Places
 from tradewind.broker.provision.usage import UsageBoard
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.ledger import Ledger, Order
@@ -36,6 +37,7 @@ class Services:
         self.clock = clock
         self.boundary = boundary
         self.vault = Vault(store.data_dir)
+        self.places = Places(store.data_dir)
         self.usage = UsageBoard()
         self.dispatch: Callable[[Order], None] = lambda _order: None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -102,6 +104,7 @@ class Services:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self.places.close)
 
 
 def _unheard(applied: asyncio.Task[Any]) -> None:

@@ -15,7 +15,7 @@ from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle.machine import Event, IllegalMove
 from tradewind.broker.provider import Instance, ProviderError
-from tradewind.broker.provision import relay
+from tradewind.broker.provision import checkpoints, relay
 from tradewind.broker.provision.agent_client import AgentError, AgentGone
 from tradewind.broker.provision.failover import block_for_loss
 from tradewind.broker.provision.gang import LEASE_S
@@ -25,7 +25,7 @@ from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.usage import IDLE_AFTER_S
 from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger
-from tradewind.broker.store.records import InstanceRow
+from tradewind.broker.store.records import InstanceRow, JobRow
 
 HEARTBEAT_S = 5.0
 SILENCE_S = 20.0  # an agent on a machine that is busy to the brim still answers within this
@@ -223,8 +223,11 @@ class Watch:
     # -- what agents tell -------------------------------------------------------------------------------------------------------------
 
     async def _take_in(self, node: Node, event: protocol.AgentEvent) -> None:
-        if isinstance(event.fact, protocol.CheckpointSynced):
-            await self._fetch(node, event.fact.job_id)  # first: the fact says that the checkpoint is safe
+        fact = event.fact
+        if isinstance(fact, protocol.CheckpointSynced):
+            await self._fetch(node, fact.job_id)  # first: the fact says that the checkpoint is safe
+        if isinstance(fact, protocol.CheckpointSynced | protocol.JobEnded):
+            await self._store(node, fact.job_id)
 
         def take(ledger: Ledger) -> None:
             row = rows.instance(ledger.connection, node.row.id)
@@ -245,17 +248,34 @@ class Watch:
 
     async def _fetch(self, node: Node, key: str) -> None:
         """What the job's agent has kept lies in the job's store. Raises AgentGone when the connection was lost meanwhile."""
-        cluster_id, job_id = split_key(key)
-        job = self._services.store.read(lambda c: rows.job(c, cluster_id, job_id))
-        if job is None or not relay.is_relayed(job.checkpoint_uri, node.row.provider):
+        job = self._job(key)
+        if job is None:
             return
         try:
-            async with node.relaying:
-                await relay.pull(node.transport, job.checkpoint_uri, node.rank)
+            await checkpoints.bring_here(node, job)
         except ProviderError as error:
             raise AgentGone(str(error)) from error
         except (relay.RelayError, OSError) as error:
             log.error("a checkpoint of %s was not brought here: %s", key, error)
+
+    async def _store(self, node: Node, key: str) -> None:
+        """What the job's store has stands at the place that its task names, or an event says why not."""
+        job = self._job(key)
+        if job is None or not (why := await checkpoints.keep_there(self._services, job, node.rank)):
+            return
+        cause = f"instance/{node.row.id}"
+
+        def tell(ledger: Ledger) -> None:
+            self._job_fact(ledger, key, "checkpoint not stored", cause, node.row, why=why)
+
+        await self._services.apply(tell)
+
+    def _job(self, key: str) -> JobRow | None:
+        try:
+            cluster_id, job_id = split_key(key)
+        except LookupError:
+            return None
+        return self._services.store.read(lambda c: rows.job(c, cluster_id, job_id))
 
     def _apply_fact(self, ledger: Ledger, row: InstanceRow, event: protocol.AgentEvent) -> None:
         cause = f"agent/{row.id}/{event.seq}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
 
+from tradewind.broker.bucket import BucketError
 from tradewind.broker.jobs.driver import ManagedJobs, situation
 from tradewind.broker.jobs.limits import Limits, LimitsError
 from tradewind.broker.jobs.queue import waiting_sentence
@@ -65,6 +67,7 @@ class JobDesk:
         _check_secrets(asked)
         plan = await self._plan(asked)
         self._check_cap(plan)
+        await self._check_place(asked)
         cause = _request()
 
         def create(ledger: Ledger) -> int:
@@ -95,6 +98,7 @@ class JobDesk:
         _check_secrets(job)
         plan = await self._plan(job)
         self._check_cap(plan)
+        await self._check_place(job)
         cause = _request()
         name = job.name or job.task.name or "job"
 
@@ -114,7 +118,8 @@ class JobDesk:
             last = 0
             for index, envs in enumerate(asked.members):
                 own = {**envs, "TRADEWIND_ARRAY_INDEX": str(index), "TRADEWIND_ARRAY_SIZE": str(len(asked.members))}
-                task = msgspec.structs.replace(job.task, envs={**job.task.envs, **own})
+                place = job.task.checkpoint and f"{job.task.checkpoint.rstrip('/')}/{index}"
+                task = msgspec.structs.replace(job.task, envs={**job.task.envs, **own}, checkpoint=place)
                 one = msgspec.structs.replace(job, task=task, name=f"{name[:52]}-{index}")
                 last = self._insert(ledger, one, plan, cause, plan="", array_id=array_id, array_index=index)
             ledger.orders.append(Order(instruction=mm.Admit(cause=cause), managed_job_id=last))
@@ -164,6 +169,23 @@ class JobDesk:
                 "price",
                 "raise max_hourly_cost there, or ask for less",
             )
+
+    async def _check_place(self, asked: JobRequest) -> None:
+        """The place that the task names for its checkpoints can be used from here, and is no other job's."""
+        uri = asked.task.checkpoint
+        if uri is None or asked.rehearse:
+            return
+        other = self._services.store.read(lambda c: waiting.writes_to(c, uri))
+        if other is not None:
+            raise Refusal(
+                f"managed job {other} keeps its checkpoints at {uri}, and two would overwrite each other's",
+                "state",
+                f"name another place, or end that one with `tradewind jobs cancel {other}`",
+            )
+        try:
+            await asyncio.to_thread(self._services.places.probe, uri)
+        except BucketError as error:
+            raise Refusal(f"the checkpoints cannot be kept at {error}", "request") from error
 
     # -- changes ----------------------------------------------------------------------------------------------------------------------
 
@@ -272,7 +294,7 @@ def _check_secrets(asked: JobRequest) -> None:
     extra = sorted(set(asked.secrets) - set(asked.task.secrets))
     if extra:
         raise Refusal(f"the task names no secret {extra[0]}", "request", "add it to the task's `secrets`")
-    short = [name for name, value in asked.secrets.items() if len(value) < SHORTEST or "\0" in value]
+    short = [name for name, value in given.items() if len(value) < SHORTEST or "\0" in value]
     if short:
         raise Refusal(
             f"the secret {short[0]} is shorter than {SHORTEST} characters or holds a NUL: it could not be kept out of logs",

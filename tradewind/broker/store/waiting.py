@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from sqlalchemy import Connection, and_, func, or_, select
 
-from tradewind.broker.lifecycle.managed_job import ACTIVE
+from tradewind.broker.lifecycle.managed_job import ACTIVE, FINAL
 from tradewind.broker.store import schema
 
 _jobs = schema.managed_jobs
@@ -103,3 +103,13 @@ def active_in(connection: Connection, worlds: set[bool]) -> list[int]:
     """The ids of the active jobs of these worlds (rehearsed or not) that are not being ended yet."""
     query = select(_jobs.c.id).where(_jobs.c.state.in_(_LIVE), _jobs.c.rehearse.in_([int(world) for world in worlds]))
     return list(connection.execute(query).scalars()) if worlds else []
+
+
+def writes_to(connection: Connection, checkpoint: str) -> int | None:
+    """The oldest unfinished job that keeps its checkpoints at that place; rehearsals keep none there."""
+    query = select(_jobs.c.id).where(
+        _jobs.c.state.not_in(tuple(FINAL)),
+        _jobs.c.rehearse == 0,
+        func.json_extract(_jobs.c.task, "$.checkpoint") == checkpoint,
+    )
+    return connection.execute(query.order_by(_jobs.c.id).limit(1)).scalar()

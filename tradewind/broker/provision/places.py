@@ -1,0 +1,161 @@
+"""Opens the place that a task's `checkpoint` names: S3 by AWS's own library, everything else by fsspec, with the credentials of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from tradewind.broker.bucket import Bucket, BucketError
+from tradewind.broker.clouds.registry import SettingsError, settings_of
+
+S3 = "s3"
+ABOUT = "tradewind.txt"
+_ABOUT = b"Checkpoints of tradewind's jobs. RANK/manifest.json names what is complete; RANK/copies holds it.\n"
+
+
+class Places:
+    """The places in use, each opened once. Thread-safe."""
+
+    def __init__(self, data_dir: str) -> None:
+        self._data_dir = data_dir
+        self._open: dict[str, Bucket] = {}
+        self._lock = threading.Lock()
+
+    def get(self, uri: str) -> Bucket:
+        """The place. Raises BucketError: it cannot be opened from here."""
+        with self._lock:
+            if uri not in self._open:
+                self._open[uri] = self._opened(uri)
+            return self._open[uri]
+
+    def probe(self, uri: str) -> None:
+        """It can be listed, written to and read. Raises BucketError that says why not. Leaves a file there that says what the place is."""
+        place = self.get(uri)
+        if place.read(ABOUT) != _ABOUT:
+            place.write(ABOUT, _ABOUT)
+        place.names("rank-0")
+
+    def close(self) -> None:
+        """Their connections are gone."""
+        with self._lock:
+            for place in self._open.values():
+                place.close()
+            self._open.clear()
+
+    def _opened(self, uri: str) -> Bucket:
+        if urlsplit(uri).password:
+            raise BucketError(
+                f"{without_password(uri)}: a password may not stand in a URI, which is kept and shown in clear; leave it to the "
+                "place's own configuration"
+            )
+        if urlsplit(uri).scheme != S3:
+            return FsspecPlace(uri)
+        from tradewind.broker.clouds.aws.bucket import S3Bucket
+
+        try:
+            settings = settings_of("aws", self._data_dir)
+        except SettingsError as error:
+            raise BucketError(f"{uri}: {error}") from error
+        return S3Bucket(uri, profile=settings.profile)
+
+
+def without_password(uri: str) -> str:
+    """The URI as it may be shown."""
+    parts = urlsplit(uri)
+    return uri if not parts.password else uri.replace(f":{parts.password}@", ":***@", 1)
+
+
+class FsspecPlace:
+    """Implements `Bucket` for a directory and any URI that fsspec opens (gs, abfs, sftp, ...)."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError as error:
+            raise BucketError(
+                f"{uri} needs fsspec, which is not installed: pip install 'tradewind[buckets]'"
+            ) from error
+        with self._refusals():
+            # no caching: another daemon may have written since
+            self._fs, self._root = url_to_fs(uri, use_listings_cache=False)
+
+    def read(self, name: str) -> bytes | None:
+        """What stands there, None where nothing does."""
+        try:
+            with self._refusals():
+                return bytes(self._fs.cat_file(self._path(name)))
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """`data` stands there: written beside its place, then moved, since not every file system replaces a file as a whole."""
+        path = self._path(name)
+        try:
+            with self._refusals():
+                self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
+                self._fs.pipe_file(path + ".partial", data)
+                self._fs.mv(path + ".partial", path)
+        except FileNotFoundError as error:
+            raise BucketError(f"{self._uri}: {_one_line(error)}") from error
+
+    def upload(self, source: str, name: str) -> None:
+        """The local file's content stands there."""
+        path = self._path(name)
+        with self._refusals():
+            self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
+            self._fs.put_file(source, path)
+
+    def download(self, name: str, target: str) -> bool:
+        """The content stands in the local file `target`; False where there is none."""
+        try:
+            with self._refusals():
+                self._fs.get_file(self._path(name), target)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def names(self, under: str) -> list[str]:
+        """Everything that stands below `under`."""
+        try:
+            with self._refusals():
+                found = self._fs.find(self._path(under))
+        except FileNotFoundError:
+            return []
+        skip = len(self._fs._strip_protocol(self._root).rstrip("/")) + 1  # noqa: SLF001  fsspec's own name for it
+        return [str(self._fs._strip_protocol(one))[skip:] for one in found]  # noqa: SLF001  as above
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Nothing stands there."""
+        for name in names:
+            path = self._path(name)
+            with contextlib.suppress(FileNotFoundError), self._refusals():
+                self._fs.rm_file(path)
+            if "file" in self._fs.protocol:  # where folders are things of their own, an empty one goes too
+                with contextlib.suppress(OSError):
+                    self._fs.rmdir(posixpath.dirname(path))
+
+    def close(self) -> None:
+        """Nothing is held: fsspec's file systems are shared within the process."""
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, BucketError):
+            raise
+        except ImportError as error:
+            raise BucketError(f"{self._uri} cannot be reached from here: {_one_line(error)}") from error
+        except Exception as error:  # every implementation raises its own: told as it came
+            raise BucketError(f"{self._uri}: {_one_line(error) or type(error).__name__}") from error
+
+
+def _one_line(error: Any) -> str:
+    return " ".join(str(error).split())[:400]
