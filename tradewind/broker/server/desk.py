@@ -294,7 +294,7 @@ def _check_secrets(asked: JobRequest) -> None:
     extra = sorted(set(asked.secrets) - set(asked.task.secrets))
     if extra:
         raise Refusal(f"the task names no secret {extra[0]}", "request", "add it to the task's `secrets`")
-    short = [name for name, value in given.items() if len(value) < SHORTEST or "\0" in value]
+    short = [name for name, value in asked.secrets.items() if len(value) < SHORTEST or "\0" in value]
     if short:
         raise Refusal(
             f"the secret {short[0]} is shorter than {SHORTEST} characters or holds a NUL: it could not be kept out of logs",
