@@ -34,9 +34,11 @@ def is_payable(candidate: Candidate) -> bool:
 
 
 def hazard_per_h(candidate: Candidate) -> float:
-    """Expected interruptions/hour of one node; 0 on demand."""
+    """Expected interruptions/hour of one node, by what was seen where something was; 0 on demand."""
     if not candidate.use_spot:
         return 0.0
+    if candidate.hazard is not None:
+        return candidate.hazard.per_h
     risk = candidate.offer.spot_risk_per_h
     return UNKNOWN_RISK_PER_H if risk is None or not math.isfinite(risk) or risk < 0 else risk
 

@@ -138,6 +138,7 @@ def _placement(request: Request, candidate: Candidate) -> Placement:
         reservation=candidate.reservation,
         free_nodes=candidate.free_nodes,
         spread=candidate.spread,
+        hazard=candidate.hazard,
     )
 
 

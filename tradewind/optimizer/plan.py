@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tradewind.catalog.offer import Offer
+from tradewind.optimizer.hazard import Hazard
 from tradewind.optimizer.preemption import ExpectedRun
 
 
@@ -12,7 +13,7 @@ class Placement(msgspec.Struct, frozen=True):
     """A request on an offer. `hourly_usd` covers all its nodes; `total_usd` is hourly_usd times the hours that are billed.
 
     `carbon_kg` is kg CO2-equivalent over those hours, None unknown; `free_nodes` of the nodes are paid already under the `reservation` of that name; `spread`
-    says how many nodes stand in which zone where they may not all stand in one.
+    says how many nodes stand in which zone where they may not all stand in one; `hazard` what was seen there of machines taken away (None: nothing).
     Those are the request's hours, or `expected.billed_h` when the request says how it recovers from interruptions.
     """
 
@@ -33,6 +34,7 @@ class Placement(msgspec.Struct, frozen=True):
     reservation: str = ""
     free_nodes: int = 0
     spread: tuple[tuple[str, int], ...] = ()
+    hazard: Hazard | None = None
 
 
 class RankedCandidate(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import msgspec
 
 from tradewind.catalog.offer import Offer
 from tradewind.optimizer.egress import Egress
+from tradewind.optimizer.hazard import Hazard
 from tradewind.optimizer.preemption import Recovery
 
 
@@ -71,7 +72,8 @@ class Candidate(msgspec.Struct, frozen=True):
     `once_usd` is paid once for going there, whatever the hours: moving inputs that already lie somewhere else. `hours` is how long the
     request's work takes on this machine, where that is known to differ from the request's own. `carbon_kg_h` is kg CO2-equivalent/hour of
     one node, None unknown. `free_nodes` of the request's nodes are paid already, under the `reservation` of that name. `spread` says how
-    many nodes stand in which zone, where they may not all stand in one; `hourly_usd` is then the mean.
+    many nodes stand in which zone, where they may not all stand in one; `hourly_usd` is then the mean. `hazard` is how often such a machine was
+    seen to be taken away there; None: nothing was seen, and what the offer says counts.
     """
 
     offer: Offer
@@ -84,6 +86,7 @@ class Candidate(msgspec.Struct, frozen=True):
     reservation: str = ""
     free_nodes: int = 0
     spread: tuple[tuple[str, int], ...] = ()
+    hazard: Hazard | None = None
 
 
 class Reference(msgspec.Struct, frozen=True):

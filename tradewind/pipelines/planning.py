@@ -10,10 +10,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tradewind.broker.planner.plan import GIGABITS_PER_S, problem_of
-from tradewind.catalog.egress import egress_prices
+from tradewind.broker.planner.egress import egress
+from tradewind.broker.planner.plan import problem_of
 from tradewind.optimizer.decide import optimize
-from tradewind.optimizer.egress import egress_of
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.problem import Edge
 from tradewind.pipelines.graph import Graph, Node, nodes_in
@@ -71,14 +70,13 @@ def plan(
     with shelf(specs, catalog) as offers:
         problem = problem_of(specs, offers, hours=hours)
     edges = edges_of(graph, tasks)
-    prices = egress_of((*pair, usd) for pair, usd in egress_prices().items())
     problem = msgspec.structs.replace(
         problem,
         requests=tuple(
             msgspec.structs.replace(request, hours=given[request.task] or request.hours) for request in problem.requests
         ),
         edges=edges,
-        egress=msgspec.structs.replace(prices, gigabits_per_s=GIGABITS_PER_S) if edges else problem.egress,
+        egress=egress() if edges else problem.egress,
         defaults_applied=(*_still_true(problem.defaults_applied, given), *dict.fromkeys(unsaid)),
     )
     return optimize(problem, clock=time.perf_counter)

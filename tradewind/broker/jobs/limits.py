@@ -6,6 +6,8 @@ import os
 
 import msgspec
 
+from tradewind.spec.placing import Placing
+
 FILE_NAME = "limits.yaml"
 MAX_ACTIVE = 64  # gangs that one daemon brings up or keeps at a time, until a person's limits say otherwise
 
@@ -18,12 +20,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`max_active_jobs` managed jobs have machines at a time, costing `max_hourly_cost` (USD/hour) at most together; None: no cap.
 
     `budget` (USD) is for all managed jobs ever: at 80 % it is warned, from 100 % nothing new starts and what runs is ended. Rehearsals are
-    held to the same limits, counted apart from real money.
+    held to the same limits, counted apart from real money. `placement` holds for everything that is planned here, as if it stood in every task.
     """
 
     max_active_jobs: int = MAX_ACTIVE
     max_hourly_cost: float | None = None
     budget: float | None = None
+    placement: Placing = Placing()
 
 
 def parse_limits(text: str, path: str = FILE_NAME) -> Limits:
@@ -39,11 +42,11 @@ def parse_limits(text: str, path: str = FILE_NAME) -> Limits:
     except (yaml.YAMLError, msgspec.ValidationError) as error:
         said = str(error).replace("\n", " ")
         raise LimitsError(
-            f"{path}: {said}; it may hold max_active_jobs, max_hourly_cost (USD/hour) and budget (USD)"
+            f"{path}: {said}; it may hold max_active_jobs, max_hourly_cost (USD/hour), budget (USD) and placement"
         ) from error
     for name in Limits.__struct_fields__:
         value = getattr(found, name)
-        if value is not None and not 0 < value < float("inf"):
+        if name != "placement" and value is not None and not 0 < value < float("inf"):
             raise LimitsError(f"{path}: {name} must be a number above 0, not {value}")
     return found
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
 
 import msgspec
 
+from tradewind.broker.planner.egress import egress
+from tradewind.broker.planner.inputs import with_inputs
 from tradewind.broker.planner.nearest import why_nothing
 from tradewind.broker.planner.need import Need, needs_of
 from tradewind.broker.planner.supply import supply_of
 from tradewind.broker.planner.wishes import NONE, Wishes
 from tradewind.catalog.catalog import Catalog
-from tradewind.catalog.egress import egress_prices
 from tradewind.optimizer.aims import Aim, minimize
 from tradewind.optimizer.decide import optimize
-from tradewind.optimizer.egress import Egress, egress_of
+from tradewind.optimizer.hazard import Experience
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.problem import Edge, Limits, Problem, Request, Together
@@ -82,7 +82,7 @@ def plan_tasks(
     """
     problem = problem_of(tasks, catalog, limits=limits, clouds=clouds, hours=hours)
     if edges or together:
-        prices = _egress() if edges else problem.egress
+        prices = egress() if edges else problem.egress
         problem = msgspec.structs.replace(problem, edges=tuple(edges), egress=prices, together=tuple(together))
     return optimize(problem, clock=time.perf_counter)
 
@@ -92,20 +92,6 @@ def _resident(need: Need, wishes: Wishes) -> Need:
         return need
     resident = msgspec.structs.replace(need.filter, continents=wishes.continents, countries=wishes.countries)
     return msgspec.structs.replace(need, filter=resident)
-
-
-# The median speed between two regions that Skyplane measured (data/facts/throughput.csv.gz: 8,820 pairs of regions, 64 connections).
-GIGABITS_PER_S = 5.86
-
-
-@lru_cache(maxsize=1)
-def _egress() -> Egress:
-    prices = _prices()
-    return msgspec.structs.replace(prices, gigabits_per_s=GIGABITS_PER_S)
-
-
-def _prices() -> Egress:
-    return egress_of((*pair, usd) for pair, usd in egress_prices().items())
 
 
 def problem_of(
@@ -132,27 +118,35 @@ def problem_of(
         needs, said = needs_of(task, catalog)
         needs = tuple(_resident(need, wishes) for need in needs)
         needs = needs if change is None else tuple(change(need) for need in needs)
-        supply = supply_of(needs, catalog, limits, clouds, wishes, nodes=task.num_nodes, recovers=recovery is not None)
+        recovers = recovery
+        if recovers is None and wishes.seen.losses and any(need.use_spot for need in needs):
+            recovers = Recovery()
+            said = (*said, _told(wishes.seen))
+        supply = supply_of(needs, catalog, limits, clouds, wishes, nodes=task.num_nodes, recovers=recovers is not None)
         why: tuple[str, ...] = ()
         if not supply.candidates and change is None:  # what-ifs need no reasons
             why = tuple(dict.fromkeys(s for need in needs for s in why_nothing(need, catalog, clouds, name)))
         defaults += said
         considered += supply.considered
-        requests.append(
-            Request(
-                task=name,
-                candidates=supply.candidates,
-                num_nodes=task.num_nodes,
-                hours=DEFAULT_HOURS if hours is None else hours,
-                ordered=task.ordered,
-                recovery=recovery,
-                deadline_h=deadline_h,
-                references=supply.references,
-                why_no_candidates=why,
-            )
+        request = Request(
+            task=name,
+            candidates=supply.candidates,
+            num_nodes=task.num_nodes,
+            hours=DEFAULT_HOURS if hours is None else hours,
+            ordered=task.ordered,
+            recovery=recovers,
+            deadline_h=deadline_h,
+            references=supply.references,
+            why_no_candidates=why,
         )
+        requests.append(with_inputs(request, task, catalog))
     if hours is None and not wishes.estimates:
         defaults.append("length: 1 hour, because none is given")
     return Problem(
         tuple(requests), limits, offers_considered=considered, defaults_applied=tuple(dict.fromkeys(defaults))
     )
+
+
+def _told(seen: Experience) -> str:
+    hours = sum(row.hours for row in seen.rows)
+    return f"what interruptions cost is counted, because {seen.losses} spot machines were lost here in {hours:.3g} h"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -17,7 +17,8 @@ from tradewind.catalog.catalog import Catalog
 from tradewind.catalog.filter import OfferFilter, PlacePattern
 from tradewind.catalog.offer import Offer
 from tradewind.catalog.risk import interruptions_per_hour
-from tradewind.optimizer.cost import hazard_per_h
+from tradewind.optimizer.cost import UNKNOWN_RISK_PER_H, hazard_per_h
+from tradewind.optimizer.hazard import Experience, learnt
 from tradewind.optimizer.problem import Candidate, Limits, Place, Reference
 
 BANDS = ("<5%", "5-10%", "10-15%", "15-20%", ">20%")  # of the Spot Advisor, as `catalog.risk` reads them
@@ -76,9 +77,14 @@ def _weighed(
     found = _all(need, catalog) if whole else _cheapest(need, catalog, limits)
     if by_risk and not whole:
         found += _safer(need, catalog, limits, found)
-    if limits.reservations and not whole:
+    apart = [r.place for r in limits.reservations]
+    if by_risk:  # where something was seen, offers at one place differ by more than their price and band
+        apart += dict.fromkeys(Place(s.cloud, s.region) for s in wishes.seen.rows)
+    if apart and not whole:
         known = {c.offer for c in found}
-        found += (c for c in _all(need, catalog, limits) if c.offer not in known)
+        found += (c for c in _all(need, catalog, apart) if c.offer not in known)
+    if need.use_spot and wishes.seen.rows:
+        found = [_with_seen(c, wishes.seen) for c in found]
     unknown: list[Candidate] = []
     if pace is not None:
         timed = [msgspec.structs.replace(c, hours=pace.hours(c.offer)) for c in found]
@@ -95,17 +101,24 @@ def _weighed(
     return found, unknown
 
 
-def _all(need: Need, catalog: Catalog, limits: Limits | None = None) -> list[Candidate]:
-    """Every offer for the need; with limits those that their reservations may pay for."""
+def _all(need: Need, catalog: Catalog, places: Sequence[Place] | None = None) -> list[Candidate]:
+    """Every offer for the need, or those at the places."""
     offers = catalog.offers(need.filter)
-    if limits is not None:
-        places = [r.place for r in limits.reservations]
+    if places is not None:
         offers = [o for o in offers if any(place.matches(o, use_spot=need.use_spot) for place in places)]
     zone = need.filter.zone
     return [
         Candidate(_resolved(o, zone), need.use_spot, price_of(o, use_spot=need.use_spot), need.alternative)
         for o in offers
     ]
+
+
+def _with_seen(candidate: Candidate, seen: Experience) -> Candidate:
+    """The candidate with the hazard by what was seen of its type there."""
+    offer = candidate.offer
+    there = seen.at(offer.cloud, offer.region, offer.zone, offer.instance_type)
+    hazard = learnt(there, offer.spot_risk_per_h, UNKNOWN_RISK_PER_H) if there else None
+    return candidate if hazard is None else msgspec.structs.replace(candidate, hazard=hazard)
 
 
 def _leading(candidates: list[Candidate], *, by_risk: bool, by_power: bool) -> list[Candidate]:

@@ -1,4 +1,4 @@
-"""What a person asks of a plan beside the task itself: where it may run, how long it takes on what, and what counts."""
+"""What a plan goes by beside the task itself: where it may run, how long it takes on what, what counts, and what was seen of spot."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tradewind.catalog.accelerators import AcceleratorFacts
 from tradewind.catalog.catalog import Catalog
 from tradewind.catalog.errors import CatalogError
 from tradewind.catalog.offer import Offer
+from tradewind.optimizer.hazard import NOTHING_SEEN, Experience
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -26,7 +27,8 @@ class Wishes(msgspec.Struct, frozen=True):
 
     With `estimates` a machine's hours are its own estimate, else follow from the datasheets: hours x TFLOPS where it was measured / TFLOPS
     here (dense bf16 or fp16, all devices, perfect scaling); machines with neither are left out. `carbon` weighs candidates by their
-    emissions too. At most `most_per_zone` nodes of a task stand in one zone (None: all in one zone).
+    emissions too. At most `most_per_zone` nodes of a task stand in one zone (None: all in one zone). `seen` is how often machines were taken
+    away from here before: it corrects the published risk, and once any was, what interruptions cost is counted for every task on spot.
     """
 
     continents: tuple[str, ...] = ()
@@ -34,6 +36,7 @@ class Wishes(msgspec.Struct, frozen=True):
     estimates: tuple[Estimate, ...] = ()
     carbon: bool = False
     most_per_zone: int | None = None
+    seen: Experience = NOTHING_SEEN
 
 
 NONE = Wishes()
