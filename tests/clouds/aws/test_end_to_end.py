@@ -41,22 +41,6 @@ def person(world: AwsWorld, tmp_path: pathlib.Path) -> Iterator[Person]:
 
 
 @pytest.mark.end_to_end
-def test_check_launch_logs_down(room: MachineRoom, world: AwsWorld, person: Person) -> None:
-    assert person.says("check", "aws").startswith("aws: works")
-    said = person.says("launch", "-c", "mine", "-y", "task.yaml")
-    for rank in range(2):
-        assert f"rank {rank} of 2 on " in said
-    assert said.count("as tradewind") == 2
-    assert said.count("good day from the work directory") == 2
-    assert world.live() == 2
-    assert {m["InstanceMarketOptions.MarketType"] for m in world.account.launches} == {"spot"}
-    assert "mine" in person.says("status")
-    person.says("down", "mine", "-y")
-    assert world.live() == 0
-    assert world.held() == []
-
-
-@pytest.mark.end_to_end
 def test_a_place_without_capacity_is_passed_over(room: MachineRoom, world: AwsWorld, person: Person) -> None:
     refused: list[str] = []
 

@@ -30,10 +30,7 @@ LEASE_S = 7200.0
 START_DEADLINE_S = 600.0  # clouds take minutes; past this the place is given up
 TRANSIENT_TRIES = 3
 RETRY_AT_MOST_S = 60.0  # with --retry-until-up: capacity comes back sooner than a block says
-PARTIAL_HOLD_S, PARTIAL_PAUSE_S = (
-    60.0,
-    5.0,
-)  # how long a part of a gang is kept while the rest is tried in the same zone
+REFILLS = 12  # how often the rest of a gang is asked for while a part of it is kept
 BOOTED = frozenset(
     {"aws", "azure", "gcp"}
 )  # clouds whose machines are made for us, and take our keys at their first boot
@@ -274,15 +271,17 @@ async def _stay_stopped(services: Services, cluster_id: int, refusals: Refusals,
 async def _fill(
     services: Services, cluster: ClusterRow, intents: list[InstanceRow], refusals: Refusals, cause: str
 ) -> tuple[list[InstanceRow], Refusals]:
-    """The gang after the missing rest was tried again in the same place, for PARTIAL_HOLD_S seconds while it is only capacity that lacks."""
-    deadline = asyncio.get_running_loop().time() + PARTIAL_HOLD_S
+    """The gang after the missing rest was tried again in the same place, for `gang_hold_s` seconds while it is only capacity that lacks."""
+    held_s, offer = services.gang_hold_s, intents[0].offer
+    deadline = asyncio.get_running_loop().time() + held_s
     while refusals and asyncio.get_running_loop().time() < deadline and _lacks_capacity(services, refusals):
         have = len(intents) - len(refusals)
-        waiting = f"{len(refusals)} more instances in {place_of(cluster.place)}; {have} are kept for a minute meanwhile"
+        where = "/".join(part for part in (offer.cloud, offer.region, offer.zone) if part)
+        waiting = f"{len(refusals)} more of {len(intents)} instances in {where}, {have} kept for up to {held_s:g} s"
         await services.apply(
             lambda ledger, told=waiting: rows.update_cluster(ledger.connection, cluster.id, waiting_for=told)  # type: ignore[misc]
         )
-        await asyncio.sleep(PARTIAL_PAUSE_S)
+        await asyncio.sleep(held_s / REFILLS)
         refused = [row for row, _ in refusals]
         await end_instances(services, refused, reason="refused", cause=cause)
         # Another intent and token: some clouds answer a token that failed once with the same failure.

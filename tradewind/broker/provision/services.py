@@ -27,15 +27,25 @@ log = logging.getLogger("tradewind.broker")
 
 
 class Services:
-    """One daemon's outside world, passed in. `dispatch` is set by whoever owns the drivers."""
+    """One daemon's outside world, passed in. `dispatch` is set by whoever owns the drivers.
+
+    `gang_hold_s` is for how many seconds a part of a gang is kept while the rest of it is tried in the same zone.
+    """
 
     def __init__(
-        self, store: Store, providers: Mapping[str, Provider], *, clock: Clock, boundary: Boundary = no_boundary
+        self,
+        store: Store,
+        providers: Mapping[str, Provider],
+        *,
+        clock: Clock,
+        boundary: Boundary = no_boundary,
+        gang_hold_s: float = 60.0,
     ) -> None:
         self.store = store
         self.providers = providers
         self.clock = clock
         self.boundary = boundary
+        self.gang_hold_s = gang_hold_s
         self.vault = Vault(store.data_dir)
         self.places = Places(store.data_dir)
         self.usage = UsageBoard()

@@ -51,10 +51,11 @@ class Broker:
         *,
         clock: Clock = time.time,
         boundary: Boundary = no_boundary,
+        gang_hold_s: float = 60.0,
     ) -> None:
         self.store = store
         self.planner = planner
-        self.services = Services(store, providers, clock=clock, boundary=boundary)
+        self.services = Services(store, providers, clock=clock, boundary=boundary, gang_hold_s=gang_hold_s)
         self.services.dispatch = self._dispatch
         self.logs = LogBook(self.services.path("logs"))
         self.changed = Signal()

@@ -31,6 +31,7 @@ from tradewind.broker.store.database import Store
 from tradewind.broker.store.errors import DataDirectoryBusy, StoreError
 
 DEFAULT_IDLE_EXIT_S = 600.0
+DEFAULT_GANG_HOLD_S = 60.0
 INSTANCES = "instances"
 _CREDENTIALS = struct.Struct("3i")
 
@@ -63,8 +64,16 @@ def listen(path: str) -> socket.socket:
 class Daemon:
     """One daemon's life, inside a running loop."""
 
-    def __init__(self, store: Store, *, idle_exit_s: float, boundary: Boundary = no_boundary) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        idle_exit_s: float,
+        gang_hold_s: float = DEFAULT_GANG_HOLD_S,
+        boundary: Boundary = no_boundary,
+    ) -> None:
         self._store = store
+        self._gang_hold_s = gang_hold_s
         self._idle_exit_s = idle_exit_s
         self._boundary = boundary
         self._started_unix = time.time()
@@ -76,7 +85,7 @@ class Daemon:
         directory = self._store.data_dir
         providers = Clouds(directory, {"local": LocalProvider(os.path.join(directory, INSTANCES))})
         planner = CatalogPlanner(providers.reasons, providers.own_machines)
-        broker = Broker(self._store, providers, planner, boundary=self._boundary)
+        broker = Broker(self._store, providers, planner, boundary=self._boundary, gang_hold_s=self._gang_hold_s)
         api = Api(broker, self.shutdown, self._started_unix)
         config = uvicorn.Config(
             make_app(api),
@@ -150,6 +159,12 @@ def main(argv: list[str] | None = None) -> int:
         default=float(os.environ.get("TRADEWIND_IDLE_EXIT_S") or DEFAULT_IDLE_EXIT_S),
         help="leave after this many seconds with nothing alive (TRADEWIND_IDLE_EXIT_S)",
     )
+    parser.add_argument(
+        "--gang-hold-s",
+        type=float,
+        default=float(os.environ.get("TRADEWIND_GANG_HOLD_S") or DEFAULT_GANG_HOLD_S),
+        help="how long a part of a gang is kept while the rest is tried in its zone (TRADEWIND_GANG_HOLD_S)",
+    )
     options = parser.parse_args(argv)
     crash = os.environ.get("TRADEWIND_CRASH_AT")
     try:
@@ -170,7 +185,7 @@ def main(argv: list[str] | None = None) -> int:
         store.close()
         return 1
     try:
-        daemon = Daemon(store, idle_exit_s=options.idle_exit_s, boundary=boundary)
+        daemon = Daemon(store, idle_exit_s=options.idle_exit_s, gang_hold_s=options.gang_hold_s, boundary=boundary)
         asyncio.run(_with_signals(daemon, listening))
     finally:
         _unlink(path)

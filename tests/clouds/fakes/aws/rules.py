@@ -51,6 +51,7 @@ class Account:
     disabled_regions: set[str] = dataclasses.field(default_factory=set)
     vcpu_quotas: dict[str, float] = dataclasses.field(default_factory=dict)
     not_offered: set[tuple[str, str]] = dataclasses.field(default_factory=set)  # (zone, type)
+    capacity: dict[tuple[str, str, bool], int] = dataclasses.field(default_factory=dict)  # (zone, type, spot) -> machines
     late_failures: list[str] = dataclasses.field(default_factory=list)  # state reason codes of the next launches
     tokens: dict[tuple[str, str], Bought] = dataclasses.field(default_factory=dict)
     hidden: dict[str, int] = dataclasses.field(default_factory=dict)  # instance id -> reads that still miss it
@@ -156,7 +157,14 @@ def check_purchase(account: Account, region: str, form: dict[str, str]) -> None:
             "Your Spot request price of 0.01 is lower than the minimum required Spot request fulfillment price of 99.",
         )
     exhausted = account.faults.exhausted
-    if (zone, instance_type, spot) in exhausted or ("", instance_type, spot) in exhausted:
+    key = (zone, instance_type, spot)
+    taken = sum(
+        (i._placement.zone, i.instance_type, i.lifecycle == "spot") == key
+        for i in all_instances(region)
+        if i._state.name in {"pending", "running"}
+    )
+    is_full = taken >= account.capacity.get(key, taken + 1)
+    if is_full or key in exhausted or ("", instance_type, spot) in exhausted:
         raise Refusal(
             500,
             "InsufficientInstanceCapacity",
