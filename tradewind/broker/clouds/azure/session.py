@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from tradewind.broker.clouds.azure.errors import refusal
+from tradewind.broker.clouds.azure.models import make_ready
 from tradewind.broker.clouds.vendor_session import VendorCalls, VendorSession
 from tradewind.broker.provider import ProviderError
 
@@ -127,6 +128,7 @@ class Session(VendorSession[Settings, Found]):
         def make(**options: Any) -> Any:
             from azure.mgmt.compute import ComputeManagementClient
 
+            make_ready("azure.mgmt.compute", "VirtualMachine", "VirtualMachineExtension", "ResourceSku", "Usage")
             return ComputeManagementClient(self.credentials(), self.subscription, **options)
 
         return self._client("compute", make)
@@ -137,6 +139,9 @@ class Session(VendorSession[Settings, Found]):
         def make(**options: Any) -> Any:
             from azure.mgmt.network import NetworkManagementClient
 
+            make_ready(
+                "azure.mgmt.network", "NetworkInterface", "PublicIPAddress", "NetworkSecurityGroup", "VirtualNetwork"
+            )
             return NetworkManagementClient(self.credentials(), self.subscription, **options)
 
         return self._client("network", make)
@@ -147,6 +152,7 @@ class Session(VendorSession[Settings, Found]):
         def make(**options: Any) -> Any:
             from azure.mgmt.resource.resources import ResourceManagementClient
 
+            make_ready("azure.mgmt.resource.resources", "ResourceGroup")
             return ResourceManagementClient(self.credentials(), self.subscription, **options)
 
         return self._client("resources", make)
