@@ -55,7 +55,7 @@ class Nodes:
             process.stop()
 
 
-def build(directory: str, count: int) -> Nodes:
+def build(directory: str, count: int, cpus: float = 1) -> Nodes:
     """A cluster of so many nodes."""
     credentials = launcher.ClusterCredentials.new("test-cluster")
     nodes = Nodes(
@@ -66,7 +66,7 @@ def build(directory: str, count: int) -> Nodes:
     )
     try:
         for _ in range(count):
-            nodes.add()
+            nodes.add(CPU=cpus)
     except BaseException:
         nodes.stop()
         raise
@@ -78,8 +78,8 @@ def make_nodes(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
     """make_nodes(2) is a cluster of two nodes that init() joins."""
     made: list[Nodes] = []
 
-    def make(count: int, *, python: str = "") -> Nodes:
-        nodes = build(str(tmp_path), count)
+    def make(count: int, *, python: str = "", cpus: float = 1) -> Nodes:
+        nodes = build(str(tmp_path), count, cpus)
         made.append(nodes)
         if python:
             nodes.add(python=python)

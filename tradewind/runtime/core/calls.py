@@ -168,12 +168,15 @@ class Calls:
         """The worker gets what it should have next, or is idle. Under the lock."""
         queue = group.queue
         while queue:
-            best = group.choose() if lease.blocked or lease.load else lease
+            best = group.choose() if lease.blocked or lease.load or lease.yielding else lease
             if best is None:
                 break
             call = queue.popleft()
             if not call.cancelled and (call.slots is None or self._sendable(call)):
                 self._push(group, best, call)
+        if lease.yielding and not lease.running:
+            self._process.leasing.give_up(lease)
+            return
         if not queue:
             if group.wanted:
                 self._process.leasing.ask(group)

@@ -79,7 +79,7 @@ class Call:
 class Lease:
     """A worker that runs this caller's calls and nobody else's."""
 
-    __slots__ = ("accelerators", "blocked", "group", "id", "idle_since", "load", "peer", "pid", "running")
+    __slots__ = ("accelerators", "blocked", "group", "id", "idle_since", "load", "peer", "pid", "running", "yielding")
 
     def __init__(self, lease_id: int, group: Group, peer: Any, pid: int, accelerators: list[str] | None) -> None:
         self.id = lease_id
@@ -90,6 +90,7 @@ class Lease:
         self.running: dict[int, Call] = {}
         self.load = 0
         self.blocked = False
+        self.yielding = False
         self.idle_since = 0.0
 
 
@@ -112,7 +113,7 @@ class Group:
         best_load = TARGET_LOAD
         for lease in self.leases:
             load = lease.load
-            if load < best_load and not lease.blocked:
+            if load < best_load and not lease.blocked and not lease.yielding:
                 if not load:
                     return lease
                 best = lease

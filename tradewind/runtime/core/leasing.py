@@ -101,6 +101,24 @@ class Leasing:
             return
         self._process.calls.refill(group, lease)
 
+    def on_yield(self, message: control.Yield) -> None:
+        """Another job wants the worker: it gets nothing new. Under the lock."""
+        lease = self._leases.get(message.lease)
+        if lease is not None:
+            lease.yielding = True
+            if not lease.running:
+                self.give_up(lease)
+
+    def give_up(self, lease: Lease) -> None:
+        """The idle worker goes back to its node. Under the lock."""
+        group = lease.group
+        self._leases.pop(lease.id, None)
+        group.leases.remove(lease)
+        lease.peer.leases.remove(lease)
+        self._process.tell_node(control.ReturnLease(lease.id))
+        if group.queue:
+            self.ask(group)
+
     def on_refused(self, message: control.Refused) -> None:
         """No node can ever run the group's calls. Under the lock."""
         group = self._by_request.get(message.request)

@@ -109,6 +109,7 @@ class Process:
             control.Granted: self.leasing.on_granted,
             control.Refused: self.leasing.on_refused,
             control.Revoke: lambda _message: self.leasing.return_idle(float("inf"), 0.0),
+            control.Yield: self.leasing.on_yield,
             control.Connected: self.peers.on_connected,
             control.AlreadyConnected: lambda _message: None,
             control.Died: lambda message: self._on_died(message.death),

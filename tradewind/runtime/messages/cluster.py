@@ -421,6 +421,23 @@ class KillThere(Message, frozen=True, tag=11):
     reason: str
 
 
+class YieldLease(Message, frozen=True, tag=12):
+    """The worker of this lease is wanted back when its call is done."""
+
+    lease: int
+
+
 NodeToNode = (
-    Greet | AskWorker | OfferWorker | DropLease | AskDeath | TellDeath | Pull | Chunk | FreeThere | Lines | KillThere
+    Greet
+    | AskWorker
+    | OfferWorker
+    | DropLease
+    | AskDeath
+    | TellDeath
+    | Pull
+    | Chunk
+    | FreeThere
+    | Lines
+    | KillThere
+    | YieldLease
 )

@@ -274,6 +274,12 @@ class Describe(Message, frozen=True, tag=16):
     kind: str
 
 
+class Yield(Message, frozen=True, tag=17):
+    """Another job's turn: the lease should go back when what its worker was sent is done."""
+
+    lease: int
+
+
 FromNode = (
     Welcome
     | Granted
@@ -291,4 +297,5 @@ FromNode = (
     | Exit
     | Evict
     | Describe
+    | Yield
 )

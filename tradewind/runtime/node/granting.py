@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tradewind.runtime.messages import cluster, control
 from tradewind.runtime.messages.values import Shape
 from tradewind.runtime.node.bundles import BundledPool
+from tradewind.runtime.node.fairness import PATIENCE_S, Holding, Shares, Wish, to_yield
 from tradewind.runtime.node.leases import AskThere, GrantHere, LeaseBook
 from tradewind.runtime.node.resources import Allocation, to_units
 from tradewind.runtime.node.workers import Driver, Worker
@@ -28,6 +32,8 @@ class Lease:
     remote_node: str = ""
     remote_lease: int = 0
     remote_process: str = ""
+    job: str = ""
+    yield_to: str = ""  # the job that it is to be given up for
 
 
 class Granting:
@@ -42,6 +48,7 @@ class Granting:
         self._numbers = itertools.count(1)
         self._asked: dict[int, AskThere] = {}
         self._blocked: set[str] = set()
+        self._evening = False
 
     def schedule(self) -> None:
         """What can be granted is, at the end of this turn."""
@@ -49,13 +56,23 @@ class Granting:
 
     def on_request(self, who: Driver | Worker, message: control.RequestLease) -> None:
         """A process wants workers."""
-        self.book.want(who.address, message.request, message.shape, message.count, 1 if isinstance(who, Driver) else 0)
+        self.book.want(
+            who.address,
+            message.request,
+            message.shape,
+            message.count,
+            1 if isinstance(who, Driver) else 0,
+            job=who.job,
+            now=time.monotonic(),
+        )
         self.schedule()
 
     def run(self) -> None:
         """Every decision that can be made now is carried out."""
         self.due = False
-        for decision in self.book.decide():
+        several = self._several_jobs()
+        shares = Shares(self.pool.total, self._holdings()) if several else Shares(self.pool.total)
+        for decision in self.book.decide(shares):
             process, request = decision.process, decision.request
             if isinstance(decision, GrantHere):
                 if process.startswith("actor:"):
@@ -72,6 +89,70 @@ class Granting:
         if self.book.pending:
             for holder in {lease.holder for lease in self.held.values()}:
                 self._daemon.tell(holder, control.Revoke())
+            if several:
+                self._even_out()
+
+    def _several_jobs(self) -> bool:
+        """True when what is fair is a question at all."""
+        jobs = {pending.job for pending in self.book.pending.values()}
+        if not jobs:
+            return False
+        jobs.update(lease.job for lease in self.held.values() if lease.worker is not None)
+        return len(jobs) > 1
+
+    def _holdings(self) -> Iterator[tuple[str, Mapping[str, int]]]:
+        """(job, what it holds of this node) for each lease and actor; who waits inside a task has lent its CPUs."""
+        for lease in self.held.values():
+            if lease.allocation is not None and lease.worker is not None and lease.worker.address not in self._blocked:
+                # What is being given up counts for the job that will have it.
+                yield lease.yield_to or lease.job, lease.allocation.units
+        for actor in self._daemon.actors.here.values():
+            if actor.allocation is not None:
+                yield actor.spec.job, actor.allocation.units
+
+    def _even_out(self) -> None:
+        """A job that holds more than its share is asked to give a worker up when its call is done."""
+        coming = Counter(lease.yield_to for lease in self.held.values() if lease.yield_to)
+        now = time.monotonic()
+        wishes = [
+            Wish(pending.job, pending.units, now - pending.since)
+            for pending in self.book.pending.values()
+            if pending.count - pending.asked > coming[pending.job] and not pending.shape.strategy.startswith("PG:")
+        ]
+        holdings = [
+            Holding(lease.id, lease.job, lease.allocation.units)
+            for lease in self.held.values()
+            if lease.worker is not None
+            and lease.allocation is not None
+            and not lease.allocation.bundle
+            and not lease.yield_to
+            and lease.worker.address not in self._blocked
+        ]
+        found = to_yield(Shares(self.pool.total, self._holdings()), wishes, holdings)
+        if found is not None:
+            number, job = found
+            self._ask_to_yield(self.held[number], job)
+        elif holdings and wishes and not self._evening:
+            self._evening = True
+            self._daemon.loop.after(PATIENCE_S, self._even_out_later)
+
+    def _even_out_later(self) -> None:
+        self._evening = False
+        self.schedule()
+
+    def _ask_to_yield(self, lease: Lease, job: str) -> None:
+        lease.yield_to = job
+        if lease.holder.startswith("@"):
+            if self._daemon.neighbours is not None:
+                self._daemon.neighbours.send(lease.holder[1:], cluster.YieldLease(lease.id))
+        else:
+            self._daemon.tell(lease.holder, control.Yield(lease.id))
+
+    def yield_there(self, node: str, message: cluster.YieldLease) -> None:
+        """Another node wants a worker back that it lent to one of our processes."""
+        for lease in self.held.values():
+            if lease.remote_node == node and lease.remote_lease == message.lease:
+                self._daemon.tell(lease.holder, control.Yield(lease.id))
 
     def _job_of(self, address: str) -> str:
         process = self._daemon.processes.get(address)
@@ -85,7 +166,8 @@ class Granting:
             return
         pending = self.book.pending.get((holder, request))
         priority = 1 if isinstance(self._daemon.processes.get(holder), Driver) else 0
-        self.book.want(holder, request, shape, 1 if pending is None else pending.count + 1, priority)
+        count = 1 if pending is None else pending.count + 1
+        self.book.want(holder, request, shape, count, priority, job=self._job_of(holder), now=time.monotonic())
 
     def _grant(self, holder: str, request: int, shape: Shape, allocation: Allocation) -> None:
         def ready(worker: Worker) -> None:
@@ -96,7 +178,7 @@ class Granting:
                     self._again(holder, request, shape)
                 self.schedule()
                 return
-            lease = Lease(next(self._numbers), holder, allocation, worker)
+            lease = Lease(next(self._numbers), holder, allocation, worker, job=worker.job)
             self.held[lease.id] = lease
             worker.lease = lease.id
             self._daemon.guard.watch(worker, allocation)
@@ -160,7 +242,7 @@ class Granting:
                 self.pool.release(allocation)
                 neighbours.send(node, cluster.OfferWorker(message.request, 0))
                 return
-            lease = Lease(next(self._numbers), f"@{node}", allocation, worker)
+            lease = Lease(next(self._numbers), f"@{node}", allocation, worker, job=message.job)
             self.held[lease.id] = lease
             worker.lease = lease.id
             self._daemon.guard.watch(worker, allocation)

@@ -1,18 +1,20 @@
 """Who gets a worker next, and on which node. Pure: requests, the local pool and the last view of the others in, decisions out.
 
-Nested requests (from workers) go before a driver's: the deepest work is what others wait for, and starting all the parents first would only
+Among jobs the one with the smallest share goes first. Within a job nested requests (from workers) go before the driver's: the deepest work is what others wait for, and starting all the parents first would only
 fill the machine with blocked processes.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tradewind.runtime.messages.cluster import NodeView
 from tradewind.runtime.messages.values import Shape
 from tradewind.runtime.node.bundles import BundledPool
+from tradewind.runtime.node.fairness import Shares
 from tradewind.runtime.node.resources import Allocation, ResourcePool, describe, to_units
 
 
@@ -28,6 +30,8 @@ class Pending:
     priority: int
     order: int
     asked: int = 0  # of count, how many another node is being asked for
+    job: str = ""
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,10 @@ class LeaseBook:
         self._order = itertools.count()
         self._spread = 0
 
-    def want(self, process: str, request: int, shape: Shape, count: int, priority: int) -> None:
-        """The process wants count workers in all for this request number; 0 withdraws it."""
+    def want(
+        self, process: str, request: int, shape: Shape, count: int, priority: int, *, job: str = "", now: float = 0.0
+    ) -> None:
+        """The process, which works for the job, wants count workers in all for this request number; 0 withdraws it."""
         key = (process, request)
         if count <= 0:
             self.pending.pop(key, None)
@@ -86,7 +92,15 @@ class LeaseBook:
             found.count = count
         else:
             self.pending[key] = Pending(
-                process, request, shape, to_units(shape.resources), count, priority, next(self._order)
+                process,
+                request,
+                shape,
+                to_units(shape.resources),
+                count,
+                priority,
+                next(self._order),
+                job=job,
+                since=now,
             )
 
     def withdraw(self, process: str) -> None:
@@ -121,6 +135,8 @@ class LeaseBook:
 
     def _got(self, pending: Pending) -> None:
         pending.count -= 1
+        # Among equals everybody has a turn.
+        pending.order = next(self._order)
         if pending.count <= 0:
             self.pending.pop((pending.process, pending.request), None)
 
@@ -129,21 +145,30 @@ class LeaseBook:
         """Workers wanted that nobody has given."""
         return sum(pending.count for pending in self.pending.values())
 
-    def decide(self) -> list[Decision]:
-        """Everything that can be decided now; grants have been taken from the pool."""
-        out: list[Decision] = []
+    def decide(self, shares: Shares | None = None) -> list[Decision]:
+        """Everything that can be decided now, the poorest job first; grants have been taken from the pool and added to the shares."""
+        shares = shares if shares is not None else Shares(self.pool.total)
+        waiting: dict[str, deque[Pending]] = {}
         for pending in sorted(self.pending.values(), key=lambda item: (item.priority, item.order)):
-            while pending.count > pending.asked and (pending.process, pending.request) in self.pending:
-                decision = self._decide(pending)
-                if decision is None:
-                    break
+            waiting.setdefault(pending.job, deque()).append(pending)
+        out: list[Decision] = []
+        while waiting:
+            job = min(waiting, key=lambda name: (shares.of(name), waiting[name][0].priority, waiting[name][0].order))
+            pending = waiting[job][0]
+            decision = self._decide(pending) if pending.count > pending.asked else None
+            if decision is not None:
                 out.append(decision)
                 if isinstance(decision, GrantHere):
+                    shares.add(job, pending.units)
                     self._got(pending)
                 elif isinstance(decision, AskThere):
                     pending.asked += 1
                 else:
                     self.pending.pop((pending.process, pending.request), None)
+            if decision is None or isinstance(decision, Refuse) or pending.count <= 0:
+                waiting[job].popleft()
+                if not waiting[job]:
+                    del waiting[job]
         return out
 
     def _decide(self, pending: Pending) -> Decision | None:

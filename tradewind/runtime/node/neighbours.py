@@ -76,6 +76,7 @@ class TlsNeighbours:
         self._handlers: dict[type, Callable[[str, Any], None]] = {
             cluster.AskWorker: daemon.granting.asked,
             cluster.OfferWorker: daemon.granting.offered,
+            cluster.YieldLease: daemon.granting.yield_there,
             cluster.DropLease: lambda _node, message: daemon.granting.drop(message.lease),
             cluster.AskDeath: lambda node, message: daemon.deaths.asked(node, message.process),
             cluster.TellDeath: lambda _node, message: daemon.deaths.told(message.death),
