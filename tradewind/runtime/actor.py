@@ -243,7 +243,7 @@ class ActorClass:
             placement=Shape(
                 placed,
                 strategy_text(strategy),
-                environment_of(options.get("runtime_env"), process.environment, shared=process.shared_files),
+                environment_of(options.get("runtime_env"), process.environment, process.packages),
             ),
             resources=held,
             owner="" if detached else process.address,

@@ -18,6 +18,7 @@ import msgspec
 from tradewind.runtime.credentials import ClusterCredentials
 from tradewind.runtime.credentials_wire import CredentialBytes
 from tradewind.runtime.exceptions import RaySystemError
+from tradewind.runtime.packages import DIRECTORY_VARIABLE
 from tradewind.runtime.starting import own_path, start_daemon
 
 __all__ = ["ClusterCredentials", "RuntimeProcess", "start_head", "start_node"]
@@ -137,7 +138,7 @@ def start_node(
         sys_path=[working_dir],
         extra_path=own_path(),
         cwd=working_dir,
-        env={**env, "TRADEWIND_ADDRESS": f"unix:{path}"},
+        env={**env, "TRADEWIND_ADDRESS": f"unix:{path}", DIRECTORY_VARIABLE: os.path.abspath(directory)},
         by_value=True,
         parent_pidfd=pidfd,
         ready_fd=ready_write,

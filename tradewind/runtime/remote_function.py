@@ -103,7 +103,7 @@ class RemoteFunction:
         retries = options.get("max_retries", DEFAULT_MAX_RETRIES)
         strategy = effective(options.get("scheduling_strategy"), process)
         check_bundle(strategy, resources)
-        around = environment_of(options.get("runtime_env"), process.environment, shared=process.shared_files)
+        around = environment_of(options.get("runtime_env"), process.environment, process.packages)
         shape = Shape(resources, strategy_text(strategy), around)
         self._call_options = CallOptions(
             process.leasing.group(shape),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tradewind.runtime.messages.values import Environment
 
+if TYPE_CHECKING:
+    from tradewind.runtime.packages import Packages
+
 # In a worker's environment: the Environment that it was forked with, for the tasks that it starts in turn.
 VARIABLE = "TRADEWIND_RUNTIME_ENV"
-_FIELDS = ("env_vars", "working_dir", "py_modules")
+_FIELDS = ("env_vars", "working_dir", "py_modules", "excludes")
 
 
 class RuntimeEnv(dict[str, Any]):
@@ -23,11 +26,12 @@ class RuntimeEnv(dict[str, Any]):
 
 
 def environment_of(
-    given: Mapping[str, Any] | None, inherited: Environment | None, *, shared: bool
+    given: Mapping[str, Any] | None, inherited: Environment | None, packages: Packages | None
 ) -> Environment | None:
     """The environment that runtime_env asks for: variables are merged into the inherited ones, the other fields replace.
 
-    shared: workers see this process's files. Raises ValueError for what is not supported, and for directories that do not exist.
+    packages: by which directories are sent along; None when workers see this process's files. Raises ValueError for what is not supported, and
+    for directories that do not exist or are too large to send.
     """
     if not given:
         return inherited
@@ -40,10 +44,15 @@ def environment_of(
     for name, value in variables.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise ValueError(f"runtime_env['env_vars'] has {name!r}: {value!r}; names and values must be text.")  # noqa: TRY004  Ray raises so too
-    cwd = _directory("working_dir", given["working_dir"], shared=shared) if given.get("working_dir") else ""
-    modules = given.get("py_modules") or []
-    # A module is found by its parent directory.
-    paths = [os.path.dirname(_directory("py_modules", _path_of(module), shared=shared)) for module in modules]
+    cwd = _directory("working_dir", given["working_dir"]) if given.get("working_dir") else ""
+    modules = [_directory("py_modules", _path_of(module)) for module in given.get("py_modules") or []]
+    if packages is None:
+        # A module is found by its parent directory.
+        paths = [os.path.dirname(module) for module in modules]
+    else:
+        excludes = list(given.get("excludes") or ())
+        cwd = packages.upload(cwd, "", excludes) if cwd else ""
+        paths = [packages.upload(module, os.path.basename(module), excludes) for module in modules]
     base = inherited or Environment()
     return Environment(
         {**base.env_vars, **variables}, cwd or base.cwd, [*paths, *([cwd] if cwd else [])] or list(base.paths)
@@ -55,12 +64,8 @@ def _path_of(module: Any) -> str:
     return str(getattr(module, "__path__", [module])[0])
 
 
-def _directory(field: str, path: Any, *, shared: bool) -> str:
+def _directory(field: str, path: Any) -> str:
     text = os.path.abspath(str(path))
-    if not shared:
-        raise ValueError(
-            f"runtime_env[{field!r}] is supported in a cluster of this machine alone; in a larger one the job's working directory is on every node already."
-        )
     if not os.path.isdir(text):
         raise ValueError(f"runtime_env[{field!r}] names {text}, which is not a directory.")
     return text

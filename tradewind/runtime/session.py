@@ -20,6 +20,7 @@ from tradewind.runtime.core.process import Process
 from tradewind.runtime.messages import control
 from tradewind.runtime.messages.values import Environment
 from tradewind.runtime.node.main import NodeConfig
+from tradewind.runtime.packages import Packages
 from tradewind.runtime.runtime_env import environment_of
 from tradewind.runtime.starting import own_path, start_daemon
 
@@ -95,20 +96,21 @@ def begin(
             )
         where = address or os.environ.get(ADDRESS_VARIABLE, "")
         own = where in {"", "local"}
-        around = environment_of(runtime_env, None, shared=own)
+        around = environment_of(runtime_env, None, None) if own else None
         if own:
             sock, daemon = _start_own(num_cpus, num_gpus, resources, labels, object_store_memory, around)
             by_value = False
         else:
             sock, daemon, by_value = _connect(where), None, True
         made = Process(sock, by_value=by_value)
-        made.shared_files = own
-        # A cluster of its own starts its workers in it anyway.
-        made.environment = None if own else around
         made.on_output = _print_lines if log_to_driver else lambda _lines, _error: None
         try:
             _hello(made)
             made.start(_START_S)
+            if not own:
+                made.packages = Packages(made)
+                # A cluster of its own starts its workers in it anyway.
+                made.environment = environment_of(runtime_env, None, made.packages)
         except BaseException:
             made.close()
             if daemon is not None:

@@ -71,6 +71,8 @@ class Executor:
         self.producing = Producing(process, self)
         # What has run here and when, (name, begin, end) by time.perf_counter, for timelines.
         self.history: deque[tuple[str, float, float]] = deque(maxlen=_KEPT_HISTORY)
+        # Why the environment that was asked for is not there.
+        self.setup_error = ""
         self.actor: control.BecomeActor | None = None
         self._instance: Any = None
         self._concurrent: ConcurrentCalls | None = None
@@ -180,6 +182,8 @@ class Executor:
         """The function or method that the call names."""
         fn = task.fn
         current = self.current
+        if self.setup_error:
+            raise exceptions.RuntimeEnvSetupError(self.setup_error)
         if type(fn) is str:
             actor = self.actor
             if actor is None:
@@ -437,6 +441,8 @@ class Executor:
         try:
             if actor.accelerators is not None:
                 os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(actor.accelerators)
+            if self.setup_error:
+                raise exceptions.RuntimeEnvSetupError(self.setup_error)
             kind = serialization.deserialize(actor.code)
             args, kwargs = self.arguments(actor.args, actor.slots)
             self._instance = kind(*args, **kwargs)

@@ -26,6 +26,7 @@ from tradewind.runtime.link import DescriptorLink, Link
 from tradewind.runtime.messages import cluster, control, peer
 from tradewind.runtime.messages.peer import Cancel, Consumed, Task
 from tradewind.runtime.messages.values import Death, Environment
+from tradewind.runtime.packages import Packages
 from tradewind.runtime.wire import WireError
 
 _FLUSH_AT = 48
@@ -58,7 +59,8 @@ class Process:
         self.namespace = ""
         # What tasks and actors find around them unless they ask for something else.
         self.environment: Environment | None = None
-        self.shared_files = False
+        # By which directories reach workers that do not see this process's files; None when they do.
+        self.packages: Packages | None = None
         # The placement group that tasks started here belong to unless they say otherwise, as in peer.Define.
         self.scope = ""
         self.executor: Any = None

@@ -11,7 +11,9 @@ import threading
 from tradewind.runtime.core.describing import describe
 from tradewind.runtime.core.execution import Executor
 from tradewind.runtime.core.process import Process
+from tradewind.runtime.exceptions import RayError
 from tradewind.runtime.messages import control
+from tradewind.runtime.packages import PREFIX, Packages
 from tradewind.runtime.runtime_env import own_environment
 
 # A line that says whose output follows; the node daemon takes it out again. No text of a person begins so.
@@ -53,7 +55,7 @@ def run_worker(control_fd: int, *, by_value: bool) -> None:
     process = Process(socket.socket(fileno=control_fd), by_value=by_value)
     process.on_broken = lambda _reason: os._exit(1)
     process.environment = own_environment()
-    process.shared_files = not by_value
+    process.packages = Packages(process) if by_value else None
     executor = Executor(process)
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Output(1, executor)), line_buffering=True, errors="replace")
     sys.stderr = io.TextIOWrapper(
@@ -62,6 +64,7 @@ def run_worker(control_fd: int, *, by_value: bool) -> None:
     code = 0
     try:
         process.start(30)
+        _settle(process, executor)
         executor.run()
     except BaseException:  # a bug of ours: the node daemon keeps the text as the worker's last output
         import traceback
@@ -81,6 +84,23 @@ def run_worker(control_fd: int, *, by_value: bool) -> None:
     _run_exit_hooks()
     # Everything sent stays readable for the peers; the interpreter's own end would only wait for threads of user code.
     os._exit(code)
+
+
+def _settle(process: Process, executor: Executor) -> None:
+    """The driver's directories that this worker was asked for are here, and it works in them; or its tasks hear why not."""
+    around = process.environment
+    if around is None or process.packages is None:
+        return
+    try:
+        paths = [
+            process.packages.fetch(path) if path.startswith(PREFIX) else path for path in (around.cwd, *around.paths)
+        ]
+        cwd, *found = paths
+        if cwd:
+            os.chdir(cwd)
+        sys.path[:0] = [path for path in found if path not in sys.path]
+    except (RayError, OSError) as error:
+        executor.setup_error = f"The task's runtime_env could not be set up in {process.address}: {error}"
 
 
 def _run_exit_hooks() -> None:

@@ -79,6 +79,9 @@ class ControlStore:
         self._turn = 0
         self._remembered: dict[str, ActorSpec] = {}
         self._buried: deque[str] = deque()
+        # Values under "job/<driver>/", which go with their job.
+        self._of_jobs: dict[str, set[str]] = {}
+        self._ended_jobs: set[str] = set()
 
     # nodes
 
@@ -87,6 +90,9 @@ class ControlStore:
     ) -> None:
         """What an earlier life of this head wrote down: values, and actors of which the nodes will say whether they live."""
         self.values.update(values)
+        for key in values:
+            if key.startswith("job/"):
+                self._of_jobs.setdefault("/".join(key.split("/")[1:3]), set()).add(key)
         self.groups.remember(groups or {})
         self._remembered = {actor: msgspec.msgpack.decode(data, type=ActorSpec) for actor, data in specs.items()}
 
@@ -188,6 +194,8 @@ class ControlStore:
 
     def _key_value(self, body: cluster.KeyValue) -> dict[str, bytes]:
         if body.operation == "put":
+            if body.key.startswith("job/"):
+                self._of_jobs.setdefault("/".join(body.key.split("/")[1:3]), set()).add(body.key)
             self.values[body.key] = body.value
             self._save("value", body.key, body.value)
         elif body.operation == "delete":
@@ -376,6 +384,8 @@ class ControlStore:
         # The code and arguments are not needed again, and the record stays for those who ask.
         record.spec = msgspec.structs.replace(spec, code=b"", args=b"", slots=[])
         self._tell(record)
+        if spec.detached:
+            self._forget_job(spec.job)
         self._buried.append(spec.actor)
         if len(self._buried) > KEPT_DEAD_ACTORS:
             del self.actors[self._buried.popleft()]
@@ -390,10 +400,25 @@ class ControlStore:
                 and (spec.owner == message.process or (message.driver and spec.job == message.process))
             ):
                 self._kill(record, "its owner has ended", graceful=False)
+        if message.process in self._of_jobs:
+            self._ended_jobs.add(message.process)
+            self._forget_job(message.process)
         if message.driver:
             self.groups.owner_gone(message.process)
             for node in list(self.nodes):
                 self._send(node, cluster.EndJob(message.process))
+
+    def _forget_job(self, job: str) -> None:
+        """Values of a job that has ended go, with the last of its detached actors."""
+        if job not in self._ended_jobs or any(
+            record.spec.job == job and record.spec.detached and record.state != "DEAD"
+            for record in self.actors.values()
+        ):
+            return
+        self._ended_jobs.discard(job)
+        for key in self._of_jobs.pop(job, ()):
+            self.values.pop(key, None)
+            self._save("value", key, None)
 
     def validate(self) -> None:
         """Raises AssertionError unless names point to living actors and living actors to living nodes."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import shutil
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from tradewind.runtime.node.object_store import ObjectStore
 from tradewind.runtime.node.reporting import Reporting
 from tradewind.runtime.node.resources import to_amounts
 from tradewind.runtime.node.workers import Driver, TemplateSettings, Worker, WorkerPool, welcome
+from tradewind.runtime.packages import job_directory
 from tradewind.runtime.wire import WireError
 
 _MAX_IDLE_EXTRA = 2
@@ -306,6 +309,10 @@ class NodeDaemon:
                 self.workers.kill(worker, "its driver has ended")
         self.granting.book.withdraw(job)
         self.store.book.drop_owner(job)
+        unpacked = job_directory(self.settings.spill_directory, job) if self.settings.spill_directory else ""
+        kept = any(actor.spec.job == job for actor in self.actors.here.values() if actor.spec.detached)
+        if unpacked and not kept and os.path.isdir(unpacked):
+            threading.Thread(target=shutil.rmtree, args=(unpacked, True), daemon=True).start()
 
     def _forget_process(self, address: str) -> None:
         self.granting.forget(address)

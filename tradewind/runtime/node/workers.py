@@ -21,6 +21,7 @@ from tradewind.runtime.loop import Loop
 from tradewind.runtime.messages import control
 from tradewind.runtime.messages.values import Death, Environment
 from tradewind.runtime.node.template import Event, ForkRequest
+from tradewind.runtime.packages import PREFIX
 from tradewind.runtime.runtime_env import VARIABLE
 
 LAST_LINES = 12
@@ -336,7 +337,10 @@ def _fork_request(number: int, by_value: bool, environment: Environment | None) 
     if environment is None:
         return ForkRequest(number, by_value)
     variables = {**environment.env_vars, VARIABLE: msgspec.json.encode(environment).decode()}
-    return ForkRequest(number, by_value, "", environment.paths, environment.cwd, variables)
+    # What comes as a package is unpacked by the worker itself.
+    paths = [path for path in environment.paths if not path.startswith(PREFIX)]
+    cwd = "" if environment.cwd.startswith(PREFIX) else environment.cwd
+    return ForkRequest(number, by_value, "", paths, cwd, variables)
 
 
 def _signal_name(number: int) -> str:
