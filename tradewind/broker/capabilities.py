@@ -39,6 +39,29 @@ class NoticeSource(msgspec.Struct, frozen=True):
     token_header: str = ""
 
 
+class Login(msgspec.Struct, frozen=True):
+    """How a person logs in to an instance: `host_key` alone is accepted there, as one line of known_hosts without the host.
+
+    Without a host key the person's known_hosts decides; user and file "" and port 0 are what their own SSH configuration says. `home` is where
+    the instance's files are, below the login user's home; "" when it is that one.
+    """
+
+    host: str
+    port: int
+    user: str
+    identity_file: str
+    host_key: str
+    home: str = ""
+
+
+@runtime_checkable
+class Entered(Protocol):
+    """A provider whose instances have an sshd that boot scripts of ours did not make."""
+
+    async def login(self, provider_id: str) -> Login:
+        """Where its sshd is. Raises ProviderError where this instance has none."""
+
+
 @runtime_checkable
 class Regional(Protocol):
     """A cloud that is asked region by region; naming the regions saves a call to each of the others."""

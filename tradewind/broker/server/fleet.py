@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tradewind.broker.capabilities import Explaining, Regional
+from tradewind.broker.capabilities import Entered, Explaining, Login, Regional
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.provider import Instance, ProviderError
 from tradewind.broker.provision.bootstrap import instance_of
@@ -33,13 +32,15 @@ AT_ONCE = 8  # calls to one cloud while it is swept
 
 
 class Node(msgspec.Struct, frozen=True):
-    """Where a node is logged in to: `host_key` alone is accepted there, as one line of known_hosts without the host."""
+    """Where a node is logged in to; its fields are as in `Login`."""
 
     rank: int
     host: str
     user: str
     identity_file: str
     host_key: str
+    port: int = 22
+    home: str = ""
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -145,6 +146,10 @@ class Fleet:
 
     # -- reaching ---------------------------------------------------------------------------------------------------------------------
 
+    def names(self) -> set[str]:
+        """Those of all clusters of which something may be left."""
+        return {row.name for row in self._store.read(rows.clusters)}
+
     async def nodes(self, name: str) -> list[Node]:
         """How to log in to each node of a cluster. Raises Refusal."""
         row = self._broker.cluster(name)
@@ -154,8 +159,7 @@ class Fleet:
                 f"{name} is {row.state}: there is no machine to log in to", "state", f"`tradewind status {name}`"
             )
         if any(one.provider not in BOOTED for one in live):
-            where = "this machine" if live[0].provider == LOCAL else "machines of your own"
-            raise Refusal(f"{name} runs on {where}, where tradewind gives no login of its own", "state")
+            return [_node(one, await self._login(name, one)) for one in live]
         keys = KeyRing(self._services.data_dir)
         keys.login()
         seen = await asyncio.gather(*(self._described(one) for one in live))
@@ -169,6 +173,16 @@ class Fleet:
             )
             for one, found in zip(live, seen, strict=True)
         ]
+
+    async def _login(self, name: str, row: InstanceRow) -> Login:
+        """The instance's own sshd, which we did not boot. Raises Refusal where there is none."""
+        provider = self._services.providers[row.provider]
+        if not isinstance(provider, Entered):
+            raise Refusal(f"{name} runs on machines of your own, where tradewind gives no login of its own", "state")
+        try:
+            return await provider.login(row.provider_id)
+        except ProviderError as error:
+            raise Refusal(f"there is no login to {name}: {error.message}", "state") from error
 
     async def _described(self, row: InstanceRow) -> Instance:
         try:
@@ -316,6 +330,18 @@ def _cause() -> str:
     return f"request/{uuid.uuid4().hex[:8]}"
 
 
+def _node(row: InstanceRow, login: Login) -> Node:
+    return Node(
+        rank=row.rank,
+        host=login.host,
+        user=login.user,
+        identity_file=login.identity_file,
+        host_key=login.host_key,
+        port=login.port,
+        home=login.home,
+    )
+
+
 async def _why_ended(provider: Any, row: InstanceRow) -> str:
     if isinstance(provider, Explaining):
         try:
@@ -323,32 +349,3 @@ async def _why_ended(provider: Any, row: InstanceRow) -> str:
         except ProviderError as error:
             log.info("why %s ended is not known: %s", row.id, error)
     return ""
-
-
-def write_ssh_config(data_dir: str, clusters: Mapping[str, list[Node]]) -> str:
-    """The path of an SSH configuration with a host for each node: NAME is the head, NAME-1 the node of rank 1, and so on."""
-    directory = os.path.join(data_dir, "ssh")
-    known, config = [], []
-    for name, nodes in sorted(clusters.items()):
-        for node in nodes:
-            alias = name if node.rank == 0 else f"{name}-{node.rank}"
-            known.append(f"tradewind-{alias} {node.host_key}")
-            config += [
-                f"Host {alias}",
-                f"  HostName {node.host}",
-                f"  HostKeyAlias tradewind-{alias}",
-                f"  User {node.user}",
-                f'  IdentityFile "{node.identity_file}"',
-                "  IdentitiesOnly yes",
-                f'  UserKnownHostsFile "{os.path.join(directory, "known_hosts")}"',
-                "  StrictHostKeyChecking yes",
-                "  ServerAliveInterval 15",
-                "",
-            ]
-    for file, lines in (("known_hosts", known), ("config", config)):
-        path = os.path.join(directory, file)
-        descriptor = os.open(path + ".partial", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            out.write("\n".join(lines) + "\n")
-        os.replace(path + ".partial", path)
-    return os.path.join(directory, "config")

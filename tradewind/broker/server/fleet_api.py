@@ -10,8 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tradewind.broker.server.answers import answer, body
-from tradewind.broker.server.fleet import Fleet, write_ssh_config
+from tradewind.broker.server.fleet import Fleet
 from tradewind.broker.server.requests import Refusal
+from tradewind.broker.server.ssh_config import is_written, write_ssh_config
 from tradewind.broker.server.views import cluster_view
 
 
@@ -46,7 +47,11 @@ class FleetApi:
 
     async def start(self, request: Request) -> Response:
         """POST /v1/clusters/{name}/start: answers once it is up."""
-        return answer(cluster_view(await self._fleet.start(request.path_params["name"])))
+        name = request.path_params["name"]
+        started = await self._fleet.start(name)
+        if is_written(self._data_dir, name):  # its machines have other addresses now
+            await write_ssh_config(self._data_dir, name, await self._fleet.nodes(name), alive=self._fleet.names())
+        return answer(cluster_view(started))
 
     async def autostop(self, request: Request) -> Response:
         """POST /v1/clusters/{name}/autostop."""
@@ -68,11 +73,16 @@ class FleetApi:
         await self._fleet.open_ports(request.path_params["name"], asked.ports)
         return answer({})
 
+    async def endpoints(self, request: Request) -> Response:
+        """GET /v1/clusters/{name}/endpoints: where each node is reached, and its open ports."""
+        return answer(await self._fleet.endpoints(request.path_params["name"]))
+
     async def login(self, request: Request) -> Response:
         """POST /v1/clusters/{name}/login: how to reach each node, and the path of an SSH configuration that says the same."""
         name = request.path_params["name"]
         nodes = await self._fleet.nodes(name)
-        return answer({"config": write_ssh_config(self._data_dir, {name: nodes}), "nodes": nodes})
+        config = await write_ssh_config(self._data_dir, name, nodes, alive=self._fleet.names())
+        return answer({"config": config, "nodes": nodes})
 
     async def refresh(self, _request: Request) -> Response:
         """POST /v1/refresh: every cloud is asked what it still has."""
@@ -104,4 +114,5 @@ class FleetApi:
         return [
             *(Route(path, handler, methods=["POST"]) for path, handler in posts.items()),
             Route("/v1/costs", self.costs, methods=["GET"]),
+            Route(f"{cluster}/endpoints", self.endpoints, methods=["GET"]),
         ]

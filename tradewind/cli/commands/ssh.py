@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from typing import Any, NoReturn
@@ -75,7 +76,18 @@ def ssh(name: str, command: tuple[str, ...], *, node: int, include: bool) -> int
         return exits.OK
     alias = name if node == 0 else f"{name}-{node}"
     program = _program("ssh")
-    _become(program, ["ssh", "-F", login["config"], alias, *command])
+    options, asked = _in_home(login["nodes"][node]["home"], command)
+    _become(program, ["ssh", *options, "-F", login["config"], alias, *asked])
+
+
+def _in_home(home: str, command: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Options and command of an `ssh` that stands in the instance's home, where that is not the login user's."""
+    if not home:
+        return [], list(command)
+    enter = f"cd {shlex.quote(home)} && export HOME=$PWD"
+    if command:
+        return [], [f"{enter} && {' '.join(command)}"]  # as ssh itself joins the words of a command
+    return ["-t"], [f'{enter} && exec "${{SHELL:-sh}}" -l']
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -89,7 +101,33 @@ def rsync(arguments: tuple[str, ...]) -> int:
     named = [a.partition(":")[0] for a in arguments if ":" in a and not a.startswith(("-", "/", "."))]
     if not named:
         raise CliError("name a place on a cluster as CLUSTER:path.", exits.BAD_INPUT)
-    login = _login(named[0])
+    alias = named[0]
+    login, rank = _login_by_alias(alias)
     program = _program("rsync")
-    shell = f"ssh -F {login['config']}"
-    _become(program, ["rsync", "-az", "-e", shell, *arguments])
+    shell = f"ssh -F {shlex.quote(login['config'])}"
+    home = login["nodes"][rank]["home"]
+    _become(program, ["rsync", "-az", "-e", shell, *(_below_home(a, alias, home) for a in arguments)])
+
+
+def _login_by_alias(alias: str) -> tuple[dict[str, Any], int]:
+    """The login of the cluster that the alias names, or names a node of ("NAME-1"), and the node's rank."""
+    from tradewind.broker.server.client import ApiError
+
+    try:
+        return _login(alias), 0
+    except ApiError:
+        name, _, rank = alias.rpartition("-")
+        if not (name and rank.isdigit()):
+            raise
+        login = _login(name)
+        if int(rank) >= len(login["nodes"]):
+            raise
+        return login, int(rank)
+
+
+def _below_home(argument: str, alias: str, home: str) -> str:
+    """A place on the cluster as rsync finds it from the login user's home."""
+    place, colon, path = argument.partition(":")
+    if not home or not colon or place != alias or path.startswith(("/", "~")):
+        return argument
+    return f"{alias}:{home}/{path}"

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tradewind.broker.capabilities import Finding
+from tradewind.broker.capabilities import Finding, Login
 from tradewind.broker.clouds.ssh import discovery, slots
 from tradewind.broker.clouds.ssh.errors import CLOUD, classify, refusal
 from tradewind.broker.clouds.ssh.machines import Machine, load_machines
@@ -212,6 +212,19 @@ class SshProvider:
         machine, slot = await self._held(instance.provider_id)
         endpoint = msgspec.structs.replace(machine.endpoint, home=slots.home_of(slot.instance_id))
         return await prepared(await connect(endpoint, None, deadline_s=self._reach_s), self._prepare)
+
+    async def login(self, provider_id: str) -> Login:
+        """The machine as its owner reaches it, and the instance's home there. Raises ProviderError when it is not lent to the instance."""
+        machine, slot = await self._held(provider_id)
+        at = machine.endpoint
+        return Login(
+            host=at.host,
+            port=at.port,
+            user=at.user,
+            identity_file=at.identity_file,
+            host_key=" ".join(at.host_keys[0].split()[:2]) if at.host_keys else "",
+            home=slots.home_of(slot.instance_id),
+        )
 
     async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
         """Nothing to open: the machines' own firewalls are their owner's."""
