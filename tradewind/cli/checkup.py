@@ -74,6 +74,12 @@ def _instances() -> str:
         return asyncio.run(LocalProvider(os.path.join(directory, "instances")).check())
 
 
+def _machines() -> str:
+    from tradewind.broker.clouds.local.isolation import means
+
+    return means().sentence()
+
+
 CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("platform", _platform),
     ("data directory", _data_directory),
@@ -81,6 +87,7 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("catalog", _catalog),
     ("solver", _solver),
     ("instances here", _instances),
+    ("machines here", _machines),
 )
 
 

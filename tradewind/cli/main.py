@@ -43,6 +43,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "gpus": (f"{_COMMANDS}.accelerators:gpus", "`gpus list`: the same, as SkyPilot's users type it."),
     "catalog": (f"{_COMMANDS}.catalog:catalog", "The catalog itself: what is in it, what is set aside."),
     "demo": (f"{_COMMANDS}.demo:demo", "The whole life of a job, rehearsed on this machine."),
+    "local": (f"{_COMMANDS}.local:local", "Machines on this computer: up, status, down."),
     "check": (f"{_COMMANDS}.check:check", "Which clouds can be used from here, and what is missing."),
     "explain-error": (f"{_COMMANDS}.explain_error:explain_error", "What a cloud's error code means to failover."),
     "doctor": (f"{_COMMANDS}.doctor:doctor", "What is wrong on this machine, and how to mend it."),

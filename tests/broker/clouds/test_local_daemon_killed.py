@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from tests.broker.clouds.yards import left_of, needs_namespaces
+from tradewind.broker.clouds.local.machines import Yard
 from tradewind.broker.clouds.local.provider import LocalProvider
 
 DAEMON = """
@@ -18,7 +20,7 @@ from tradewind.broker.clouds.local import directory, provider
 from tradewind.broker.clouds.local.machine import this_machine
 from tradewind.broker.provider import LaunchRequest
 
-point, root = sys.argv[1:]
+point, root, isolation = sys.argv[1:]
 
 def die(*_args, **_kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -37,7 +39,7 @@ if point == "after the launch":
     provider.LocalProvider._describe = die
 request = LaunchRequest(instance_id="i-one", cluster="c", rank=0, offer=this_machine(), use_spot=False, max_hourly_usd=0,
                         tags={"cluster": "c1", "id": "i-one"}, lease_until_unix=time.time() + 600)
-asyncio.run(provider.LocalProvider(root).launch(request, "t"))
+asyncio.run(provider.LocalProvider(root, isolation=lambda: isolation).launch(request, "t"))
 """
 
 
@@ -52,7 +54,7 @@ asyncio.run(provider.LocalProvider(root).launch(request, "t"))
 )
 def test_killed(point, found, tmp_path, ask, run):
     root = str(tmp_path / "instances")
-    daemon = subprocess.run([sys.executable, "-c", DAEMON, point, root], timeout=30, check=False)
+    daemon = subprocess.run([sys.executable, "-c", DAEMON, point, root, "auto"], timeout=30, check=False)
     assert daemon.returncode == -signal.SIGKILL
     provider = LocalProvider(root)
 
@@ -81,3 +83,25 @@ def is_host(pid: str, root: str) -> bool:
     except OSError:
         return False
     return root.encode() + b"/i-one" in words and b"unshare" not in words[0]
+
+
+@needs_namespaces
+@pytest.mark.parametrize("point", ["before the intent", "before the fork", "after the fork", "after the launch"])
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_killed_with_a_machine_for_the_instance(point, goes_on, tmp_path, ask, run):
+    root, yard = str(tmp_path / "instances"), Yard(str(tmp_path))
+    daemon = subprocess.run([sys.executable, "-c", DAEMON, point, root, "namespaces"], timeout=30, check=False)
+    assert daemon.returncode == -signal.SIGKILL
+    provider = LocalProvider(root, isolation=lambda: "namespaces")
+
+    async def scenario():
+        if goes_on:
+            again = await provider.launch(ask(), "t")
+            assert again.state == "RUNNING"
+            assert [one.address for one in await provider.describe({"cluster": "c1"})] == [again.address]
+        for one in await provider.describe({}):
+            await provider.terminate(one.provider_id)
+        await provider.sweep({"tradewind-owner": "me"})
+
+    run(scenario())
+    assert left_of(yard) == []

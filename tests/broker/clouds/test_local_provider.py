@@ -217,7 +217,7 @@ def test_a_start_that_fails_says_what_the_host_said(best_provider, ask, run, mon
     broken = tmp_path / "clouds" / "local" / "host.py"
     broken.parent.mkdir(parents=True)
     broken.write_text("raise SystemExit('no such luck')")
-    monkeypatch.setattr("tradewind.broker.clouds.local.provider._HOST", str(broken))
+    monkeypatch.setattr("tradewind.broker.clouds.local.spawn._HOST", str(broken))
     with pytest.raises(ProviderError, match="no such luck"):
         run(best_provider.launch(ask(), "t"))
 

@@ -31,7 +31,7 @@ class SettingsError(ValueError):
 
 def entry(name: str) -> Any:
     """The module that speaks for the cloud: `Settings`, `why_not`, `make`. Raises LookupError for an unknown cloud."""
-    if name not in NAMES:
+    if name not in {*NAMES, LOCAL}:
         raise LookupError(f"there is no cloud called {name!r}; known are {', '.join(NAMES)}")
     return importlib.import_module(f"tradewind.broker.clouds.{name}.entry")
 
@@ -50,9 +50,9 @@ def read_settings(data_dir: str) -> dict[str, dict[str, Any]]:
         found = msgspec.yaml.decode(text, type=dict[str, dict[str, Any]] | None) or {}
     except msgspec.DecodeError as error:
         raise SettingsError(f"{path}: {error}") from error
-    unknown = sorted(found.keys() - set(NAMES))
+    unknown = sorted(found.keys() - {*NAMES, LOCAL})
     if unknown:
-        raise SettingsError(f"{path}: there is no cloud called {unknown[0]!r}; known are {', '.join(NAMES)}")
+        raise SettingsError(f"{path}: there is no cloud called {unknown[0]!r}; known are {', '.join((*NAMES, LOCAL))}")
     return found
 
 

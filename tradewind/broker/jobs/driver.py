@@ -175,12 +175,12 @@ class ManagedJobs:
             return
         await self._services.boundary("replan:before")
         now = self._services.now()
-        scope = row.cluster_id if row.options.rehearse else None
+        cluster_row = self._services.store.read(lambda c: rows.cluster(c, row.cluster_id or 0))
+        scope = None if cluster_row is None else cluster_row.block_scope
         blocks = self._services.store.read(lambda c: rows.blocks(c, now=now, cluster_id=scope))
         plan: Plan | None = None
         why = ""
         try:
-            cluster_row = self._services.store.read(lambda c: rows.cluster(c, row.cluster_id or 0))
             lost = None if cluster_row is None else cluster_row.place
             strategy = STRATEGIES[row.task.job_recovery.strategy]
             plan = await plan_around(self._planner, row.task, row.options, blocks, strategy, lost)

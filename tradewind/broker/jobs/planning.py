@@ -43,8 +43,8 @@ def names_this_machine(task: Task) -> bool:
     return all(local)
 
 
-def catalog_for(task: Task, path: str = "") -> Catalog:
-    """This machine as the only offer for `infra: local`; else the person's catalog at `path`, or the shipped one.
+def catalog_for(task: Task, path: str = "", *, data_dir: str = "") -> Catalog:
+    """This machine, or what `local up` made of it in `data_dir`, for `infra: local`; else the person's catalog at `path`, or the shipped one.
 
     Raises:
         CatalogError: the person's catalog cannot be used.
@@ -52,13 +52,18 @@ def catalog_for(task: Task, path: str = "") -> Catalog:
     """
     from tradewind.catalog import open_catalog
 
-    return _this_machine() if names_this_machine(task) else open_catalog(path or None)
+    if not names_this_machine(task):
+        return open_catalog(path or None)
+    from tradewind.broker.clouds.local.entry import offers_here
+
+    return _catalog_of(offers_here(data_dir) if data_dir else this_machine_alone(), "this machine")
 
 
-def _this_machine() -> Catalog:
+def this_machine_alone() -> list[Offer]:
+    """This machine as it is."""
     from tradewind.broker.clouds.local.machine import this_machine
 
-    return _catalog_of([this_machine()], "this machine")
+    return [this_machine()]
 
 
 def names_own_machines(task: Task) -> bool:
@@ -95,13 +100,16 @@ class CatalogPlanner:
         self,
         reasons: Callable[[], Mapping[str, str]] = dict,
         own_machines: Callable[[], Awaitable[list[Offer]]] = no_machines,
+        here: Callable[[], list[Offer]] = this_machine_alone,
     ) -> None:
         """`reasons` says of every cloud why it cannot be bought from here ("" when it can); it may block for a moment.
 
-        `own_machines` are the offers of the machines that one owns; it may raise ProviderError.
+        `own_machines` are the offers of the machines that one owns; it may raise ProviderError. `here` are
+        the offers of `infra: local`.
         """
         self._reasons = reasons
         self._own_machines = own_machines
+        self._here = here
         self._catalogs: dict[str, tuple[str, Catalog]] = {}  # with the fingerprint it was opened under
         self._lock = threading.Lock()
 
@@ -220,12 +228,12 @@ class CatalogPlanner:
     def _catalog(self, task: Task, path: str) -> Catalog:
         from tradewind.catalog import fingerprint
 
-        here = names_this_machine(task)
-        key, seen = (LOCAL, "") if here else (f"file:{path}", fingerprint(path or None))
+        here = self._here() if names_this_machine(task) else []  # its machines come and go
+        key, seen = (LOCAL, msgspec.json.encode(here).decode()) if here else (f"file:{path}", fingerprint(path or None))
         held = self._catalogs.get(key)
         if held is not None and held[0] == seen:
             return held[1]
-        opened = catalog_for(task, path)
+        opened = _catalog_of(here, "this machine") if here else catalog_for(task, path)
         if held is not None:  # the file, or what the person imported, changed
             held[1].close()
         self._catalogs[key] = (seen, opened)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -18,7 +19,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from tradewind import __version__
-from tradewind.broker.clouds.local.provider import LocalProvider
+from tradewind.broker.clouds.local import entry as local
 from tradewind.broker.clouds.registry import Clouds
 from tradewind.broker.jobs.planning import CatalogPlanner
 from tradewind.broker.provision.boundary import Boundary, crash_at, no_boundary
@@ -32,7 +33,6 @@ from tradewind.broker.store.errors import DataDirectoryBusy, StoreError
 
 DEFAULT_IDLE_EXIT_S = 600.0
 DEFAULT_GANG_HOLD_S = 60.0
-INSTANCES = "instances"
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -83,8 +83,10 @@ class Daemon:
     async def run(self, listening: socket.socket) -> None:
         """Serve until the end."""
         directory = self._store.data_dir
-        providers = Clouds(directory, {"local": LocalProvider(os.path.join(directory, INSTANCES))})
-        planner = CatalogPlanner(providers.reasons, providers.own_machines)
+        providers = Clouds(directory, {"local": local.make(directory)})
+        planner = CatalogPlanner(
+            providers.reasons, providers.own_machines, functools.partial(local.offers_here, directory)
+        )
         broker = Broker(self._store, providers, planner, boundary=self._boundary, gang_hold_s=self._gang_hold_s)
         api = Api(broker, self.shutdown, self._started_unix)
         config = uvicorn.Config(

@@ -259,7 +259,7 @@ class Fleet:
         """What carries this data directory's tags anywhere and no record owns, removed unless `dry_run`; sentences about clouds that did not answer."""
         used = set(self._store.read(rows.clouds_used))
         reasons = await asyncio.to_thread(self._reasons)
-        clouds = sorted(used | {name for name, why in reasons.items() if not why})
+        clouds = sorted(used | {LOCAL} | {name for name, why in reasons.items() if not why})
         told = await asyncio.gather(*(self._reap_cloud(cloud, dry_run=dry_run) for cloud in clouds))
         return [one for found, _ in told for one in found], [sentence for _, sentence in told if sentence]
 

@@ -72,8 +72,8 @@ class ClusterRow(msgspec.Struct, frozen=True):
 
     @property
     def block_scope(self) -> int | None:
-        """Whose blocks count for it: its own in a rehearsal, else everyone's (None)."""
-        return self.id if self.options.rehearse else None
+        """Whose blocks count for it: its own in a rehearsal and on this computer, which is free again once others are down; else everyone's (None)."""
+        return self.id if self.options.rehearse or self.place.cloud == "local" else None
 
     @property
     def key(self) -> str:

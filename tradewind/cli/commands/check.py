@@ -18,11 +18,16 @@ async def _look(names: tuple[str, ...], data_dir: str) -> dict[str, tuple[str, t
     import asyncio
 
     from tradewind.broker.capabilities import Checking, Finding
-    from tradewind.broker.clouds.registry import Clouds
+    from tradewind.broker.clouds.registry import LOCAL, Clouds, why_not
     from tradewind.broker.provider import ProviderError
 
-    clouds = Clouds(data_dir, {})
-    reasons = await asyncio.to_thread(clouds.reasons)
+    made = {}
+    if LOCAL in names:
+        from tradewind.broker.clouds.local.entry import make
+
+        made[LOCAL] = make(data_dir)
+    clouds = Clouds(data_dir, made)
+    reasons = {**await asyncio.to_thread(clouds.reasons), LOCAL: why_not(LOCAL, data_dir)}
 
     async def one(name: str) -> tuple[Finding, ...]:
         provider = clouds[name]
@@ -62,18 +67,18 @@ def _print(name: str, why_not: str, findings: tuple[Finding, ...], *, colour: bo
 @click.argument("names", nargs=-1, metavar="[CLOUD...]")
 @options.as_json
 def check(names: tuple[str, ...], *, as_json: bool) -> int:
-    """Which clouds can be used from here; which permission is missing, and the command that mends it.
+    """Which clouds can be used from here; which permission is missing, and the command that mends it. `check local` tells of this computer.
 
     Exit code 1 when a named cloud, or without names every cloud, cannot be used.
     """
     import asyncio
 
-    from tradewind.broker.clouds.registry import NAMES
+    from tradewind.broker.clouds.registry import LOCAL, NAMES
     from tradewind.cli.daemon import data_dir
 
-    unknown = sorted(set(names) - set(NAMES))
+    unknown = sorted(set(names) - {*NAMES, LOCAL})
     if unknown:
-        raise click.UsageError(f"there is no cloud called {unknown[0]!r}; known are {', '.join(NAMES)}.")
+        raise click.UsageError(f"there is no cloud called {unknown[0]!r}; known are {', '.join((*NAMES, LOCAL))}.")
     found = asyncio.run(_look(names or NAMES, data_dir()))
     if as_json:
         print_json({name: _as_data(*seen) for name, seen in found.items()})

@@ -24,8 +24,9 @@ def _shelf(task: Task, path: str | None) -> Catalog:
     """What the task may be planned over: this machine alone for `infra: local`, else the person's catalog or the shipped one."""
     if any(resources.infra.cloud == "local" for resources in task.resources):
         from tradewind.broker.jobs.planning import catalog_for
+        from tradewind.cli.daemon import data_dir
 
-        return catalog_for(task, path or "")
+        return catalog_for(task, path or "", data_dir=data_dir())
     from tradewind.catalog import open_catalog
 
     return open_catalog(path)

@@ -58,6 +58,12 @@ def contained(way: Containment, argv: list[str]) -> list[str]:
     return [program, *whole[1:]]
 
 
+def first_process(directory: InstanceDirectory) -> int | None:
+    """The pid, as this process sees it, of the first process of the PID namespace that was made for this directory; None when none lives."""
+    marked = _marked(f"{MARK}={directory.path}".encode())
+    return next((pid for pid in marked if _is_namespace_init(pid)), None)
+
+
 def end_processes(directory: InstanceDirectory, *, deadline_s: float = 10) -> bool:
     """SIGKILL every process of the instance and wait until they are gone; False if some are left after `deadline_s` seconds. Blocks."""
     deadline = time.monotonic() + deadline_s

@@ -35,11 +35,12 @@ _LOCK_TRIES = 8
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """What was asked for before anything was started: the request, its token, and the address chosen for it."""
+    """What was asked for before anything was started: the request, its token, the address chosen for it, and the machine it is on ("" for none)."""
 
     token: str
     address: str
     request: LaunchRequest
+    machine: str = ""
 
 
 class InstanceDirectory:

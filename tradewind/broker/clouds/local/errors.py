@@ -16,6 +16,7 @@ Code = Literal[
     "ended",
     "start-failed",
     "no-capacity",
+    "no-machine-free",
     "disk",
     "not-yours",
     "bad-request",
@@ -32,6 +33,9 @@ _MEANING: dict[str, Explanation] = {
     "ended": Explanation("request", "cloud", 0, _OURS),
     "start-failed": Explanation("transient", "cloud", 1, _OURS),
     "no-capacity": Explanation("capacity", "zone", 300, _OURS),
+    "no-machine-free": Explanation(
+        "capacity", "zone", 0, _OURS, "`tradewind down` frees them, `tradewind local up` makes more"
+    ),
     "disk": Explanation("capacity", "region", 60, _OURS),
     "not-yours": Explanation("permission", "cloud", _FOR_GOOD_S, _OURS),
     "bad-request": Explanation("request", "cloud", _FOR_GOOD_S, _OURS),

@@ -9,6 +9,7 @@ from tradewind.broker.clouds.local.errors import CLOUD
 from tradewind.catalog.offer import Offer
 
 _ARCH = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+THIS_MACHINE = "this-machine"  # as an instance type
 _CGROUP_MEMORY = "/sys/fs/cgroup/memory.max"
 
 
@@ -18,7 +19,7 @@ def this_machine() -> Offer:
         cloud=CLOUD,
         region=CLOUD,
         zone=CLOUD,
-        instance_type="this-machine",
+        instance_type=THIS_MACHINE,
         arch=_ARCH.get(platform.machine().lower(), platform.machine()),
         vcpus=float(_processors()),
         memory_gib=round(_memory_bytes() / (1 << 30), 2),

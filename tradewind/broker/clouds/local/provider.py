@@ -5,38 +5,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import math
 import os
+import re
 import stat
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from tradewind.broker.capabilities import Finding, Login
 from tradewind.broker.clouds.local import errors
-from tradewind.broker.clouds.local.containment import MARK, Containment, best_containment, contained, end_processes
+from tradewind.broker.clouds.local.containment import Containment, best_containment, contained, end_processes
 from tradewind.broker.clouds.local.directory import InstanceDirectory, Intent, instance_ids, remove_leftovers
 from tradewind.broker.clouds.local.errors import refusal
 from tradewind.broker.clouds.local.host_client import ask_host, connect_unix
+from tradewind.broker.clouds.local.isolation import Wanted, means
+from tradewind.broker.clouds.local.machine import THIS_MACHINE, this_machine
+from tradewind.broker.clouds.local.machines import FOR_INSTANCE, Machine, Yard
 from tradewind.broker.clouds.local.market import REASON
-from tradewind.broker.clouds.local.run_directory import make_run_directory, remove_run_directory
+from tradewind.broker.clouds.local.run_directory import remove_run_directory
+from tradewind.broker.clouds.local.spawn import host_command, host_environment, spawn
+from tradewind.broker.clouds.local.sshd import login_user
 from tradewind.broker.clouds.local.transport import LocalTransport
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError
+from tradewind.catalog.offer import Offer
 
-# What an instance inherits from here. Everything else, credentials above all, stays outside.
-_INHERITED = (
-    *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL", "TERM", "LD_LIBRARY_PATH"),
-    # how this machine reaches the world: a setup that installs something needs it
-    *(
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "SSL_CERT_FILE",
-        "REQUESTS_CA_BUNDLE",
-    ),
-)
-_HOST = os.path.join(os.path.dirname(os.path.abspath(__file__)), "host.py")
+CLUSTER_TAG = "tradewind-cluster"
+_NUMBERED = re.compile(r"-c\d+\Z")  # a request names its cluster by name and number
 _START_DEADLINE_S = 10.0
 _END_DEADLINE_S = 10.0
 # The host ends itself this long after the lease: the agent, which also keeps the lease, has had time for a last checkpoint.
@@ -57,9 +52,15 @@ class LocalProvider:
         *,
         containment: Containment | None = None,
         refuses: Callable[[LaunchRequest], str | None] | None = None,
+        isolation: Callable[[], Wanted] = lambda: "auto",
     ) -> None:
-        """`containment` None takes the strongest that works here. `refuses` plays a market without capacity: a sentence refuses a launch."""
+        """`containment` None takes the strongest that works here. `refuses` plays a market without capacity: a sentence refuses a launch.
+
+        `isolation` is asked at each launch: with "namespaces" every instance gets a machine of its own for its life.
+        """
         self._root = os.path.abspath(instances_dir)
+        self._yard = Yard(os.path.dirname(self._root))
+        self._isolation = isolation
         self._containment = containment
         self._refuses = refuses
         self._launching = asyncio.Lock()
@@ -76,6 +77,15 @@ class LocalProvider:
             "plain": "as plain processes (no PID namespaces here: what clears its environment may outlive its instance)",
         }[await self._way()]
         return f"local: instances are processes of this machine, {how}, in {self._root}"
+
+    async def report(self) -> tuple[Finding, ...]:
+        """What `check` says, and what machines of `local up` are here; nothing of the latter is needed."""
+        try:
+            found = Finding(what="instances", ok=True, why=await self.check())
+        except ProviderError as error:
+            return (Finding(what="instances", ok=False, why=error.message),)
+        here = await asyncio.to_thread(means)
+        return found, *here.findings()
 
     async def launch(self, request: LaunchRequest, token: str) -> Instance:
         """Start one instance; a second call with the same token returns the first one's instance, running or ended."""
@@ -120,7 +130,9 @@ class LocalProvider:
     async def terminate(self, provider_id: str) -> None:
         """End every process of the instance and remove its directory; done already is fine."""
         directory = InstanceDirectory(self._root, provider_id)
+        intent = directory.read_intent()
         await asyncio.to_thread(self._end, directory)
+        await asyncio.to_thread(self._leave_machine, intent.machine if intent else "", provider_id)
         self._reap()
         await asyncio.to_thread(remove_leftovers, self._root)
 
@@ -130,6 +142,43 @@ class LocalProvider:
         if directory.lock_is_free():
             raise refusal("ended", f"instance {instance.instance_id} does not run: {directory.why_ended()}")
         return LocalTransport(directory)
+
+    async def login(self, provider_id: str) -> Login:
+        """The sshd of the machine that the instance is on. Raises ProviderError where it has none."""
+        intent = InstanceDirectory(self._root, provider_id).read_intent()
+        machine = self._yard.find(intent.machine) if intent is not None and intent.machine else None
+        if machine is None:
+            raise refusal(
+                "unsupported",
+                "it runs as processes of this computer, which have no sshd; `tradewind local up` makes machines that have",
+            )
+        if machine.no_login:
+            raise refusal("unsupported", f"{machine.name} has no sshd ({machine.no_login})")
+        return Login(
+            host=machine.address,
+            port=machine.port,
+            user=login_user(),
+            identity_file=self._yard.login_key_path(),
+            host_key=self._yard.host_key(machine),
+        )
+
+    async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
+        """What is left of machines that serve nothing. With tags of one cluster there is nothing to say: a cluster's machine ends with its instance."""
+        if CLUSTER_TAG in tags:
+            return []
+        return await asyncio.to_thread(lambda: self._yard.leftovers(list(self.machines_used())))
+
+    async def sweep(self, tags: Mapping[str, str]) -> list[str]:
+        """Remove what `leftovers` names. Raises ProviderError."""
+        if CLUSTER_TAG in tags or not await self.leftovers(tags):
+            return []
+
+        def swept() -> list[str]:
+            with self._yard.locked():
+                return self._yard.sweep(list(self.machines_used()))
+
+        async with self._launching:
+            return await asyncio.to_thread(swept)
 
     async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
         """Nothing to do: loopback addresses are reached from this machine as they are."""
@@ -206,41 +255,80 @@ class LocalProvider:
         if lock is None:
             return  # a host of an earlier launch with this token is just coming up
         try:
-            if intent is None:
-                intent = Intent(token=token, address=self._free_address(request.instance_id), request=request)
-                try:
-                    directory.write_intent(intent)
-                except OSError as error:
-                    raise _not_written(directory, error) from error
+            if intent is None or (intent.machine and not self._stands(intent.machine)):
+                intent = self._write_intent(directory, request, token)
             cap = request.lease_until_unix + _OUTER_CAP_MARGIN_S if request.lease_until_unix > 0 else 0
-            argv = contained(way, [sys.executable, "-I", "-S", "-B", _HOST, directory.path, repr(cap)])
-            environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-            environment |= {"HOME": directory.home, "XDG_RUNTIME_DIR": make_run_directory(directory.path)}
-            environment |= {"TRADEWIND_INSTANCE": directory.instance_id, MARK: directory.path}
-            log = os.open(directory.host_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                self._children[directory.instance_id] = os.posix_spawn(
-                    argv[0],
-                    argv,
-                    environment,
-                    file_actions=[
-                        (os.POSIX_SPAWN_DUP2, null, 0),
-                        (os.POSIX_SPAWN_DUP2, log, 1),
-                        (os.POSIX_SPAWN_DUP2, log, 2),
-                        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable_fds()),
-                        (os.POSIX_SPAWN_DUP2, lock, 3),
-                    ],
-                    setsid=True,
-                    setsigmask=[],
-                )
-            finally:
-                os.close(log)
-                os.close(null)
+            argv = host_command(directory, cap)
+            machine = self._yard.find(intent.machine) if intent.machine else None
+            if machine is not None:
+                self._yard.lend(machine, directory.home)
+            argv = self._yard.inside(machine, way, argv) if machine is not None else contained(way, argv)
+            pid = spawn(directory, argv, host_environment(directory), lock)
+            self._children[directory.instance_id] = pid
         except OSError as error:
             raise refusal("start-failed", f"instance {directory.instance_id} could not be started: {error}") from error
         finally:
             os.close(lock)
+
+    def _write_intent(self, directory: InstanceDirectory, request: LaunchRequest, token: str) -> Intent:
+        """The intent is on disk, and with it the machine is taken where the instance comes to one. Raises ProviderError."""
+        try:
+            if not self._needs_machine(request.offer):
+                intent = Intent(token=token, address=self._free_address(request.instance_id), request=request)
+                directory.write_intent(intent)
+            else:
+                with self._yard.locked():
+                    machine = self._machine_for(request)
+                    intent = Intent(token=token, address=machine.address, request=request, machine=machine.name)
+                    directory.write_intent(intent)
+        except OSError as error:
+            raise _not_written(directory, error) from error
+        return intent
+
+    def _needs_machine(self, offer: Offer) -> bool:
+        return _is_of_machine(offer) or self._isolation() == "namespaces"
+
+    def _machine_for(self, request: LaunchRequest) -> Machine:
+        """A free machine of the offer's shape, or one made for this instance. Raises ProviderError."""
+        if not _is_of_machine(request.offer):
+            if why := means().no_namespaces:
+                raise refusal("unsupported", f"isolation: namespaces was asked for, and cannot be had: {why}")
+            here = this_machine()  # a rehearsed machine may be larger than this computer, or of unknown size
+            vcpus = min(request.offer.vcpus or math.inf, here.vcpus or 1)
+            memory_gib = min(request.offer.memory_gib or math.inf, here.memory_gib or 1)
+            name = FOR_INSTANCE + request.instance_id
+            return self._yard.make(name, "namespaces", vcpus=vcpus, memory_gib=memory_gib)
+        standing = [machine for machine in self._yard.standing() if machine.shape == request.offer.instance_type]
+        used = self.machines_used()
+        first = request.rank % max(1, len(standing))  # the nodes of a gang stand in the order of their ranks
+        for machine in standing[first:] + standing[:first]:
+            if machine.name not in used:
+                return machine
+        raise refusal("no-machine-free", why_no_machine(standing, used))
+
+    def _stands(self, name: str) -> bool:
+        machine = self._yard.find(name)
+        return machine is not None and self._yard.is_up(machine)
+
+    def machines_used(self) -> dict[str, str]:
+        """The machines that instances are on -> the cluster of each."""
+        used = {}
+        for instance_id in instance_ids(self._root):
+            intent = InstanceDirectory(self._root, instance_id).read_intent()
+            if intent is not None and intent.machine:
+                used[intent.machine] = _NUMBERED.sub("", intent.request.cluster)
+        return used
+
+    def _leave_machine(self, name: str, instance_id: str) -> None:
+        """The machine is free for the next instance; one that was made for this one is gone."""
+        made = FOR_INSTANCE + instance_id
+        if not name and self._yard.find(made) is None:
+            return
+        with self._yard.locked():
+            machine = self._yard.find(name)
+            if machine is not None and machine.stands:
+                self._yard.lend(machine, "")
+            self._yard.end(made)
 
     def _end(self, directory: InstanceDirectory) -> None:
         """Every process ended, then the lock taken, then everything removed: a launch that still runs in a thread cannot come in between."""
@@ -334,16 +422,17 @@ def _not_written(directory: InstanceDirectory, error: OSError) -> ProviderError:
     )
 
 
-def _inheritable_fds() -> list[int]:
-    """What this process got from its parent and would hand on: an instance must not hold a terminal's or a pipe's end open."""
-    found = []
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            if int(name) > 2 and os.get_inheritable(int(name)):
-                found.append(int(name))
-        except OSError:
-            pass  # the listing's own descriptor
-    return found
+def _is_of_machine(offer: Offer) -> bool:
+    """Whether the offer is of the machines that `local up` made; a rehearsed cloud's is not, and this computer's is not."""
+    return offer.cloud == errors.CLOUD and offer.instance_type != THIS_MACHINE
+
+
+def why_no_machine(standing: Sequence[Machine], used: Mapping[str, str]) -> str:
+    """Why none of these machines can be had, and who has each; one sentence."""
+    if not standing:
+        return "no machine like that stands on this computer any more"
+    held = ", ".join(f"{machine.name} has {used[machine.name]}" for machine in standing if machine.name in used)
+    return f"all {len(standing)} machines on this computer are taken ({held})"
 
 
 def _tail(path: str) -> str:
