@@ -60,10 +60,7 @@ def describe(limit: Limit) -> str:
     """The limit as a person would name it."""
     match limit:
         case Quota():
-            unit = {"nodes": "nodes", "vcpus": "vCPUs", "accelerators": "accelerators"}[limit.unit]
-            if limit.share is not None:
-                return f"the share of {limit.share:.0%} at {limit.place}"
-            return f"the quota of {limit.limit} {unit} at {limit.place}"
+            return str(limit)
         case Place():
             return f"the block of {limit}"
         case Together():

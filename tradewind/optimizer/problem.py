@@ -157,6 +157,13 @@ class Quota(msgspec.Struct, frozen=True):
             return math.ceil(offer.accelerator_count) if offer.accelerator else 0
         return math.ceil(offer.vcpus) if offer.vcpus else 1
 
+    def __str__(self) -> str:
+        """As a person would name it."""
+        if self.share is not None:
+            return f"the share of {self.share:.0%} at {self.place}"
+        unit = {"nodes": "nodes", "vcpus": "vCPUs", "accelerators": "accelerators"}[self.unit]
+        return f"the quota of {self.limit} {unit} at {self.place}"
+
 
 class Reservation(msgspec.Struct, frozen=True):
     """Nodes on demand that are paid already, whoever uses them: the first `nodes` at places that match cost nothing more."""

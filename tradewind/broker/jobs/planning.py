@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tradewind.broker.jobs.plans import PlanRefused
+from tradewind.broker.jobs.quotas import Quotas, bind, no_quotas
 from tradewind.broker.planner.reach import Reach
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.store.records import Options
 from tradewind.optimizer.plan import Plan
-from tradewind.optimizer.problem import Limits, Place
+from tradewind.optimizer.problem import Limits, Place, Quota
 from tradewind.spec.task import Task
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LOCAL, SSH = "local", "ssh"
 CLOUDS = ("aws", "azure", "gcp")  # those whose prices the shipped catalog holds
+MOST_QUOTA_ROUNDS = 12
 FEWEST_RECORDS = 20  # fewer would make every seed draw the same loss
 
 
@@ -101,6 +103,8 @@ class CatalogPlanner:
         reasons: Callable[[], Mapping[str, str]] = dict,
         own_machines: Callable[[], Awaitable[list[Offer]]] = no_machines,
         here: Callable[[], list[Offer]] = this_machine_alone,
+        *,
+        quotas: Quotas = no_quotas,
     ) -> None:
         """`reasons` says of every cloud why it cannot be bought from here ("" when it can); it may block for a moment.
 
@@ -110,6 +114,7 @@ class CatalogPlanner:
         self._reasons = reasons
         self._own_machines = own_machines
         self._here = here
+        self._quotas = quotas
         self._catalogs: dict[str, tuple[str, Catalog]] = {}  # with the fingerprint it was opened under
         self._lock = threading.Lock()
 
@@ -125,9 +130,22 @@ class CatalogPlanner:
         return plan
 
     async def consider(self, task: Task, options: Options, blocks: tuple[Place, ...] = ()) -> Plan:
-        """Like `plan`, but a plan that is not feasible is returned with its reasons."""
+        """Like `plan`, but a plan that is not feasible is returned with its reasons.
+
+        The accounts' quotas are asked for where it would buy, by amount, and the plan made again under those that are too small.
+        """
         machines = await self._offers_of_own(task)
-        return await asyncio.to_thread(self._consider, task, options, blocks, machines)
+        buys = not options.rehearse and machines is None and not names_this_machine(task)
+        small: tuple[Quota, ...] = ()
+        for _ in range(MOST_QUOTA_ROUNDS):
+            plan = await asyncio.to_thread(self._consider, task, options, blocks, small, machines)
+            if not buys or not plan.feasible:
+                break
+            told = await self._quotas(plan.candidates)
+            if not bind(told, plan.candidates[0], task.num_nodes):
+                break
+            small += tuple(quota for quota in told if quota.limit < task.num_nodes and quota not in small)
+        return plan  # at worst one that the launch, which asks too, passes over
 
     async def _offers_of_own(self, task: Task) -> list[Offer] | None:
         """The offers of one's own machines where the task asks for those; None for a task that does not."""
@@ -156,11 +174,18 @@ class CatalogPlanner:
             )
         return reach
 
-    def _consider(self, task: Task, options: Options, blocks: tuple[Place, ...], machines: list[Offer] | None) -> Plan:
+    def _consider(
+        self,
+        task: Task,
+        options: Options,
+        blocks: tuple[Place, ...],
+        quotas: tuple[Quota, ...],
+        machines: list[Offer] | None,
+    ) -> Plan:
         from tradewind.broker.planner import plan_task
 
         with self._planning(task, options, machines) as (catalog, reach):
-            return plan_task(task, catalog, limits=Limits(blocks=blocks), clouds=reach, hours=options.hours)
+            return plan_task(task, catalog, limits=Limits(blocks=blocks, quotas=quotas), clouds=reach, hours=options.hours)
 
     @contextlib.contextmanager
     def _planning(

@@ -22,6 +22,7 @@ from tradewind import __version__
 from tradewind.broker.clouds.local import entry as local
 from tradewind.broker.clouds.registry import Clouds
 from tradewind.broker.jobs.planning import CatalogPlanner
+from tradewind.broker.jobs.quotas import QuotaDesk
 from tradewind.broker.provision.boundary import Boundary, crash_at, no_boundary
 from tradewind.broker.provision.services import log
 from tradewind.broker.server.app import Api, make_app
@@ -85,7 +86,10 @@ class Daemon:
         directory = self._store.data_dir
         providers = Clouds(directory, {"local": local.make(directory)})
         planner = CatalogPlanner(
-            providers.reasons, providers.own_machines, functools.partial(local.offers_here, directory)
+            providers.reasons,
+            providers.own_machines,
+            functools.partial(local.offers_here, directory),
+            quotas=QuotaDesk(providers),
         )
         broker = Broker(self._store, providers, planner, boundary=self._boundary, gang_hold_s=self._gang_hold_s)
         api = Api(broker, self.shutdown, self._started_unix)

@@ -1,0 +1,72 @@
+"""A shell on the machine of the person to whom an estate belongs: the installed command line, with their logins."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import pty
+import signal
+import subprocess
+import sys
+
+from clouds.estate import Estate
+
+DEADLINE_S = 60.0
+
+
+class Shell:
+    """Commands are typed in `directory`, where the person's files are."""
+
+    def __init__(self, estate: Estate, directory: pathlib.Path, **environment: str) -> None:
+        self.directory = directory
+        self.environment = {
+            **os.environ,
+            **estate.environment(),
+            "TRADEWIND_DATA_DIR": estate.data_dir,
+            "COLUMNS": "400",
+            **environment,
+        }
+
+    def types(self, *words: str, exit_code: int = 0) -> str:
+        """What the command prints, on both streams."""
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "tradewind.cli", *words],
+            cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL, check=False, timeout=DEADLINE_S,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert done.returncode == exit_code, f"tradewind {' '.join(words)}: {done.returncode}\n{done.stdout}"
+        assert "Traceback" not in done.stdout
+        return done.stdout
+
+    def starts(self, *words: str) -> Running:
+        """The command, running at a terminal of its own."""
+        return Running(words, self.directory, self.environment)
+
+
+class Running:
+    """A command at a terminal, as it is while somebody looks at it. `close` ends it."""
+
+    def __init__(self, words: tuple[str, ...], directory: pathlib.Path, environment: dict[str, str]) -> None:
+        self._master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tradewind.cli", *words],
+            cwd=directory, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        )  # fmt: skip
+        os.close(slave)
+
+    def interrupt(self) -> tuple[int, str]:
+        """Ctrl-C: the exit code, and all it has said."""
+        self.process.send_signal(signal.SIGINT)
+        return self.ends()
+
+    def ends(self) -> tuple[int, str]:
+        """The exit code once it has ended, and all it has said."""
+        said = bytearray()
+        try:
+            while chunk := os.read(self._master, 65536):
+                said += chunk
+        except OSError:
+            pass  # Linux says so when the last program at the terminal is gone
+        finally:
+            os.close(self._master)
+        return self.process.wait(timeout=DEADLINE_S), said.decode(errors="replace")
