@@ -100,9 +100,9 @@ def test_at_most_so_many_nodes_a_zone(catalog):
     task = Task(name="t", num_nodes=5, resources=(CPU,))
     plan = plan_task(task, catalog, wishes=Wishes(most_per_zone=2))
     spread = plan.placements[0].spread
-    assert sum(nodes for _, nodes in spread) == 5
-    assert max(nodes for _, nodes in spread) == 2
-    assert len({zone for zone, _ in spread}) == 3
+    assert sum(share.nodes for share in spread) == 5
+    assert max(share.nodes for share in spread) == 2
+    assert len({share.zone for share in spread}) == 3
     assert plan.total_usd >= plan_task(task, catalog).total_usd
     assert not plan_task(task, catalog, wishes=Wishes(most_per_zone=1), limits=Limits(blocks=(Place(),))).feasible
 

@@ -1,4 +1,4 @@
-"""What `plan` may be asked beside the task: places out, what to minimise, deadline, budget, residency, estimates."""
+"""What `plan` may be asked beside the task file: places out, what to minimise, deadline, budget, residency, estimates. A flag wins over the file."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from tradewind.broker.planner import Wishes
+    from collections.abc import Collection
+
     from tradewind.optimizer.aims import Aim, Measure
-    from tradewind.optimizer.problem import Limits, Place
+    from tradewind.spec.task import Task
 
 _HOURS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(d|h|m|min)?", re.IGNORECASE)
 _PER_UNIT = {"d": 24.0, "h": 1.0, "m": 1 / 60, "min": 1 / 60}
@@ -53,6 +54,14 @@ _OPTIONS = (
         help="How long it takes on what: A100:8=10, or a type; other accelerators follow from their datasheets.",
     ),
     click.option("--reserved", multiple=True, metavar="PATTERN=N", help=f"{_PATTERN}: N nodes there are paid already."),
+    click.option(
+        "--quota",
+        multiple=True,
+        metavar="PATTERN=N",
+        help=f"{_PATTERN}: at most N there: '4 nodes', '32 vcpus', '8 accelerators'.",
+    ),
+    click.option("--share", multiple=True, metavar="PATTERN=N%", help=f"{_PATTERN}: at most N% of all nodes there."),
+    click.option("--max-carbon", type=_USD, metavar="KG", help="At most this much CO2-equivalent for the whole job."),
     click.option("--max-nodes-per-zone", type=click.IntRange(min=1), metavar="N", help="Spread the nodes over zones."),
     click.option(
         "--interruptions", is_flag=True, help="Count what interruptions of spot machines are expected to cost."
@@ -67,6 +76,9 @@ _NAMES = (
     "country",
     "estimate",
     "reserved",
+    "quota",
+    "share",
+    "max_carbon",
     "max_nodes_per_zone",
     "interruptions",
 )
@@ -113,21 +125,25 @@ def front_of(text: str) -> tuple[Measure, Measure]:
     return _checked("--pareto", measures, text)
 
 
-def wishes(asked: dict[str, Any], *, carbon: bool) -> Wishes:
-    """Where it may run, how long it takes on what, and how its nodes may stand."""
-    from tradewind.broker.planner import Wishes, parse_estimate
+def check(asked: dict[str, Any], clouds: Collection[str], known: tuple[set[str], set[str]]) -> None:
+    """Nothing that a flag says is without a meaning; `known` are the continents and countries of the catalog. Raises click.BadParameter."""
+    from tradewind.broker.planner import parse_estimate
+    from tradewind.broker.planner.asked import parse_place
+    from tradewind.spec.placing import parse_quota, parse_share
 
-    return Wishes(
-        continents=asked["continent"],
-        countries=asked["country"],
-        estimates=tuple(_checked("--estimate", parse_estimate, text) for text in asked["estimate"]),
-        carbon=carbon,
-        most_per_zone=asked["max_nodes_per_zone"],
-    )
-
-
-def check_residency(asked: dict[str, Any], known: tuple[set[str], set[str]]) -> None:
-    """Every continent and country is one that the catalog's regions have; else the nearest is told."""
+    for text in asked["exclude"]:
+        _checked("--exclude", lambda text: parse_place(text, clouds), text)
+    for text in asked["estimate"]:
+        _checked("--estimate", parse_estimate, text)
+    for option, name, parse in (
+        ("--reserved", "reserved", _nodes),
+        ("--quota", "quota", parse_quota),
+        ("--share", "share", parse_share),
+    ):
+        for text in asked[name]:
+            pattern, amount = _checked(option, _halves, text)
+            _checked(option, parse, amount)
+            _checked(option, lambda text: parse_place(text, clouds), pattern)
     for option, names, there in (
         ("--continent", asked["continent"], known[0]),
         ("--country", asked["country"], known[1]),
@@ -139,41 +155,46 @@ def check_residency(asked: dict[str, Any], known: tuple[set[str], set[str]]) -> 
                 )
 
 
-def limits(asked: dict[str, Any], clouds: list[str]) -> Limits:
-    """What the plan may not exceed, and what is paid already."""
-    from tradewind.optimizer.problem import Limits, Reservation
+def applied(task: Task, asked: dict[str, Any]) -> Task:
+    """The task with the checked flags over what its file says; `--exclude`, `--quota`, `--share` and `--reserved` add to it."""
+    import msgspec
 
-    def reservation(text: str) -> Reservation:
-        pattern, _, number = text.rpartition("=")
-        if not pattern or not number.isascii() or not number.isdigit() or not 1 <= int(number[:8]) <= 1_000_000:
-            raise ValueError(
-                f"{text!r} is no reservation; write PATTERN=N with N from 1, as aws/us-east-1/*/m6a.large=4"
-            )
-        return Reservation(text, _place(pattern, clouds), int(number))
+    from tradewind.broker.planner import parse_estimate
+    from tradewind.spec.placing import Length
 
-    return Limits(
-        max_total_usd=asked["budget"],
-        blocks=tuple(_checked("--exclude", lambda text: _place(text, clouds), text) for text in asked["exclude"]),
-        reservations=tuple(_checked("--reserved", reservation, text) for text in dict.fromkeys(asked["reserved"])),
+    mine = task.placement
+    placement = msgspec.structs.replace(
+        mine,
+        exclude=(*mine.exclude, *asked["exclude"]),
+        continents=asked["continent"] or mine.continents,
+        countries=asked["country"] or mine.countries,
+        quotas=mine.quotas | dict(map(_halves, asked["quota"])),
+        shares=mine.shares | dict(map(_halves, asked["share"])),
+        reserved=mine.reserved | {pattern: int(nodes) for pattern, nodes in map(_halves, asked["reserved"])},
+        max_nodes_per_zone=asked["max_nodes_per_zone"] or mine.max_nodes_per_zone,
+        max_carbon=asked["max_carbon"] or mine.max_carbon,
+        minimize=asked["minimize"] or mine.minimize,
+    )
+    given = [parse_estimate(text) for text in asked["estimate"]]
+    lengths = tuple(Length(f"{e.name}:{e.count:g}" if e.count else e.name, e.hours) for e in given)
+    return msgspec.structs.replace(
+        task,
+        placement=placement,
+        estimates=lengths or task.estimates,
+        deadline_hours=asked["deadline"] or task.deadline_hours,
     )
 
 
-def _place(text: str, clouds: list[str]) -> Place:
-    from fnmatch import fnmatchcase
+def _halves(text: str) -> tuple[str, str]:
+    pattern, _, amount = text.rpartition("=")
+    if not pattern:
+        raise ValueError(f"{text!r} is no limit of a place; write PATTERN=N, as aws/us-east-1=4")
+    return pattern, amount.strip()
 
-    from tradewind.optimizer.problem import Place
 
-    parts = [part.strip() for part in text.split("/")]
-    if not 1 <= len(parts) <= 4 or not all(parts):
+def _nodes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:8]) <= 1_000_000:
         raise ValueError(
-            f"{text!r} is no place; write cloud/region/zone/type with * for any, as aws/us-* or */*/*/m5.*"
+            f"{text!r} is no number of nodes in a reservation; write PATTERN=N with N from 1, as aws/us-east-1/*/m6a.large=4"
         )
-    parts[0] = parts[0].lower()
-    if not any(fnmatchcase(cloud, parts[0]) for cloud in clouds):
-        raise ValueError(
-            f"{parts[0]!r} is no cloud here; there are {', '.join(clouds)}; a region is written */{parts[0]}"
-        )
-    if all(part == "*" for part in parts):
-        raise ValueError(f"{text!r} is everywhere; name something")
-    cloud, region, zone, instance_type = (*parts, "", "", "")[:4]
-    return Place(cloud, region, zone, instance_type)
+    return int(text)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from tradewind.catalog.offer import Offer
 from tradewind.cli.terminal import Column, count, cut, duration, styled, table, usd, wrapped
 from tradewind.optimizer.page import TaskOverview, overview
-from tradewind.optimizer.plan import Certificate, Plan, RankedCandidate
+from tradewind.optimizer.plan import Certificate, Placement, Plan, RankedCandidate
+
+if TYPE_CHECKING:
+    from tradewind.broker.planner.job import DeadlineCourse
 
 _BASES = {"exact": "exact price", "list": "list price", "derived": "derived price", "own": "your own price"}
 
@@ -54,7 +58,7 @@ def _choice(task: TaskOverview, *, colour: bool) -> Iterable[str]:
     if placement.carbon_kg is not None:
         yield f"  {placement.carbon_kg:.3g} kg CO2e"
     if placement.spread:
-        yield "  " + ", ".join(f"{nodes} in {zone}" for zone, nodes in placement.spread)
+        yield "  " + ", ".join(f"{share.nodes} in {share.zone}" for share in placement.spread)
     if placement.free_nodes:
         yield f"  {placement.free_nodes} of the nodes are paid already ({placement.reservation})"
     yield f"  {_dated(placement.offer, use_spot=placement.use_spot)}; each node: {size(placement.offer)}"
@@ -144,6 +148,22 @@ def page(plan: Plan, *, limit: int | None = 80, colour: bool = False) -> str:
     if plan.defaults_applied:
         lines.append(wrapped("Assumed: " + "; ".join(plan.defaults_applied) + ".", limit=limit))
     return "\n".join(lines)
+
+
+def course(found: DeadlineCourse, *, limit: int | None) -> str:
+    """What a job on spot does until its deadline, in two sentences."""
+    now = "nothing until spot can be had" if found.first is None else _on(found.first)
+    told = (
+        f"{found.task}, to end within {found.deadline_h:g} h: {now}; {_on(found.to)} for {usd(found.to.hourly_usd)} USD/h, "
+        f"{found.on_demand_by_h:.3g} h after the launch at the latest, an hour later for each hour of work done. "
+        f"In all {usd(found.least_usd)} USD if nothing is taken away, {usd(found.most_usd)} USD at most."
+    )
+    return wrapped(told, limit=limit)
+
+
+def _on(placement: Placement) -> str:
+    where = place(placement.cloud, placement.region, placement.zone)
+    return f"{placement.instance_type} at {where}, {market(use_spot=placement.use_spot)}"
 
 
 def headline(plan: Plan) -> str:

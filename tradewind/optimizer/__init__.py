@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Share,
         Together,
         Weights,
+        ZoneShare,
     )
     from tradewind.optimizer.sensitivity import CostParts, Explanation, LimitPrice, Margin, explain
 
@@ -69,6 +70,7 @@ _HOMES = {
     "Together": "problem",
     "Transfer": "plan",
     "Weights": "problem",
+    "ZoneShare": "problem",
     "advise": "advice",
     "egress_of": "egress",
     "explain": "sensitivity",
@@ -114,6 +116,7 @@ __all__ = [
     "Together",
     "Transfer",
     "Weights",
+    "ZoneShare",
     "advise",
     "egress_of",
     "explain",

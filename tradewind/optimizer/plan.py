@@ -7,6 +7,7 @@ import msgspec
 from tradewind.catalog.offer import Offer
 from tradewind.optimizer.hazard import Hazard
 from tradewind.optimizer.preemption import ExpectedRun
+from tradewind.optimizer.problem import ZoneShare
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -33,14 +34,14 @@ class Placement(msgspec.Struct, frozen=True):
     carbon_kg: float | None = None
     reservation: str = ""
     free_nodes: int = 0
-    spread: tuple[tuple[str, int], ...] = ()
+    spread: tuple[ZoneShare, ...] = ()
     hazard: Hazard | None = None
 
 
 class RankedCandidate(msgspec.Struct, frozen=True):
     """A place a task could go, in the order failover tries them, with the reason it is not the choice ("" for the choice itself).
 
-    `hourly_usd` is USD/hour for all the task's nodes, so that it compares with a placement's.
+    `hourly_usd` is USD/hour for all the task's nodes, so that it compares with a placement's. `spread` is as a placement's.
     """
 
     task: str
@@ -53,6 +54,7 @@ class RankedCandidate(msgspec.Struct, frozen=True):
     reason: str
     offer: Offer
     alternative: int = 0
+    spread: tuple[ZoneShare, ...] = ()
 
 
 class Certificate(msgspec.Struct, frozen=True):

@@ -66,6 +66,14 @@ class Weights(msgspec.Struct, frozen=True):
 MONEY = Weights()
 
 
+class ZoneShare(msgspec.Struct, frozen=True):
+    """The part of a gang that stands in one zone: so many nodes, each at USD/hour."""
+
+    zone: str
+    nodes: int
+    hourly_usd: float
+
+
 class Candidate(msgspec.Struct, frozen=True):
     """An offer that satisfies one alternative of a request, in one market. `hourly_usd` is USD/hour for one node.
 
@@ -85,7 +93,7 @@ class Candidate(msgspec.Struct, frozen=True):
     carbon_kg_h: float | None = None
     reservation: str = ""
     free_nodes: int = 0
-    spread: tuple[tuple[str, int], ...] = ()
+    spread: tuple[ZoneShare, ...] = ()
     hazard: Hazard | None = None
 
 

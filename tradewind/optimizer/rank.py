@@ -93,6 +93,7 @@ def as_ranked(request: Request, candidate: Candidate, reason: str) -> RankedCand
         reason=reason,
         offer=offer,
         alternative=candidate.alternative,
+        spread=candidate.spread,
     )
 
 

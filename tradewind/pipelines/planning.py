@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections import Counter
 from collections.abc import Mapping
 
 import msgspec
 
 from tradewind.broker.planner.egress import egress
-from tradewind.broker.planner.plan import problem_of
-from tradewind.optimizer.decide import optimize
+from tradewind.broker.planner.plan import solved
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.problem import Edge
 from tradewind.pipelines.graph import Graph, Node, nodes_in
-from tradewind.sdk.planning import shelf
+from tradewind.sdk.planning import posed, shelf
 from tradewind.sdk.task import Task
 from tradewind.spec.built import refuse_unbuilt
 
@@ -68,7 +66,7 @@ def plan(
     for spec in specs:
         refuse_unbuilt(spec, "plan")
     with shelf(specs, catalog) as offers:
-        problem = problem_of(specs, offers, hours=hours)
+        problem, aim = posed(specs, offers, hours=hours)
     edges = edges_of(graph, tasks)
     problem = msgspec.structs.replace(
         problem,
@@ -79,7 +77,7 @@ def plan(
         egress=egress() if edges else problem.egress,
         defaults_applied=(*_still_true(problem.defaults_applied, given), *dict.fromkeys(unsaid)),
     )
-    return optimize(problem, clock=time.perf_counter)
+    return solved(problem, aim)
 
 
 def _still_true(defaults: tuple[str, ...], given: Mapping[str, float | None]) -> tuple[str, ...]:

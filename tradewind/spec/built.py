@@ -32,12 +32,9 @@ _WHOLE = {
     "managed_secrets": ("managed_secrets", "secrets held by a server are", "use `secrets` and --secret"),
     "service": ("service", "services are", ""),
     "pool": ("pool", "pools are", ""),
-    "inputs": ("inputs", "estimates of what is moved are", ""),
-    "outputs": ("outputs", "estimates of what is moved are", ""),
     "event_callback": ("event_callback", "callbacks are", ""),
     "api_server_access": ("api_server_access", "launching from within a job is", ""),
     "elastic": ("elastic", "going on without a lost node is", ""),
-    "deadline_hours": ("deadline", "a deadline in the file is", "plan with `tradewind plan --deadline`"),
     "priority_class": ("resources.priority_class", "classes of priority are", "use `priority`"),
 }  # fmt: skip
 
@@ -93,6 +90,8 @@ def _of_task(task: Task, use: Use) -> Iterator[str]:
         yield "secrets: they reach managed jobs only as yet; use `tradewind jobs launch`"
     if use in {"launch", "exec"} and task.checkpoint is not None:
         yield "checkpoint: checkpoints are kept for managed jobs; use `tradewind jobs launch`"
+    if use in {"launch", "job"} and task.deadline_hours is not None:
+        yield _not_there("deadline", "a deadline in the file is", "plan with `tradewind plan`")
     if use == "launch" and task.budget_usd is not None:
         yield "budget: it is kept for managed jobs only as yet; use `tradewind jobs launch`"
     if use != "exec":

@@ -53,6 +53,12 @@ def explain_task(
     return ExplainedPlan(plan, explain(_posed(problem, plan, aim), plan), eased)
 
 
+def explain_posed(problem: Problem, aim: Aim | None = None) -> ExplainedPlan:
+    """The plan of a problem that is posed already, explained; what a changed wish would save is not among the reasons."""
+    plan = solved(problem, aim)
+    return ExplainedPlan(plan, explain(_posed(problem, plan, aim), plan), ())
+
+
 def _posed(problem: Problem, plan: Plan, aim: Aim | None) -> Problem:
     """The problem of which the plan is the answer: of several measures the last, the others held at what they are."""
     if aim is None or not plan.feasible:

@@ -11,6 +11,8 @@ from tradewind.broker.planner.plan import problem_of
 from tradewind.broker.planner.wishes import NONE, Wishes
 from tradewind.catalog.catalog import Catalog
 from tradewind.optimizer.advice import Advice, Position, Terms, advise
+from tradewind.optimizer.decide import optimize
+from tradewind.optimizer.plan import Placement
 from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.problem import Candidate, Limits, Problem
 from tradewind.spec.task import Task
@@ -73,3 +75,42 @@ def job_problem(
 
 def _on_demand(need: Need) -> Need:
     return msgspec.structs.replace(need, filter=msgspec.structs.replace(need.filter, use_spot=False))
+
+
+class DeadlineCourse(msgspec.Struct, frozen=True):
+    """What a job on spot with a deadline does from its launch: `first` it holds (None: nothing until spot returns), and at the latest after
+    `on_demand_by_h` hours without progress it goes `to` on demand. It costs from `least_usd` (never interrupted) to `most_usd`: all the slack
+    paid for on spot, and then all the work on demand.
+    """
+
+    task: str
+    deadline_h: float
+    first: Placement | None
+    to: Placement
+    on_demand_by_h: float
+    least_usd: float
+    most_usd: float
+
+
+def deadline_course(problem: Problem, deadline_h: float, terms: Terms = Terms()) -> DeadlineCourse | None:  # noqa: B008  a frozen value
+    """The course of the job of `job_problem` under the deadline; None where it does not mix markets, or on demand cannot be had in time."""
+    advice = advise(problem, terms=terms, deadline_h=deadline_h)
+    if advice.slack_h is None or advice.slack_h < 0 or advice.on_demand_by_h is None:
+        return None
+    row = tuple(c for c in problem.requests[0].candidates if not c.use_spot)
+    request = msgspec.structs.replace(problem.requests[0], candidates=row, deadline_h=None)
+    to = optimize(msgspec.structs.replace(problem, requests=(request,))).placements[0]
+    first = advice.plan.placements[0] if advice.plan is not None else None
+    if first is not None and not first.use_spot:
+        return None
+    rate = 0.0 if first is None else first.hourly_usd
+    changes_h = 2 * terms.changeover_h
+    return DeadlineCourse(
+        task=request.task,
+        deadline_h=deadline_h,
+        first=first,
+        to=to,
+        on_demand_by_h=advice.on_demand_by_h,
+        least_usd=min(to.total_usd if first is None else first.total_usd, to.total_usd),
+        most_usd=advice.on_demand_by_h * rate + to.total_usd + changes_h * to.hourly_usd,
+    )

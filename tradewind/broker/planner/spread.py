@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from tradewind.catalog.catalog import Catalog
-from tradewind.optimizer.problem import Candidate
+from tradewind.optimizer.problem import Candidate, ZoneShare
 
 
 def spread(candidates: Iterable[Candidate], nodes: int, most: int, catalog: Catalog) -> list[Candidate]:
@@ -49,7 +49,7 @@ def _filled(group: list[Candidate], nodes: int, most: int, known: _Zones) -> Can
     left, usd_h, placed = nodes, 0.0, []
     for zone, candidate in zones.items():  # the cheapest first
         here = min(left, most)
-        placed.append((zone, here))
+        placed.append(ZoneShare(zone, here, candidate.hourly_usd))
         usd_h += here * candidate.hourly_usd
         left -= here
         if not left:

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from tradewind.broker.provider import Blocked, ProviderError
-from tradewind.broker.provision.failover import block_for_refusal, next_candidate
+from tradewind.broker.provision.failover import LOSS, as_place, block_for_refusal, next_candidate
 from tradewind.broker.provision.services import Services, log
+from tradewind.broker.provision.zones import spread_over
 from tradewind.broker.store import rows
 from tradewind.broker.store.records import BlockRow, ClusterRow
 from tradewind.optimizer.plan import RankedCandidate
@@ -32,9 +33,14 @@ async def choose(
         if index is None:
             return None
         candidate = candidates[index]
-        if cluster.options.rehearse or candidate.cloud == LOCAL:
+        if candidate.spread:
+            placed = await _over_zones(services, cluster, candidate, active, standing)
+        elif cluster.options.rehearse or candidate.cloud == LOCAL:
             return candidate
-        placed = await _in_zone(services, cluster, candidate, active, standing)
+        else:
+            placed = await _in_zone(services, cluster, candidate, active, standing)
+        if placed is not None and (cluster.options.rehearse or candidate.cloud == LOCAL):
+            return placed
         if placed is not None and await _within_quota(services, cluster, placed, nodes):
             return placed
 
@@ -87,6 +93,42 @@ async def _in_zone(
     why = "; ".join(dict.fromkeys(block.why for block in speaking)) or f"no zone of {candidate.region} is left"
     await _block(services, cluster, candidate, Blocked(kind="capacity", scope="type", why=why, until_unix=until))
     return None
+
+
+async def _over_zones(
+    services: Services,
+    cluster: ClusterRow,
+    candidate: RankedCandidate,
+    active: list[BlockRow],
+    standing: Collection[str],
+) -> RankedCandidate | None:
+    """The candidate over those of its region's zones that no block covers; None, and a block, when they are too few."""
+    provider: Any = services.providers["local" if cluster.options.rehearse else candidate.cloud]
+    zones = [share.zone for share in candidate.spread]
+    if not cluster.options.rehearse and hasattr(provider, "zones"):
+        try:
+            zones += [zone for zone in await provider.zones(candidate.offer) if zone not in zones]
+        except ProviderError as error:
+            await _block(services, cluster, candidate, provider.classify(error))
+            return None
+    losses_too = [block for block in active if block.kind != LOSS]
+    for blocks in (active, losses_too):  # a zone that took a machine back only where the others are too few
+        free = [zone for zone in zones if not _covers(blocks, candidate, zone)]
+        placed = spread_over(candidate, free, cluster.task.num_nodes, standing)
+        if placed is not None:
+            return placed
+    until = min((block.until_unix for block in active), default=services.now())
+    why = (
+        "; ".join(dict.fromkeys(block.why for block in active))
+        or f"too few zones of {candidate.region} for {cluster.name}"
+    )
+    await _block(services, cluster, candidate, Blocked(kind="capacity", scope="type", why=why, until_unix=until))
+    return None
+
+
+def _covers(blocks: list[BlockRow], candidate: RankedCandidate, zone: str) -> bool:
+    offer = msgspec.structs.replace(candidate.offer, zone=zone)
+    return any(as_place(block).matches(offer, use_spot=candidate.use_spot) for block in blocks)
 
 
 async def _within_quota(services: Services, cluster: ClusterRow, candidate: RankedCandidate, nodes: int) -> bool:

@@ -18,10 +18,12 @@ from tradewind.broker.provision.release import LOCKED_OUT, TellAgent, end_instan
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.user_data import with_login
+from tradewind.broker.provision.zones import may_stay, offer_in, zones_left
 from tradewind.broker.store import rows
 from tradewind.broker.store.facts import place_of
 from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import ClusterRow, InstanceRow
+from tradewind.catalog.offer import Offer
 from tradewind.optimizer.plan import RankedCandidate
 
 T = TypeVar("T")
@@ -115,8 +117,11 @@ async def _choose(services: Services, cluster: ClusterRow, order: cm.Provision) 
         await services.apply(lambda ledger: ledger.cluster_event(cluster.id, cm.PlacesExhausted(cause=cause, why=why)))
         return []
     kept = {row.rank: row for row in survivors if _can_stay(row, candidate)}
+    missing = [rank for rank in range(cluster.task.num_nodes) if rank not in kept]
+    zones = zones_left(candidate, (row.offer.zone for row in kept.values())) or [""] * len(missing)
     fresh = [
-        _intent(services, cluster, candidate, tries, rank) for rank in range(cluster.task.num_nodes) if rank not in kept
+        _intent(services, cluster, candidate, tries, rank, offer_in(candidate, zone))
+        for rank, zone in zip(missing, zones, strict=True)
     ]
 
     def commit(ledger: Ledger) -> None:
@@ -154,16 +159,17 @@ async def _wait_for_a_place(services: Services, cluster: ClusterRow) -> None:
 
 def _can_stay(row: InstanceRow, candidate: RankedCandidate) -> bool:
     """Whether a survivor of a broken gang is what the new plan asks for: after a move to another place none is, and all are replaced."""
-    return row.offer == candidate.offer and row.use_spot == candidate.use_spot
+    return may_stay(row.offer, candidate) and row.use_spot == candidate.use_spot
 
 
 def _instance_id(cluster: ClusterRow, tries: int, rank: int) -> str:
     return f"{cluster.name}-{cluster.id}-{tries}-{rank}-{secrets.token_hex(3)}"
 
 
-def _intent(services: Services, cluster: ClusterRow, candidate: RankedCandidate, tries: int, rank: int) -> InstanceRow:
+def _intent(
+    services: Services, cluster: ClusterRow, candidate: RankedCandidate, tries: int, rank: int, offer: Offer
+) -> InstanceRow:
     instance_id = _instance_id(cluster, tries, rank)
-    offer = candidate.offer
     price = offer.price_spot_usd_h if candidate.use_spot else offer.price_ondemand_usd_h
     name, _ = provider_of(services, cluster, candidate)
     now = services.now()

@@ -1,9 +1,10 @@
-"""`tradewind plan FILE`: in this process, no daemon."""
+"""`tradewind plan FILE...`: in this process, no daemon."""
 
 from __future__ import annotations
 
 import pathlib
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,19 +15,22 @@ from tradewind.cli.output import print_json
 from tradewind.cli.overrides import read, task_flags
 
 if TYPE_CHECKING:
-    from tradewind.broker.planner import ExplainedPlan
+    from tradewind.broker.planner import Asked, DeadlineCourse, ExplainedPlan
     from tradewind.catalog import Catalog
-    from tradewind.optimizer.problem import Problem
+    from tradewind.optimizer.aims import Aim
+    from tradewind.optimizer.plan import Plan
+    from tradewind.optimizer.problem import Edge, Problem, Together
     from tradewind.spec.task import Task
 
 
-def _shelf(task: Task, path: str | None) -> Catalog:
-    """What the task may be planned over: this machine alone for `infra: local`, else the person's catalog or the shipped one."""
-    if any(resources.infra.cloud == "local" for resources in task.resources):
-        from tradewind.broker.jobs.planning import catalog_for
-        from tradewind.cli.daemon import data_dir
+def _shelf(tasks: Sequence[Task], path: str | None) -> Catalog:
+    """What the tasks may be planned over: this machine, or one's own, alone where a task asks for it, else the person's catalog or the shipped one."""
+    for task in tasks:
+        if any(resources.infra.cloud in {"local", "ssh"} for resources in task.resources):
+            from tradewind.broker.jobs.planning import catalog_for
+            from tradewind.cli.daemon import data_dir
 
-        return catalog_for(task, path or "", data_dir=data_dir())
+            return catalog_for(task, path or "", data_dir=data_dir())
     from tradewind.catalog import open_catalog
 
     return open_catalog(path)
@@ -35,6 +39,34 @@ def _shelf(task: Task, path: str | None) -> Catalog:
 def _known_places(shelf: Catalog) -> tuple[set[str], set[str]]:
     regions = shelf.regions_by_place.values()
     return {r.continent for r in regions if r.continent}, {r.country for r in regions if r.country}
+
+
+def _read(
+    files: tuple[str, ...], flags: dict[str, Any]
+) -> tuple[tuple[Task, ...], tuple[Edge, ...], tuple[Together, ...]]:
+    """Every task of the files with a name, what one hands to the next, and which stand together. One task alone takes the flags."""
+    from tradewind.broker.planner.workload import edges_of, named, together_of
+    from tradewind.spec import Overrides, load_workload, refuse_unbuilt
+
+    if len(files) == 1:
+        whole = load_workload(files[0]) if not any(flags.values()) and pathlib.Path(files[0]).is_file() else None
+        if whole is None or whole.is_single:
+            return (read(files[0], flags),), (), ()
+        loads = [whole]
+    else:
+        loads = [load_workload(file, overrides=Overrides(**flags)) for file in files]
+    tasks: list[Task] = []
+    edges: list[Edge] = []
+    together: list[Together] = []
+    unnamed = named([task for load in loads for task in load.tasks])
+    for load in loads:
+        own = unnamed[len(tasks) : len(tasks) + len(load.tasks)]
+        edges += edges_of(own, load.header)
+        together += together_of(own, load.header)
+        tasks += own
+    for task in tasks:
+        refuse_unbuilt(task)
+    return tuple(tasks), tuple(edges), tuple(together)
 
 
 def _written(path: str, data: bytes) -> None:
@@ -66,9 +98,12 @@ def _drawn(problem: Problem, pair: str, *, svg: str | None, png: str | None, as_
 
 
 @click.command()
-@options.task_file
+@click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE...")
 @click.option(
-    "--hours", type=click.FloatRange(min=0, min_open=True), default=None, help="How long the job runs; 1 if not given."
+    "--hours",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    help="How long each task runs; if not given, as long as earlier runs of it, else 1.",
 )
 @click.option(
     "--explain",
@@ -83,7 +118,7 @@ def _drawn(problem: Problem, pair: str, *, svg: str | None, png: str | None, as_
 @options.catalog
 @options.as_json
 def plan(
-    file: str,
+    files: tuple[str, ...],
     hours: float | None,
     catalog: str | None,
     pareto: str | None,
@@ -95,44 +130,43 @@ def plan(
     explain: bool,
     as_json: bool,
 ) -> int:
-    """Show where a task would run cheapest over the whole catalog, what that beats and why. Buys nothing.
+    """Show where tasks would run cheapest over the whole catalog, what that beats and why. Buys nothing.
 
-    Exit code 3 when nothing satisfies the request.
+    Several tasks are one plan under shared limits: the documents of a file are a chain whose tasks read what the one before them writes (or,
+    with `execution: parallel`, stand in one region), several files are independent. Exit code 3 when nothing satisfies the request.
     """
     if pareto is None and (svg or png):
         raise click.UsageError(
             "--svg and --png draw the front of --pareto; name its two measures, as --pareto cost,time."
         )
-    aim = asking.aim(asked)
-    carbon = aim.counts_carbon or "carbon" in (asking.front_of(pareto) if pareto else ())
-    task = read(file, flags)
-    from tradewind.broker.planner import explain_task, plan_task, problem_of
+    front = asking.front_of(pareto) if pareto else ()
+    asking.aim(asked)
+    tasks, edges, together = _read(files, flags)
+    from tradewind.broker.planner.plan import solved
+    from tradewind.broker.planner.workload import pose
     from tradewind.cli import notes, planpage
-    from tradewind.optimizer import Recovery
 
     limit, colour = terminal.width(), terminal.colourful()
-    explained = None
-    with _shelf(task, catalog) as offers:
-        asking.check_residency(asked, _known_places(offers))
-        given = {
-            "limits": asking.limits(asked, offers.clouds()),
-            "hours": hours,
-            "deadline_h": asked["deadline"],
-            "recovery": Recovery() if asked["interruptions"] else None,
-            "wishes": asking.wishes(asked, carbon=carbon),
-        }
+    with _shelf(tasks, catalog) as offers:
+        asking.check(asked, offers.clouds(), _known_places(offers))
+        parts = _parts(tasks, asked, offers, hours, carbon="carbon" in front)
+        aim = _aim(parts)
+        recovery = _recovery(asked)
+        problem = pose(parts, offers, recovery=recovery, edges=edges, together=together)
         if pareto is not None:
-            code = _drawn(problem_of([task], offers, **given), pareto, svg=svg, png=png, as_json=as_json)
+            code = _drawn(problem, pareto, svg=svg, png=png, as_json=as_json)
             if code == exits.OK:
                 return code
-        if explain:
-            explained = explain_task(task, offers, aim=aim, **given)
-        result = explained.plan if explained else plan_task(task, offers, aim=aim, **given)
+        explained = _explained(parts, problem, offers, recovery, aim) if explain else None
+        result = explained.plan if explained else solved(problem, aim)
+        courses = _courses(parts, offers) if result.feasible else ()
         remarks = notes.of_catalog(offers, notes.today())
     if as_json:
-        print_json(_whole(explained) if explained else result)
+        print_json(_whole(result, explained, courses))
     else:
         print(planpage.page(result, limit=limit, colour=colour))
+        for course in courses:
+            print(planpage.course(course, limit=limit))
         if explained:
             print(_reasons(explained, limit=limit, colour=colour))
     if not result.feasible:
@@ -143,16 +177,105 @@ def plan(
     return exits.OK
 
 
+def _parts(
+    tasks: Sequence[Task], asked: dict[str, Any], offers: Catalog, hours: float | None, *, carbon: bool
+) -> tuple[tuple[Task, Asked], ...]:
+    """Each task with what it, the flags, limits.yaml and the record of this data directory ask."""
+    import msgspec
+
+    from tradewind.broker.jobs.limits import LimitsError
+    from tradewind.broker.jobs.standing import asked_here
+    from tradewind.cli.daemon import data_dir
+
+    parts = []
+    for task in tasks:
+        mine = asking.applied(task, asked)
+        try:
+            found = asked_here(mine, offers, data_dir(), hours=hours)
+        except LimitsError as err:
+            raise CliError(str(err), exits.BAD_INPUT) from err
+        known = hours is not None or found.hours is not None or found.wishes.estimates
+        cap = asked["budget"] or (mine.budget_usd if known else None)
+        parts.append(
+            (
+                mine,
+                msgspec.structs.replace(
+                    found,
+                    limits=msgspec.structs.replace(found.limits, max_total_usd=cap),
+                    wishes=msgspec.structs.replace(found.wishes, carbon=found.wishes.carbon or carbon),
+                ),
+            )
+        )
+    return tuple(parts)
+
+
+def _aim(parts: Sequence[tuple[Task, Asked]]) -> Aim | None:
+    aims = dict.fromkeys(found.aim for _, found in parts)
+    if len(aims) > 1:
+        raise click.UsageError("the tasks name different things to minimize; say which with --minimize.")
+    return next(iter(aims))
+
+
+def _recovery(asked: dict[str, Any]) -> Any:
+    from tradewind.optimizer import Recovery
+
+    return Recovery() if asked["interruptions"] else None
+
+
+def _explained(
+    parts: Sequence[tuple[Task, Asked]], problem: Problem, offers: Catalog, recovery: Any, aim: Aim | None
+) -> ExplainedPlan:
+    from tradewind.broker.planner.explain import explain_posed
+    from tradewind.broker.planner.relax import relaxations
+
+    told = explain_posed(problem, aim)
+    if len(parts) > 1:
+        return told
+    import msgspec
+
+    task, found = parts[0]
+    eased = relaxations(
+        task,
+        offers,
+        told.plan,
+        limits=found.limits,
+        hours=found.hours,
+        deadline_h=found.deadline_h,
+        wishes=found.wishes,
+        recovery=recovery,
+        aim=aim,
+    )
+    return msgspec.structs.replace(told, relaxations=eased)
+
+
+def _courses(parts: Sequence[tuple[Task, Asked]], offers: Catalog) -> tuple[DeadlineCourse, ...]:
+    """Of every task on spot that has a deadline, what it would do until then."""
+    from tradewind.broker.planner import deadline_course, job_problem
+
+    found = []
+    for task, asked in parts:
+        if task.deadline_hours is None or not any(resources.use_spot for resources in task.resources):
+            continue
+        problem = job_problem(task, offers, limits=asked.limits, hours=asked.hours, wishes=asked.wishes)
+        course = deadline_course(problem, task.deadline_hours)
+        found += [course] if course is not None else []
+    return tuple(found)
+
+
 def _reasons(explained: ExplainedPlan, *, limit: int | None, colour: bool) -> str:
     from tradewind.cli import explainpage
 
     return explainpage.page(explained.plan, explained.explanation, explained.relaxations, limit=limit, colour=colour)
 
 
-def _whole(explained: ExplainedPlan) -> dict[str, Any]:
-    """The plan as without --explain, and beside its fields the reasons."""
+def _whole(plan: Plan, explained: ExplainedPlan | None, courses: Sequence[DeadlineCourse]) -> dict[str, Any]:
+    """The plan, and beside its fields the reasons and the courses to deadlines where there are some."""
     import msgspec
 
-    plan: dict[str, Any] = msgspec.to_builtins(explained.plan)
-    reasons = {"explanation": explained.explanation, "relaxations": explained.relaxations}
-    return plan | {name: msgspec.to_builtins(part) for name, part in reasons.items()}
+    whole: dict[str, Any] = msgspec.to_builtins(plan)
+    if courses:
+        whole["deadlines"] = msgspec.to_builtins(courses)
+    if explained is not None:
+        reasons = {"explanation": explained.explanation, "relaxations": explained.relaxations}
+        whole |= {name: msgspec.to_builtins(part) for name, part in reasons.items()}
+    return whole

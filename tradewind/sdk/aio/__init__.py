@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from tradewind.catalog.filter import OfferFilter
 from tradewind.catalog.offer import Offer
@@ -40,9 +40,25 @@ def logs(
     return lines(operations.log_path(cluster, job_id, follow=follow, rank=rank))
 
 
-async def plan(task: AnyTask, *, hours: float | None = None, catalog: str | os.PathLike[str] | None = None) -> Plan:
-    """As `tradewind.plan`, in a thread of its own. Raises SpecError, PlanError, CatalogError."""
-    return await asyncio.to_thread(planning.plan, task, hours=hours, catalog=catalog)
+async def plan(
+    task: AnyTask | Sequence[AnyTask],
+    *,
+    hours: float | None = None,
+    catalog: str | os.PathLike[str] | None = None,
+    edges: Sequence[tuple[str, str, float]] = (),
+    together: Sequence[Sequence[str]] = (),
+    deadline_h: float | None = None,
+) -> Plan:
+    """As `tradewind.plan`, in a thread of its own. Raises SpecError, PlanError, InvalidProblem, LimitsError, CatalogError."""
+    return await asyncio.to_thread(
+        planning.plan,
+        task,
+        hours=hours,
+        catalog=catalog,
+        edges=edges,
+        together=together,
+        deadline_h=deadline_h,
+    )
 
 
 async def offers(
