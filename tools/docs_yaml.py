@@ -71,11 +71,18 @@ def yaml_page() -> str:
 
 ENVIRONMENT = {
     "TRADEWIND_ADDRESS": "the runtime's address; `tradewind.runtime.init()` joins it",
-    "TRADEWIND_JOB_ID": "the job",
+    "TRADEWIND_JOB_ID": "the job; also `SKYPILOT_TASK_ID`, which is one and the same in all attempts of a managed job",
     "TRADEWIND_CLUSTER": "the cluster",
     "TRADEWIND_NODE_RANK": "this node's rank, 0 is the head; also `SKYPILOT_NODE_RANK`",
     "TRADEWIND_NUM_NODES": "how many nodes; also `SKYPILOT_NUM_NODES`",
     "TRADEWIND_NODE_IPS": "their addresses, one a line, the head first; also `SKYPILOT_NODE_IPS`",
     "TRADEWIND_NUM_GPUS_PER_NODE": "accelerators a node; also `SKYPILOT_NUM_GPUS_PER_NODE`",
+    "TRADEWIND_MANAGED_JOB_ID": "the managed job, if it is one; also `SKYPILOT_MANAGED_JOB_ID`",
+    "TRADEWIND_ARRAY_INDEX": "which of an array's jobs it is, from 0, and `TRADEWIND_ARRAY_SIZE` of how many; also `SKYPILOT_JOB_RANK`, `SKYPILOT_NUM_JOBS`",
+    "SKYPILOT_CLUSTER_INFO": "`cluster_name`, `cloud`, `region` and `zone` as JSON",
+    "SKYPILOT_INTERNAL_JOB_ID": "the job's number on its cluster",
+    "SKYPILOT_TASK_IDS": "of a managed job: its task's id",
+    "SKYPILOT_USER": "who runs the daemon",
+    "SKYPILOT_SETUP_NODE_IPS": "in `setup`, as `SKYPILOT_NODE_IPS`; so `SKYPILOT_SETUP_NODE_RANK` and `SKYPILOT_SETUP_NUM_GPUS_PER_NODE`",
     "TRADEWIND_CHECKPOINT_DIR": "what is written here comes back after a preemption; `tradewind.checkpoint` uses it",
 }

@@ -265,6 +265,7 @@ class ScriptedCloud:
 
     def __init__(self) -> None:
         self.instances: dict[str, Instance] = {}
+        self.opened: dict[str, set[int]] = {}
         self.requests: dict[str, LaunchRequest] = {}
         self.by_token: dict[str, str] = {}
         self.agents: dict[str, ScriptedAgent] = {}
@@ -324,7 +325,8 @@ class ScriptedCloud:
         return ScriptedTransport(self.agents[instance.provider_id], self.puts)
 
     async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
-        pass
+        for provider_id in provider_ids:
+            self.opened.setdefault(provider_id, set()).update(ports)
 
     async def lease(self, provider_id: str, until_unix: float) -> None:
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import select
 import shutil
 import subprocess
 import sys
@@ -50,22 +51,28 @@ class World:
             cwd=self.work, env=self.env, input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
 
-    def typed(self, line: str, keys: str, *, timeout: float = 30) -> str:
-        """What a terminal of 80 columns shows when a person types `keys` at the command."""
+    def typed(self, line: str, keys: str, *, after: str = "", timeout: float = 30) -> str:
+        """What a terminal of 80 columns shows when a person types `keys` at the command, once it shows `after`."""
         ours, theirs = os.openpty()
         termios.tcsetwinsize(theirs, (24, 80))
         with subprocess.Popen(
             ["bash", "-c", line], cwd=self.work, env=self.env, stdin=theirs, stdout=theirs, stderr=theirs
         ):
             os.close(theirs)
-            os.write(ours, keys.encode())
-            shown = b""
+            shown, waiting = b"", True
             deadline = time.monotonic() + timeout
             while time.monotonic() < deadline:
+                if waiting and after.encode() in shown:
+                    os.write(ours, keys.encode())
+                    waiting = False
+                if not select.select([ours], [], [], 1.0)[0]:
+                    continue
                 try:
                     shown += os.read(ours, 4096)
                 except OSError:  # the other end is closed: the command has ended
                     break
+            else:
+                os.write(ours, b"\x03")  # it must not outlive its test
         os.close(ours)
         return shown.decode(errors="replace").replace("\r\n", "\n")
 

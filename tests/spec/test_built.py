@@ -14,11 +14,11 @@ from tradewind.spec.built import UNBUILT_FIELDS
     ("text", "sentence"),
     [
         ("service: {replicas: 1}", "service: services are not there yet; remove the field to go on without"),
-        ("workdir: {url: x}", "workdir: a git repository as workdir is not there yet; name a local directory"),
         ("file_mounts: {/a: s3://b}", "file_mounts: buckets and URLs are not there yet; name a local file or directory"),
-        ("resources: {ports: 80}", "resources.ports: opening ports at launch is not there yet; open them with `tradewind ports` once it is up"),
+        ("resources: {local_disk: nvme}", "resources.local_disk: asking for instance storage is not there yet; remove the field to go on without"),
+        ("resources: {network_tier: best}", "resources.network_tier: the fastest network is not there yet; standard is what machines have"),
+        ("resources: {image_id: 'docker:x'}", "resources.image_id: containers are not there yet; name a machine's image, or install in `setup`"),
         ("resources: {infra: k8s/x}", "resources.infra: kubernetes is not there yet; name a cloud, or local for this machine"),
-        ("resources: {gpus: 80GB+}", "resources.accelerators: asking by memory is not there yet; name one, such as A100-80GB"),
         ("secrets: {A: x}", "secrets.A: values written in the file are not there yet; write `A:` alone and give it with --secret A"),
         ("config: {docker: {run_options: x}}", "config.docker: settings of one task are not there yet; remove the field to go on without"),
         ("engine: ray", "engine: the engine ray is not there yet; remove the field to run on tradewind's own"),
@@ -33,10 +33,10 @@ def test_one_sentence_each(text: str, sentence: str) -> None:
 
 
 def test_what_all_alternatives_ask_is_told_once() -> None:
-    task = read("resources: {ports: 80, any_of: [{cpus: 1}, {cpus: 2, disk_size: 5}]}\n")
+    task = read("resources: {local_disk: nvme, any_of: [{cpus: 1}, {cpus: 2, network_tier: best}]}\n")
     assert [sentence.partition(":")[0] for sentence in not_built(task)] == [
-        "resources.ports",
-        "resources.any_of[1].disk_size",
+        "resources.local_disk",
+        "resources.any_of[1].network_tier",
     ]
 
 
@@ -47,19 +47,20 @@ def test_what_is_built_passes() -> None:
     )
     assert not_built(task, "plan") == not_built(task, "job") == ()
     assert [sentence.partition(":")[0] for sentence in not_built(task, "launch")] == [
-        "secrets",
         "checkpoint",
         "budget",
     ]
     refuse_unbuilt(read("run: x\n"), "launch")
+    built = "ports: 80, disk_size: 5, disk_tier: high, network_tier: standard, labels: {a: b}, gpus: 80GB+, image_id: {us-east-1: ami-1}"
+    assert not_built(read(f"resources: {{{built}, autostop: {{wait_for: none}}}}\n"), "launch") == ()
 
 
 def test_resources_do_not_matter_to_a_job_on_machines_that_are_there() -> None:
-    assert not_built(read("resources: {ports: 80, infra: k8s, priority_class: x, disk_size: 5}\n"), "exec") == ()
+    assert not_built(read("resources: {local_disk: nvme, infra: k8s, priority_class: x}\n"), "exec") == ()
     assert not_built(read("volumes: {/v: data}\n"), "exec")
 
 
-@pytest.mark.parametrize("field", sorted(UNBUILT_FIELDS - {"resources.ephemeral_storage"}))
+@pytest.mark.parametrize("field", sorted(UNBUILT_FIELDS))
 def test_fields_marked_in_the_page_are_refused(field: str) -> None:
     from tests.spec.corpus import RESOURCES
 

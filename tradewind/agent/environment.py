@@ -59,6 +59,12 @@ def job_environment(
         "TRADEWIND_CHECKPOINT_DIR": checkpoint_dir,
         "SKYPILOT_TASK_ID": order.job_id,
     }
+    if order.phase == "setup":
+        own |= {
+            name.replace("SKYPILOT_", "SKYPILOT_SETUP_"): node[name]
+            for name in ("SKYPILOT_NODE_IPS", "SKYPILOT_NODE_RANK", "SKYPILOT_NUM_GPUS_PER_NODE")
+            if name in node
+        }
     if runtime_address:
         own["TRADEWIND_ADDRESS"] = runtime_address
     return {**node, **own, **order.envs, **order.secret_envs, AGENT_MARK: home, name: value}

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from tradewind.catalog.offer import Offer
+from tradewind.spec.machine import DiskTier
 
 InstanceState = Literal["PENDING", "RUNNING", "STOPPED", "TERMINATED"]
 LeaveOut = Callable[[str, bool], bool]  # (path below the source, whether it is a directory) -> whether it is not copied
@@ -25,7 +26,8 @@ class LaunchRequest(msgspec.Struct, frozen=True):
 
     `ssh_public_key` (one OpenSSH line) lets `ssh_user` in with sudo and no password; `user_data` is the cloud-init document that the instance
     runs at its first boot (it carries the host key that is pinned afterwards). `ssh_cidrs` are the networks that may reach port 22.
-    `disk_gib` 0 means the provider's default for the image.
+    `disk_gib` 0 means the provider's default for the image, `disk_tier` None its ordinary disk. `image` is the cloud's name of what to boot, ""
+    ours; `labels` are the person's own and go where the tags go.
     """
 
     instance_id: str  # ours, chosen before the call
@@ -41,6 +43,9 @@ class LaunchRequest(msgspec.Struct, frozen=True):
     user_data: str = ""
     ssh_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
     disk_gib: int = 0
+    disk_tier: DiskTier | None = None
+    image: str = ""
+    labels: Mapping[str, str] = {}
 
 
 class Instance(msgspec.Struct, frozen=True):

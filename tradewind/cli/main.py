@@ -45,6 +45,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "demo": (f"{_COMMANDS}.demo:demo", "The whole life of a job, rehearsed on this machine."),
     "local": (f"{_COMMANDS}.local:local", "Machines on this computer: up, status, down."),
     "check": (f"{_COMMANDS}.check:check", "Which clouds can be used from here, and what is missing."),
+    "config": (f"{_COMMANDS}.config:config", "What the daemon keeps to: a cap on the hour, a budget."),
     "explain-error": (f"{_COMMANDS}.explain_error:explain_error", "What a cloud's error code means to failover."),
     "doctor": (f"{_COMMANDS}.doctor:doctor", "What is wrong on this machine, and how to mend it."),
     "runtime": (f"{_COMMANDS}.runtime:runtime", "Task/actor clusters on machines one has already."),

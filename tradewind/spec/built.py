@@ -16,17 +16,11 @@ Use = Literal["plan", "launch", "job", "exec"]
 # field of Resources -> the field as written, and what it is
 _EQUIPMENT = {
     "accelerator_args": ("accelerator_args", "settings of TPUs are"),
-    "disk_size": ("disk_size", "choosing the disk's size is"),
-    "disk_tier": ("disk_tier", "choosing the disk's tier is"),
-    "network_tier": ("network_tier", "choosing the network's tier is"),
     "local_disk": ("local_disk", "asking for instance storage is"),
-    "image": ("image_id", "images of one's own are"),
-    "labels": ("labels", "labels are"),
     "volumes": ("volumes", "attached disks are"),
 }
 # field of Task -> the field as written, and what it is
 _WHOLE = {
-    "git": ("workdir", "a git repository as workdir is", "name a local directory"),
     "storage_mounts": ("file_mounts", "buckets and URLs are", "name a local file or directory"),
     "volumes": ("volumes", "volumes are", ""),
     "managed_secrets": ("managed_secrets", "secrets held by a server are", "use `secrets` and --secret"),
@@ -86,8 +80,6 @@ def _of_task(task: Task, use: Use) -> Iterator[str]:
     if task.config != Settings():
         for name in written(task.config):
             yield _not_there(f"config.{name}", "settings of one task are")
-    if use in {"launch", "exec"} and task.secrets:
-        yield "secrets: they reach managed jobs only as yet; use `tradewind jobs launch`"
     if use in {"launch", "exec"} and task.checkpoint is not None:
         yield "checkpoint: checkpoints are kept for managed jobs; use `tradewind jobs launch`"
     if use in {"launch", "job"} and task.deadline_hours is not None:
@@ -100,10 +92,6 @@ def _of_task(task: Task, use: Use) -> Iterator[str]:
 
 def _of_cluster(task: Task) -> Iterator[str]:
     autostop = task.autostop
-    if autostop is not None and autostop.wait_for == "none":
-        yield _not_there(
-            "resources.autostop.wait_for", "stopping while jobs run is", "remove the field to wait for jobs"
-        )
     if autostop is not None and autostop.hook is not None:
         yield _not_there("resources.autostop.hook", "hooks are")
 
@@ -112,10 +100,10 @@ def _of_node(resources: Resources) -> Iterator[str]:
     cloud = resources.infra.cloud
     if cloud in CLUSTERS and cloud != "ssh":
         yield _not_there("infra", f"{cloud} is", "name a cloud, or local for this machine")
-    if any(request.memory is not None for request in resources.accelerators):
-        yield _not_there("accelerators", "asking by memory is", "name one, such as A100-80GB")
-    if resources.ports:
-        yield _not_there("ports", "opening ports at launch is", "open them with `tradewind ports` once it is up")
+    if resources.network_tier == "best":
+        yield _not_there("network_tier", "the fastest network is", "standard is what machines have")
+    if resources.image is not None and resources.image.docker is not None:
+        yield _not_there("image_id", "containers are", "name a machine's image, or install in `setup`")
     for name, (field, what) in _EQUIPMENT.items():
         if getattr(resources, name):
             yield _not_there(field, what)
@@ -124,10 +112,8 @@ def _of_node(resources: Resources) -> Iterator[str]:
 # The fields, as written, of which `not_built` tells whenever they are given; of others it tells for some values only.
 UNBUILT_FIELDS = frozenset(
     {
-        *(field for name, (field, _, _) in _WHOLE.items() if name not in {"git", "storage_mounts"}),
+        *(field for name, (field, _, _) in _WHOLE.items() if name != "storage_mounts"),
         *(f"resources.{field}" for field, _ in _EQUIPMENT.values()),
-        "resources.ephemeral_storage",
-        "resources.ports",
         "config",
     }
 )

@@ -16,7 +16,7 @@ TASK = {
     "name": Entry("text", "Its name in tables: letters, digits, `.`, `_`, `-`; at most 63, starting with a letter or digit."),
     "workdir": Entry(
         "path, or `{url, ref}`",
-        "A local directory, copied to every node and the current directory of `setup` and `run`; or a git repository. Relative paths count from where you run the command.",
+        "A local directory, copied to every node and the current directory of `setup` and `run`; or a git repository, fetched here with your own git and pinned to the commit that `ref` (a branch, tag or commit; the default branch without it) means when the task is submitted. Relative paths count from where you run the command.",
     ),
     "num_nodes": Entry("whole number", "How many equal nodes; they start together, in one zone. Default 1."),
     "resources": Entry("map", "What each node needs: below."),
@@ -26,7 +26,7 @@ TASK = {
     ),
     "secrets": Entry(
         "list of names, or map",
-        "Variables whose values are given with `--secret` when a managed job is submitted; never written in clear, starred out of its output. SkyPilot's `secrets:NAME` is read too; a value written in the file is not kept, and refused at launch.",
+        "Variables whose values are given with `--secret` when the task is submitted; never written in clear, starred out of its output. SkyPilot's `secrets:NAME` is read too; a value written in the file is not kept, and refused at launch.",
     ),
     "managed_secrets": Entry("list of names, or `{NAME: {mount_path}}`", "Secrets that a server holds."),
     "setup": Entry("shell", "Runs on every node before `run`, once for each job."),
@@ -95,14 +95,14 @@ RESOURCES = {
     ),
     "burstable": Entry("true or false", "Admit shared-core types. Default false."),
     "max_hourly_cost": Entry("USD", "At most this for one node and hour; the spot price when `use_spot` is true."),
-    "disk_size": Entry("`256`, `1TB`", "The boot disk, in GB."),
+    "disk_size": Entry("`256`, `1TB`", "The boot disk, in GB, on AWS, Google Cloud and Azure. Prices shown are the machines', without disks."),
     "ephemeral_storage": Entry("", "The old form of `disk_size`."),
-    "disk_tier": Entry("`low`, `medium`, `high`, `ultra`, `best`", "How fast the disk is."),
-    "network_tier": Entry("`standard`, `best`", "How fast the network is."),
+    "disk_tier": Entry("`low`, `medium`, `high`, `ultra`, `best`", "How fast the boot disk is: a magnetic or standard one, a plain SSD (the default), a fast SSD; `ultra` is AWS's io2 alone; `best` the fastest that the cloud boots from."),
+    "network_tier": Entry("`standard`, `best`", "`standard` is what machines have; `best` is refused, as it is not there yet."),
     "local_disk": Entry("`nvme`, `ssd:300`, `nvme:500+`", "Only machines with such instance storage, in GB."),
-    "ports": Entry("`8080`, `8000-8010`, list", "Ports that the world may reach; adjoining ones are merged."),
-    "image_id": Entry("text, `docker:IMAGE`, or map of regions", "What the machines boot, or the container that the job runs in."),
-    "labels": Entry("map", "Labels on what is bought; those of an alternative are added to those beside it."),
+    "ports": Entry("`8080`, `8000-8010`, list", "TCP ports that the world may reach while the cluster is up; `tradewind ports NAME` shows where."),
+    "image_id": Entry("text, `docker:IMAGE`, or map of regions", "What the machines boot, by the cloud's own name: an AMI with its region, `projects/P/global/images/I`, `publisher:offer:sku:version`. It must run cloud-init. Containers are refused, as they are not there yet."),
+    "labels": Entry("map", "Tags on the machines and disks that are bought, shown in `tradewind status --json`; those of an alternative are added to those beside it."),
     "volumes": Entry("list", "Disks of the cloud's: `{path, name, disk_size, disk_tier, auto_delete, storage_type, attach_mode}`."),
 }  # fmt: skip
 
@@ -117,7 +117,7 @@ SHARED = {
     "priority_class": Entry("text", "A class of priority by its name."),
     "autostop": Entry(
         "true, minutes, `2h`, or map",
-        "The cluster is stopped once it is idle that long (true: 5 minutes), or ended with `down: true`. As a map: `idle_minutes`, `down`, `wait_for`.",
+        "The cluster is stopped once it is idle that long (true: 5 minutes), or ended with `down: true`. As a map: `idle_minutes`, `down`, and what it is not idle during, `wait_for`: `jobs_and_ssh` (the default), `jobs`, or `none`. This machine and machines of your own end instead of stopping.",
     ),
 }
 

@@ -36,6 +36,10 @@ class Image(msgspec.Struct, frozen=True):
     docker: str | None = None
     by_region: tuple[tuple[str, str], ...] = ()
 
+    def machine_in(self, region: str) -> str:
+        """What a machine in the region boots; "" where the person names nothing for it."""
+        return dict(self.by_region).get(region, self.machine or "")
+
 
 class Autostop(msgspec.Struct, frozen=True):
     """A cluster idle for `idle_minutes` is stopped, or ended when `down`. Idle: nothing that `wait_for` names goes on.

@@ -11,7 +11,7 @@ from tradewind.spec import parse_task
 
 
 def test_nothing_is_planned_or_launched_without_what_was_asked(tmp_path) -> None:
-    task = parse_task("run: x\nresources: {labels: {a: b}}\n", "t.yaml", "/")
+    task = parse_task("run: x\nresources: {local_disk: nvme}\n", "t.yaml", "/")
     secret = parse_task("run: x\nsecrets: [A]\n", "t.yaml", "/")
 
     async def scenario() -> None:
@@ -22,9 +22,9 @@ def test_nothing_is_planned_or_launched_without_what_was_asked(tmp_path) -> None
                 broker.launch(launch_request(task)),
                 broker.submit(job_request(task)),
             ):
-                with pytest.raises(Refusal, match=r"^resources\.labels: labels are not there yet; remove the field"):
+                with pytest.raises(Refusal, match=r"^resources\.local_disk: asking for instance storage is not there yet; remove"):
                     await asked
-            with pytest.raises(Refusal, match="secrets: they reach managed jobs only"):
+            with pytest.raises(Refusal, match="the task's secrets A were not given"):
                 await broker.launch(launch_request(secret))
             assert running.kinds() == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tradewind.broker.planner.equipment import clouds_for, regions_for, with_memory
 from tradewind.broker.planner.errors import PlanError
 from tradewind.catalog.catalog import Catalog
 from tradewind.catalog.errors import CatalogError
@@ -33,12 +34,13 @@ def needs_of(task: Task, catalog: Catalog) -> tuple[tuple[Need, ...], tuple[str,
     defaults: list[str] = []
     for index, resources in enumerate(task.resources):
         where = "resources" if len(task.resources) == 1 else f"resources.any_of[{index}]"
-        accelerators: tuple[AcceleratorRequest | None, ...] = resources.accelerators or (None,)
         base = _filter(resources, catalog, where)
-        needs += (
-            Need(_with_accelerator(base, accelerator, catalog, where), index, resources.max_hourly_cost)
-            for accelerator in accelerators
-        )
+        for region in regions_for(resources, where):
+            placed = msgspec.structs.replace(base, region=region, restricted=region is not None)
+            needs += (
+                Need(_with_accelerator(placed, accelerator, catalog, where), index, resources.max_hourly_cost)
+                for accelerator in _accelerators(resources, catalog, where)
+            )
         defaults += _defaults(resources)
     if not any(resources.use_spot for resources in task.resources):
         defaults.append("on demand (use_spot: true buys spot)")
@@ -57,6 +59,7 @@ def picks_machine(resources: Resources) -> bool:
 
 def _filter(resources: Resources, catalog: Catalog, where: str) -> OfferFilter:
     infra = resources.infra
+    clouds = clouds_for(resources, where)
     cloud = _known_cloud(resources, catalog, where)
     cpus, memory = resources.cpus, resources.memory
     if names_no_size(resources):
@@ -64,7 +67,7 @@ def _filter(resources: Resources, catalog: Catalog, where: str) -> OfferFilter:
     arch = resources.arch or ("any" if picks_machine(resources) else "x86_64")
     per_vcpu = memory is not None and memory.per_vcpu
     return OfferFilter(
-        clouds=(cloud,) if cloud else (),
+        clouds=(cloud,) if cloud else clouds,
         region=infra.region,
         zone=infra.zone,
         instance_type=resources.instance_type,
@@ -79,6 +82,14 @@ def _filter(resources: Resources, catalog: Catalog, where: str) -> OfferFilter:
         restricted=infra.region is not None,
         burstable=bool(resources.burstable or resources.instance_type),
     )
+
+
+def _accelerators(resources: Resources, catalog: Catalog, where: str) -> tuple[AcceleratorRequest | None, ...]:
+    """The alternatives, those asked for by memory as the ones on offer that have it; one None where none is asked for."""
+    names = set(catalog.accelerator_names()) if any(one.memory for one in resources.accelerators) else set()
+    facts = [each for each in catalog.accelerator_facts.values() if each.name in names] if names else []
+    found = [one for asked in resources.accelerators for one in with_memory(asked, facts, where)]
+    return tuple(dict.fromkeys(found)) or (None,)
 
 
 def _with_accelerator(

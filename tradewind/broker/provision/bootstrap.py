@@ -12,6 +12,7 @@ from tradewind.broker.capabilities import Console
 from tradewind.broker.provider import Instance, Provider, ProviderError, Transport
 from tradewind.broker.provision import accelerators
 from tradewind.broker.provision.agent_client import AgentClient, AgentError
+from tradewind.broker.provision.git_source import GitError, Repositories
 from tradewind.broker.provision.ignore_files import leaving_out
 from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.remote_environment import start_agent
@@ -122,7 +123,7 @@ async def prepare_node(node: Node, cluster: ClusterRow, peers: Sequence[Instance
     await _watch_notices(node, boundary)
     await boundary.boundary("bootstrap:configured")
     await check_accelerators(node)
-    await put_files(node, cluster.task)
+    await put_files(node, cluster.task, boundary.repositories)
     await boundary.boundary("bootstrap:files")
 
 
@@ -135,6 +136,15 @@ async def _watch_notices(node: Node, services: Services) -> None:
         await call(node.client, protocol.WatchNotices(**asked))
 
 
+async def open_ports(services: Services, cluster: ClusterRow, instances: Sequence[InstanceRow]) -> None:
+    """The world reaches the ports that the task asks for, and those that were opened since. Raises ProviderError."""
+    ports = cluster.open_ports
+    if ports:
+        for cloud in sorted({row.provider for row in instances}):
+            mine = [row.provider_id for row in instances if row.provider == cloud]
+            await services.providers[cloud].open_ports(mine, ports)
+
+
 async def check_accelerators(node: Node) -> None:
     """The instance has the accelerators it was bought for. Raises BootstrapError that says what it has instead."""
     if node.row.provider == LOCAL or not node.row.offer.accelerator:
@@ -145,8 +155,17 @@ async def check_accelerators(node: Node) -> None:
         raise BootstrapError(f"{node.row.id}: {why}")
 
 
-async def put_files(node: Node, task: Task) -> None:
-    """The task's work directory, but for what its ignore files name, and its mounts are on the node as they are here now."""
+async def put_files(node: Node, task: Task, repositories: Repositories) -> None:
+    """The task's work directory, but for what its ignore files name, and its mounts are on the node as they are here now.
+
+    Raises:
+        BootstrapError: the repository that is its work directory cannot be had any more.
+    """
+    if task.git is not None:
+        try:
+            await node.transport.put(await repositories.checkout(task.git), "workdir")
+        except GitError as error:
+            raise BootstrapError(f"workdir: {error}") from error
     if task.workdir is not None:
         leave_out = await asyncio.to_thread(leaving_out, task.workdir)
         await node.transport.put(task.workdir, "workdir", leave_out=leave_out)

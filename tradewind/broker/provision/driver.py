@@ -161,6 +161,7 @@ class ClusterDriver:
 
     async def _make_cluster(self, cluster: ClusterRow, instances: list[InstanceRow]) -> None:
         incarnation = f"{cluster.key}-{cluster.incarnation}"
+        await boot.open_ports(self.services, cluster, instances)
         head: asyncio.Future[protocol.RuntimeHead] = asyncio.get_running_loop().create_future()
 
         async def one(row: InstanceRow) -> None:
@@ -331,6 +332,8 @@ class ClusterDriver:
         row = self.services.store.read(lambda c: rows.instance(c, instance_id))
         if row is None or not row.provider_id or row.ended_unix is not None:
             return
+        if instance_id not in self.nodes and not self._jobs.any_begun():
+            return  # its agent, which perhaps never came up, has nothing to end or to save
         try:
             await asyncio.wait_for(self._end_jobs_on(row), END_TIMEOUT_S)
         except _TROUBLE as error:

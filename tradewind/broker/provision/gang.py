@@ -210,6 +210,7 @@ async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
         max_hourly_usd=float(row.price_usd_h),
         tags=row.tags,
         lease_until_unix=row.lease_until_unix,
+        **_equipment(services, row),
     )
     if row.provider in BOOTED:
         request = with_login(request, KeyRing(services.data_dir))
@@ -226,6 +227,20 @@ async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
     if running.address != instance.address:  # some clouds give it only when the instance runs
         await services.apply(lambda ledger: rows.update_instance(ledger.connection, row.id, address=running.address))
     return running
+
+
+def _equipment(services: Services, row: InstanceRow) -> dict[str, Any]:
+    """What the task asks of the instance beside its size."""
+    cluster = services.store.read(lambda c: rows.cluster(c, row.cluster_id))
+    if cluster is None:
+        return {}
+    asked = cluster.asked
+    return {
+        "disk_gib": asked.disk_size or 0,
+        "disk_tier": asked.disk_tier,
+        "image": "" if asked.image is None else asked.image.machine_in(row.offer.region),
+        "labels": dict(asked.labels),
+    }
 
 
 async def _restart(services: Services, provider: Provider, row: InstanceRow, cause: str) -> Instance:

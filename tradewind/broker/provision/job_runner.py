@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 from typing import Any, cast
 
 import msgspec
@@ -18,6 +19,7 @@ from tradewind.broker.provision import bootstrap as boot
 from tradewind.broker.provision import checkpoints, relay
 from tradewind.broker.provision.agent_client import AgentError, AgentGone, AgentRefused
 from tradewind.broker.provision.job_log import LogBook
+from tradewind.broker.provision.job_variables import job_variables
 from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.secrets import redactor, secrets_of
 from tradewind.broker.provision.services import Services, log
@@ -102,7 +104,9 @@ class JobRunner:
 
     async def _start_on(self, node: Node, job: JobRow, phase: protocol.Phase, cause: str) -> None:
         if job.id > 1 and phase == ("setup" if job.machine.setup_ranks else "run"):
-            await boot.put_files(node, job.task)  # the first job's files came with the bootstrap
+            await boot.put_files(
+                node, job.task, self._services.repositories
+            )  # the first job's files came with the bootstrap
         script = job.task.setup if phase == "setup" else job.task.run
         try:
             store = await checkpoints.take_there(self._services, node, job) if phase == "run" else ""
@@ -123,11 +127,9 @@ class JobRunner:
         self._collect(node, job)
 
     def _envs(self, job: JobRow) -> dict[str, str]:
-        envs = dict(job.task.envs)
-        if job.managed_job_id is not None:
-            envs.setdefault("TRADEWIND_MANAGED_JOB_ID", str(job.managed_job_id))
-            envs.setdefault("SKYPILOT_MANAGED_JOB_ID", str(job.managed_job_id))
-        return envs
+        cluster = self._services.store.read(lambda c: rows.cluster(c, self._cluster_id))
+        assert cluster is not None, "a job's cluster has a row"
+        return job_variables(job, cluster, getpass.getuser())
 
     async def _check_gang(self, job_id: int, cause: str) -> None:
         """Every node answers and has told all it knew: then the failure was the program's own. A loss is reported by whoever watches."""

@@ -17,9 +17,10 @@ def secrets_of(services: Services, connection: Connection, job: JobRow | None) -
     Raises:
         SecretsUnreadable: they cannot be opened.
     """
-    if job is None or job.managed_job_id is None or not job.task.secrets:
+    if job is None or not job.task.secrets:
         return {}
-    return services.vault.get(connection, job.managed_job_id)
+    own = (job.cluster_id, job.id) if job.managed_job_id is None else job.managed_job_id
+    return services.vault.get(connection, own)
 
 
 def redactor(services: Services, job: JobRow) -> Redactor:

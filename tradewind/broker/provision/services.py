@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Provider
 from tradewind.broker.provision.boundary import Boundary, no_boundary
+from tradewind.broker.provision.git_source import Repositories
 from tradewind.broker.provision.places import Places
 from tradewind.broker.provision.usage import UsageBoard
 from tradewind.broker.store.database import Store

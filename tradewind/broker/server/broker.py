@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import msgspec
 
 from tradewind.broker.jobs.bill import Bill, make_bill
 from tradewind.broker.jobs.budget_watch import BudgetWatch
@@ -20,17 +22,19 @@ from tradewind.broker.provider import Provider, ProviderError
 from tradewind.broker.provision.boundary import Boundary, no_boundary
 from tradewind.broker.provision.driver import ClusterDriver
 from tradewind.broker.provision.gang import TAG_OWNER
+from tradewind.broker.provision.git_source import GitError
 from tradewind.broker.provision.job_log import LogBook
 from tradewind.broker.provision.market import MarketDesk
 from tradewind.broker.provision.release import end_strays
 from tradewind.broker.provision.services import Clock, Services, log
 from tradewind.broker.provision.signal import Signal
-from tradewind.broker.server.desk import JobDesk
+from tradewind.broker.server.desk import JobDesk, check_secrets
 from tradewind.broker.server.requests import JobRequest, LaunchRequest, PlanRequest, Refusal
 from tradewind.broker.store import rows, waiting
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.ledger import Ledger, Order
 from tradewind.broker.store.records import ClusterRow, JobRow, ManagedJobRow, Options
+from tradewind.broker.store.vault import SecretsUnreadable
 from tradewind.optimizer.plan import Plan
 from tradewind.spec.built import Use, not_built
 from tradewind.spec.task import Task
@@ -180,11 +184,16 @@ class Broker:
 
     async def launch(self, asked: LaunchRequest) -> tuple[str, int]:
         """Name of the cluster and id of the job: a new cluster is on its way, or a cluster that is up has a new job. Raises Refusal."""
+        asked = msgspec.structs.replace(asked, task=await self.pinned(asked.task))
         name = asked.cluster or asked.task.name or f"tw-{uuid.uuid4().hex[:6]}"
         existing = self.store.read(lambda c: rows.cluster_named(c, name))
         if existing is not None and existing.state != "TERMINATED":
-            return name, await self._add_job(existing, asked.task, with_setup=True)
+            job_id = await self._add_job(existing, asked.task, asked.secrets, with_setup=True)
+            await self._renew_autostop(existing, asked)
+            return name, job_id
+        check_secrets(asked.task, asked.secrets)
         plan = await self._plan_to_buy(asked)
+        self.desk.check_room(plan, rehearse=asked.rehearse)
         cause = f"request/{uuid.uuid4().hex[:8]}"
 
         def create(ledger: Ledger) -> int:
@@ -196,18 +205,51 @@ class Broker:
             )
             cluster = rows.cluster(ledger.connection, cluster_id)
             assert cluster is not None, "it has just been written"
-            return ledger.create_job(cluster, asked.task, cause=cause)
+            job_id = ledger.create_job(cluster, asked.task, cause=cause)
+            self.services.vault.put(ledger.connection, (cluster_id, job_id), asked.secrets)
+            return job_id
 
-        job_id = await self.services.apply(create, patient=False)
+        job_id = await self._applied(create)
         await self.services.boundary("submit:committed")
         return name, job_id
 
-    async def execute(self, name: str, task: Task) -> int:
-        """Id of a job that runs on the cluster without set-up. Raises Refusal."""
-        return await self._add_job(self.cluster(name), task, with_setup=False)
+    async def _renew_autostop(self, cluster: ClusterRow, asked: LaunchRequest) -> None:
+        """What a further launch says of autostop holds from now on; one that says nothing changes nothing."""
+        if asked.task.autostop is None:
+            return
+        new = asked.options()
+        options = msgspec.structs.replace(
+            cluster.options,
+            autostop_min=new.autostop_min,
+            autostop_down=new.autostop_down,
+            autostop_wait_for=new.autostop_wait_for,
+            autostop_set_unix=self.services.now(),
+        )
+        await self.services.apply(lambda ledger: rows.update_cluster(ledger.connection, cluster.id, options=options))
 
-    async def _add_job(self, cluster: ClusterRow, task: Task, *, with_setup: bool) -> int:
+    async def execute(self, name: str, task: Task, secrets: Mapping[str, str] | None = None) -> int:
+        """Id of a job that runs on the cluster without set-up. Raises Refusal."""
+        return await self._add_job(self.cluster(name), await self.pinned(task), secrets or {}, with_setup=False)
+
+    async def pinned(self, task: Task) -> Task:
+        """The task with its repository, if that is its work directory, at the commit that is meant now. Raises Refusal."""
+        if task.git is None:
+            return task
+        try:
+            return msgspec.structs.replace(task, git=await self.services.repositories.pin(task.git))
+        except GitError as error:
+            raise Refusal(str(error), "request") from error
+
+    async def _applied(self, work: Callable[[Ledger], int]) -> int:
+        """What `work` returns, once it is on disk. Raises Refusal, also where secrets cannot be kept."""
+        try:
+            return await self.services.apply(work, patient=False)
+        except SecretsUnreadable as error:
+            raise Refusal(str(error), "state") from error
+
+    async def _add_job(self, cluster: ClusterRow, task: Task, secrets: Mapping[str, str], *, with_setup: bool) -> int:
         _check_built(task, "exec")
+        check_secrets(task, secrets)
         missing = missing_files(task)
         if missing:
             raise Refusal(missing, "request")
@@ -230,10 +272,11 @@ class Broker:
                     f"wait for it, or end it with `tradewind down {cluster.name}`",
                 )
             job_id = ledger.create_job(now, task, cause=cause, with_setup=with_setup)
+            self.services.vault.put(ledger.connection, (now.id, job_id), secrets)
             ledger.orders.append(Order(instruction=cm.StartNextJob(cause=cause), cluster_id=cluster.id))
             return job_id
 
-        return await self.services.apply(add, patient=False)
+        return await self._applied(add)
 
     def cluster(self, name: str) -> ClusterRow:
         """The newest cluster of that name. Raises Refusal when there was never one."""
@@ -294,7 +337,7 @@ class Broker:
 
     async def submit(self, asked: JobRequest) -> int:
         """Id of the managed job; the same one for the same client key. Raises Refusal."""
-        return await self.desk.submit(asked)
+        return await self.desk.submit(msgspec.structs.replace(asked, task=await self.pinned(asked.task)))
 
     def managed_job(self, job_id: int) -> ManagedJobRow:
         """A managed job. Raises Refusal."""

@@ -28,6 +28,7 @@ from tradewind.broker.provision.services import log
 from tradewind.broker.server.app import Api, make_app
 from tradewind.broker.server.broker import Broker
 from tradewind.broker.server.client import EXIT_BUSY
+from tradewind.broker.server.idleness import Idleness
 from tradewind.broker.server.socket_path import SocketDirectoryError, data_directory, socket_path
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.errors import DataDirectoryBusy, StoreError
@@ -105,7 +106,7 @@ class Daemon:
         )
         self._server = _Server(config)
         await broker.start()
-        idle = asyncio.gather(self._go_when_idle(broker), api.fleet.watch_idleness())
+        idle = asyncio.gather(self._go_when_idle(broker), Idleness(broker).watch())
         log.info(
             "daemon %s serves %s, pid %d, token %d", __version__, self._store.data_dir, os.getpid(), self._store.token
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -23,9 +23,11 @@ from tradewind.broker.store.ledger import Ledger, Order
 from tradewind.broker.store.records import ArrayRow, ManagedJobRow
 from tradewind.broker.store.vault import SecretsUnreadable
 from tradewind.optimizer.plan import Plan
+from tradewind.spec.task import Task
 
 Change = Literal["cancel", "pause", "resume", "retry"]
 MAX_ARRAY = 10_000
+COSTING = frozenset({"PLANNED", "PROVISIONING", "BOOTSTRAPPING", "UP"})
 _EVENTS: dict[str, Callable[[str], Event]] = {
     "cancel": lambda cause: mm.CancelRequested(cause=cause),
     "pause": lambda cause: mm.PauseRequested(cause=cause),
@@ -64,7 +66,7 @@ class JobDesk:
         twin = None if not key else self._services.store.read(lambda c: rows.managed_job_with_key(c, key))
         if twin is not None:
             return _same(twin, asked).id
-        _check_secrets(asked)
+        check_secrets(asked.task, asked.secrets)
         plan = await self._plan(asked)
         self._check_cap(plan)
         await self._check_place(asked)
@@ -95,7 +97,7 @@ class JobDesk:
             raise Refusal(f"an array has 1 to {MAX_ARRAY} jobs, not {len(asked.members)}", "request")
         if asked.max_active is not None and asked.max_active < 1:
             raise Refusal("max_active must be at least 1", "request")
-        _check_secrets(job)
+        check_secrets(job.task, job.secrets)
         plan = await self._plan(job)
         self._check_cap(plan)
         await self._check_place(job)
@@ -167,7 +169,7 @@ class JobDesk:
             raise Refusal(
                 f"the job costs {plan.hourly_usd:.4g} USD/h, and limits.yaml allows {cap:g} USD/h for everything together",
                 "price",
-                "raise max_hourly_cost there, or ask for less",
+                "raise it with `tradewind config set max_hourly_cost`, or ask for less",
             )
 
     async def _check_place(self, asked: JobRequest) -> None:
@@ -186,6 +188,20 @@ class JobDesk:
             await asyncio.to_thread(self._services.places.probe, uri)
         except BucketError as error:
             raise Refusal(f"the checkpoints cannot be kept at {error}", "request") from error
+
+    def check_room(self, plan: Plan, *, rehearse: bool) -> None:
+        """A cluster of this plan fits under the person's cap with everything that is up. Raises Refusal."""
+        cap = self.limits().max_hourly_cost
+        if cap is None:
+            return
+        live = self._services.store.read(rows.clusters)
+        now = sum(float(row.hourly_usd) for row in live if row.options.rehearse == rehearse and row.state in COSTING)
+        if now + plan.hourly_usd > cap * (1 + 1e-9):
+            raise Refusal(
+                f"the cluster costs {plan.hourly_usd:.4g} USD/h beside {now:.4g} USD/h that run, and limits.yaml allows {cap:g} USD/h for everything together",
+                "price",
+                "raise it with `tradewind config set max_hourly_cost`, or ask for less",
+            )
 
     # -- changes ----------------------------------------------------------------------------------------------------------------------
 
@@ -279,22 +295,24 @@ def _request() -> str:
 
 def _same(twin: ManagedJobRow, asked: JobRequest) -> ManagedJobRow:
     """The job that was submitted under this key, if it is the one that is asked for again."""
-    if twin.task != asked.task:
+    # the branch of a repository may have moved meanwhile
+    if msgspec.structs.replace(twin.task, git=None) != msgspec.structs.replace(asked.task, git=None):
         raise Refusal(
             f"the client key was used for managed job {twin.id}, whose task is another one", "state", "use a new key"
         )
     return twin
 
 
-def _check_secrets(asked: JobRequest) -> None:
-    missing = [name for name in asked.task.secrets if name not in asked.secrets]
+def check_secrets(task: Task, given: Mapping[str, str]) -> None:
+    """Every secret that the task names is given, no other, and each can be kept out of logs. Raises Refusal."""
+    missing = [name for name in task.secrets if name not in given]
     if missing:
         names = " ".join(f"--secret {name}" for name in missing)
         raise Refusal(f"the task's secrets {', '.join(missing)} were not given", "request", f"give them with {names}")
-    extra = sorted(set(asked.secrets) - set(asked.task.secrets))
+    extra = sorted(set(given) - set(task.secrets))
     if extra:
         raise Refusal(f"the task names no secret {extra[0]}", "request", "add it to the task's `secrets`")
-    short = [name for name, value in asked.secrets.items() if len(value) < SHORTEST or "\0" in value]
+    short = [name for name, value in given.items() if len(value) < SHORTEST or "\0" in value]
     if short:
         raise Refusal(
             f"the secret {short[0]} is shorter than {SHORTEST} characters or holds a NUL: it could not be kept out of logs",

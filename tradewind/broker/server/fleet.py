@@ -24,10 +24,10 @@ from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import ClusterRow, InstanceRow
 from tradewind.broker.store.spend import ENDED, LAUNCHED, instance_spends, total_usd
+from tradewind.spec.machine import WaitFor
 
 LOCAL = "local"
 LOGIN_USER = "tradewind"
-AUTOSTOP_LOOK_S = 5.0
 AT_ONCE = 8  # calls to one cloud while it is swept
 
 
@@ -41,6 +41,14 @@ class Node(msgspec.Struct, frozen=True):
     host_key: str
     port: int = 22
     home: str = ""
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where the world reaches a node: its address, and the TCP ports that are open."""
+
+    rank: int
+    host: str
+    ports: tuple[int, ...]
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -90,37 +98,23 @@ class Fleet:
             raise Refusal(f"{name} was not started: {now.why}", "state", "try again later")
         return now
 
-    async def autostop(self, name: str, minutes: float | None, *, down: bool) -> None:
-        """The cluster stops, or with `down` ends, once it has had no job for that many minutes; None: never. Raises Refusal."""
+    async def autostop(
+        self, name: str, minutes: float | None, *, down: bool, wait_for: WaitFor = "jobs_and_ssh"
+    ) -> None:
+        """The cluster stops, or with `down` ends, once it has been idle for that many minutes; None: never. Raises Refusal."""
         row = self._broker.cluster(name)
         if row.managed_job_id is not None:
             raise Refusal(f"{name} belongs to a managed job, which ends it", "state")
-        options = msgspec.structs.replace(row.options, autostop_min=minutes, autostop_down=down)
+        options = msgspec.structs.replace(
+            row.options,
+            autostop_min=minutes,
+            autostop_down=down,
+            autostop_wait_for=wait_for,
+            autostop_set_unix=self._services.now(),
+        )
         await self._services.apply(
             lambda ledger: rows.update_cluster(ledger.connection, row.id, options=options), patient=False
         )
-
-    async def watch_idleness(self) -> None:
-        """Run for ever: stop or end what has been idle for as long as was asked."""
-        while True:
-            await asyncio.sleep(AUTOSTOP_LOOK_S)
-            for row in self._store.read(rows.own_clusters_up):
-                if (
-                    row.options.autostop_min is not None
-                    and self._idle_min(row) >= row.options.autostop_min
-                ):
-                    ends = row.options.autostop_down or any(i.provider == LOCAL for i in self._live(row))
-                    event = cm.DownRequested(cause="autostop") if ends else cm.StopRequested(cause="autostop")
-                    log.info("cluster %s has been idle for %g minutes", row.name, row.options.autostop_min)
-                    await self._tell(row, event)
-
-    def _idle_min(self, row: ClusterRow) -> float:
-        """Minutes since the cluster's last job ended or it came up; negative while one waits or runs."""
-        jobs = self._store.read(lambda c: rows.jobs_of(c, row.id))
-        if any(job.ended_unix is None for job in jobs):
-            return -1.0
-        since = max((job.ended_unix or 0.0 for job in jobs), default=row.created_unix)
-        return (self._services.now() - since) / 60
 
     async def _tell(self, row: ClusterRow, event: Any) -> None:
         await self._services.apply(lambda ledger: ledger.cluster_event(row.id, event), patient=False)
@@ -202,6 +196,20 @@ class Fleet:
                 await self._services.providers[cloud].open_ports(ids, ports)
         except ProviderError as error:
             raise Refusal(str(error), "state") from error
+        opened = msgspec.structs.replace(row.options, ports=tuple(sorted({*row.options.ports, *ports})))
+        await self._services.apply(lambda ledger: rows.update_cluster(ledger.connection, row.id, options=opened))
+
+    async def endpoints(self, name: str) -> list[Endpoint]:
+        """Where each node of the cluster is reached, and the ports that are open there. Raises Refusal."""
+        row = self._broker.cluster(name)
+        live = [one for one in self._live(row) if one.state == "RUNNING"]
+        if not live:
+            raise Refusal(f"{name} is {row.state}: there is no machine to reach", "state", f"`tradewind status {name}`")
+        seen = await asyncio.gather(*(self._described(one) for one in live))
+        return [
+            Endpoint(one.rank, found.public_address or found.address or one.address, row.open_ports)
+            for one, found in zip(live, seen, strict=True)
+        ]
 
     # -- looking ----------------------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from tradewind.broker.server.fleet import Fleet
 from tradewind.broker.server.requests import Refusal
 from tradewind.broker.server.ssh_config import is_written, write_ssh_config
 from tradewind.broker.server.views import cluster_view
+from tradewind.spec.machine import WaitFor
 
 
 class AutostopRequest(msgspec.Struct, frozen=True):
@@ -21,6 +22,7 @@ class AutostopRequest(msgspec.Struct, frozen=True):
 
     minutes: float | None = None
     down: bool = False
+    wait_for: WaitFor = "jobs_and_ssh"
 
 
 class PortsRequest(msgspec.Struct, frozen=True):
@@ -58,7 +60,8 @@ class FleetApi:
         asked = await body(request, AutostopRequest)
         if asked.minutes is not None and not 0 <= asked.minutes < 1e6:
             raise Refusal("minutes must be 0 or more", "request")
-        await self._fleet.autostop(request.path_params["name"], asked.minutes, down=asked.down)
+        name = request.path_params["name"]
+        await self._fleet.autostop(name, asked.minutes, down=asked.down, wait_for=asked.wait_for)
         return answer({})
 
     async def purge(self, request: Request) -> Response:

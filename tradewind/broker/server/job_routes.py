@@ -33,8 +33,8 @@ class JobApi:
         self.broker = broker
 
     async def submit(self, request: Request) -> Response:
-        """POST /v1/jobs: a managed job; the same `client_key` is the same job."""
-        asked = await body(request, JobRequest)
+        """POST /v1/jobs: a managed job; the same `client_key`, or header Idempotency-Key, is the same job."""
+        asked = _keyed(request, await body(request, JobRequest))
         checked_name(asked.name)
         return answer({"job_id": await self.broker.submit(asked)})
 
@@ -109,8 +109,10 @@ class JobApi:
     async def submit_array(self, request: Request) -> Response:
         """POST /v1/arrays: one job for every map of variables."""
         asked = await body(request, ArrayRequest)
+        asked = msgspec.structs.replace(asked, job=_keyed(request, asked.job))
         checked_name(asked.job.name)
-        array_id = await self.broker.desk.submit_array(asked)
+        pinned = msgspec.structs.replace(asked.job, task=await self.broker.pinned(asked.job.task))
+        array_id = await self.broker.desk.submit_array(msgspec.structs.replace(asked, job=pinned))
         return answer({"array_id": array_id, "job_ids": self.broker.store.read(lambda c: arrays.members(c, array_id))})
 
     async def array(self, request: Request) -> Response:
@@ -204,6 +206,11 @@ class JobApi:
             ("GET", "/v1/metrics", self.metrics),
         ]
         return [Route(path, handler, methods=[method]) for method, path, handler in table]
+
+
+def _keyed(request: Request, asked: JobRequest) -> JobRequest:
+    key = asked.client_key or request.headers.get("idempotency-key") or None
+    return msgspec.structs.replace(asked, client_key=key)
 
 
 def _filter(request: Request) -> listing.Filter:

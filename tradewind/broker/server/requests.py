@@ -47,7 +47,10 @@ class PlanRequest(msgspec.Struct, frozen=True):
 
 
 class LaunchRequest(msgspec.Struct, frozen=True):
-    """POST /v1/launch. `accepted_hourly_usd` is the price that a person has seen (USD/hour, all nodes)."""
+    """POST /v1/launch. `accepted_hourly_usd` is the price that a person has seen (USD/hour, all nodes).
+
+    `traceparent` is the trace it belongs to (W3C Trace Context), `clicked_unix` when the person asked (Unix seconds).
+    """
 
     task: Task
     accepted_hourly_usd: float
@@ -57,6 +60,9 @@ class LaunchRequest(msgspec.Struct, frozen=True):
     hours: float | None = None
     market: Market | None = None
     retry_until_up: bool = False
+    traceparent: str = ""
+    clicked_unix: float = 0.0
+    secrets: dict[str, str] = {}
 
     def options(self) -> Options:
         """As a submission keeps them."""
@@ -66,11 +72,15 @@ class LaunchRequest(msgspec.Struct, frozen=True):
             retry_until_up=self.retry_until_up,
             autostop_min=None if autostop is None else float(autostop.idle_minutes),
             autostop_down=autostop is not None and autostop.down,
+            autostop_wait_for="jobs_and_ssh" if autostop is None else autostop.wait_for,
         )
 
 
 class JobRequest(msgspec.Struct, frozen=True):
-    """POST /v1/jobs. The same `client_key` is the same job. It starts at `not_before_unix` (Unix seconds) at the earliest."""
+    """POST /v1/jobs. The same `client_key` is the same job. It starts at `not_before_unix` (Unix seconds) at the earliest.
+
+    `traceparent` and `clicked_unix` are those of a launch.
+    """
 
     task: Task
     accepted_hourly_usd: float
@@ -81,6 +91,8 @@ class JobRequest(msgspec.Struct, frozen=True):
     market: Market | None = None
     client_key: str | None = None
     not_before_unix: float | None = None
+    traceparent: str = ""
+    clicked_unix: float = 0.0
     secrets: dict[str, str] = {}
 
     def options(self) -> Options:
@@ -103,6 +115,7 @@ class ExecRequest(msgspec.Struct, frozen=True):
     """POST /v1/clusters/{name}/exec."""
 
     task: Task
+    secrets: dict[str, str] = {}
 
 
 class ShutdownRequest(msgspec.Struct, frozen=True):
@@ -118,6 +131,8 @@ def _options(asked: LaunchRequest | JobRequest) -> Options:
         accepted_hourly_usd=asked.accepted_hourly_usd,
         hours=asked.hours,
         market=asked.market,
+        traceparent=asked.traceparent,
+        clicked_unix=asked.clicked_unix,
     )
 
 

@@ -33,6 +33,8 @@ def cluster_view(row: ClusterRow, instances: Sequence[InstanceRow] = ()) -> dict
         "ended_unix": row.ended_unix,
         "why": row.why,
         "waiting_for": row.waiting_for,
+        "labels": dict(row.asked.labels),
+        "ports": list(row.open_ports),
         "instances": [instance_view(instance) for instance in instances],
     }
 

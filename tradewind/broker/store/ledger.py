@@ -145,6 +145,7 @@ class Ledger(Facts):
                 self.orders.append(Order(instruction=instruction, cluster_id=row.id))
 
     def _cluster_gone(self, row: ClusterRow, cause: str) -> None:
+        vault.forget_cluster(self.connection, row.id)
         for job in rows.jobs_of(self.connection, row.id, unfinished_only=True):
             self.job_event(row.id, job.id, jm.CancelDone(cause=cause))
         owner = self._owner(row)

@@ -12,7 +12,8 @@ from tradewind.broker.lifecycle.cluster_job import ClusterJob, JobState
 from tradewind.broker.lifecycle.managed_job import Course, ManagedJob, ManagedJobState
 from tradewind.catalog.offer import Offer
 from tradewind.optimizer.plan import RankedCandidate
-from tradewind.spec.task import Task
+from tradewind.spec.machine import WaitFor
+from tradewind.spec.task import Resources, Task
 
 InstanceRowState = Literal["INTENT", "RUNNING", "STOPPED", "ENDING", "ENDED"]
 
@@ -33,7 +34,8 @@ class Market(msgspec.Struct, frozen=True):
 class Options(msgspec.Struct, frozen=True):
     """What a submission asked for besides its task. `catalog` is a user's catalog file, "" for the shipped one; `hours` the given length, None: one hour is assumed.
 
-    `autostop_min`: minutes without a job after which the cluster is stopped, or with `autostop_down` ended.
+    `autostop_min`: idle minutes after which the cluster is stopped, or with `autostop_down` ended, counted from `autostop_set_unix` (Unix
+    seconds) at the earliest; it is not idle during what `autostop_wait_for` names. `ports` were opened besides the task's.
     """
 
     rehearse: bool = False
@@ -42,8 +44,13 @@ class Options(msgspec.Struct, frozen=True):
     hours: float | None = None
     market: Market | None = None
     retry_until_up: bool = False
+    traceparent: str = ""  # the trace that the submission belongs to (W3C Trace Context)
+    clicked_unix: float = 0.0  # when the person asked, Unix seconds
     autostop_min: float | None = None
     autostop_down: bool = False
+    autostop_wait_for: WaitFor = "jobs_and_ssh"
+    autostop_set_unix: float | None = None
+    ports: tuple[int, ...] = ()
 
 
 class ClusterRow(msgspec.Struct, frozen=True):
@@ -74,6 +81,17 @@ class ClusterRow(msgspec.Struct, frozen=True):
     def block_scope(self) -> int | None:
         """Whose blocks count for it: its own in a rehearsal and on this computer, which is free again once others are down; else everyone's (None)."""
         return self.id if self.options.rehearse or self.place.cloud == "local" else None
+
+    @property
+    def asked(self) -> Resources:
+        """What the candidate in use was asked for: the alternative of the task that it serves."""
+        return self.task.resources[min(self.place.alternative, len(self.task.resources) - 1)]
+
+    @property
+    def open_ports(self) -> tuple[int, ...]:
+        """The TCP ports that the world may reach, in order: the task's, and those opened since."""
+        asked = {port for run in self.asked.ports for port in range(run.first, run.last + 1)}
+        return tuple(sorted(asked.union(self.options.ports)))
 
     @property
     def key(self) -> str:

@@ -143,6 +143,15 @@ secrets = Table(
     Column("sealed", LargeBinary, nullable=False),  # under the key that lies outside this file
 )
 
+cluster_secrets = Table(  # of jobs on clusters that no managed job owns; gone with their cluster
+    "cluster_secrets",
+    metadata,
+    Column("cluster_id", Integer, primary_key=True),
+    Column("job_id", Integer, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
 attempts = Table(
     "attempts",
     metadata,

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Table, delete, insert, select
 
 from tradewind.broker.store import schema
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KEY_FILE = "secrets.key"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12  # NIST SP 800-38D, 8.2.2: random, 96 bits
-_table = schema.secrets
+Owner = int | tuple[int, int]  # a managed job's number; or a cluster's, and that of a job on it
 
 
 class SecretsUnreadable(Exception):  # noqa: N818  the name says what is the case
@@ -34,32 +34,34 @@ class Vault:
         self._path = os.path.join(data_dir, KEY_FILE)
         self._cipher: AESGCM | None = None
 
-    def put(self, connection: Connection, job_id: int, values: Mapping[str, str]) -> None:
+    def put(self, connection: Connection, owner: Owner, values: Mapping[str, str]) -> None:
         """The job's secrets are kept, replacing any of these names."""
+        table, key = _rows_of(owner)
         for name, value in values.items():
             nonce = secrets.token_bytes(_NONCE_BYTES)
-            sealed = nonce + self._opened(make=True).encrypt(nonce, value.encode(), _bound_to(job_id, name))
-            connection.execute(delete(_table).where(_table.c.managed_job_id == job_id, _table.c.name == name))
-            connection.execute(insert(_table).values(managed_job_id=job_id, name=name, sealed=sealed))
+            sealed = nonce + self._opened(make=True).encrypt(nonce, value.encode(), _bound_to(owner, name))
+            connection.execute(delete(table).filter_by(**key, name=name))
+            connection.execute(insert(table).values(**key, name=name, sealed=sealed))
 
-    def get(self, connection: Connection, job_id: int) -> dict[str, str]:
+    def get(self, connection: Connection, owner: Owner) -> dict[str, str]:
         """The job's secrets in clear.
 
         Raises:
             SecretsUnreadable: the key is missing or another, or a row was changed.
         """
-        query = select(_table.c.name, _table.c.sealed).where(_table.c.managed_job_id == job_id)
-        return {row.name: self._open(job_id, row.name, row.sealed) for row in connection.execute(query)}
+        table, key = _rows_of(owner)
+        query = select(table.c.name, table.c.sealed).filter_by(**key)
+        return {row.name: self._open(owner, row.name, row.sealed) for row in connection.execute(query)}
 
-    def _open(self, job_id: int, name: str, sealed: bytes) -> str:
+    def _open(self, owner: Owner, name: str, sealed: bytes) -> str:
         from cryptography.exceptions import InvalidTag
 
         nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
-            return self._opened(make=False).decrypt(nonce, rest, _bound_to(job_id, name)).decode()
+            return self._opened(make=False).decrypt(nonce, rest, _bound_to(owner, name)).decode()
         except InvalidTag:
             raise SecretsUnreadable(
-                f"the secret {name} of managed job {job_id} does not open with {self._path}; submit the job again with it"
+                f"the secret {name} of {_said(owner)} does not open with {self._path}; submit the job again with it"
             ) from None
 
     def _opened(self, *, make: bool) -> AESGCM:
@@ -96,9 +98,25 @@ class Vault:
 
 
 def forget(connection: Connection, job_id: int) -> None:
-    """Nothing of the job's secrets is in the record any more."""
-    connection.execute(delete(_table).where(_table.c.managed_job_id == job_id))
+    """Nothing of the managed job's secrets is in the record any more."""
+    connection.execute(delete(schema.secrets).where(schema.secrets.c.managed_job_id == job_id))
 
 
-def _bound_to(job_id: int, name: str) -> bytes:
-    return f"{job_id}/{name}".encode()
+def forget_cluster(connection: Connection, cluster_id: int) -> None:
+    """Nothing of the secrets of the cluster's jobs is in the record any more."""
+    connection.execute(delete(schema.cluster_secrets).where(schema.cluster_secrets.c.cluster_id == cluster_id))
+
+
+def _rows_of(owner: Owner) -> tuple[Table, dict[str, int]]:
+    if isinstance(owner, int):
+        return schema.secrets, {"managed_job_id": owner}
+    return schema.cluster_secrets, {"cluster_id": owner[0], "job_id": owner[1]}
+
+
+def _said(owner: Owner) -> str:
+    return f"managed job {owner}" if isinstance(owner, int) else f"job {owner[1]}"
+
+
+def _bound_to(owner: Owner, name: str) -> bytes:
+    whose = str(owner) if isinstance(owner, int) else f"{owner[0]}-{owner[1]}"
+    return f"{whose}/{name}".encode()

@@ -6,7 +6,13 @@ import sys
 
 import click
 
-from tradewind.cli import exits
+from tradewind.cli import exits, options
+
+_WAITING = {
+    "jobs_and_ssh": " without a job or an SSH session",
+    "jobs": " without a job",
+    "none": ", whatever runs there",
+}
 
 
 def _each(names: tuple[str, ...], verb: str, done: str) -> int:
@@ -51,39 +57,55 @@ def start(names: tuple[str, ...]) -> int:
 
 @click.command()
 @click.argument("name", metavar="CLUSTER")
-@click.option("-i", "--idle-minutes", type=click.FloatRange(min=0), default=5.0, help="After so many without a job; 5.")
+@click.option("-i", "--idle-minutes", type=click.FloatRange(min=0), default=5.0, help="After so many idle ones; 5.")
+@click.option(
+    "--wait-for",
+    type=click.Choice(list(_WAITING)),
+    default="jobs_and_ssh",
+    show_default=True,
+    help="What it is not idle during: jobs and SSH sessions, jobs alone, nothing.",
+)
 @click.option("--down", is_flag=True, help="End it instead of stopping it.")
 @click.option("--cancel", is_flag=True, help="Never.")
-def autostop(name: str, *, idle_minutes: float, down: bool, cancel: bool) -> int:
-    """Stop a cluster, or with --down end it, once it has been without a job for a while."""
+def autostop(name: str, wait_for: str, *, idle_minutes: float, down: bool, cancel: bool) -> int:
+    """Stop a cluster, or with --down end it, once it has been idle for a while."""
     from tradewind.cli import daemon
 
     api = daemon.reach(start=False)
     if not api.up:
         raise daemon.no_cluster(name)
-    body = {"minutes": None if cancel else idle_minutes, "down": down}
+    body = {"minutes": None if cancel else idle_minutes, "down": down, "wait_for": wait_for}
     api.post(f"{daemon.cluster_resource(name)}/autostop", body)
     what = "ends" if down else "stops"
     print(
         f"{name}: it never stops by itself."
         if cancel
-        else f"{name}: it {what} after {idle_minutes:g} minutes without a job."
+        else f"{name}: it {what} after {idle_minutes:g} minutes{_WAITING[wait_for]}."
     )
     return exits.OK
 
 
 @click.command()
 @click.argument("name", metavar="CLUSTER")
-@click.argument("numbers", nargs=-1, required=True, type=click.IntRange(1, 65535), metavar="PORT...")
-def ports(name: str, numbers: tuple[int, ...]) -> int:
-    """Let the world reach TCP ports of a cluster, until it ends."""
+@click.argument("numbers", nargs=-1, type=click.IntRange(1, 65535), metavar="[PORT]...")
+@options.as_json
+def ports(name: str, numbers: tuple[int, ...], *, as_json: bool) -> int:
+    """Let the world reach TCP ports of a cluster until it ends, and show where; without ports, those that are open."""
     from tradewind.cli import daemon
+    from tradewind.cli.output import print_json
 
     api = daemon.reach(start=False)
     if not api.up:
         raise daemon.no_cluster(name)
-    api.post(f"{daemon.cluster_resource(name)}/ports", {"ports": list(numbers)})
-    nodes = api.post(f"{daemon.cluster_resource(name)}/login")["nodes"]
+    if numbers:
+        api.post(f"{daemon.cluster_resource(name)}/ports", {"ports": list(numbers)})
+    nodes = api.get(f"{daemon.cluster_resource(name)}/endpoints")
+    if as_json:
+        print_json(nodes)
+        return exits.OK
+    if not nodes[0]["ports"]:
+        print(f"{name} has no open port.")
+        return exits.OK
     for node in nodes:
-        print(", ".join(f"{node['host']}:{number}" for number in numbers))
+        print(", ".join(f"{node['host']}:{number}" for number in numbers or node["ports"]))
     return exits.OK

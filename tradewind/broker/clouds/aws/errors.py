@@ -138,6 +138,7 @@ CODES: dict[str, Explanation] = {
     "InvalidSubnetID.NotFound": _meaning("request", "region", DAY),
     "InvalidVpcID.NotFound": _meaning("request", "region", DAY),
     "NoDriverImage": _meaning("image", "type", DAY, OURS),
+    "NotAsAsked": _meaning("request", "cloud", MINUTE, OURS, "look at image_id, disk_tier and labels in the task"),
     "NoDefaultVpc": _meaning("request", "region", DAY, OURS, "make one: aws ec2 create-default-vpc --region REGION"),
     "NoSubnet": _meaning(
         "request", "zone", DAY, OURS, "make one: aws ec2 create-default-subnet --availability-zone ZONE"

@@ -14,6 +14,7 @@ import msgspec
 
 from tradewind.broker.clouds.aws.errors import refusal
 from tradewind.broker.clouds.aws.session import AwsSession
+from tradewind.broker.provider import ProviderError
 from tradewind.catalog.offer import Offer
 
 _UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{arch}/hvm/ebs-gp3/ami-id"
@@ -70,6 +71,16 @@ async def find_image(session: AwsSession, offer: Offer) -> Image:
     """The offer's image in its region. Raises ProviderError."""
     answer = await session.call(offer.region, "ssm", "get_parameter", Name=image_parameter(offer))
     return await describe_image(session, offer.region, answer["Parameter"]["Value"])
+
+
+async def find_own_image(session: AwsSession, region: str, image_id: str) -> Image:
+    """The image that the person names. Raises ProviderError: what is wrong with it says nothing about the place."""
+    try:
+        return await describe_image(session, region, image_id)
+    except ProviderError as error:
+        if not error.code.startswith("InvalidAMI"):
+            raise
+        raise refusal("NotAsAsked", f"image_id {image_id} cannot be booted in {region}: {error.message}") from error
 
 
 async def describe_image(session: AwsSession, region: str, image_id: str) -> Image:

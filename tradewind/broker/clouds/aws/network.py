@@ -121,8 +121,14 @@ async def allow(session: AwsSession, region: str, group: str, rules: Sequence[Ma
 
 
 def open_rules(ports: Sequence[int]) -> list[dict[str, Any]]:
-    """Rules that let the world reach these TCP ports."""
-    return [_tcp(port, "0.0.0.0/0") for port in sorted(set(ports))]
+    """Rules that let the world reach these TCP ports: one for each run of them, since a group holds 60 rules unless its quota was raised."""
+    runs: list[tuple[int, int]] = []
+    for port in sorted(set(ports)):
+        if runs and runs[-1][1] == port - 1:
+            runs[-1] = (runs[-1][0], port)
+        else:
+            runs.append((port, port))
+    return [{**_tcp(first, "0.0.0.0/0"), "ToPort": last} for first, last in runs]
 
 
 async def remove_group(

@@ -11,7 +11,7 @@ from typing import Any
 from tradewind.broker.capabilities import Finding
 from tradewind.broker.clouds.aws import check, network, quota
 from tradewind.broker.clouds.aws.errors import CLOUD, classify, refusal
-from tradewind.broker.clouds.aws.images import Image, find_image, image_parameter
+from tradewind.broker.clouds.aws.images import Image, find_image, find_own_image, image_parameter
 from tradewind.broker.clouds.aws.instances import INSTANCE_TAG, cluster_tags_of, read_instance, reason_code, split_id
 from tradewind.broker.clouds.aws.notices import NOTICE_SOURCE
 from tradewind.broker.clouds.aws.purchase import client_token, run_instances
@@ -113,7 +113,7 @@ class AwsProvider:
     async def launch(self, request: LaunchRequest, token: str) -> Instance:
         """The instance bought under `token`, listed by EC2 with its tags. Raises ProviderError, with nothing bought unless it says NotListed."""
         region = request.offer.region
-        place, image = await asyncio.gather(self._network(region), self._image(request.offer))
+        place, image = await asyncio.gather(self._network(region), self._image(request))
         subnet = place.subnet(request.offer.zone) if request.offer.zone else None
         if subnet is None and region in self._vpcs:
             subnet = place.subnet(place.zone_ids[0])
@@ -175,10 +175,15 @@ class AwsProvider:
             self._networks[region] = await network.find_network(self.session, region, self._vpcs.get(region))
         return self._networks[region]
 
-    async def _image(self, offer: Offer) -> Image:
-        key = offer.region, image_parameter(offer)
+    async def _image(self, request: LaunchRequest) -> Image:
+        offer = request.offer
+        key = offer.region, request.image or image_parameter(offer)
         if key not in self._images:
-            self._images[key] = await find_image(self.session, offer)
+            self._images[key] = await (
+                find_own_image(self.session, offer.region, request.image)
+                if request.image
+                else find_image(self.session, offer)
+            )
         return self._images[key]
 
     async def _group(self, place: network.Network, request: LaunchRequest, *, fresh: bool) -> str:

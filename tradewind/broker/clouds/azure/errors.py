@@ -106,6 +106,7 @@ MEANINGS: dict[str, Explanation] = {
     "TOKEN_MISMATCH": Explanation("request", "type", 0, _OURS),
     "VANISHED": Explanation("capacity", "type", 300, _OURS),
     "TIME_OUT": Explanation("transient", "region", 30, _OURS),
+    "NOT_AS_ASKED": Explanation("request", "cloud", 60, _OURS),
     "NOT_SOLD_HERE": Explanation("request", "type", 86400, _OURS),
     "NOT_FOR_SUBSCRIPTION": Explanation("quota", "type", 86400, f"{_SKU} (reasonCode of the SKU list)"),
     "NO_IMAGE": Explanation("image", "type", 86400, _OURS),

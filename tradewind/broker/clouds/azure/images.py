@@ -6,6 +6,7 @@ import msgspec
 
 from tradewind.broker.clouds.azure.skus import Sku
 from tradewind.catalog.offer import Offer
+from tradewind.spec.machine import DiskTier
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -28,6 +29,8 @@ _UBUNTU_GEN1 = Image("Canonical", "ubuntu-24_04-lts", "server-gen1", 30)
 # github.com/Azure/azhpc-images: NVIDIA's data-centre driver, CUDA and NCCL; ROCm for MI300X.
 _HPC = Image("microsoft-dsvm", "ubuntu-hpc", "2404", 64)
 _HPC_ROCM = Image("microsoft-dsvm", "ubuntu-hpc", "2204-rocm", 64)
+
+OWN = Image("", "", "", 30)  # a person's: what it needs is theirs to know
 
 _HPC_ACCELERATORS = {"T4", "V100", "A100", "H100", "H200", "B200"}
 # Shared GPUs need the vendor's virtual-GPU driver, which Azure licenses through its extension
@@ -62,6 +65,33 @@ def image(offer: Offer, sku: Sku) -> Image | str:
     if name in _BY_EXTENSION:
         return msgspec.structs.replace(plain, driver=_BY_EXTENSION[name])
     return _NONE_FOR.get(offer.accelerator, f"no image with drivers for {offer.accelerator} is known to tradewind")
+
+
+# By tier, as SkyPilot's users know them. Ultra and Premium v2 disks cannot be booted from (learn.microsoft.com/azure/virtual-machines/disks-types).
+DISKS: dict[DiskTier, str] = {
+    "low": "Standard_LRS",
+    "medium": "StandardSSD_LRS",
+    "high": "Premium_LRS",
+    "best": "Premium_LRS",
+}
+
+
+def disk_type(sku: Sku, tier: DiskTier | None) -> str | None:
+    """The storage of the boot disk; None when the size has no disk of that tier. The best of a size without premium disks is a standard SSD."""
+    kind = DISKS.get(tier or "medium")
+    if kind == "Premium_LRS" and not sku.premium:
+        return DISKS["medium"] if tier == "best" else None
+    return kind
+
+
+def own_reference(name: str) -> dict[str, str] | None:
+    """What Azure boots of the image that a person names: publisher:offer:sku:version, or a resource's id; None for neither."""
+    if name.startswith("/"):
+        return {"communityGalleryImageId" if name.startswith("/CommunityGalleries/") else "id": name}
+    parts = name.split(":")
+    if len(parts) != 4 or not all(parts):
+        return None
+    return dict(zip(("publisher", "offer", "sku", "version"), parts, strict=True))
 
 
 def disk_gib(image: Image, asked_gib: int) -> int:

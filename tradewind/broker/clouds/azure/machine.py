@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tradewind.broker.clouds.azure import images, naming
+from tradewind.broker.clouds.azure.errors import refusal
 from tradewind.broker.clouds.azure.images import Image
 from tradewind.broker.clouds.azure.skus import Sku
 from tradewind.broker.clouds.first_boot import LEASE_FILE, deletion_script, with_deletion
@@ -42,21 +43,35 @@ def resource(
     """The machine to create, in the REST API's field names.
 
     Its interface, address and disk are made with it and go with it, also when Azure evicts it.
+
+    Raises:
+        ProviderError: it cannot have the disk or image that is asked for.
     """
-    tags = {**request.tags, naming.ID_TAG: request.instance_id, naming.TOKEN_TAG: naming.token_mark(token)}
+    disk = images.disk_type(sku, request.disk_tier)
+    if disk is None:
+        raise refusal("NOT_AS_ASKED", f"{sku.name} boots from no disk of the tier {request.disk_tier}; ask for best")
+    reference = {"publisher": image.publisher, "offer": image.offer, "sku": image.sku, "version": "latest"}
+    if request.image:
+        own = images.own_reference(request.image)
+        if own is None:
+            raise refusal(
+                "NOT_AS_ASKED", f"image_id {request.image} is none of Azure's: publisher:offer:sku:version, or an id"
+            )
+        reference = own
+    tags = {
+        **request.labels,
+        **request.tags,
+        naming.ID_TAG: request.instance_id,
+        naming.TOKEN_TAG: naming.token_mark(token),
+    }
     storage: dict[str, Any] = {
-        "imageReference": {
-            "publisher": image.publisher,
-            "offer": image.offer,
-            "sku": image.sku,
-            "version": "latest",
-        },
+        "imageReference": reference,
         "osDisk": {
             "name": f"{name}-disk",
             "createOption": "FromImage",
             "deleteOption": "Delete",
             "diskSizeGB": images.disk_gib(image, request.disk_gib),
-            "managedDisk": {"storageAccountType": "StandardSSD_LRS"},
+            "managedDisk": {"storageAccountType": disk},
         },
     }
     if sku.nvme_only:

@@ -80,7 +80,7 @@ class AzureProvider:
             raise refusal(
                 "NOT_FOR_SUBSCRIPTION", f"this subscription may not use {offer.instance_type} in {where}{why}"
             )
-        image = images.image(offer, sku)
+        image = images.OWN if request.image else images.image(offer, sku)
         if isinstance(image, str):
             raise refusal("NO_IMAGE", image)
         shared = shared_tags(request.tags, request.instance_id)

@@ -26,6 +26,7 @@ class Sku(msgspec.Struct, frozen=True):
     gen2: bool = True
     nvme_only: bool = False
     arm64: bool = False
+    premium: bool = True
 
 
 class Skus:
@@ -75,6 +76,7 @@ def read(row: Any, region: str) -> Sku | None:
         gen2="V2" in able.get("HyperVGenerations", "V1,V2"),
         nvme_only=able.get("DiskControllerTypes", "SCSI") == "NVMe",
         arm64=able.get("CpuArchitectureType", "x64") == "Arm64",
+        premium=able.get("PremiumIO", "True") == "True",
     )
 
 

@@ -47,6 +47,8 @@ class Engine:
             )
         except ProviderError as error:
             if not (errors.exists_already(error) or errors.is_ambiguous(error)):
+                if request.image and request.image in error.message:
+                    raise refusal("NOT_AS_ASKED", f"image_id: {error.message}") from error
                 raise
             if (found := await self._mine(zone, name, token)) is not None:
                 return found

@@ -99,6 +99,7 @@ MEANINGS: dict[str, Explanation] = {
     "TOKEN_MISMATCH": Explanation("request", "type", 0, _OURS),
     "VANISHED": Explanation("capacity", "type", 300, _OURS),
     "TIME_OUT": Explanation("transient", "zone", 30, _OURS),
+    "NOT_AS_ASKED": Explanation("request", "cloud", 60, _OURS),
     "NOT_SOLD_HERE": Explanation("request", "type", 86400, _OURS),
     "UNSUPPORTED_SLICE": Explanation("request", "type", 86400, _OURS),
     "NO_CONNECTION": Explanation("request", "cloud", 0, _OURS),

@@ -7,6 +7,7 @@ from typing import Any
 
 from tradewind.broker.clouds.first_boot import LEASE_FILE, deletion_script, with_deletion
 from tradewind.broker.clouds.gcp import images, naming
+from tradewind.broker.clouds.gcp.errors import refusal
 from tradewind.broker.clouds.gcp.images import TpuNode
 from tradewind.broker.clouds.gcp.session import Settings
 from tradewind.broker.provider import Instance, InstanceState, LaunchRequest
@@ -52,10 +53,13 @@ SPOT_RECLAIM = "spot reclaim: Compute Engine preempted it"
 def instance_resource(
     request: LaunchRequest, token: str, name: str, zone: str, settings: Settings, now_unix: float
 ) -> dict[str, Any]:
-    """The instance to insert, in compute_v1's field names."""
+    """The instance to insert, in compute_v1's field names. Raises ProviderError: no disk is of the tier that is asked for."""
     disk = images.boot_disk(request.offer)
+    kind = images.disk_type(disk, request.disk_tier)
+    if isinstance(kind, str):
+        raise refusal("NOT_AS_ASKED", kind)
     tag = naming.tag_of(name)
-    tags = naming.labels(request.tags)
+    tags = naming.labels(request.labels) | naming.labels(request.tags)
     items = metadata(request, token)
     if settings.service_account and request.user_data:
         items["user-data"] = with_deletion(request.user_data, _deletion(settings, zone, name))
@@ -70,9 +74,10 @@ def instance_resource(
                 "boot": True,
                 "auto_delete": True,
                 "initialize_params": {
-                    "source_image": disk.source,
+                    "source_image": request.image or disk.source,
                     "disk_size_gb": images.disk_gib(disk, request.disk_gib),
-                    "disk_type": f"zones/{zone}/diskTypes/{disk.disk_type}",
+                    **kind,
+                    "disk_type": f"zones/{zone}/diskTypes/{kind['disk_type']}",
                     "labels": tags,
                 },
             }
@@ -87,9 +92,9 @@ def instance_resource(
         "scheduling": _scheduling(request, now_unix),
     }
     if (gpu := images.attached_gpu(request.offer)) is not None:
-        kind, count = gpu
+        model, count = gpu
         resource["guest_accelerators"] = [
-            {"accelerator_type": f"zones/{zone}/acceleratorTypes/{kind}", "accelerator_count": count}
+            {"accelerator_type": f"zones/{zone}/acceleratorTypes/{model}", "accelerator_count": count}
         ]
     if settings.service_account:
         resource["service_accounts"] = [
@@ -148,7 +153,7 @@ def tpu_resource(request: LaunchRequest, token: str, name: str, node: TpuNode, s
         "runtime_version": node.runtime_version,
         "network_config": {"network": settings.network, "enable_external_ips": True},
         "scheduling_config": {"spot": request.use_spot},
-        "labels": naming.labels(request.tags),
+        "labels": naming.labels(request.labels) | naming.labels(request.tags),
         "metadata": metadata(request, token),
         "tags": [naming.tag_of(name)],
     }

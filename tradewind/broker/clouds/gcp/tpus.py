@@ -30,6 +30,10 @@ class Tpus:
         node = images.tpu_node(request.offer)
         if isinstance(node, str):
             raise refusal("UNSUPPORTED_SLICE", node)
+        if request.image or request.disk_gib or request.disk_tier:
+            raise refusal(
+                "NOT_AS_ASKED", "TPU VMs have Google's disk and image; remove disk_size, disk_tier and image_id"
+            )
         self._disabled = False
         resource = machine.tpu_resource(request, token, name, node, self._session.settings)
 
