@@ -1,5 +1,5 @@
 # Everything a person runs. Each target makes the environment it needs first.
-.PHONY: bench-clouds soak-clouds help demo test lint bench bench-jobs docs catalog clean env-demo env-dev
+.PHONY: live-aws live-gcp live-azure bench-clouds soak-clouds help demo test lint bench bench-jobs docs catalog clean env-demo env-dev
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
@@ -45,6 +45,15 @@ bench-clouds: env-dev ## failover, status, reap over the clouds, against fakes o
 
 soak-clouds: env-dev ## kill the daemon at every boundary on every cloud (needs root: real machines in network namespaces)
 	@TRADEWIND_SOAK=1 $(BIN)/python -m pytest tests/clouds/test_killed_daemon.py -q
+
+live-aws: env-dev ## one small machine on your AWS account, from check to nothing left; at most 1 USD
+	@$(BIN)/python tools/live.py aws
+
+live-gcp: env-dev ## the same at Google Cloud
+	@$(BIN)/python tools/live.py gcp
+
+live-azure: env-dev ## the same at Azure
+	@$(BIN)/python tools/live.py azure
 
 docs: env-dev    ## regenerate the generated pages of docs/
 	@$(BIN)/python tools/generate_docs.py

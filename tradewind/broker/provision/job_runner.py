@@ -77,6 +77,11 @@ class JobRunner:
                 self.carry_out(job.id, instruction)
         self._services.spawn(self.start_next(cause), "start-next-job")
 
+    def any_begun(self) -> bool:
+        """Whether some job has begun and has not ended."""
+        unfinished = self._services.store.read(lambda c: rows.jobs_of(c, self._cluster_id, unfinished_only=True))
+        return any(job.state != "PENDING" for job in unfinished)
+
     async def start_next(self, cause: str) -> None:
         """The oldest waiting job has begun, if the cluster is up and no other job runs."""
 
