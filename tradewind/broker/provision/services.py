@@ -48,6 +48,7 @@ class Services:
         self.boundary = boundary
         self.gang_hold_s = gang_hold_s
         self.vault = Vault(store.data_dir)
+        self.repositories = Repositories(store.data_dir)
         self.places = Places(store.data_dir)
         self.usage = UsageBoard()
         self.dispatch: Callable[[Order], None] = lambda _order: None
