@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -12,10 +14,18 @@ from tradewind.broker.planner.asked import Asked, asked_of
 from tradewind.broker.planner.wishes import Estimate
 from tradewind.broker.store import seen
 from tradewind.catalog.catalog import Catalog
+from tradewind.optimizer.hazard import Experience
 from tradewind.optimizer.plan import Placement
 from tradewind.optimizer.problem import Limits
 from tradewind.spec.placing import Placing
 from tradewind.spec.task import Task
+
+SEEN_FOR_S = 30.0  # a daemon that plans for thousands of jobs counts its losses this often
+
+
+@lru_cache(maxsize=8)
+def _experience(data_dir: str, _moment: int) -> Experience:
+    return seen.experience(data_dir)
 
 
 def asked_here(
@@ -32,7 +42,7 @@ def asked_here(
     if data_dir is None:
         return msgspec.structs.replace(asked_of(task, catalog), hours=hours)
     standing = LimitsFile(data_dir).read().placement
-    asked = asked_of(task, catalog, standing=standing, seen=seen.experience(data_dir))
+    asked = asked_of(task, catalog, standing=standing, seen=_experience(data_dir, int(time.monotonic() / SEEN_FOR_S)))
     if standing.quotas or standing.reserved:
         asked = msgspec.structs.replace(asked, limits=_less_held(asked.limits, standing, _others(data_dir, mine)))
     if hours is not None or asked.wishes.estimates or task.name is None or not task.run:

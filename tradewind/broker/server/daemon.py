@@ -90,6 +90,7 @@ class Daemon:
             providers.reasons,
             providers.own_machines,
             functools.partial(local.offers_here, directory),
+            data_dir=directory,
             quotas=QuotaDesk(providers),
         )
         broker = Broker(self._store, providers, planner, boundary=self._boundary, gang_hold_s=self._gang_hold_s)
