@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -36,7 +37,7 @@ from tradewind.broker.server.requests import (
 from tradewind.broker.server.views import cluster_view, event_view, job_view
 from tradewind.broker.store import rows
 from tradewind.broker.store.errors import StoreError
-from tradewind.broker.store.records import ClusterRow
+from tradewind.broker.store.records import ClusterRow, InstanceRow
 
 HOSTS = frozenset({"tradewind", "localhost"})
 Shutdown = Callable[[str], None]
@@ -89,8 +90,12 @@ class Api:
 
     async def clusters(self, request: Request) -> Response:
         """GET /v1/clusters; with ?all=1 those of which nothing is left, too."""
-        listed = self.broker.store.read(lambda c: rows.clusters(c, live_only=not flag(request, "all")))
-        return answer([self._cluster(row) for row in listed])
+        live_only = not flag(request, "all")
+        listed, live = self.broker.store.read(lambda c: (rows.clusters(c, live_only=live_only), rows.live_instances(c)))
+        of: dict[int, list[InstanceRow]] = defaultdict(list)
+        for one in sorted(live, key=lambda row: (row.tries, row.rank)):
+            of[one.cluster_id].append(one)
+        return answer([cluster_view(row, of[row.id]) for row in listed])
 
     async def cluster(self, request: Request) -> Response:
         """GET /v1/clusters/{name}."""
