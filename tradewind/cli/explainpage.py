@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from tradewind.broker.planner.relax import Relaxation
 from tradewind.cli.planpage import comparison, market, place
 from tradewind.cli.terminal import Column, short_place, styled, table, usd, wrapped
+from tradewind.optimizer.hazard import Hazard
 from tradewind.optimizer.plan import Plan, RankedCandidate
 from tradewind.optimizer.sensitivity import Explanation, Margin
 
@@ -42,6 +43,8 @@ def _parts(plan: Plan, found: Explanation, *, limit: int | None, colour: bool) -
             pieces.append(
                 f"{run.interruptions:.3g} interruptions expected, a checkpoint every {run.checkpoint_interval_h:.3g} h"
             )
+        if placement.hazard is not None:
+            pieces.append(_seen(placement.hazard))
         if placement.free_nodes:
             pieces.append(f"{placement.free_nodes} of {placement.num_nodes} nodes are reserved and paid already")
         if placement.carbon_kg is not None:
@@ -50,6 +53,14 @@ def _parts(plan: Plan, found: Explanation, *, limit: int | None, colour: bool) -
     moving = sum(transfer.usd for transfer in plan.transfers)
     if plan.transfers:
         yield wrapped(f"moving data: {usd(moving)} USD.", indent=2, limit=limit)
+
+
+def _seen(hazard: Hazard) -> str:
+    published = "nothing" if hazard.published_per_h is None else f"{hazard.published_per_h:.2g} an hour"
+    return (
+        f"{hazard.losses} of your machines were taken away there in {hazard.hours:.3g} h, {published} is published: {hazard.per_h:.2g} interruptions "
+        f"an hour are expected (by your own hours alone {hazard.low_per_h:.2g} to {hazard.high_per_h:.2g}, with 90 % confidence)"
+    )
 
 
 def _saving(relaxation: Relaxation) -> str:

@@ -64,8 +64,16 @@ def _choice(task: TaskOverview, *, colour: bool) -> Iterable[str]:
     yield f"  {_dated(placement.offer, use_spot=placement.use_spot)}; each node: {size(placement.offer)}"
     if placement.use_spot:
         yield f"  {_against_on_demand(task)}"
-        if placement.offer.spot_risk_per_h:
-            yield f"  expected interruptions: one in {duration(3600 / placement.offer.spot_risk_per_h)} a node"
+        yield from _risk(placement)
+
+
+def _risk(placement: Placement) -> Iterable[str]:
+    """How often such a machine is taken away: by what was seen there, else by what is published."""
+    hazard = placement.hazard
+    rate = placement.offer.spot_risk_per_h if hazard is None else hazard.per_h
+    seen = "" if hazard is None else f" ({hazard.losses} lost here in {hazard.hours:.3g} h)"
+    if rate:
+        yield f"  expected interruptions: one in {duration(3600 / rate)} a node{seen}"
 
 
 def _against_on_demand(task: TaskOverview) -> str:

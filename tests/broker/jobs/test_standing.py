@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 
 import msgspec
@@ -187,3 +190,18 @@ def test_a_rehearsal_asks_no_record(record, tmp_path):
     task = parse_task(SPOT, "t.yaml", "/")
     assert asked_here(task, record.catalog, None).limits.blocks == ()
     assert len(record.asked().limits.blocks) == 1
+
+
+def test_the_command_line_tells_what_was_seen(record, tmp_path):
+    for start in range(20):
+        record.instance(record.offer("use1-az1"), start * 3600, start * 3600 + 600, lost=True)
+    record.instance(record.offer("use1-az2"), 0, 36000, lost=True)
+    (tmp_path / "t.yaml").write_text(SPOT)
+    line = [sys.executable, "-m", "tradewind.cli", "plan", "t.yaml", "--hours", "10", "--explain"]
+    env = {**os.environ, "TRADEWIND_DATA_DIR": record.directory}
+    told = subprocess.run(
+        [*line, "--catalog", "offers.csv"], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+    ).stdout
+    assert "(1 lost here in 10 h)" in told
+    assert "1 of your machines were taken away there in 10 h, nothing is published" in told
+    assert "what interruptions cost is counted, because 21 spot machines were lost here" in told
