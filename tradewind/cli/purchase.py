@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tradewind.cli import exits, planpage, terminal
@@ -53,6 +54,7 @@ def accept(
     Raises:
         CliError: no plan, or not confirmed.
     """
+    from tradewind.sdk.trace_context import process_started_unix, trace_context
     from tradewind.spec import task_to_dict
 
     body: dict[str, Any] = {"task": task_to_dict(task), "rehearse": rehearse}
@@ -79,4 +81,5 @@ def accept(
     elif plan.hourly_usd > 0:
         whole = planpage.headline(plan) + (f", {times} times" if times > 1 else "")
         confirm(f"Buy {whole}?", yes=yes)
-    return Accepted(plan, {**body, "accepted_hourly_usd": plan.hourly_usd})
+    came = trace_context(process_started_unix(time.time()))
+    return Accepted(plan, {**body, **came, "accepted_hourly_usd": plan.hourly_usd})

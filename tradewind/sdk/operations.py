@@ -15,6 +15,7 @@ from tradewind.optimizer.plan import Plan
 from tradewind.sdk.asking import Call, Get, Pause, Post
 from tradewind.sdk.errors import NotFound
 from tradewind.sdk.task import AnyTask, spec_of
+from tradewind.sdk.trace_context import trace_context
 from tradewind.sdk.views import Cluster, Cost, Event, Job, Launched
 from tradewind.spec import task_to_dict
 
@@ -54,10 +55,11 @@ def request(
 
 def agreed(body: dict[str, Any], plan: Plan | None, max_hourly_usd: float | None) -> Call[dict[str, Any]]:
     """The request with the price that goes with it; a rehearsal costs nothing, so that its plan's price is agreed to unseen."""
+    came = trace_context(time.time())
     if body["rehearse"] and plan is None and max_hourly_usd is None:
         found = yield Post("/v1/plan", body, starts=True)
-        return {**body, "accepted_hourly_usd": float(found["hourly_usd"])}
-    return {**body, "accepted_hourly_usd": accepted(plan, max_hourly_usd)}
+        return {**body, **came, "accepted_hourly_usd": float(found["hourly_usd"])}
+    return {**body, **came, "accepted_hourly_usd": accepted(plan, max_hourly_usd)}
 
 
 def launch(

@@ -6,6 +6,7 @@ import os
 
 import msgspec
 
+from tradewind.broker.persons_file import PersonsFile
 from tradewind.spec.placing import Placing
 
 FILE_NAME = "limits.yaml"
@@ -51,27 +52,8 @@ def parse_limits(text: str, path: str = FILE_NAME) -> Limits:
     return found
 
 
-class LimitsFile:
-    """The file as it stands now."""
+class LimitsFile(PersonsFile[Limits]):
+    """The file as it stands now. Reading raises LimitsError: nothing new may start under limits that are not understood."""
 
     def __init__(self, data_dir: str) -> None:
-        self._path = os.path.join(data_dir, FILE_NAME)
-        self._seen: tuple[int, int] | None = None
-        self._limits = Limits()
-
-    def read(self) -> Limits:
-        """The limits; the defaults where there is no file.
-
-        Raises:
-            LimitsError: the file cannot be used: nothing new may start under limits that are not understood.
-        """
-        try:
-            status = os.stat(self._path)
-        except FileNotFoundError:
-            self._seen, self._limits = None, Limits()
-            return self._limits
-        if self._seen != (status.st_mtime_ns, status.st_size):
-            with open(self._path, encoding="utf-8", errors="replace") as file:
-                self._limits = parse_limits(file.read(), self._path)
-            self._seen = (status.st_mtime_ns, status.st_size)
-        return self._limits
+        super().__init__(os.path.join(data_dir, FILE_NAME), parse_limits, Limits())

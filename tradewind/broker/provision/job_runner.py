@@ -119,7 +119,7 @@ class JobRunner:
                 job_id=job.key,
                 phase=phase,
                 script=script or "true",
-                envs=self._envs(job),
+                envs=self._services.trace_envs(job, phase) | self._envs(job),
                 checkpoint_uri=store,
             )
             secret_envs = self._services.store.read(lambda c: secrets_of(self._services, c, job))

@@ -19,6 +19,7 @@ from tradewind.broker.provision.places import Places
 from tradewind.broker.provision.usage import UsageBoard
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store.records import JobRow
 from tradewind.broker.store.vault import Vault
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class Services:
         self.repositories = Repositories(store.data_dir)
         self.places = Places(store.data_dir)
         self.usage = UsageBoard()
+        self.trace_envs: Callable[[JobRow, str], dict[str, str]] = lambda _job, _phase: {}
         self.dispatch: Callable[[Order], None] = lambda _order: None
         self._tasks: set[asyncio.Task[Any]] = set()
 

@@ -66,6 +66,7 @@ class Api:
                 "pid": os.getpid(),
                 "data_dir": self.broker.store.data_dir,
                 "started_unix": self._started_unix,
+                "remarks": self.broker.observer.remarks(),
             }
         )
 
@@ -136,9 +137,13 @@ class Api:
         return answer({})
 
     async def events(self, request: Request) -> Response:
-        """GET /v1/events?subject=&after=&follow=: a list, or lines of JSON with follow."""
+        """GET /v1/events?subject=&after=&follow=: a list, or lines of JSON with follow, or server-sent events to who accepts them."""
         about = streams.subject_of(self.broker, request.query_params.get("subject"))
         after = number(request, "after", 0) or 0
+        if "text/event-stream" in request.headers.get("accept", ""):
+            last = request.headers.get("last-event-id", "")  # a client that lost the connection says how far it was
+            told = streams.server_sent(self.broker, about, int(last) if last.isdigit() else after)
+            return StreamingResponse(told, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         if flag(request, "follow"):
             followed = streams.followed_facts(self.broker, about, after)
             return StreamingResponse(followed, media_type="application/x-ndjson")

@@ -18,6 +18,8 @@ from tradewind.broker.jobs.strategy import plan_around
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle import managed_job as mm
+from tradewind.broker.observe.figures import Figures
+from tradewind.broker.observe.observer import Observer
 from tradewind.broker.provider import Provider, ProviderError
 from tradewind.broker.provision.boundary import Boundary, no_boundary
 from tradewind.broker.provision.driver import ClusterDriver
@@ -69,6 +71,8 @@ class Broker:
         self._managed = ManagedJobs(self.services, planner)
         self._budgets = BudgetWatch(self.services, self._managed)
         self.desk = JobDesk(self.services, self._managed, self._plan_to_buy)
+        self.figures = Figures(self.services.usage)
+        self.observer = Observer(self.services, self.changed, self.figures)
         self._loop = asyncio.get_running_loop()
         self._unlisten = store.listen(self._on_commit)
 
@@ -85,6 +89,7 @@ class Broker:
             self._driver(row.id).resume(RECONCILED)
         self._managed.resume(RECONCILED)
         self._budgets.start()
+        self.services.spawn(self.observer.run(), "observer")
 
     def _on_commit(self) -> None:
         self._loop.call_soon_threadsafe(self.changed.notify)

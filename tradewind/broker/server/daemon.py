@@ -23,6 +23,7 @@ from tradewind.broker.clouds.local import entry as local
 from tradewind.broker.clouds.registry import Clouds
 from tradewind.broker.jobs.planning import CatalogPlanner
 from tradewind.broker.jobs.quotas import QuotaDesk
+from tradewind.broker.plain_server import PlainServer
 from tradewind.broker.provision.boundary import Boundary, crash_at, no_boundary
 from tradewind.broker.provision.services import log
 from tradewind.broker.server.app import Api, make_app
@@ -105,7 +106,7 @@ class Daemon:
             timeout_graceful_shutdown=1,
             server_header=False,
         )
-        self._server = _Server(config)
+        self._server = PlainServer(config)
         await broker.start()
         idle = asyncio.gather(self._go_when_idle(broker), Idleness(broker).watch())
         log.info(
@@ -130,22 +131,12 @@ class Daemon:
         idle_since = time.monotonic()
         while True:
             await asyncio.sleep(min(1.0, self._idle_exit_s / 4))
-            if not broker.is_idle() or (self._server is not None and self._server.server_state.connections):
+            if broker.observer.is_serving() or not broker.is_idle() or (self._server is not None and self._server.server_state.connections):
                 idle_since = time.monotonic()
             elif self._leave_when_idle or time.monotonic() - idle_since >= self._idle_exit_s:
                 log.info("nothing is alive: leaving")
                 self.shutdown("now")
                 return
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the daemon has its own."""
-
-    def capture_signals(self) -> Any:
-        """Handle none."""
-        import contextlib
-
-        return contextlib.nullcontext()
 
 
 def _configure_log(path: str) -> None:

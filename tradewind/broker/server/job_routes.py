@@ -12,8 +12,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tradewind.broker.lifecycle import managed_job as mm
+from tradewind.broker.observe.figures import CONTENT_TYPE
 from tradewind.broker.provision.watch import split_key
-from tradewind.broker.server import metrics, streams
+from tradewind.broker.server import streams
 from tradewind.broker.server.answers import answer, body
 from tradewind.broker.server.broker import Broker
 from tradewind.broker.server.desk import Change
@@ -110,6 +111,7 @@ class JobApi:
         """POST /v1/arrays: one job for every map of variables."""
         asked = await body(request, ArrayRequest)
         asked = msgspec.structs.replace(asked, job=_keyed(request, asked.job))
+        asked = msgspec.structs.replace(asked, job=_keyed(request, asked.job))
         checked_name(asked.job.name)
         pinned = msgspec.structs.replace(asked.job, task=await self.broker.pinned(asked.job.task))
         array_id = await self.broker.desk.submit_array(msgspec.structs.replace(asked, job=pinned))
@@ -183,7 +185,7 @@ class JobApi:
     async def metrics(self, _request: Request) -> Response:
         """GET /v1/metrics: Prometheus' text format."""
         now = self.broker.services.now()
-        return Response(self.broker.store.read(lambda c: metrics.page(c, now)), media_type=metrics.CONTENT_TYPE)
+        return Response(self.broker.store.read(lambda c: self.broker.figures.page(c, now)), media_type=CONTENT_TYPE)
 
     def routes(self) -> list[Route]:
         """Every route; those with a fixed word before those with a number."""
@@ -206,6 +208,11 @@ class JobApi:
             ("GET", "/v1/metrics", self.metrics),
         ]
         return [Route(path, handler, methods=[method]) for method, path, handler in table]
+
+
+def _keyed(request: Request, asked: JobRequest) -> JobRequest:
+    key = asked.client_key or request.headers.get("idempotency-key") or None
+    return msgspec.structs.replace(asked, client_key=key)
 
 
 def _keyed(request: Request, asked: JobRequest) -> JobRequest:

@@ -126,6 +126,25 @@ async def followed_facts(broker: Broker, about: Subject, after: int) -> AsyncIte
         await broker.changed.wait(seen, TEND_S)
 
 
+async def server_sent(broker: Broker, about: Subject, after: int) -> AsyncIterator[bytes]:
+    """Facts as server-sent events (html.spec.whatwg.org, 9.2): `id` is a fact's number, `event` its kind; past and to come, until the subject
+    has ended, and then an event `end`, so that a client knows that it need not come again. A comment now and then keeps the connection.
+    """
+    yield b"retry: 1000\n\n"
+    while True:
+        seen = broker.changed.count
+        over = _has_ended(broker, about)
+        for fact in facts(broker, about, after):
+            after = fact.seq
+            data = msgspec.json.encode(event_view(fact)).decode()
+            yield f"id: {fact.seq}\nevent: {fact.kind}\ndata: {data}\n\n".encode()
+        if over:
+            yield b"event: end\ndata: {}\n\n"
+            return
+        if not await broker.changed.wait(seen, TEND_S):
+            yield b": still here\n\n"
+
+
 def _has_ended(broker: Broker, about: Subject) -> bool:
     if about.managed_job_id is not None:
         job = broker.managed_job(about.managed_job_id)

@@ -51,6 +51,8 @@ def status(*, as_json: bool) -> int:
     elif hello:
         since = terminal.duration(time.time() - float(hello["started_unix"]))
         print(f"up for {since}: version {hello['version']}, process {hello['pid']}, data in {hello['data_dir']}.")
+        for remark in hello["remarks"]:
+            print(f"attention: {remark}")
     else:
         print(f"no daemon is running for {daemon.data_dir()}.")
     return exits.OK if hello else exits.UNREACHABLE

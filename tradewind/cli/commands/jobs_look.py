@@ -97,7 +97,8 @@ def logs(job: str, *, follow: bool, grep: str | None) -> int:
 @options.as_json
 def top(*, as_json: bool) -> int:
     """Everything at a glance: jobs by state, what is spent, the limits, and the active jobs, dearest first, with what
-    each uses: cores, GiB, and the share of time in which its GPUs compute."""
+    each uses: cores, GiB, and the share of time in which its GPUs compute.
+    """
     from tradewind.cli import arraypage, daemon, rows
 
     api = daemon.reach(start=False)
