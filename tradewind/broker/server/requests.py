@@ -62,8 +62,6 @@ class LaunchRequest(msgspec.Struct, frozen=True):
     retry_until_up: bool = False
     traceparent: str = ""
     clicked_unix: float = 0.0
-    traceparent: str = ""
-    clicked_unix: float = 0.0
     secrets: dict[str, str] = {}
 
     def options(self) -> Options:
@@ -93,8 +91,6 @@ class JobRequest(msgspec.Struct, frozen=True):
     market: Market | None = None
     client_key: str | None = None
     not_before_unix: float | None = None
-    traceparent: str = ""
-    clicked_unix: float = 0.0
     traceparent: str = ""
     clicked_unix: float = 0.0
     secrets: dict[str, str] = {}
@@ -135,8 +131,6 @@ def _options(asked: LaunchRequest | JobRequest) -> Options:
         accepted_hourly_usd=asked.accepted_hourly_usd,
         hours=asked.hours,
         market=asked.market,
-        traceparent=asked.traceparent,
-        clicked_unix=asked.clicked_unix,
         traceparent=asked.traceparent,
         clicked_unix=asked.clicked_unix,
     )
