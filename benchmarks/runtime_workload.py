@@ -42,7 +42,8 @@ class AsyncActor:
 
 @ray.remote
 def stream(count):
-    yield from range(count)
+    for number in range(count):  # Ray wants a generator of its own kind here
+        yield number
 
 
 @ray.remote

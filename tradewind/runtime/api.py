@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -11,6 +12,8 @@ from tradewind.runtime.actor import ActorClass, ActorHandle
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.remote_function import RemoteFunction
+
+_KEY = operator.attrgetter("key")
 
 
 def init(
@@ -124,7 +127,7 @@ def wait(
     listed = list(refs)
     if not listed:
         return [], []
-    if len({ref.key for ref in listed}) != len(listed):
+    if len(set(map(_KEY, listed))) != len(listed):
         raise ValueError("wait() was given the same ref twice.")
     if not 1 <= num_returns <= len(listed):
         raise ValueError(f"num_returns is {num_returns}; it must be between 1 and the number of refs ({len(listed)}).")

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import ssl
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,16 @@ from tradewind.runtime import wire
 RECEIVE_BYTES = 1 << 18
 _SOCKET_BUFFER = 1 << 20
 _FD_SIZE = array.array("i").itemsize
+
+
+class _Room(threading.local):
+    """Where bytes are received, once a thread: a new buffer each time would cost three system calls more than the message."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(RECEIVE_BYTES))
+
+
+_room = _Room()
 
 
 class Link:
@@ -117,13 +128,14 @@ class Link:
 
     def receive(self) -> list[Any] | None:
         """The messages that have arrived; [] when nothing complete has; None when the peer has closed or broken the stream."""
+        room = _room.view
         try:
-            data = self.sock.recv(RECEIVE_BYTES)
+            size = self.sock.recv_into(room)
         except (BlockingIOError, InterruptedError):
             return []
         except OSError:
             return None
-        return self._reader.feed(data) if data else None
+        return self._reader.feed(room[:size]) if size else None
 
     @property
     def queued_bytes(self) -> int:
@@ -154,9 +166,10 @@ class DescriptorLink(Link):
 
     def receive(self) -> list[Any] | None:
         """As Link.receive; descriptors that arrived are in `fds`, close-on-exec."""
+        room = _room.view
         try:
-            data, ancillary, _, _ = self.sock.recvmsg(
-                RECEIVE_BYTES, socket.CMSG_SPACE(16 * _FD_SIZE), socket.MSG_CMSG_CLOEXEC
+            size, ancillary, _, _ = self.sock.recvmsg_into(
+                [room], socket.CMSG_SPACE(16 * _FD_SIZE), socket.MSG_CMSG_CLOEXEC
             )
         except (BlockingIOError, InterruptedError):
             return []
@@ -167,7 +180,7 @@ class DescriptorLink(Link):
                 received = array.array("i")
                 received.frombytes(payload[: len(payload) - len(payload) % _FD_SIZE])
                 self.fds.extend(received)
-        return self._reader.feed(data) if data else None
+        return self._reader.feed(room[:size]) if size else None
 
 
 class TlsLink(Link):
@@ -206,11 +219,12 @@ class TlsLink(Link):
                 return messages
             if self._out and not self.wants_write:
                 self.pump_out()
+            room = _room.view
             while True:
-                data = self.sock.recv(RECEIVE_BYTES)
-                if not data:
+                size = self.sock.recv_into(room)
+                if not size:
                     return messages or None
-                messages += self._reader.feed(data)
+                messages += self._reader.feed(room[:size])
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
             return messages
         except OSError:

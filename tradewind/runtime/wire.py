@@ -53,10 +53,10 @@ class FrameReader(Generic[M]):
         self.budget = -1
         self._decoder: msgspec.msgpack.Decoder[list[M]] = decoder_of(family)
 
-    def feed(self, data: bytes) -> list[M]:
-        """The messages that data completes, in order. Raises WireError when the bytes are not of this protocol."""
+    def feed(self, data: bytes | memoryview) -> list[M]:
+        """The messages that data completes, in order; data may be used again afterwards. Raises WireError when the bytes are not of this protocol."""
         buffer = self._buffer
-        source: bytes | bytearray = data
+        source: bytes | bytearray | memoryview = data
         if buffer:
             buffer += data
             source = buffer

@@ -179,9 +179,9 @@ class Objects:
         """(ready, not ready) in the order given; at most num_returns are ready."""
         process = self._process
         entries = self.entries
-        owned = [(ref.key, entries[ref.key]) for ref in refs]
-        ready = sum(entry.value is not None for _, entry in owned)
-        if ready < num_returns:
+        found = self._first_ready(refs, num_returns)
+        if len(found) < num_returns:
+            owned = [(ref.key, entries[ref.key]) for ref in refs]
             with process.lock:
                 pending = [(key, entry) for key, entry in owned if entry.value is None]
                 waiter = GetWaiter(num_returns - (len(owned) - len(pending)), fail_fast=False)
@@ -192,12 +192,23 @@ class Objects:
                         self.watch(key, entry, waiter)
             process.wait(waiter, None if timeout is None else time.monotonic() + timeout)
             self._unwatch(pending, waiter)
-        done: list[ObjectRef] = []
-        rest: list[ObjectRef] = []
-        for ref, (_, entry) in zip(refs, owned, strict=True):
-            (done if entry.value is not None and len(done) < num_returns else rest).append(ref)
+            found = self._first_ready(refs, num_returns)
+        rest = list(refs)
+        for index in reversed(found):
+            del rest[index]
         process.check_interrupt()
-        return done, rest
+        return [refs[index] for index in found], rest
+
+    def _first_ready(self, refs: list[ObjectRef], count: int) -> list[int]:
+        """Where in the list the first count refs stand whose values are there."""
+        entries = self.entries
+        found: list[int] = []
+        for index, ref in enumerate(refs):
+            if entries[ref.key].value is not None:
+                found.append(index)
+                if len(found) == count:
+                    break
+        return found
 
     # values arriving
 

@@ -30,6 +30,7 @@ from tradewind.runtime.packages import Packages
 from tradewind.runtime.wire import WireError
 
 _FLUSH_AT = 48
+_RELEASED_AT_ONCE = 1000
 
 
 class Reply(Waiter):
@@ -164,9 +165,20 @@ class Process:
 
     def release(self, key: Key) -> None:
         """A ref died. Called from finalizers: takes no lock."""
-        self._released.append(key)
+        released = self._released
+        released.append(key)
         if self.pump.sleeping:
-            self.pump.wake()
+            entry = self.table.entries.get(key)
+            # What holds nothing but a small value of our own can wait for the next message.
+            if (
+                entry is None
+                or entry.value.__class__ is not bytes
+                or entry.inner is not None
+                or entry.on_free is not None
+                or key.__class__ is tuple
+                or len(released) > _RELEASED_AT_ONCE
+            ):
+                self.pump.wake()
 
     def drain(self) -> None:
         """Refs that died are given back. Under the lock."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tradewind.runtime.messages import cluster, control
 from tradewind.runtime.messages.values import Stored
 from tradewind.runtime.node.arena import ArenaBook, make_arena
+from tradewind.runtime.node.prefault import Prefault
 from tradewind.runtime.node.spilling import SpillFiles
 from tradewind.runtime.node.workers import Driver, Worker
 
@@ -25,6 +26,8 @@ _ROOM_S = 2.0
 _LOOK_S = 0.01
 # An owner that has not answered by then is not waited for: it may be stopped, or busy in C.
 _EVICT_S = 0.5
+# Start-up comes first.
+_FIRST_PAGES_S = 0.3
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +46,8 @@ class ObjectStore:
     def __init__(self, daemon: NodeDaemon, capacity: int, spill_directory: str = "") -> None:
         self._daemon = daemon
         self.descriptor, self.memory = make_arena(capacity)
+        self._prefault = Prefault(self.descriptor, capacity)
+        daemon.loop.after(_FIRST_PAGES_S, lambda: self._prefault.given(0))
         self.files = SpillFiles(spill_directory)
         self.book = ArenaBook(daemon.node, capacity, self.files.forget)
         self._me = f"{daemon.node}/pull"
@@ -63,6 +68,7 @@ class ObjectStore:
             elif self._daemon.processes.get(who.address) is not who:
                 self.book.give(who.address, offset, message.size)
             else:
+                self._prefault.given(offset + message.size)
                 self._daemon.guard.took(who.pid, message.size)
                 self._daemon.tell(who.address, control.Extent(message.request, offset, message.size))
 
@@ -242,5 +248,6 @@ class ObjectStore:
 
     def close(self) -> None:
         """The memory goes with the last process that holds it, the files at once."""
+        self._prefault.close()
         self.files.close()
         os.close(self.descriptor)
