@@ -34,6 +34,9 @@ bench-optimizer: env-dev ## the planner's times over the whole catalog, SkyPilot
 	@$(BIN)/python benchmarks/plan.py --long
 	@$(BIN)/python benchmarks/optimizer_peer.py --install
 
+bench-runtime: env-dev ## the runtime beside Ray (newest on PyPI, in an environment of its own) and the floor, five alternating rounds
+	@$(BIN)/python benchmarks/runtime_beside_ray.py
+
 bench-spot: env-dev ## recorded spot markets replayed against policies that have a deadline
 	@$(BIN)/python benchmarks/spot.py
 
