@@ -111,7 +111,6 @@ class JobApi:
         """POST /v1/arrays: one job for every map of variables."""
         asked = await body(request, ArrayRequest)
         asked = msgspec.structs.replace(asked, job=_keyed(request, asked.job))
-        asked = msgspec.structs.replace(asked, job=_keyed(request, asked.job))
         checked_name(asked.job.name)
         pinned = msgspec.structs.replace(asked.job, task=await self.broker.pinned(asked.job.task))
         array_id = await self.broker.desk.submit_array(msgspec.structs.replace(asked, job=pinned))
@@ -208,11 +207,6 @@ class JobApi:
             ("GET", "/v1/metrics", self.metrics),
         ]
         return [Route(path, handler, methods=[method]) for method, path, handler in table]
-
-
-def _keyed(request: Request, asked: JobRequest) -> JobRequest:
-    key = asked.client_key or request.headers.get("idempotency-key") or None
-    return msgspec.structs.replace(asked, client_key=key)
 
 
 def _keyed(request: Request, asked: JobRequest) -> JobRequest:
