@@ -34,16 +34,18 @@ if TYPE_CHECKING:
         ports,
         queue,
         reap,
+        ssh_command,
         start,
         status,
         stop,
         wait,
+        why,
     )
     from tradewind.sdk.errors import BrokerError, NoPlan, NotFound, Refused, TooDear, Unreachable
-    from tradewind.sdk.planning import check, offers, plan
+    from tradewind.sdk.planning import accelerators, check, doctor, offers, plan
     from tradewind.sdk.resources import Resources
     from tradewind.sdk.task import Task
-    from tradewind.sdk.views import Cluster, Cost, Event, Instance, Job, Launched, ManagedJob
+    from tradewind.sdk.views import Array, Cluster, Cost, Event, Instance, Job, Launched, ManagedJob, Why
     from tradewind.spec.errors import SpecError
     from tradewind.spec.overrides import Overrides
 
@@ -69,16 +71,18 @@ _HOMES = {
         "ports",
         "queue",
         "reap",
+        "ssh_command",
         "start",
         "status",
         "stop",
         "wait",
+        "why",
     ),
     "sdk.errors": ("BrokerError", "NoPlan", "NotFound", "Refused", "TooDear", "Unreachable"),
-    "sdk.planning": ("check", "offers", "plan"),
+    "sdk.planning": ("accelerators", "check", "doctor", "offers", "plan"),
     "sdk.resources": ("Resources",),
     "sdk.task": ("Task",),
-    "sdk.views": ("Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob"),
+    "sdk.views": ("Array", "Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob", "Why"),
     "spec.errors": ("SpecError",),
     "spec.overrides": ("Overrides",),
 }
@@ -86,6 +90,7 @@ _MODULES = {"aio": "sdk.aio", "api": "sdk.service", "jobs": "sdk.jobs", "runtime
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Array",
     "BrokerError",
     "CatalogError",
     "Cluster",
@@ -110,13 +115,16 @@ __all__ = [
     "Task",
     "TooDear",
     "Unreachable",
+    "Why",
     "__version__",
+    "accelerators",
     "aio",
     "api",
     "autostop",
     "cancel",
     "check",
     "cost_report",
+    "doctor",
     "down",
     "events",
     "exec",
@@ -130,11 +138,13 @@ __all__ = [
     "queue",
     "reap",
     "runtime",
+    "ssh_command",
     "start",
     "status",
     "step",
     "stop",
     "wait",
+    "why",
 ]
 
 

@@ -11,11 +11,11 @@ from .worlds import World
 FILES = {
     "unknown field": (
         "resoruces:\n  cpus: 4\nrun: echo\n",
-        "t.yaml:1: resoruces: unknown field; did you mean 'resources'?",
+        "t.yaml:1:1: resoruces: unknown field; did you mean 'resources'?",
     ),
-    "wrong type": ("num_nodes: many\nrun: echo\n", "t.yaml:1: num_nodes:"),
+    "wrong type": ("num_nodes: many\nrun: echo\n", "t.yaml:1:12: num_nodes:"),
     "missing workdir": ("workdir: ./nowhere\nrun: echo\n", "nowhere does not exist"),
-    "a name that climbs": ("name: ../etc\nrun: echo\n", "t.yaml:1: name:"),
+    "a name that climbs": ("name: ../etc\nrun: echo\n", "t.yaml:1:7: name:"),
     "a tab": ("resources:\n\tcpus: 4\n", "t.yaml:2"),
     "empty": ("", "t.yaml"),
 }

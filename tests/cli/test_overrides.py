@@ -50,7 +50,7 @@ def test_validate_prints_every_verdict(
     captured = capsys.readouterr()
     assert captured.out.startswith(f"{task_file}: ok\n")
     assert "cpus: 4+" in captured.out
-    assert captured.err == f"tradewind: {bad}:2: resoruces: unknown field; did you mean 'resources'?\n"
+    assert captured.err == f"tradewind: {bad}:2:1: resoruces: unknown field; did you mean 'resources'?\n"
     assert main.run(["validate", "--json", task_file, str(bad)]) == exits.BAD_INPUT
     verdicts = json.loads(capsys.readouterr().out)
     assert [v["valid"] for v in verdicts] == [True, False]

@@ -10,7 +10,7 @@ import pytest
 
 from tradewind.cli import exits, main
 
-TASK = "name: t\nresources: {gpus: A100, ports: [80, 81]}\nrun: echo\n"
+TASK = "name: t\nresources: {gpus: A100, ports: [80, 81], local_disk: nvme}\nrun: echo\n"
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def test_the_normal_form_and_what_a_launch_would_say(file: str, capsys: pytest.C
     assert main.run(["validate", file]) == exits.OK
     out = capsys.readouterr().out
     assert out.startswith(
-        f"{file}: ok\n  name: t\n  resources:\n    accelerators:\n      A100: 1\n    ports:\n    - 80-81\n"
+        f"{file}: ok\n  name: t\n  resources:\n    accelerators:\n      A100: 1\n    local_disk: nvme\n    ports:\n    - 80-81\n"
     )
-    assert out.endswith("  at launch: resources.ports: opening ports at launch is not there yet; open them with `tradewind ports` once it is up\n")  # fmt: skip
+    assert out.endswith("  at launch: resources.local_disk: asking for instance storage is not there yet; remove the field to go on without\n")  # fmt: skip
 
 
 def test_the_defaults_that_were_added(file: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,14 +62,14 @@ def test_chains_and_groups(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
     assert "a chain of 2 tasks" in capsys.readouterr().out
     assert main.run(["validate", "--json", str(chain)]) == exits.OK
     assert json.loads(capsys.readouterr().out)[0]["documents"] == [{"name": "c"}, {"run": "a"}, {"run": "b"}]
-    assert main.run(["plan", str(chain)]) == exits.BAD_INPUT
+    assert main.run(["launch", str(chain)]) == exits.BAD_INPUT
     assert "not there yet" in capsys.readouterr().err
 
 
 def test_a_plan_refuses_what_is_not_there_yet(file: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["plan", file]) == exits.BAD_INPUT
     error = capsys.readouterr().err
-    assert error == f"tradewind: {file}: resources.ports: opening ports at launch is not there yet; open them with `tradewind ports` once it is up\n"  # fmt: skip
+    assert error == f"tradewind: {file}: resources.local_disk: asking for instance storage is not there yet; remove the field to go on without\n"  # fmt: skip
 
 
 def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,15 +11,19 @@ import time
 import tradewind as tw
 
 NAMES = [
-    "BrokerError", "CatalogError", "Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob", "NoPlan", "NotFound", "Offer",
+    "Array", "BrokerError", "CatalogError", "Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob", "NoPlan", "NotFound", "Offer",
     "OfferFilter", "Overrides", "Plan", "PlanError", "Refused", "Resources", "Run", "SpecError", "StepFailed", "Task", "TooDear", "Unreachable",
-    "__version__", "aio", "api", "autostop", "cancel", "check", "cost_report", "down", "events", "exec", "jobs", "launch", "logs", "offers", "pipeline",
-    "plan", "ports", "queue", "reap", "runtime", "start", "status", "step", "stop", "wait",
+    "Why", "__version__", "accelerators", "aio", "api", "autostop", "cancel", "check", "cost_report", "doctor", "down", "events", "exec", "jobs",
+    "launch", "logs", "offers", "pipeline", "plan", "ports", "queue", "reap", "runtime", "ssh_command", "start", "status", "step", "stop", "wait",
+    "why",
 ]  # fmt: skip
-JOBS = ["bill", "cancel", "launch", "logs", "queue", "status", "wait"]
+JOBS = [
+    "array", "array_jobs", "bill", "cancel", "cancel_array", "launch", "launch_array", "logs", "pause", "queue", "resume", "retry", "spend", "status",
+    "wait",
+]  # fmt: skip
 ON_A_LOOP = {
-    "autostop", "cancel", "check", "cost_report", "down", "events", "exec", "jobs", "launch", "logs", "offers", "plan", "ports", "queue", "reap", "start",
-    "status", "stop", "wait",
+    "accelerators", "autostop", "cancel", "check", "cost_report", "doctor", "down", "events", "exec", "jobs", "launch", "logs", "offers", "plan",
+    "ports", "queue", "reap", "ssh_command", "start", "status", "stop", "wait", "why",
 }  # fmt: skip
 HEAVY = ("msgspec", "yaml", "numpy", "pulp", "highspy", "sqlalchemy", "asyncio", "click", "rich", "grpc", "cloudpickle")
 

@@ -8,7 +8,7 @@ from tradewind.spec import SpecError
 
 def test_the_sentence_names_file_line_field_and_nearest_spelling() -> None:
     error = SpecError("train.yaml", 7, 3, "resources.acelerators", "unknown field", "accelerators")
-    assert str(error) == "train.yaml:7: resources.acelerators: unknown field; did you mean 'accelerators'?"
+    assert str(error) == "train.yaml:7:3: resources.acelerators: unknown field; did you mean 'accelerators'?"
 
 
 def test_without_a_line_only_the_file_is_named() -> None:

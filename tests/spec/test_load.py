@@ -108,7 +108,7 @@ def test_files_that_cannot_be_read(tmp_path: pathlib.Path) -> None:
     assert sentence(tmp_path) == ": is a directory; name the task file in it"
     latin = tmp_path / "latin.yaml"
     latin.write_bytes(b"run: a\nname: caf\xe9\n")
-    assert sentence(latin) == ":2: the byte 0xe9 is not UTF-8; save the file as UTF-8"
+    assert sentence(latin) == ":2:10: the byte 0xe9 is not UTF-8; save the file as UTF-8"
     large = tmp_path / "large.yaml"
     large.write_bytes(b"run: " + b"x" * 10_000_000)
     assert sentence(large).startswith(": the file is larger than 1000 kB")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,11 +9,10 @@ from typing import Any
 from tradewind.broker.server.client import ApiError, DaemonClient, DaemonUnreachable
 from tradewind.cli import exits
 from tradewind.cli.errors import CliError
+from tradewind.sdk import daemon as server
+from tradewind.sdk.daemon import data_dir
 
-
-def data_dir() -> str:
-    """The data directory that this command line uses, absolute."""
-    return os.path.abspath(os.path.expanduser(os.environ.get("TRADEWIND_DATA_DIR") or "~/.tradewind"))
+__all__ = ["Api", "cluster_resource", "data_dir", "no_cluster", "reach", "running", "stop", "subject", "told"]
 
 
 @contextmanager
@@ -45,7 +43,7 @@ class Api:
             CliError: none could be started.
         """
         with told():
-            self._client = DaemonClient.connect(data_dir())
+            self._client = server.find(start=True)
 
     @property
     def up(self) -> bool:
@@ -72,29 +70,19 @@ class Api:
             yield from self._client.stream(path)
 
 
-def _has_record(directory: str) -> bool:
-    return os.path.isdir(directory) and bool(os.listdir(directory))
-
-
 def reach(*, start: bool) -> Api:
     """The daemon of this data directory, started if need be; with `start` False one is started only where there is a record to read.
 
     Raises:
         CliError: none answers and none could be started.
     """
-    directory = data_dir()
     with told():
-        if start or _has_record(directory):
-            return Api(DaemonClient.connect(directory))
-    return Api(None)
+        return Api(server.find(start=start))
 
 
 def running() -> Api:
     """The daemon of this data directory if one runs; never starts one."""
-    try:
-        return Api(DaemonClient.connect(data_dir(), start=False))
-    except DaemonUnreachable:
-        return Api(None)
+    return Api(server.running())
 
 
 def stop(when: str = "now") -> bool:
@@ -104,15 +92,7 @@ def stop(when: str = "now") -> bool:
         CliError: it does not stop.
     """
     with told():
-        try:
-            client = DaemonClient.connect(data_dir(), start=False)
-        except DaemonUnreachable:
-            return False
-        if when == "now":
-            client.stop()
-        else:
-            client.post("/v1/shutdown", {"when": when})
-    return True
+        return server.end(when)
 
 
 def cluster_resource(name: str) -> str:

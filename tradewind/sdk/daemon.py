@@ -15,17 +15,38 @@ def data_dir() -> str:
     return os.path.abspath(os.path.expanduser(os.environ.get("TRADEWIND_DATA_DIR") or "~/.tradewind"))
 
 
-def connect(*, start: bool) -> DaemonClient | None:
-    """The data directory's daemon, started if need be; with `start` False None where nothing was ever launched.
-
-    Raises:
-        Unreachable: none answers and none could be started.
-    """
+def find(*, start: bool) -> DaemonClient | None:
+    """The data directory's daemon, started if need be; with `start` False None where nothing was ever launched. Raises DaemonUnreachable."""
     directory = data_dir()
     if not start and not (os.path.isdir(directory) and os.listdir(directory)):
         return None
+    return DaemonClient.connect(directory)
+
+
+def running() -> DaemonClient | None:
+    """The data directory's daemon if one answers; none is ever started."""
+    try:
+        return DaemonClient.connect(data_dir(), start=False)
+    except DaemonUnreachable:
+        return None
+
+
+def end(when: str = "now") -> bool:
+    """No daemon runs (with `when` "idle": it will end once nothing is alive): whether one did. Raises DaemonUnreachable."""
+    client = running()
+    if client is None:
+        return False
+    if when == "now":
+        client.stop()
+    else:
+        client.post("/v1/shutdown", {"when": when})
+    return True
+
+
+def connect(*, start: bool) -> DaemonClient | None:
+    """As `find`. Raises Unreachable: none answers and none could be started."""
     with told():
-        return DaemonClient.connect(directory)
+        return find(start=start)
 
 
 def never_launched() -> NotFound:

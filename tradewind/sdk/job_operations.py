@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -16,7 +16,7 @@ from tradewind.optimizer.plan import Plan
 from tradewind.sdk import operations
 from tradewind.sdk.asking import Call, Get, Post
 from tradewind.sdk.task import AnyTask
-from tradewind.sdk.views import ManagedJob
+from tradewind.sdk.views import Array, ManagedJob
 
 RECLAIM_WINDOW_S = (10.0, 20.0)  # seconds after launch: late enough for a checkpoint, early enough for a short job
 
@@ -101,6 +101,78 @@ def cancel(job: int | str) -> Call[None]:
     """
     number = yield from number_of(job)
     yield Post(f"/v1/jobs/{number}/cancel", {})
+
+
+def pause(job: int | str) -> Call[None]:
+    """The managed job's machines are being given back; its checkpoint is kept, and `resume` goes on from there.
+
+    Raises:
+        NotFound: there is none.
+        Refused: its state does not allow it.
+    """
+    yield from _change(job, "pause")
+
+
+def resume(job: int | str) -> Call[None]:
+    """The paused managed job is in the queue again. Raises NotFound; Refused: it is not paused."""
+    yield from _change(job, "resume")
+
+
+def retry(job: int | str) -> Call[None]:
+    """The managed job that failed or was cancelled is in the queue again, and goes on from its last checkpoint. Raises NotFound, Refused."""
+    yield from _change(job, "retry")
+
+
+def _change(job: int | str, change: str) -> Call[None]:
+    number = yield from number_of(job)
+    yield Post(f"/v1/jobs/{number}/{change}", {})
+
+
+def launch_array(
+    task: AnyTask,
+    members: Sequence[Mapping[str, str]],
+    name: str | None = None,
+    *,
+    max_active: int | None = None,
+    max_hourly_usd: float | None = None,
+    plan: Plan | None = None,
+    rehearse: bool = False,
+    hours: float | None = None,
+    catalog: str | os.PathLike[str] | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> Call[int]:
+    """The task is accepted once for every map of variables in `members`, and the array's number returned; at most `max_active` of its jobs
+    have machines at a time. `max_hourly_usd` is USD/hour for one of them.
+
+    Raises as `launch` does, and Refused for an array of none or of too many.
+    """
+    body = operations.request(task, rehearse=rehearse, hours=hours, catalog=catalog)
+    body = yield from operations.agreed(body, plan, max_hourly_usd)
+    body |= {"name": name, "secrets": dict(secrets or {}), "client_key": uuid.uuid4().hex}
+    asked = {"job": body, "members": [dict(each) for each in members], "max_active": max_active}
+    return int((yield Post("/v1/arrays", asked, starts=True))["array_id"])
+
+
+def array(number: int) -> Call[Array]:
+    """The array with its progress. Raises NotFound."""
+    return msgspec.convert((yield Get(f"/v1/arrays/{number}")), Array)
+
+
+def array_jobs(number: int) -> Call[tuple[ManagedJob, ...]]:
+    """The managed jobs of the array. Raises NotFound."""
+    return msgspec.convert((yield Get(f"/v1/jobs?array={number}&limit=100000")), tuple[ManagedJob, ...])
+
+
+def cancel_array(number: int) -> Call[int]:
+    """Every job of the array that has not ended is ending: how many. Raises NotFound."""
+    return int((yield Post(f"/v1/arrays/{number}/cancel", {}))["changed"])
+
+
+def spend(
+    by: Literal["job", "name", "cloud", "region", "day"] = "job", *, rehearsed: bool = False
+) -> Call[dict[str, Any]]:
+    """What managed jobs have cost, exactly (USD), beside the same hours on demand; {} where nothing was ever launched."""
+    return dict((yield Get(f"/v1/spend?by={by}&rehearsed={int(rehearsed)}", collection=True)) or {})
 
 
 def bill(job: int | str) -> Call[dict[str, Any]]:

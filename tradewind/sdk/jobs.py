@@ -13,6 +13,14 @@ status = blocking(job_operations.status)
 wait = blocking(job_operations.wait)
 cancel = blocking(job_operations.cancel)
 bill = blocking(job_operations.bill)
+pause = blocking(job_operations.pause)
+resume = blocking(job_operations.resume)
+retry = blocking(job_operations.retry)
+launch_array = blocking(job_operations.launch_array)
+array = blocking(job_operations.array)
+array_jobs = blocking(job_operations.array_jobs)
+cancel_array = blocking(job_operations.cancel_array)
+spend = blocking(job_operations.spend)
 
 
 def logs(job: int | str, *, follow: bool = True) -> Iterator[str]:
@@ -25,4 +33,20 @@ def logs(job: int | str, *, follow: bool = True) -> Iterator[str]:
     return lines(job_operations.log_path(job, follow=follow))
 
 
-__all__ = ["bill", "cancel", "launch", "logs", "queue", "status", "wait"]
+__all__ = [
+    "array",
+    "array_jobs",
+    "bill",
+    "cancel",
+    "cancel_array",
+    "launch",
+    "launch_array",
+    "logs",
+    "pause",
+    "queue",
+    "resume",
+    "retry",
+    "spend",
+    "status",
+    "wait",
+]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -13,10 +13,10 @@ import msgspec
 from tradewind.broker.lifecycle import cluster_job
 from tradewind.optimizer.plan import Plan
 from tradewind.sdk.asking import Call, Get, Pause, Post
-from tradewind.sdk.errors import NotFound
+from tradewind.sdk.errors import NotFound, Refused
 from tradewind.sdk.task import AnyTask, spec_of
 from tradewind.sdk.trace_context import trace_context
-from tradewind.sdk.views import Cluster, Cost, Event, Job, Launched
+from tradewind.sdk.views import Cluster, Cost, Event, Job, Launched, Why
 from tradewind.spec import task_to_dict
 
 FIRST_PAUSE_S = 0.05
@@ -72,11 +72,13 @@ def launch(
     hours: float | None = None,
     catalog: str | os.PathLike[str] | None = None,
     retry_until_up: bool = False,
+    secrets: Mapping[str, str] | None = None,
 ) -> Call[Launched]:
     """A task is on its way to a cluster of its own, or is a further job of `cluster` if that is up. Nothing is bought above the price agreed to.
 
     Agree by `max_hourly_usd` (USD/hour, all nodes) or by a `plan` that you have looked at; without either only what is free is launched
-    (`infra="local"`, or `rehearse=True`, which lets local processes stand in for the instances). `hours` is how long the work takes.
+    (`infra="local"`, or `rehearse=True`, which lets local processes stand in for the instances). `hours` is how long the work takes,
+    `secrets` are the values of the task's secrets.
     Returns at once; `logs` follows its output, `wait` its end, and the cluster stays up until `down`.
 
     Raises:
@@ -88,18 +90,20 @@ def launch(
     """
     body = request(task, rehearse=rehearse, hours=hours, catalog=catalog)
     agreement = yield from agreed(body, plan, max_hourly_usd)
-    body = {**agreement, "cluster": cluster, "retry_until_up": retry_until_up}
+    body = {**agreement, "cluster": cluster, "retry_until_up": retry_until_up, "secrets": dict(secrets or {})}
     return msgspec.convert((yield Post("/v1/launch", body, starts=True)), Launched)
 
 
-def exec_(cluster: str, task: AnyTask) -> Call[Launched]:
-    """The task's `run` is a further job of a cluster that is up, without its setup. Buys nothing.
+def exec_(cluster: str, task: AnyTask, *, secrets: Mapping[str, str] | None = None) -> Call[Launched]:
+    """The task's `run` is a further job of a cluster that is up, without its setup. Buys nothing. `secrets` are the values of its secrets.
 
     Raises:
         NotFound: there is no such cluster.
         Refused: it is not up, or has fewer nodes than the task wants.
     """
-    answer = yield Post(resource(cluster, "exec"), {"task": task_to_dict(spec_of(task))})
+    answer = yield Post(
+        resource(cluster, "exec"), {"task": task_to_dict(spec_of(task)), "secrets": dict(secrets or {})}
+    )
     return Launched(cluster, int(answer["job_id"]))
 
 
@@ -206,16 +210,53 @@ def start(*names: str) -> Call[None]:
         yield Post(resource(name, "start"), {})
 
 
-def autostop(cluster: str, minutes: float | None = 5.0, *, down: bool = False) -> Call[None]:
-    """The cluster stops (with `down` ends) once it has been without a job for so many minutes; None is never. Raises NotFound."""
-    yield Post(resource(cluster, "autostop"), {"minutes": minutes, "down": down})
+def autostop(
+    cluster: str,
+    minutes: float | None = 5.0,
+    *,
+    down: bool = False,
+    wait_for: Literal["jobs_and_ssh", "jobs", "none"] = "jobs_and_ssh",
+) -> Call[None]:
+    """The cluster stops (with `down` ends) once it has been idle for so many minutes; None is never. `wait_for` is what it is not idle during.
+
+    Raises:
+        NotFound: there is no such cluster.
+    """
+    yield Post(resource(cluster, "autostop"), {"minutes": minutes, "down": down, "wait_for": wait_for})
 
 
 def ports(cluster: str, *numbers: int) -> Call[tuple[str, ...]]:
-    """The world reaches these TCP ports of the cluster until it ends: "host:port" of every node and port. Raises NotFound, Refused."""
-    yield Post(resource(cluster, "ports"), {"ports": list(numbers)})
-    nodes = (yield Post(resource(cluster, "login"), {}))["nodes"]
-    return tuple(f"{node['host']}:{number}" for node in nodes for number in numbers)
+    """The world reaches these TCP ports of the cluster until it ends: "host:port" of every node and port; without numbers, of all that are open.
+
+    Raises:
+        NotFound: there is no such cluster.
+        Refused: it has no machine, or its cloud does not open them.
+    """
+    if numbers:
+        yield Post(resource(cluster, "ports"), {"ports": list(numbers)})
+    nodes = yield Get(resource(cluster, "endpoints"))
+    return tuple(f"{node['host']}:{number}" for node in nodes for number in numbers or node["ports"])
+
+
+def ssh_command(cluster: str, *command: str, rank: int = 0) -> Call[tuple[str, ...]]:
+    """The argument list that logs in to a node, or runs `command` there: for subprocess.run. Its SSH configuration has been written.
+
+    Raises:
+        NotFound: there is no such cluster.
+        Refused: it runs where there is no login, or has no such rank.
+    """
+    found = yield Post(resource(cluster, "login"), {})
+    if not 0 <= rank < len(found["nodes"]):
+        raise Refused(f"{cluster} has {len(found['nodes'])} nodes, counted from 0", "request")
+    return ("ssh", "-F", str(found["config"]), cluster if rank == 0 else f"{cluster}-{rank}", *command)
+
+
+def why(name: str) -> Call[Why]:
+    """What a cluster (its name) or managed job (its number or name) waits for, or how it came to its end. Raises NotFound."""
+    subject = yield from subject_of(name)
+    kind, _, key = subject.partition("/")
+    row = yield Get(f"/v1/jobs/{key}" if kind == "job" else resource(key))
+    return Why(subject, str(row["state"]), row.get("waiting_for") or "", row.get("why") or "")
 
 
 def events(name: str) -> Call[tuple[Event, ...]]:

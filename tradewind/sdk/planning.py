@@ -13,11 +13,13 @@ from tradewind.broker.planner.egress import egress
 from tradewind.broker.planner.plan import solved
 from tradewind.broker.planner.workload import named, pose
 from tradewind.catalog import Catalog, open_catalog
+from tradewind.catalog.accelerators import AcceleratorFacts
 from tradewind.catalog.filter import OfferFilter
 from tradewind.catalog.offer import Offer
 from tradewind.optimizer.aims import Aim
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.problem import Edge, Problem, Together
+from tradewind.sdk.checkup import Finding, findings
 from tradewind.sdk.daemon import data_dir
 from tradewind.sdk.task import AnyTask, spec_of
 from tradewind.spec import Task as SpecTask
@@ -96,6 +98,40 @@ def offers(
     """
     with open_catalog(None if catalog is None else os.path.abspath(catalog)) as shelves:
         return shelves.offers(wanted, limit)
+
+
+class Accelerator(msgspec.Struct, frozen=True):
+    """An accelerator on offer: its datasheet (None where it is not known), the counts a machine has, and the cheapest machine of each market."""
+
+    name: str
+    facts: AcceleratorFacts | None
+    counts: tuple[float, ...]
+    cheapest_on_demand: Offer | None
+    cheapest_spot: Offer | None
+
+
+def accelerators(name: str | None = None, *, catalog: str | os.PathLike[str] | None = None) -> dict[str, Accelerator]:
+    """Every accelerator on offer by its canonical name, or the one that `name` means ("a100-80"). Prices are USD/hour of a whole machine.
+
+    Raises:
+        CatalogError: the catalog cannot be read, or knows no accelerator of that name.
+    """
+    with open_catalog(None if catalog is None else os.path.abspath(catalog)) as shelves:
+        names = shelves.accelerator_names() if name is None else [shelves.resolve_accelerators(name)[0]]
+        return {each: _accelerator(shelves, each) for each in names}
+
+
+def _accelerator(shelves: Catalog, name: str) -> Accelerator:
+    def cheapest(*, use_spot: bool) -> Offer | None:
+        return next(iter(shelves.offers(OfferFilter(accelerator=name, use_spot=use_spot), 1)), None)
+
+    facts, counts = shelves.accelerator_facts.get(name), tuple(shelves.accelerator_counts(name))
+    return Accelerator(name, facts, counts, cheapest(use_spot=False), cheapest(use_spot=True))
+
+
+def doctor() -> tuple[Finding, ...]:
+    """What is the case on this machine, or wrong with it, a sentence each; `well` says which."""
+    return tuple(findings())
 
 
 def check() -> dict[str, str]:

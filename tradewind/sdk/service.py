@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tradewind.broker.server.client import DaemonClient, DaemonUnreachable
-from tradewind.sdk.daemon import connect, data_dir, told
+from tradewind.sdk.daemon import connect, end, running, told
 
 
 class Daemon(msgspec.Struct, frozen=True):
@@ -27,21 +26,14 @@ def start() -> Daemon:
 
 def status() -> Daemon | None:
     """The daemon that answers, None if none does; never starts one."""
-    try:
-        return msgspec.convert(DaemonClient.connect(data_dir(), start=False).hello(), Daemon)
-    except DaemonUnreachable:
-        return None
+    client = running()
+    return None if client is None else msgspec.convert(client.hello(), Daemon)
 
 
 def stop() -> bool:
     """No daemon runs: whether one did. Clusters and jobs go on, and a later daemon finds them again. Raises Unreachable."""
     with told():
-        try:
-            client = DaemonClient.connect(data_dir(), start=False)
-        except DaemonUnreachable:
-            return False
-        client.stop()
-    return True
+        return end()
 
 
 __all__ = ["Daemon", "start", "status", "stop"]

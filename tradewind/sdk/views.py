@@ -38,6 +38,8 @@ class Cluster(msgspec.Struct, frozen=True):
     managed_job_id: int | None = None
     why: str | None = None
     waiting_for: str | None = None
+    labels: dict[str, str] = {}
+    ports: tuple[int, ...] = ()
     instances: tuple[Instance, ...] = ()
 
 
@@ -106,6 +108,28 @@ class Cost(msgspec.Struct, frozen=True):
     place: str
     seconds: float
     usd: float
+
+
+class Why(msgspec.Struct, frozen=True):
+    """What `subject` ("cluster/tea", "job/7") waits for, or why it is in its state; "" is "nothing to say"."""
+
+    subject: str
+    state: str
+    waiting_for: str
+    why: str
+
+
+class Array(msgspec.Struct, frozen=True):
+    """Managed jobs that were submitted as one: `size` of them, of which so many have `ended`, and `succeeded`; `states` counts them by state."""
+
+    id: int
+    name: str
+    size: int
+    max_active: int | None
+    created_unix: float
+    states: dict[str, int]
+    ended: int
+    succeeded: int
 
 
 class Launched(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ class SpecError(ValueError):
         self.suggestion = suggestion
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         what = f"{self.field}: {self.message}" if self.field else self.message
         hint = f"; did you mean '{self.suggestion}'?" if self.suggestion else ""
         return f"{where}: {what}{hint}"

@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -22,9 +23,12 @@ from tradewind.broker.server.socket_path import SocketDirectoryError, socket_pat
 
 API_VERSION = 2
 START_DEADLINE_S = 15.0
+GREET_DEADLINE_S = 10.0
+LEAST_FREE_BYTES = 1 << 20  # below it a daemon cannot even say what is wrong
 STOP_DEADLINE_S = 15.0
 LOG_NAME = "daemon.log"
 START_LOCK = "start.lock"  # held by the command that starts the daemon, while it does
+FAILED = "tradewind: "  # how a daemon that cannot serve begins the line that says why
 EXIT_BUSY = 75  # sysexits.h EX_TEMPFAIL: another daemon serves the data directory
 
 
@@ -80,7 +84,7 @@ class DaemonClient:
         except SocketDirectoryError as error:
             raise DaemonUnreachable(str(error)) from error
         client = cls(path, os.path.realpath(data_dir))
-        said = client._greet()
+        said = client._greet(patient=True)
         if said is not None and start and (said.get("version") != __version__ or said.get("api") != API_VERSION):
             client.stop()
             said = None
@@ -132,12 +136,38 @@ class DaemonClient:
 
     # -- the daemon's own life --------------------------------------------------------------------------------------------------------
 
-    def _greet(self) -> dict[str, Any] | None:
+    def _greet(self, *, patient: bool = False) -> dict[str, Any] | None:
+        """What the daemon says of itself; None where nobody listens.
+
+        Raises:
+            DaemonUnreachable: `patient`, and one listens and says nothing for GREET_DEADLINE_S: it is stopped, or far too busy.
+        """
         try:
-            answer = self.get("/v1/hello", timeout_s=10.0)
-        except DaemonUnreachable:
+            answer = self.get("/v1/hello", timeout_s=GREET_DEADLINE_S)
+        except DaemonUnreachable as error:
+            if patient and isinstance(error.__cause__, TimeoutError):
+                raise self._silent() from error
             return None
         return dict(answer)
+
+    def _silent(self) -> DaemonUnreachable:
+        pid = self._listener()
+        whom = f"the daemon of {self.data_dir} (process {pid})" if pid else f"the daemon of {self.data_dir}"
+        mend = (
+            f"`kill -CONT {pid}` wakes a stopped one, `kill -9 {pid}` ends it; jobs and clusters go on"
+            if pid
+            else "wait"
+        )
+        return DaemonUnreachable(f"{whom} listens and has not answered for {GREET_DEADLINE_S:.0f} s; {mend}")
+
+    def _listener(self) -> int:
+        """The process that listens on the socket; 0 where the system does not say."""
+        with contextlib.suppress(OSError, AttributeError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1.0)
+            probe.connect(self._path)
+            pid: int = struct.unpack("3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+            return pid
+        return 0
 
     def hello(self) -> dict[str, Any]:
         """Who answers: version, api, pid, data_dir, started_unix. Raises DaemonUnreachable."""
@@ -182,7 +212,7 @@ class DaemonClient:
                 f"{self.data_dir}: the data directory cannot be written ({error.strerror}); set TRADEWIND_DATA_DIR to a writable place"
             ) from error
         try:
-            if self._greet() is None:
+            if self._greet(patient=True) is None:
                 self._spawn()
         finally:
             os.close(lock)
@@ -207,14 +237,14 @@ class DaemonClient:
         finally:
             os.close(log)
         deadline = time.monotonic() + START_DEADLINE_S
-        while self._greet() is None:
+        while self._greet(patient=True) is None:
             code = process.poll()
             if code is not None:
                 # One that was started by hand at the same moment holds the directory, and answers soon.
                 if code == EXIT_BUSY and time.monotonic() < deadline:
                     time.sleep(0.02)
                     continue
-                raise DaemonUnreachable(f"the daemon did not start: {self._last_line(began) or f'exit code {code}'}")
+                raise DaemonUnreachable(f"the daemon did not start: {self._why_not(began, code)}")
             if time.monotonic() > deadline:
                 raise DaemonUnreachable(
                     f"the daemon did not answer within {START_DEADLINE_S:.0f} s; see {os.path.join(self.data_dir, LOG_NAME)}"
@@ -223,12 +253,20 @@ class DaemonClient:
         # It is nobody's child from here on as far as this process cares; without this Popen warns when it is collected.
         process.returncode = process.poll() or 0
 
-    def _last_line(self, began: int) -> str:
-        with contextlib.suppress(OSError), open(os.path.join(self.data_dir, LOG_NAME), "rb") as file:
-            file.seek(began)
-            lines = file.read().decode(errors="replace").strip().splitlines()
-            return lines[-1] if lines else ""
-        return ""
+    def _why_not(self, began: int, code: int) -> str:
+        """What the daemon that ended with this code said of it, in its log from `began` on."""
+        path = os.path.join(self.data_dir, LOG_NAME)
+        with contextlib.suppress(OSError):
+            with open(path, "rb") as file:
+                file.seek(began)
+                lines = file.read().decode(errors="replace").splitlines()
+            said = [line.removeprefix(FAILED) for line in lines if line.startswith(FAILED)]
+            if said:
+                return said[-1]
+            disk = os.statvfs(self.data_dir)
+            if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+                return f"the disk of {self.data_dir} is full; make room on that disk"
+        return f"it ended with exit code {code}; see {path}"
 
 
 def _refusal(response: http.client.HTTPResponse) -> ApiError:

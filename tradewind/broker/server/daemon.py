@@ -28,7 +28,7 @@ from tradewind.broker.provision.boundary import Boundary, crash_at, no_boundary
 from tradewind.broker.provision.services import log
 from tradewind.broker.server.app import Api, make_app
 from tradewind.broker.server.broker import Broker
-from tradewind.broker.server.client import EXIT_BUSY
+from tradewind.broker.server.client import EXIT_BUSY, FAILED
 from tradewind.broker.server.idleness import Idleness
 from tradewind.broker.server.socket_path import SocketDirectoryError, data_directory, socket_path
 from tradewind.broker.store.database import Store
@@ -131,7 +131,11 @@ class Daemon:
         idle_since = time.monotonic()
         while True:
             await asyncio.sleep(min(1.0, self._idle_exit_s / 4))
-            if broker.observer.is_serving() or not broker.is_idle() or (self._server is not None and self._server.server_state.connections):
+            if (
+                broker.observer.is_serving()
+                or not broker.is_idle()
+                or (self._server is not None and self._server.server_state.connections)
+            ):
                 idle_since = time.monotonic()
             elif self._leave_when_idle or time.monotonic() - idle_since >= self._idle_exit_s:
                 log.info("nothing is alive: leaving")
@@ -170,27 +174,36 @@ def main(argv: list[str] | None = None) -> int:
         boundary = crash_at(crash) if crash else no_boundary
         store = Store(options.data_dir)
     except DataDirectoryBusy as error:
-        print(error, file=sys.stderr)
-        return EXIT_BUSY
+        return _give_up(str(error), EXIT_BUSY)
     except (StoreError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        return _give_up(str(error))
+    except Exception as error:  # whatever it is, whoever started it is told in a sentence
+        logging.getLogger("tradewind").exception("the record cannot be opened")
+        return _give_up(f"{type(error).__name__}: {error}")
     try:
         _configure_log(os.path.join(store.data_dir, "daemon.log"))
         path = socket_path(store.data_dir)
         listening = listen(path)
     except (OSError, SocketDirectoryError) as error:
-        print(f"the daemon cannot listen: {error}", file=sys.stderr)
         store.close()
-        return 1
+        return _give_up(f"the daemon cannot listen: {error}")
     try:
         daemon = Daemon(store, idle_exit_s=options.idle_exit_s, gang_hold_s=options.gang_hold_s, boundary=boundary)
         asyncio.run(_with_signals(daemon, listening))
+    except Exception as error:
+        log.exception("the daemon ends")
+        return _give_up(f"{type(error).__name__}: {getattr(error, 'orig', error)}")
     finally:
         _unlink(path)
         listening.close()
         store.close()
     return 0
+
+
+def _give_up(why: str, code: int = 1) -> int:
+    """The exit code, after the one line that tells whoever started the daemon."""
+    print(f"{FAILED}{' '.join(why.split())}", file=sys.stderr)
+    return code
 
 
 async def _with_signals(daemon: Daemon, listening: socket.socket) -> None:

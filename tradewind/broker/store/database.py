@@ -24,13 +24,22 @@ from tradewind.broker.store.errors import DataDirectoryError, StaleWriter, Store
 T = TypeVar("T")
 Work = tuple[Callable[[Connection], Any], "Future[Any]"]
 FILE_NAME = "record.sqlite"
+BUSY_S = 8.0  # only a stranger's program holds the record: shorter than a command waits for its daemon
 MAX_GROUP = 256
+# what SQLite says of what is not the record's fault (sqlite.org/rescode.html: SQLITE_BUSY, SQLITE_FULL, SQLITE_READONLY) -> what to do
+_MEND = {
+    "locked": "another program holds it; end that one and try again",
+    "full": "make room on that disk",
+    "readonly": "make the data directory writable, or set TRADEWIND_DATA_DIR to another",
+    "disk I/O error": "look at that disk, and at its free space",
+    "unable to open": "look at that disk, and at its free space",
+}
 
 
 def _engine(path: str, *, writer: bool) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
-        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": 30.0},
+        connect_args={"check_same_thread": False, "isolation_level": None, "timeout": BUSY_S},
         pool_size=1 if writer else 4,
         hide_parameters=True,  # rows hold people's environments: no error text may quote them
     )
@@ -41,7 +50,7 @@ def _engine(path: str, *, writer: bool) -> Engine:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA busy_timeout=30000")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_S * 1000:.0f}")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -127,8 +136,9 @@ class Store:
         except StoreError:
             raise
         except Exception as error:
-            said = str(error).partition("\n")[0]
-            message = f"{FILE_NAME} cannot be used: {said}; move it away to start anew"
+            said = str(getattr(error, "orig", error)).partition("\n")[0]
+            mend = _MEND.get(next((word for word in _MEND if word in said), ""), "move it away to start anew")
+            message = f"{FILE_NAME} cannot be used: {said}; {mend}"
             raise DataDirectoryError(self.data_dir, message) from error
         return token
 

@@ -12,7 +12,7 @@ from tradewind.cli.output import print_json
 @options.as_json
 def doctor(*, as_json: bool) -> int:
     """What is wrong on this machine, if anything, and how to mend it. Exit code 1 when something is."""
-    from tradewind.cli.checkup import findings
+    from tradewind.sdk.checkup import findings
 
     found = findings()
     if as_json:

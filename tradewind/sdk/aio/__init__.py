@@ -15,6 +15,7 @@ from tradewind.optimizer.plan import Plan
 from tradewind.sdk import operations, planning
 from tradewind.sdk.aio import jobs
 from tradewind.sdk.aio.driving import awaitable, lines
+from tradewind.sdk.checkup import Finding
 from tradewind.sdk.task import AnyTask
 
 launch = awaitable(operations.launch)
@@ -28,7 +29,9 @@ stop = awaitable(operations.stop)
 start = awaitable(operations.start)
 autostop = awaitable(operations.autostop)
 ports = awaitable(operations.ports)
+ssh_command = awaitable(operations.ssh_command)
 events = awaitable(operations.events)
+why = awaitable(operations.why)
 cost_report = awaitable(operations.cost_report)
 reap = awaitable(operations.reap)
 
@@ -68,16 +71,30 @@ async def offers(
     return await asyncio.to_thread(planning.offers, wanted, limit=limit, catalog=catalog)
 
 
+async def accelerators(
+    name: str | None = None, *, catalog: str | os.PathLike[str] | None = None
+) -> dict[str, planning.Accelerator]:
+    """As `tradewind.accelerators`, in a thread of its own. Raises CatalogError."""
+    return await asyncio.to_thread(planning.accelerators, name, catalog=catalog)
+
+
+async def doctor() -> tuple[Finding, ...]:
+    """As `tradewind.doctor`, in a thread of its own."""
+    return await asyncio.to_thread(planning.doctor)
+
+
 async def check() -> dict[str, str]:
     """As `tradewind.check`, in a thread of its own. Raises SettingsError."""
     return await asyncio.to_thread(planning.check)
 
 
 __all__ = [
+    "accelerators",
     "autostop",
     "cancel",
     "check",
     "cost_report",
+    "doctor",
     "down",
     "events",
     "exec",
@@ -89,8 +106,10 @@ __all__ = [
     "ports",
     "queue",
     "reap",
+    "ssh_command",
     "start",
     "status",
     "stop",
     "wait",
+    "why",
 ]

@@ -13,6 +13,14 @@ status = awaitable(job_operations.status)
 wait = awaitable(job_operations.wait)
 cancel = awaitable(job_operations.cancel)
 bill = awaitable(job_operations.bill)
+pause = awaitable(job_operations.pause)
+resume = awaitable(job_operations.resume)
+retry = awaitable(job_operations.retry)
+launch_array = awaitable(job_operations.launch_array)
+array = awaitable(job_operations.array)
+array_jobs = awaitable(job_operations.array_jobs)
+cancel_array = awaitable(job_operations.cancel_array)
+spend = awaitable(job_operations.spend)
 
 
 def logs(job: int | str, *, follow: bool = True) -> AsyncIterator[str]:
@@ -20,4 +28,20 @@ def logs(job: int | str, *, follow: bool = True) -> AsyncIterator[str]:
     return lines(job_operations.log_path(job, follow=follow))
 
 
-__all__ = ["bill", "cancel", "launch", "logs", "queue", "status", "wait"]
+__all__ = [
+    "array",
+    "array_jobs",
+    "bill",
+    "cancel",
+    "cancel_array",
+    "launch",
+    "launch_array",
+    "logs",
+    "pause",
+    "queue",
+    "resume",
+    "retry",
+    "spend",
+    "status",
+    "wait",
+]

@@ -1,4 +1,4 @@
-"""What `tradewind doctor` looks at: each check says in one sentence what is the case, or what is wrong and how to mend it."""
+"""What `tradewind doctor` and `tw.doctor` look at: each check says in one sentence what is the case, or what is wrong and how to mend it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _platform() -> str:
 
 def _data_directory() -> str:
     from tradewind.broker.store.directory import prepare
-    from tradewind.cli.daemon import data_dir
+    from tradewind.sdk.daemon import data_dir
 
     where = prepare(data_dir())
     free = shutil.disk_usage(where).free / (1 << 30)
@@ -40,12 +40,12 @@ def _data_directory() -> str:
 
 
 def _daemon() -> str:
-    from tradewind.cli import daemon
+    from tradewind.sdk.daemon import running
 
-    api = daemon.running()
-    if not api.up:
+    client = running()
+    if client is None:
         return "not running; it starts when it is needed"
-    hello = api.get("/v1/hello")
+    hello = client.hello()
     return f"version {hello['version']}, process {hello['pid']}"
 
 

@@ -6,7 +6,8 @@ import pathlib
 
 import pytest
 
-from tradewind.cli import checkup, exits, main
+from tradewind.cli import exits, main
+from tradewind.sdk import checkup
 
 
 def by_name() -> dict[str, checkup.Finding]:
