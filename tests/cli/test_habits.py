@@ -138,6 +138,17 @@ def test_skypilots_variables_are_set_beside_ours(tea: World) -> None:
     assert json.loads(info) == {"cluster_name": "tea", "cloud": "local", "region": "local", "zone": "local"}
 
 
+def test_aliases_and_small_flags(tea: World) -> None:
+    tea.run("tradewind exec tea -n counts 'seq 100'")
+    assert tea.run("tradewind logs tea --tail 2").stdout == "99\n100\n"
+    status = tea.run("tradewind logs tea --status")
+    assert (status.returncode, status.stdout) == (exits.OK, "")
+    assert "SUCCEEDED" in status.stderr
+    assert "tea has no unfinished job." in tea.run("tradewind queue tea -s").stdout
+    assert tea.run("tradewind ls").stdout == tea.run("tradewind status").stdout
+    assert tea.run("tradewind jobs ls").returncode == exits.OK
+
+
 def test_a_repository_is_the_work_directory(tea: World) -> None:
     git = "git -c user.name=me -c user.email=me@example.org -C repo"
     made = tea.run(

@@ -70,6 +70,19 @@ def test_examples_and_blocks_are_strictly_typed(tmp_path: pathlib.Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def test_pyright_accepts_them_too(tmp_path: pathlib.Path) -> None:
+    for path in EXAMPLES.glob("*.py"):
+        (tmp_path / path.name).write_text(path.read_text())
+    for number, block in enumerate(BLOCKS):
+        (tmp_path / f"block{number}.py").write_text(f"# pyright: strict\n{block}")
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}')
+    ran = subprocess.run(
+        [sys.executable, "-m", "pyright", "--pythonpath", sys.executable],
+        cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_types_are_those_of_the_plain_functions(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "revealed.py"
     file.write_text(

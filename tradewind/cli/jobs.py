@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tradewind.cli import exits, rows
@@ -17,6 +19,19 @@ def log_path(cluster: str, job_id: int, *, follow: bool, rank: int | None = None
     """The resource that streams a job's output."""
     chosen = "" if rank is None else f"&rank={rank}"
     return f"{cluster_resource(cluster)}/jobs/{job_id}/logs?follow={int(follow)}{chosen}"
+
+
+def print_last(pieces: Iterable[bytes], count: int) -> None:
+    """Print the last so many lines of a stream, bytes as they came."""
+    held, last = b"", deque[bytes](maxlen=count)
+    for piece in pieces:
+        *lines, held = (held + piece).split(b"\n")
+        last.extend(line + b"\n" for line in lines)
+    if held:
+        last.append(held)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(b"".join(last))
+    sys.stdout.buffer.flush()
 
 
 def newest(api: Api, cluster: str) -> int:

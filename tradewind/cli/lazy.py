@@ -5,12 +5,18 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import click
 
 
 class SuggestingGroup(click.Group):
-    """A group that lists its commands as they were written, and answers an unknown one with the nearest known."""
+    """A group that lists its commands as they were written, and answers an unknown one with the nearest known.
+
+    `aliases` are other names of its commands, for the fingers of people who come from elsewhere; they are listed nowhere.
+    """
+
+    aliases: Mapping[str, str] = MappingProxyType({})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the order of their definition, which is the order of use."""
@@ -26,6 +32,9 @@ class SuggestingGroup(click.Group):
             click.UsageError: the name is unknown; the sentence has the nearest one.
         """
         name, known = args[0], self.list_commands(ctx)
+        if name not in known and name in self.aliases:
+            name = self.aliases[name]
+            args = [name, *args[1:]]
         if not name.startswith("-") and name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             whole = ctx.command_path.removeprefix("tradewind").strip()
@@ -37,9 +46,15 @@ class SuggestingGroup(click.Group):
 class LazyGroup(SuggestingGroup):
     """`table` maps a command's name to ("module:attribute", its one-line help)."""
 
-    def __init__(self, *args: object, table: Mapping[str, tuple[str, str]], **kwargs: object) -> None:
+    def __init__(
+        self,
+        *args: object,
+        table: Mapping[str, tuple[str, str]],
+        aliases: Mapping[str, str] = MappingProxyType({}),
+        **kwargs: object,
+    ) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed on as they came
-        self.table = table
+        self.table, self.aliases = table, aliases
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names in the table's order, which is the order of a first day's use."""

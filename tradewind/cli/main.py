@@ -53,6 +53,16 @@ TABLE: dict[str, tuple[str, str]] = {
 }
 
 
+ALIASES = {
+    "ls": "status",
+    "ps": "status",
+    "show-gpus": "accelerators",
+    "terminate": "down",
+    "delete": "down",
+    "run": "launch",
+}
+
+
 def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
         click.echo(f"tradewind {__version__}")
@@ -62,6 +72,7 @@ def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> No
 @click.group(
     cls=LazyGroup,
     table=TABLE,
+    aliases=ALIASES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 no plan, 4 unreachable, 130 Ctrl-C (docs/cli.md).",
 )

@@ -75,3 +75,28 @@ def test_other_peoples_connections_are_counted_and_not_ours() -> None:
     assert count(f"127.0.0.3 1024 127.0.0.1 22\n{TCP}") == 2
     assert count(f"127.0.0.9 1024 127.0.0.1 8080\n{TCP}") == 1
     assert count(f"\n{TCP}") == 0
+
+
+@pytest.mark.parametrize("jump_s", [-10 * 365 * 86400.0, 10 * 365 * 86400.0])
+def test_a_clock_that_jumps_ends_nothing_and_counts_on(tmp_path, jump_s: float) -> None:
+    async def scenario() -> None:
+        cloud = ScriptedCloud()
+        async with Running(str(tmp_path / "data"), cloud) as r:
+            await r.broker.launch(launch_request(task("wait")))
+            await r.until("it is up", lambda: r.cluster_state() == "UP")
+            clock = r.broker.services.clock
+            r.broker.services.clock = lambda: clock() + jump_s
+            await Fleet(r.broker).autostop("c", 5, down=True, wait_for="jobs")
+            await Idleness(r.broker).look()
+            (agent,) = cloud.agents.values()
+            await r.until("its job runs", lambda: r.broker.job("c", 1)[1].state == "RUNNING")
+            agent.finish("1-1")
+            await r.until("its job has ended", lambda: r.broker.job("c", 1)[1].state == "SUCCEEDED")
+            await Idleness(r.broker).look()
+            assert r.cluster_state() == "UP"
+            number = await r.broker.execute("c", task("exit 0"))
+            await r.until("another has ended", lambda: r.broker.job("c", number)[1].state == "SUCCEEDED")
+            await r.broker.down("c")
+            assert cloud.instances == {}
+
+    run(scenario())

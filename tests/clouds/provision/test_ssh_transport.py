@@ -14,6 +14,7 @@ import pytest
 from clouds.lab.sshd import Sshd
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision.ssh_keys import KeyRing
+from tradewind.broker.provision.ssh_sessions import other_sessions
 from tradewind.broker.provision.ssh_transport import SshTransport, connect
 
 
@@ -176,5 +177,18 @@ def test_a_silent_instance_is_noticed_in_five_seconds(sshd: Sshd, keys: KeyRing)
             sshd.freeze()
             await asyncio.wait_for(lost, 15)
             assert time.monotonic() - started < 5.5
+
+    asyncio.run(scenario())
+
+
+def test_who_else_is_logged_in_is_counted(sshd: Sshd, keys: KeyRing) -> None:
+    async def scenario() -> None:
+        async with connected(sshd, keys) as ours:
+            assert await other_sessions(ours) == 0
+            async with connected(sshd, keys), connected(sshd, keys):
+                assert await other_sessions(ours) == 2
+            async with asyncio.timeout(30):
+                while await other_sessions(ours):  # noqa: ASYNC110  the kernel closes connections in its own time
+                    await asyncio.sleep(0.05)
 
     asyncio.run(scenario())

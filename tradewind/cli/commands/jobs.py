@@ -9,6 +9,7 @@ _HERE = "tradewind.cli.commands"
 jobs = LazyGroup(
     name="jobs",
     help="Managed jobs: they survive preemption. Each has a cluster of its own that goes when the job ends.",
+    aliases={"ls": "queue", "ps": "queue", "run": "launch", "stop": "cancel"},
     table={
         "launch": (f"{_HERE}.jobs_launch:launch", "Run a task, or an array of it, to its end, over losses."),
         "queue": (f"{_HERE}.jobs_look:queue", "The jobs and what each waits for."),
