@@ -21,6 +21,7 @@ from sqlalchemy import insert
 
 from tests.broker.harness import Running, job_request, task
 from tests.broker.scripted import ScriptedCloud
+from tradewind.broker.server import collector
 from tradewind.broker.server.requests import ArrayRequest
 from tradewind.broker.store import listing, schema
 
@@ -168,6 +169,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--jobs", type=int, default=10_000, help="how many are alive in the storm")
     asked = parser.parse_args()
+    collector.calm()
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as directory:
         for part in (submissions(directory), lists(directory), storm(directory, asked.jobs)):

@@ -8,6 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Self
 
+import msgspec
+
 from tests.broker.scripted import ScriptedCloud
 from tradewind.broker.jobs.plans import PlanRefused
 from tradewind.broker.provision.boundary import Boundary, no_boundary
@@ -17,8 +19,8 @@ from tradewind.broker.store import rows
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.records import Options
 from tradewind.catalog.offer import Offer
-from tradewind.optimizer.plan import Certificate, Plan, RankedCandidate
-from tradewind.optimizer.problem import Place
+from tradewind.optimizer.plan import Certificate, Placement, Plan, RankedCandidate
+from tradewind.optimizer.problem import Edge, Place
 from tradewind.spec.task import Resources, Task
 
 DEADLINE_S = 20.0
@@ -55,6 +57,22 @@ def ranked(one: Offer, nodes: int = 1) -> RankedCandidate:
     )
 
 
+def placement(what: Task, at: RankedCandidate) -> Placement:
+    return Placement(
+        task=what.name or "t",
+        cloud=at.cloud,
+        region=at.region,
+        zone=at.zone,
+        instance_type=at.instance_type,
+        use_spot=at.use_spot,
+        num_nodes=what.num_nodes,
+        hourly_usd=at.hourly_usd,
+        total_usd=at.hourly_usd,
+        hours=1.0,
+        offer=at.offer,
+    )
+
+
 class FixedPlanner:
     """Ranks a fixed list of offers by price, without the blocked ones."""
 
@@ -79,6 +97,15 @@ class FixedPlanner:
         )
 
     consider = plan
+
+    async def together(self, tasks: tuple[Task, ...], options: Options, edges: tuple[Edge, ...] = ()) -> Plan:
+        plans = [await self.plan(task, options) for task in tasks]
+        return msgspec.structs.replace(
+            plans[0],
+            placements=tuple(placement(task, plan.candidates[0]) for task, plan in zip(tasks, plans, strict=True)),
+            hourly_usd=sum(plan.hourly_usd for plan in plans),
+            candidates=(),
+        )
 
     def hold_times(self, cloud: str, place: str, instance_type: str) -> tuple[float, ...]:
         return ()

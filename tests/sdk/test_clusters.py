@@ -100,6 +100,22 @@ def test_a_managed_job_runs_to_its_end(data: pathlib.Path) -> None:
         tw.jobs.launch(HELLO, seed=1)
 
 
+def test_tasks_that_depend_on_each_other_are_launched_as_one(data: pathlib.Path) -> None:
+    here = tw.Resources(infra="local")
+    first = tw.Task("first", run="true", resources=here)
+    second = tw.Task("second", run="exit 3", resources=here, depends_on="first")
+    third = tw.Task("third", run="true", resources=here, depends_on=["second"])
+    numbers = tw.jobs.launch_graph([first, second, third], name="three")
+    assert [tw.jobs.wait(number, timeout_s=60).state for number in numbers] == ["SUCCEEDED", "FAILED", "CANCELLED"]
+    assert "which it waits for, is FAILED" in tw.jobs.status(numbers[2]).why
+    with pytest.raises(tw.SpecError, match="no task of this file is called 'first'"):
+        tw.jobs.launch_graph([second])
+    with pytest.raises(tw.TooDear, match="all at once cost"):
+        tw.jobs.launch_graph(
+            [tw.Task("big", run="true", resources=tw.Resources(cpus=4))], rehearse=True, max_hourly_usd=1e-6
+        )
+
+
 def test_a_daemon_that_dies_is_started_again(cluster: str) -> None:
     serving = tw.api.status()
     assert serving is not None

@@ -18,7 +18,7 @@ NAMES = [
     "why",
 ]  # fmt: skip
 JOBS = [
-    "array", "array_jobs", "bill", "cancel", "cancel_array", "launch", "launch_array", "logs", "pause", "queue", "resume", "retry", "spend", "status",
+    "array", "array_jobs", "bill", "cancel", "cancel_array", "launch", "launch_array", "launch_graph", "logs", "pause", "queue", "resume", "retry", "spend", "status",
     "wait",
 ]  # fmt: skip
 ON_A_LOOP = {

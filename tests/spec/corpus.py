@@ -69,6 +69,7 @@ TASKS: dict[str, tuple[str, ...]] = {
     "budget": ("20", "20 USD"),
     "deadline": ("10h", "90m", "2d", "10"),
     "checkpoint": ("'s3://b/c'", "/shared/x"),
+    "depends_on": ("prepare", "[prepare, fetch]"),
     "elastic": ("true",),
     "engine": ("ray", "tradewind"),
     "service": (

@@ -45,7 +45,7 @@ def test_every_node_knows_its_line_and_column() -> None:
         ("run: 2001-99-99\n", "t.yaml:1: '2001-99-99' cannot be read as a timestamp; quote it"),
         (
             "run: a\n---\nrun: b\n",
-            "t.yaml:3: the file holds a chain of 2 tasks, and those are not there yet; launch one task a file",
+            "t.yaml:3: the file holds a chain of 2 tasks, and this takes one; `tradewind jobs launch` runs them all",
         ),
         (
             "run: a\nname: \x07\n",

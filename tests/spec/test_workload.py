@@ -35,6 +35,16 @@ def test_a_chain_needs_no_header() -> None:
     assert (workload.header, len(workload.tasks)) == (Header(), 2)
 
 
+DIAMOND = "name: a\nrun: x\n---\nname: b\ndepends_on: a\n---\nname: c\ndepends_on: [a]\n---\ndepends_on: [b, c, b]\n"
+
+
+def test_who_waits_for_whom() -> None:
+    assert load("run: x\n---\nrun: y\n---\nrun: z\n").edges == ((0, 1), (1, 2))
+    assert load(GROUP).edges == ()
+    assert load(DIAMOND).edges == ((0, 1), (0, 2), (1, 3), (2, 3))
+    assert load("run: x\n").edges == ()
+
+
 def test_a_group() -> None:
     header = load(GROUP).header
     assert header == Header("g", "parallel", ("a",), {"b": "30s"})
@@ -48,7 +58,7 @@ def test_one_document_is_a_task(text: str) -> None:
     assert workload.tasks[0].name == "x"
 
 
-@pytest.mark.parametrize("text", [CHAIN, GROUP, "run: x\n---\nrun: y\n"])
+@pytest.mark.parametrize("text", [CHAIN, GROUP, DIAMOND, "run: x\n---\nrun: y\n"])
 def test_the_normal_form_reads_back(text: str) -> None:
     workload = load(text)
     assert load(yaml.safe_dump_all(normal_forms(workload), sort_keys=False)) == workload
@@ -62,6 +72,11 @@ def test_the_normal_form_reads_back(text: str) -> None:
         (GROUP + "---\nname: b\n", "t.yaml:10: name: 'b' is another task's name in this group"),
         (GROUP.replace("[a]", "[c]"), "t.yaml:3: header.primary_tasks: no task is called 'c'"),
         ("name: a\nprimary_tasks: a\n---\nname: a\n---\nname: b\n", "t.yaml:2: header.primary_tasks: needs `execution: parallel`"),
+        ("run: a\n---\ndepends_on: b\n", "t.yaml:3: depends_on: no task of this file is called 'b'"),
+        ("name: prep\nrun: x\n---\ndepends_on: perp\n", "t.yaml:4: depends_on: no task of this file is called 'perp'; did you mean 'prep'?"),
+        ("name: a\nrun: x\n---\nname: a\n---\ndepends_on: a\n", "t.yaml:6: depends_on: 'a' is the name of 2 tasks; give each its own"),
+        ("name: a\ndepends_on: b\n---\nname: b\ndepends_on: a\n", "t.yaml:2: depends_on: the tasks wait for each other: a -> b -> a"),
+        ("name: a\ndepends_on: a\n---\nname: b\n", "t.yaml:2: depends_on: the tasks wait for each other: a -> a"),
         ("run: a\n---\nruN: b\n", "t.yaml:3: ruN: unknown field; did you mean 'run'?"),
         ("run: a\n---\n- b\n", "t.yaml:3: a task file is a mapping of fields, such as `run: echo hello`"),
         ("a: &x 1\n---\nrun: *x\n", "t.yaml:3: the alias *x has no finished &x before it"),
@@ -78,5 +93,5 @@ def test_flags_change_one_task_only() -> None:
 
 def test_several_are_refused_where_one_is_launched() -> None:
     assert refusal(GROUP) == (
-        "t.yaml:8: the file holds a job group of 2 tasks, and those are not there yet; launch one task a file"
+        "t.yaml:8: the file holds a job group of 2 tasks, and this takes one; `tradewind jobs launch` runs them all"
     )

@@ -15,8 +15,11 @@ from tradewind.broker.lifecycle import managed_job
 from tradewind.optimizer.plan import Plan
 from tradewind.sdk import operations
 from tradewind.sdk.asking import Call, Get, Post
-from tradewind.sdk.task import AnyTask
+from tradewind.sdk.errors import NoPlan, TooDear
+from tradewind.sdk.task import AnyTask, spec_of
 from tradewind.sdk.views import Array, ManagedJob
+from tradewind.spec import task_to_dict
+from tradewind.spec.workload import workload_of
 
 RECLAIM_WINDOW_S = (10.0, 20.0)  # seconds after launch: late enough for a checkpoint, early enough for a short job
 
@@ -55,6 +58,52 @@ def launch(
     if seed is not None:
         body["market"] = {"seed": seed, "time_scale": None, "window_s": RECLAIM_WINDOW_S, "max_reclaims": 1}
     return int((yield Post("/v1/jobs", body, starts=True))["job_id"])
+
+
+def launch_graph(
+    tasks: Sequence[AnyTask],
+    name: str | None = None,
+    *,
+    max_hourly_usd: float | None = None,
+    rehearse: bool = False,
+    hours: float | None = None,
+    catalog: str | os.PathLike[str] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    max_active: int | None = None,
+) -> Call[tuple[int, ...]]:
+    """A managed job for each task is accepted, planned as one, and their numbers returned in the tasks' order.
+
+    Each starts once those that its task names in `depends_on` have succeeded; where no task names any, each follows the one before it. A
+    job that fails or is cancelled cancels those that wait for it. `max_hourly_usd` (USD/hour) is for all of them at once.
+
+    Raises:
+        SpecError: a task is wrong, or they wait for each other.
+        TooDear: the cheapest plan costs more than was agreed to.
+        NoPlan: nothing that can be bought from here will do.
+        Unreachable: no daemon answers.
+    """
+    workload = workload_of([spec_of(task) for task in tasks])
+    shared = {"rehearse": rehearse, "hours": hours, "catalog": None if catalog is None else os.path.abspath(catalog)}
+    forms = [task_to_dict(task) for task in workload.tasks]
+    found = yield Post("/v1/graphs/plan", {"tasks": forms, "edges": workload.edges, **shared}, starts=True)
+    plan = msgspec.convert(found, Plan)
+    if not plan.feasible:
+        raise NoPlan(" ".join(plan.why_infeasible), "no_plan", "")
+    cap = plan.hourly_usd if rehearse and max_hourly_usd is None else max_hourly_usd or 0.0
+    if plan.hourly_usd > cap * (1 + 1e-9):
+        raise TooDear(f"all at once cost {plan.hourly_usd:.6g} USD/h, more than {cap:.6g} USD/h", "price", "")
+    jobs = [
+        {
+            **shared,
+            "task": form,
+            "accepted_hourly_usd": placement.hourly_usd,
+            "secrets": {key: value for key, value in (secrets or {}).items() if key in task.secrets},
+        }
+        for task, form, placement in zip(workload.tasks, forms, plan.placements, strict=True)
+    ]
+    body = {"jobs": jobs, "edges": workload.edges, "name": name, "max_active": max_active}
+    answer = yield Post("/v1/graphs", {**body, "client_key": uuid.uuid4().hex})
+    return tuple(int(job_id) for job_id in answer["job_ids"])
 
 
 def queue(*, all: bool = False) -> Call[tuple[ManagedJob, ...]]:  # noqa: A002  the flag's name

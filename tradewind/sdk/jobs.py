@@ -8,6 +8,7 @@ from tradewind.sdk import job_operations
 from tradewind.sdk.blocking import blocking, lines
 
 launch = blocking(job_operations.launch)
+launch_graph = blocking(job_operations.launch_graph)
 queue = blocking(job_operations.queue)
 status = blocking(job_operations.status)
 wait = blocking(job_operations.wait)
@@ -41,6 +42,7 @@ __all__ = [
     "cancel_array",
     "launch",
     "launch_array",
+    "launch_graph",
     "logs",
     "pause",
     "queue",

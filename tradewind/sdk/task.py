@@ -51,6 +51,7 @@ class Task:
         engine: str | None = None,
         volumes: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
+        depends_on: str | Sequence[str] | None = None,
     ) -> None:
         """Make a task. Relative paths count from the current directory; `budget` is USD for a managed job in all; `secrets` are names only.
 
@@ -78,6 +79,7 @@ class Task:
             "engine": engine,
             "volumes": volumes,
             "config": config,
+            "depends_on": depends_on if depends_on is None or isinstance(depends_on, str) else list(depends_on),
         }
         object.__setattr__(self, "spec", _read(fields))
 

@@ -69,6 +69,9 @@ def _of_task(task: Task, use: Use) -> Iterator[str]:
     for name, (field, what, instead) in _WHOLE.items():
         if getattr(task, name) != getattr(defaults, name) and not (use == "exec" and field.startswith("resources.")):
             yield _not_there(field, what, instead)
+    if task.depends_on:
+        names = ", ".join(task.depends_on)
+        yield f"depends_on: {names} must stand in the same file; `tradewind jobs launch FILE` takes all its tasks"
     if task.engine != "tradewind":
         yield _not_there("engine", f"the engine {task.engine} is", "remove the field to run on tradewind's own")
     for name in task.inline_secrets:

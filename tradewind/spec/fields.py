@@ -7,6 +7,7 @@ from collections.abc import Iterable
 TASK_FIELDS = (
     "name", "workdir", "num_nodes", "resources", "envs", "secrets", "managed_secrets", "setup", "run", "run_on", "file_mounts", "volumes",
     "estimates", "placement", "budget", "deadline", "checkpoint", "elastic", "engine", "service", "pool", "inputs", "outputs", "config", "event_callback",
+    "depends_on",
     "api_server_access",
 )  # fmt: skip
 RESOURCE_FIELDS = (

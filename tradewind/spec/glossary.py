@@ -53,6 +53,10 @@ TASK = {
     ),
     "deadline": Entry("`10h`, `90m`, `2d`", "How long after its launch the job should have ended."),
     "checkpoint": Entry("URI", "Where checkpoints are kept, such as `s3://bucket/path`."),
+    "depends_on": Entry(
+        "name or list of names",
+        "The tasks of the same file that must have succeeded before this one starts. Without it anywhere, each task of a file follows the one before it.",
+    ),
     "elastic": Entry("true or false", "The program goes on when a node is lost. Default false."),
     "engine": Entry("`tradewind` or `ray`", "What runs the cluster's tasks and actors. Default `tradewind`."),
     "service": Entry(

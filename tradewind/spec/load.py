@@ -9,7 +9,7 @@ from tradewind.spec.document import MAX_BYTES, Mapping, Mark, Scalar, read_docum
 from tradewind.spec.overrides import Overrides, apply_overrides
 from tradewind.spec.reading import read_task
 from tradewind.spec.task import Task
-from tradewind.spec.workload import Workload, check_group, split_header
+from tradewind.spec.workload import Workload, check_group, check_order, split_header
 
 SIZE_FIELDS = ("resources.cpus", "resources.memory")  # their default is the planner's
 
@@ -61,6 +61,7 @@ def parse_workload(
         raise Mark(source).error("", f"the file holds {len(of_tasks)} tasks, and flags change one task only")
     tasks = tuple(read_task(document, source, base_dir) for document in of_tasks)
     check_group(header, tasks, of_tasks, documents[0])
+    check_order(tasks, of_tasks)
     workload = Workload(tasks, header)
     if single:
         raise of_tasks[1].mark.error("", several(workload))
@@ -70,7 +71,7 @@ def parse_workload(
 def several(workload: Workload) -> str:
     """Why a file of several tasks cannot be launched: one sentence without the file's name."""
     what = "a chain" if workload.header.execution == "serial" else "a job group"
-    return f"the file holds {what} of {len(workload.tasks)} tasks, and those are not there yet; launch one task a file"
+    return f"the file holds {what} of {len(workload.tasks)} tasks, and this takes one; `tradewind jobs launch` runs them all"
 
 
 def command_task(command: str | None, *, overrides: Overrides | None = None, base_dir: str | None = None) -> Task:

@@ -58,6 +58,8 @@ def normal_form(task: Task) -> dict[str, object]:
     for name, data in (("inputs", task.inputs), ("outputs", task.outputs)):
         if isinstance(data, DataSize):
             form[name] = {data.uri: _number(data.gigabytes)}
+    if task.depends_on:
+        form["depends_on"] = list(task.depends_on)
     defaults = Task()
     for name in _PLAIN:
         if getattr(task, name) != getattr(defaults, name):

@@ -7,7 +7,7 @@ from typing import TypeVar, cast, get_args
 
 import msgspec
 
-from tradewind.spec.document import Mapping, Node, Scalar
+from tradewind.spec.document import Mapping, Node, Scalar, Sequence
 from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
 from tradewind.spec.mounts import Surroundings, read_file_mounts, read_volumes, read_workdir, substituted
 from tradewind.spec.nodes import (
@@ -83,6 +83,7 @@ def read_task(document: Mapping, source: str, base_dir: str) -> Task:
         budget_usd=read_budget(given.get("budget")),
         deadline_hours=_read_deadline(given.get("deadline")),
         checkpoint=_read_checkpoint(given.get("checkpoint"), around),
+        depends_on=_read_names(given.get("depends_on"), "depends_on"),
         estimates=read_estimates(given.get("estimates")),
         placement=read_placing(given.get("placement")),
         elastic=_read_flag(given.get("elastic"), "elastic"),
@@ -105,6 +106,14 @@ def read_name(node: Node, field: str = "name") -> str:
             field, "may hold letters, digits and . _ - only, must start with a letter or digit, and be at most 63 long"
         )
     return name
+
+
+def _read_names(node: Node | None, field: str) -> tuple[str, ...]:
+    """One name or a list of them, each once."""
+    if node is None:
+        return ()
+    names = [read_name(item, field) for item in (node.items if isinstance(node, Sequence) else (node,))]
+    return tuple(dict.fromkeys(names))
 
 
 def _read_shell(node: Node | None, field: str) -> str | None:

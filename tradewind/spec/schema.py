@@ -88,6 +88,7 @@ def _task() -> dict[str, Schema]:
         "budget": _AMOUNT,
         "deadline": _AMOUNT,
         "checkpoint": _TEXT,
+        "depends_on": _any(_TEXT, {"type": "array", "items": _TEXT}),
         "elastic": _FLAG,
         "engine": _words(Engine),
         "service": _ref("Service"),

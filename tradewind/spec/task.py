@@ -116,7 +116,7 @@ class Task(msgspec.Struct, frozen=True):
     `source` is the file the task was read from, for messages. `job_recovery`, `priority` (the higher goes first), `budget_usd` (USD, for
     the whole job) and `secrets` (names; their values never stand in a task) are a managed job's; `inline_secrets` names those whose values
     the file itself holds. `git` is the work directory when it is a repository. `deadline_hours` counts from the launch.
-    `estimates` say how long its work takes on what.
+    `depends_on` names tasks of the same file that must have succeeded before. `estimates` say how long its work takes on what.
     """
 
     name: str | None = None
@@ -152,5 +152,6 @@ class Task(msgspec.Struct, frozen=True):
     engine: Engine = "tradewind"
     deadline_hours: float | None = None
     checkpoint: str | None = None
+    depends_on: tuple[str, ...] = ()
     estimates: tuple[Length, ...] = ()
     placement: Placing = Placing()

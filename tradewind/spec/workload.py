@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
 
-from tradewind.spec.document import Mapping, Scalar, Sequence
+from tradewind.spec.document import Mapping, Mark, Scalar, Sequence
 from tradewind.spec.task import Task
 from tradewind.spec.typed import read_struct
 
@@ -38,6 +41,34 @@ class Workload(msgspec.Struct, frozen=True):
         """Whether it is one task alone."""
         return len(self.tasks) == 1
 
+    @property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """Which task must have succeeded before which, by their places in the file.
+
+        Where no task says on which it depends, those of a chain follow each other and those of a group wait for none.
+        """
+        if any(task.depends_on for task in self.tasks):
+            places = {task.name: place for place, task in enumerate(self.tasks)}
+            return tuple((places[name], place) for place, task in enumerate(self.tasks) for name in task.depends_on)
+        if self.header.execution == "parallel":
+            return ()
+        return tuple(pairwise(range(len(self.tasks))))
+
+
+def alone(task: Task, workload: Workload) -> Task:
+    """The task without what it says of the other tasks of its file, which are there."""
+    return task if workload.is_single else msgspec.structs.replace(task, depends_on=())
+
+
+def group_not_built(workload: Workload) -> tuple[str, ...]:
+    """A sentence for each field of the header that nothing here carries out yet."""
+    header, unset = workload.header, Header()
+    return tuple(
+        f"header.{name}: it is not there yet; remove the field to go on without"
+        for name in ("primary_tasks", "termination_delay", "inter_connection")
+        if getattr(header, name) != getattr(unset, name)
+    )
+
 
 def split_header(documents: tuple[Mapping, ...]) -> tuple[Header, tuple[Mapping, ...]]:
     """The header and the tasks' documents; a file's only document is a task."""
@@ -49,6 +80,38 @@ def split_header(documents: tuple[Mapping, ...]) -> tuple[Header, tuple[Mapping,
         entries = first.entries | {"primary_tasks": Sequence((primary,), primary.mark)}
         first = Mapping(entries, first.key_marks, first.mark)
     return read_struct(first, "header", Header), documents[1:]
+
+
+def workload_of(tasks: Iterable[Task]) -> Workload:
+    """The tasks as one, in order. Raises SpecError for one that waits for a task that is not among them, or for itself."""
+    found = tuple(tasks)
+    mark = Mark("the tasks")
+    check_order(found, tuple(Mapping({}, {"depends_on": mark}, mark) for _ in found))
+    return Workload(found)
+
+
+def check_order(tasks: tuple[Task, ...], documents: tuple[Mapping, ...]) -> None:
+    """What tasks depend on is among them, under names that are each one task's, and no task waits for itself. Raises SpecError."""
+    names = [task.name for task in tasks]
+    before: dict[str, tuple[str, ...]] = {}
+    for task, document in zip(tasks, documents, strict=True):
+        for name in task.depends_on:
+            mark = document.key_marks["depends_on"]
+            if name not in names:
+                from tradewind.spec.fields import nearest
+
+                near = nearest(name, [each for each in names if each])
+                raise mark.error("depends_on", f"no task of this file is called {name!r}", near)
+            if names.count(name) > 1:
+                raise mark.error("depends_on", f"{name!r} is the name of {names.count(name)} tasks; give each its own")
+        if task.name is not None:
+            before[task.name] = task.depends_on
+    try:
+        tuple(TopologicalSorter(before).static_order())
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        first = next(document for document in documents if "depends_on" in document.key_marks)
+        raise first.key_marks["depends_on"].error("depends_on", f"the tasks wait for each other: {circle}") from error
 
 
 def check_group(header: Header, tasks: tuple[Task, ...], documents: tuple[Mapping, ...], first: Mapping) -> None:

@@ -8,13 +8,13 @@ from tradewind.broker.store import migration, rows, schema
 from tradewind.broker.store.database import Store
 
 NEW_COLUMNS = {
-    "course", "rehearse", "priority", "not_before_unix", "array_id", "array_index", "budget_usd", "warned",
+    "course", "rehearse", "priority", "not_before_unix", "array_id", "array_index", "budget_usd", "warned", "waits_on",
 }  # fmt: skip
 
 
 def make_old(connection):
     """What version 1 lacks, taken away."""
-    for table in ("arrays", "secrets"):
+    for table in ("arrays", "secrets", "dependencies"):
         connection.execute(text(f"DROP TABLE {table}"))
     for index in ("queue", "load", "by_array", "by_name"):
         connection.execute(text(f"DROP INDEX managed_jobs_{index}"))

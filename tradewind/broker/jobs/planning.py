@@ -17,7 +17,7 @@ from tradewind.broker.planner.reach import Reach
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.store.records import Options
 from tradewind.optimizer.plan import Plan
-from tradewind.optimizer.problem import Limits, Place, Quota
+from tradewind.optimizer.problem import Edge, Limits, Place, Quota
 from tradewind.spec.task import Task
 
 if TYPE_CHECKING:
@@ -174,6 +174,28 @@ class CatalogPlanner:
             )
         return reach
 
+    async def together(self, tasks: tuple[Task, ...], options: Options, edges: tuple[Edge, ...] = ()) -> Plan:
+        """One plan for tasks that have names, each its own; on an edge data moves, which is paid.
+
+        Raises:
+            PlanRefused: as `plan` does; some of the tasks name this machine or one's own, and some do not.
+        """
+        kinds = {(names_this_machine(task), names_own_machines(task)) for task in tasks}
+        if len(kinds) > 1:
+            raise PlanRefused(
+                "the tasks cannot be mixed: some name this machine or your own, and some do not", "request"
+            )
+        machines = await self._offers_of_own(tasks[0])
+        return await asyncio.to_thread(self._together, tasks, options, edges, machines)
+
+    def _together(
+        self, tasks: tuple[Task, ...], options: Options, edges: tuple[Edge, ...], machines: list[Offer] | None
+    ) -> Plan:
+        from tradewind.broker.planner import plan_tasks
+
+        with self._planning(tasks[0], options, machines) as (catalog, reach):
+            return plan_tasks(tasks, catalog, clouds=reach, hours=options.hours, edges=edges)
+
     def _consider(
         self,
         task: Task,
@@ -185,7 +207,9 @@ class CatalogPlanner:
         from tradewind.broker.planner import plan_task
 
         with self._planning(task, options, machines) as (catalog, reach):
-            return plan_task(task, catalog, limits=Limits(blocks=blocks, quotas=quotas), clouds=reach, hours=options.hours)
+            return plan_task(
+                task, catalog, limits=Limits(blocks=blocks, quotas=quotas), clouds=reach, hours=options.hours
+            )
 
     @contextlib.contextmanager
     def _planning(

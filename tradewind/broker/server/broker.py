@@ -31,6 +31,7 @@ from tradewind.broker.provision.release import end_strays
 from tradewind.broker.provision.services import Clock, Services, log
 from tradewind.broker.provision.signal import Signal
 from tradewind.broker.server.desk import JobDesk, check_secrets
+from tradewind.broker.server.graph_desk import GraphDesk
 from tradewind.broker.server.requests import JobRequest, LaunchRequest, PlanRequest, Refusal
 from tradewind.broker.store import rows, waiting
 from tradewind.broker.store.database import Store
@@ -73,6 +74,7 @@ class Broker:
         self.desk = JobDesk(self.services, self._managed, self._plan_to_buy)
         self.figures = Figures(self.services.usage)
         self.observer = Observer(self.services, self.changed, self.figures)
+        self.graphs = GraphDesk(self.services, self.desk, planner, self._plan_to_buy)
         self._loop = asyncio.get_running_loop()
         self._unlisten = store.listen(self._on_commit)
 

@@ -26,6 +26,7 @@ from tradewind.broker.jobs.quotas import QuotaDesk
 from tradewind.broker.plain_server import PlainServer
 from tradewind.broker.provision.boundary import Boundary, crash_at, no_boundary
 from tradewind.broker.provision.services import log
+from tradewind.broker.server import collector
 from tradewind.broker.server.app import Api, make_app
 from tradewind.broker.server.broker import Broker
 from tradewind.broker.server.client import EXIT_BUSY, FAILED
@@ -108,7 +109,8 @@ class Daemon:
         )
         self._server = PlainServer(config)
         await broker.start()
-        idle = asyncio.gather(self._go_when_idle(broker), Idleness(broker).watch())
+        collector.calm()
+        idle = asyncio.gather(self._go_when_idle(broker), Idleness(broker).watch(), collector.now_and_then())
         log.info(
             "daemon %s serves %s, pid %d, token %d", __version__, self._store.data_dir, os.getpid(), self._store.token
         )

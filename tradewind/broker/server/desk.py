@@ -18,7 +18,7 @@ from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import Event, IllegalMove
 from tradewind.broker.provision.services import Services
 from tradewind.broker.server.requests import ArrayRequest, JobRequest, LaunchRequest, Refusal
-from tradewind.broker.store import arrays, listing, rows, waiting
+from tradewind.broker.store import arrays, graphs, listing, rows, waiting
 from tradewind.broker.store.ledger import Ledger, Order
 from tradewind.broker.store.records import ArrayRow, ManagedJobRow
 from tradewind.broker.store.vault import SecretsUnreadable
@@ -76,7 +76,7 @@ class JobDesk:
             known = None if not key else rows.managed_job_with_key(ledger.connection, key)
             if known is not None:
                 return _same(known, asked).id
-            job_id = self._insert(ledger, asked, plan, cause, plan=plan, client_key=key)
+            job_id = self.insert(ledger, asked, plan, cause, plan=plan, client_key=key)
             ledger.orders.append(Order(instruction=mm.Admit(cause=cause), managed_job_id=job_id))
             return job_id
 
@@ -123,7 +123,7 @@ class JobDesk:
                 place = job.task.checkpoint and f"{job.task.checkpoint.rstrip('/')}/{index}"
                 task = msgspec.structs.replace(job.task, envs={**job.task.envs, **own}, checkpoint=place)
                 one = msgspec.structs.replace(job, task=task, name=f"{name[:52]}-{index}")
-                last = self._insert(ledger, one, plan, cause, plan="", array_id=array_id, array_index=index)
+                last = self.insert(ledger, one, plan, cause, plan="", array_id=array_id, array_index=index)
             ledger.orders.append(Order(instruction=mm.Admit(cause=cause), managed_job_id=last))
             return array_id
 
@@ -131,7 +131,13 @@ class JobDesk:
         await self._services.boundary("submit:committed")
         return array_id
 
-    def _insert(self, ledger: Ledger, asked: JobRequest, chosen: Plan, cause: str, **columns: Any) -> int:
+    async def check(self, asked: JobRequest) -> None:
+        """What it asks besides machines can be had. Raises Refusal."""
+        check_secrets(asked.task, asked.secrets)
+        await self._check_place(asked)
+
+    def insert(self, ledger: Ledger, asked: JobRequest, chosen: Plan, cause: str, **columns: Any) -> int:
+        """The id of a new job that waits in the queue, in the ledger's transaction. `columns` are further ones of its row."""
         name = asked.name or asked.task.name or "job"
         job_id = rows.insert_managed_job(
             ledger.connection,
@@ -258,9 +264,10 @@ class JobDesk:
         pending = [
             waiting.Waiting(one.id, one.priority, one.array_id, one.hourly_usd, one.rehearse)
             for one in found
-            if one.state == "PENDING"
+            if one.state == "PENDING" and not one.waits_on
         ]
         sentences = self._sentences(pending, {one.id: one.not_before_unix for one in found})
+        sentences |= {one.id: self._waits_on(one.id) for one in found if one.state == "PENDING" and one.waits_on}
         views = []
         for one in found:
             view: dict[str, Any] = msgspec.to_builtins(one)
@@ -272,8 +279,13 @@ class JobDesk:
         """What a job waits for in the queue; "" when it is not there."""
         if row.state != "PENDING":
             return ""
+        if row.waits_on:
+            return self._waits_on(row.id)
         one = waiting.Waiting(row.id, row.priority, row.array_id, row.hourly_usd, row.rehearse)
         return self._sentences([one], {row.id: row.not_before_unix})[row.id]
+
+    def _waits_on(self, job_id: int) -> str:
+        return graphs.waiting_sentence(self._services.store.read(lambda c: graphs.unmet(c, job_id)))
 
     def _sentences(self, pending: Sequence[waiting.Waiting], starts: dict[int, float | None]) -> dict[int, str]:
         if not pending:

@@ -19,7 +19,14 @@ from tradewind.broker.server.answers import answer, body
 from tradewind.broker.server.broker import Broker
 from tradewind.broker.server.desk import Change
 from tradewind.broker.server.queries import flag, number, rank_of
-from tradewind.broker.server.requests import ArrayRequest, JobRequest, Refusal, checked_name
+from tradewind.broker.server.requests import (
+    ArrayRequest,
+    GraphPlanRequest,
+    GraphRequest,
+    JobRequest,
+    Refusal,
+    checked_name,
+)
 from tradewind.broker.server.views import managed_job_view
 from tradewind.broker.store import arrays, costs, listing, rows, waiting
 from tradewind.broker.store.records import ClusterRow, ManagedJobRow
@@ -136,6 +143,18 @@ class JobApi:
         handler.__doc__ = f"POST /v1/arrays/{{id}}/{change}: every job of it whose state allows it."
         return handler
 
+    async def plan_graph(self, request: Request) -> Response:
+        """POST /v1/graphs/plan: one plan for several tasks, some of which come after others."""
+        return answer(await self.broker.graphs.plan(await body(request, GraphPlanRequest)))
+
+    async def submit_graph(self, request: Request) -> Response:
+        """POST /v1/graphs: a job for every task; each starts once those before it have succeeded. The answer is an array's."""
+        asked = await body(request, GraphRequest)
+        for name in (asked.name, *(job.name for job in asked.jobs)):
+            checked_name(name)
+        array_id = await self.broker.graphs.submit(asked)
+        return answer({"array_id": array_id, "job_ids": self.broker.store.read(lambda c: arrays.members(c, array_id))})
+
     # -- figures ----------------------------------------------------------------------------------------------------------------------
 
     async def summary(self, _request: Request) -> Response:
@@ -201,6 +220,8 @@ class JobApi:
             ("GET", "/v1/arrays", self.arrays),
             ("GET", array, self.array),
             *(("POST", f"{array}/{change}", self.change_array(change)) for change in get_args(Change)),
+            ("POST", "/v1/graphs/plan", self.plan_graph),
+            ("POST", "/v1/graphs", self.submit_graph),
             ("GET", "/v1/summary", self.summary),
             ("GET", "/v1/usage", self.usage),
             ("GET", "/v1/spend", self.spend),

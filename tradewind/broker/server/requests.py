@@ -111,6 +111,34 @@ class ArrayRequest(msgspec.Struct, frozen=True):
     max_active: int | None = None
 
 
+class GraphPlanRequest(msgspec.Struct, frozen=True):
+    """POST /v1/graphs/plan: one plan for all `tasks`, each of which has a name; an edge is (parent, child) by their places."""
+
+    tasks: tuple[Task, ...]
+    edges: tuple[tuple[int, int], ...] = ()
+    hours: float | None = None
+    catalog: str | None = None
+    rehearse: bool = False
+
+    def options(self) -> Options:
+        """As a submission keeps them."""
+        return Options(rehearse=self.rehearse, catalog=self.catalog or "", hours=self.hours)
+
+
+class GraphRequest(msgspec.Struct, frozen=True):
+    """POST /v1/graphs: a job for each of `jobs`, submitted as one; an edge is (parent, child) by their places, and the child starts once
+    the parent has succeeded.
+
+    `accepted_hourly_usd` of each job is what it alone may cost. The same `client_key` is the same graph.
+    """
+
+    jobs: tuple[JobRequest, ...]
+    edges: tuple[tuple[int, int], ...] = ()
+    name: str | None = None
+    max_active: int | None = None
+    client_key: str | None = None
+
+
 class ExecRequest(msgspec.Struct, frozen=True):
     """POST /v1/clusters/{name}/exec."""
 

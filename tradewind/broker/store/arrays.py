@@ -15,9 +15,9 @@ _table = schema.arrays
 _columns = [_table.c[name] for name in ArrayRow.__struct_fields__]
 
 
-def add(connection: Connection, *, plan: Plan, **values: Any) -> int:
-    """The id of the new array."""
-    result = connection.execute(insert(_table).values(plan=as_json(plan), **values))
+def add(connection: Connection, *, plan: Plan | None, **values: Any) -> int:
+    """The id of the new array; `plan` None where each of its jobs has its own."""
+    result = connection.execute(insert(_table).values(plan="" if plan is None else as_json(plan), **values))
     key: Any = result.inserted_primary_key
     return int(key[0])
 

@@ -13,7 +13,7 @@ from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import Event, Instruction
-from tradewind.broker.store import rows, vault
+from tradewind.broker.store import graphs, rows, vault
 from tradewind.broker.store.facts import Facts, place_of
 from tradewind.broker.store.records import AttemptRow, ClusterRow, JobRow, ManagedJobRow, Options
 from tradewind.optimizer.plan import RankedCandidate
@@ -315,9 +315,25 @@ class Ledger(Facts):
             self._follow_managed(job_id, instruction)
         if after.state == "SUCCEEDED":
             vault.forget(self.connection, job_id)  # it will never be tried again
+        if row.array_id is not None and after.state != before.state:
+            self._tell_graph(row, after, event.cause)
         free = {*mm.FINAL, "PAUSED"}
         if after.state in free and before.state not in free:
             self.orders.append(Order(instruction=mm.Admit(cause=event.cause), managed_job_id=job_id))
+
+    def _tell_graph(self, row: ManagedJobRow, after: mm.ManagedJob, cause: str) -> None:
+        """What waits for the job may start, or never will."""
+        if after.state == "PENDING":  # it is tried once more
+            graphs.recount(self.connection, row.id)
+        if after.state not in mm.FINAL:
+            return
+        for child in graphs.children(self.connection, row.id):
+            if after.state == "SUCCEEDED":
+                graphs.recount(self.connection, child)
+            elif self._managed(child).state not in mm.FINAL:
+                became = "was cancelled" if after.state == "CANCELLED" else f"is {after.state}"
+                why = f"job {row.id} ({row.name}), which it waits for, {became}"
+                self.managed_event(child, mm.CancelRequested(cause=cause, why=why))
 
     def _follow_managed(self, job_id: int, instruction: Instruction) -> None:
         row = self._managed(job_id)

@@ -184,6 +184,7 @@ class ManagedJobRow(msgspec.Struct, frozen=True):
     array_index: int | None
     budget_usd: float | None
     warned: int
+    waits_on: int
 
     @property
     def subject(self) -> str:
@@ -203,12 +204,16 @@ class ManagedJobRow(msgspec.Struct, frozen=True):
 
 
 class ArrayRow(msgspec.Struct, frozen=True):
-    """Jobs submitted as one: `size` of them, at most `max_active` (None: no limit of its own) active at a time."""
+    """Jobs submitted as one: `size` of them, at most `max_active` (None: no limit of its own) active at a time.
+
+    `kind` is "array", of one task under several variables, or "graph", of several tasks, some of which wait for others.
+    """
 
     id: int
     name: str
     size: int
     max_active: int | None
+    kind: Literal["array", "graph"]
     client_key: str | None
     created_unix: float
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 2  # `migration.upgrade` brings older records here
+SCHEMA_VERSION = 3  # `migration.upgrade` brings older records here
 
 metadata = MetaData()
 
@@ -114,6 +114,7 @@ managed_jobs = Table(
     Column("array_index", Integer),
     Column("budget_usd", Float),
     Column("warned", Integer, nullable=False, default=0),  # that its budget is nearly spent
+    Column("waits_on", Integer, nullable=False, default=0),  # jobs of its graph that must have succeeded before
     sqlite_autoincrement=True,
 )
 Index("managed_jobs_by_state", managed_jobs.c.state)
@@ -129,11 +130,22 @@ arrays = Table(
     Column("name", Text, nullable=False),
     Column("size", Integer, nullable=False),
     Column("max_active", Integer),
+    Column(
+        "kind", Text, nullable=False, default="array"
+    ),  # or "graph": its jobs are tasks of their own, some after others
     Column("plan", Text, nullable=False),  # that of every job in it, as submitted
     Column("client_key", Text, unique=True),
     Column("created_unix", Float, nullable=False),
     sqlite_autoincrement=True,
 )
+
+dependencies = Table(
+    "dependencies",
+    metadata,
+    Column("child", Integer, ForeignKey("managed_jobs.id"), primary_key=True),
+    Column("parent", Integer, ForeignKey("managed_jobs.id"), primary_key=True),
+)
+Index("dependencies_by_parent", dependencies.c.parent)
 
 secrets = Table(
     "secrets",

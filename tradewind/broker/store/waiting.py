@@ -33,7 +33,11 @@ class Load(msgspec.Struct, frozen=True):
 
 def candidates(connection: Connection, *, now: float, limit: int) -> list[Waiting]:
     """The first `limit` jobs that stand alone, and the first `limit` of every array that has jobs waiting; by priority, then oldest first."""
-    waits = and_(_jobs.c.state == "PENDING", or_(_jobs.c.not_before_unix.is_(None), _jobs.c.not_before_unix <= now))
+    waits = and_(
+        _jobs.c.state == "PENDING",
+        _jobs.c.waits_on == 0,
+        or_(_jobs.c.not_before_unix.is_(None), _jobs.c.not_before_unix <= now),
+    )
     columns = (_jobs.c.id, _jobs.c.priority, _jobs.c.array_id, _jobs.c.hourly_usd, _jobs.c.rehearse)
     arrays = connection.execute(
         select(_jobs.c.array_id).where(_jobs.c.state == "PENDING", _jobs.c.array_id.is_not(None)).distinct()

@@ -27,7 +27,7 @@ from tradewind.cli.overrides import read, task_flags
 @click.option("--array", "axes", multiple=True, metavar="NAME=VALUES",
               help="One job for each value: lr=0.1,0.01 or seed=1..5. Repeated: every combination.")  # fmt: skip
 @click.option(
-    "--max-active", type=click.IntRange(min=1), help="Of an array: how many of its jobs are active at a time."
+    "--max-active", type=click.IntRange(min=1), help="Of an array or graph: how many of its jobs are active at a time."
 )
 @click.option("--key", metavar="TEXT", help="Submitting again under the same key is the same job.")
 @options.rehearse
@@ -53,8 +53,11 @@ def launch(
     axes: tuple[str, ...], max_active: int | None, key: str | None, job_recovery: str | None, flags: dict[str, Any],
     *, rehearse: bool, dryrun: bool, yes: bool, detach: bool,
 ) -> int:  # fmt: skip
-    """Plan a task, ask, and run it to its end: after a preemption it plans again and goes on from its last checkpoint."""
-    from tradewind.cli import daemon, managed, submission
+    """Plan a task, ask, and run it to its end: after a preemption it plans again and goes on from its last checkpoint.
+
+    Several tasks in one file are planned and submitted as one: each starts once those it depends on have succeeded.
+    """
+    from tradewind.cli import daemon, graph, managed, submission
     from tradewind.cli.follow import watched
     from tradewind.cli.purchase import accept
 
@@ -62,22 +65,33 @@ def launch(
         raise click.UsageError("name a task file or a command: `tradewind jobs launch FILE`.")
     if seed is not None and not rehearse:
         raise click.UsageError("--seed says when a rehearsal loses an instance; it needs --rehearse.")
-    if max_active is not None and not axes:
-        raise click.UsageError("--max-active is an array's; it needs --array.")
     given = submission.secret_values(secrets, secret_files)
     flags |= {"priority": priority, "budget": budget, "job_recovery": job_recovery, "secrets": tuple(given)}
+    market = None if seed is None else managed.market(seed, time_scale, reclaims)
+    not_before = None if after is None else submission.moment(after, time.time())
+    workload = graph.several(words, flags)
+    if workload is not None:
+        if axes:
+            raise click.UsageError("--array is for one task, and the file holds several.")
+        named = tuple(dict.fromkeys(name for task in workload.tasks for name in task.secrets))
+        return graph.launch(
+            daemon.reach(start=True), workload, rehearse=rehearse, dryrun=dryrun, catalog=catalog, yes=yes, detach=detach,
+            secrets={} if dryrun else submission.with_environment(named, given), name=name, key=key, max_active=max_active, market=market,
+            not_before_unix=not_before,
+        )  # fmt: skip
+    if max_active is not None and not axes:
+        raise click.UsageError("--max-active is for several jobs; it needs --array, or a file of several tasks.")
     task = read(words, flags, "job")
     given = {} if dryrun else submission.with_environment(task.secrets, given)
     more: dict[str, Any] = {"secrets": given} if given else {}
-    if after is not None:
-        more["not_before_unix"] = submission.moment(after, time.time())
+    if not_before is not None:
+        more["not_before_unix"] = not_before
     members = submission.members(axes)
     api = daemon.reach(start=True)
     accepted = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes or dryrun, times=len(members))
     if dryrun:
         print("Only shown: nothing was bought or started.", file=sys.stderr)
         return exits.OK
-    market = None if seed is None else managed.market(seed, time_scale, reclaims)
     began = time.time()
     if axes:
         array_id = managed.submit_array(

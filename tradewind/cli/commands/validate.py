@@ -55,16 +55,16 @@ def _place(error: Exception) -> dict[str, Any]:
 def _verdict(file: str, workload: Workload) -> dict[str, Any]:
     """The normal form and what is not there yet; several tasks stand in a list, the header (if it says anything) first."""
     from tradewind.spec import normal_form, normal_forms, not_built
-    from tradewind.spec.load import several
+    from tradewind.spec.workload import alone, group_not_built
 
-    unbuilt = [sentence for task in workload.tasks for sentence in not_built(task)]
+    unbuilt = [sentence for task in workload.tasks for sentence in not_built(alone(task, workload))]
     if workload.is_single:
         return {"file": file, "valid": True, "task": normal_form(workload.tasks[0]), "not_there_yet": unbuilt}
     return {
         "file": file,
         "valid": True,
         "documents": normal_forms(workload),
-        "not_there_yet": [several(workload), *unbuilt],
+        "not_there_yet": [*group_not_built(workload), *unbuilt],
     }
 
 

@@ -8,6 +8,7 @@ from tradewind.sdk import job_operations
 from tradewind.sdk.aio.driving import awaitable, lines
 
 launch = awaitable(job_operations.launch)
+launch_graph = awaitable(job_operations.launch_graph)
 queue = awaitable(job_operations.queue)
 status = awaitable(job_operations.status)
 wait = awaitable(job_operations.wait)
@@ -36,6 +37,7 @@ __all__ = [
     "cancel_array",
     "launch",
     "launch_array",
+    "launch_graph",
     "logs",
     "pause",
     "queue",
