@@ -20,6 +20,9 @@ silent and a plan is one line. `NO_COLOR` turns colour off. `tradewind --debug C
 
 Ctrl-C while following detaches: what was launched goes on running, and the line to come back is printed.
 
+Fingers from elsewhere: `ls` and `ps` are `status` (`jobs ls` is `jobs queue`), `run` is `launch`, `terminate` and `delete` are `down`,
+`show-gpus` is `accelerators`.
+
 Completion: `eval "$(_TRADEWIND_COMPLETE=bash_source tradewind)"` in bash, `zsh_source` in zsh, `fish_source` in fish.
 
 ## Environment

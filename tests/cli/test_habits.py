@@ -138,6 +138,17 @@ def test_skypilots_variables_are_set_beside_ours(tea: World) -> None:
     assert json.loads(info) == {"cluster_name": "tea", "cloud": "local", "region": "local", "zone": "local"}
 
 
+def test_what_was_begun_is_told_as_json(tea: World) -> None:
+    begun = json.loads(tea.run("tradewind exec tea --json -- sleep 0.1").stdout)
+    assert begun["cluster"] == "tea"
+    assert tea.run(f"tradewind logs tea {begun['job_id']}").returncode == exits.OK
+    assert json.loads(tea.run("tradewind launch -c tea --json -- true").stdout)["job_id"] == begun["job_id"] + 1
+    assert json.loads(tea.run("tradewind jobs launch --cpus 2+ --use-spot --rehearse --json -- true").stdout) == {
+        "job_id": 1
+    }
+    assert tea.run("tradewind jobs logs 1").returncode == exits.OK
+
+
 def test_aliases_and_small_flags(tea: World) -> None:
     tea.run("tradewind exec tea -n counts 'seq 100'")
     assert tea.run("tradewind logs tea --tail 2").stdout == "99\n100\n"

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from tradewind.cli import exits, main
-from tradewind.cli.overrides import read
+from tradewind.cli.overrides import is_file, read
 
 
 @pytest.fixture
@@ -55,3 +55,16 @@ def test_validate_prints_every_verdict(
     verdicts = json.loads(capsys.readouterr().out)
     assert [v["valid"] for v in verdicts] == [True, False]
     assert verdicts[0]["task"]["resources"] == {"cpus": "4+"}
+
+
+def test_what_is_a_file_and_what_a_command(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "task").write_text("run: x\n")
+    script = tmp_path / "go.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    assert [word for word in ("task", "no.yaml", "tasks/train", ".", "t.yml") if not is_file(word)] == []
+    assert [word for word in ("./go.sh", "/usr/bin/env", "~/x", "nvidia-smi", "a/b c") if is_file(word)] == []
+    assert read(("./go.sh",), {}).run == "./go.sh"
+    assert read(("python", "train.py", "--lr=1"), {}).run == "python train.py --lr=1"
+    assert read((), {}).run is None

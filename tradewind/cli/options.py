@@ -12,6 +12,9 @@ catalog = click.option(
 )
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask before anything is bought.")
 detach = click.option("-d", "--detach", is_flag=True, help="Return once it is accepted; do not follow its output.")
+accepted_json = click.option(
+    "--json", "as_json", is_flag=True, help="Return once it is accepted, as with -d, and print what was begun as JSON."
+)
 rehearse = click.option(
     "--rehearse",
     is_flag=True,

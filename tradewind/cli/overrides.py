@@ -110,7 +110,9 @@ def read(task: str | Sequence[str], flags: dict[str, Any], use: Use = "plan") ->
 
 
 def is_file(word: str) -> bool:
-    """Whether the one word names a task file, there or not, and is no command line."""
-    if os.path.exists(word) or word.endswith((".yaml", ".yml")):
+    """Whether the one word names a task file, there or not, and is no command line: programs and scripts are commands."""
+    if word.endswith((".yaml", ".yml")) or os.path.isdir(word):
         return True
-    return " " not in word.strip() and ("/" in word or not word.strip())
+    if os.path.exists(word):
+        return not os.access(word, os.X_OK)
+    return " " not in word.strip() and ("/" in word or not word.strip()) and not word.startswith(("/", "./", "~/"))

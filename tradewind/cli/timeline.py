@@ -30,6 +30,10 @@ def sentence(event: Event) -> str:
     if data.get("hourly_usd"):
         parts.append(f"{usd(float(data['hourly_usd']))} USD/h")
     parts += [str(data[key]) for key in ("why", "reason") if data.get(key)]
+    if data.get("files"):
+        count = int(data["files"])
+        size = f"{count:,} file{'' if count == 1 else 's'}, {float(data.get('bytes', 0)) / 1e6:,.1f} MB"
+        parts.append(size if int(data.get("nodes", 1)) < 2 else f"{size}, to each of {data['nodes']} nodes")
     if data.get("left"):
         parts.append(f"without {str(data['left']).partition(' ')[0]}")
     if data.get("newest"):

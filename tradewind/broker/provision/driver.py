@@ -18,6 +18,7 @@ from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision import bootstrap as boot
 from tradewind.broker.provision.agent_client import AgentClient, AgentError
+from tradewind.broker.provision.baggage import announce
 from tradewind.broker.provision.gang import provision
 from tradewind.broker.provision.job_log import LogBook
 from tradewind.broker.provision.job_runner import JobRunner
@@ -162,6 +163,7 @@ class ClusterDriver:
     async def _make_cluster(self, cluster: ClusterRow, instances: list[InstanceRow]) -> None:
         incarnation = f"{cluster.key}-{cluster.incarnation}"
         await boot.open_ports(self.services, cluster, instances)
+        self.services.spawn(announce(self.services, cluster, cluster.task, "bootstrap"), "announce-files")
         head: asyncio.Future[protocol.RuntimeHead] = asyncio.get_running_loop().create_future()
 
         async def one(row: InstanceRow) -> None:

@@ -18,6 +18,7 @@ from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision import bootstrap as boot
 from tradewind.broker.provision import checkpoints, relay
 from tradewind.broker.provision.agent_client import AgentError, AgentGone, AgentRefused
+from tradewind.broker.provision.baggage import announce
 from tradewind.broker.provision.job_log import LogBook
 from tradewind.broker.provision.job_variables import job_variables
 from tradewind.broker.provision.node import Node
@@ -103,6 +104,10 @@ class JobRunner:
         if job is None or job.state in jm.FINAL:
             return
         await self._services.boundary("job:before-start")
+        if job.id > 1 and order.phase == ("setup" if job.machine.setup_ranks else "run"):
+            cluster = self._services.store.read(lambda c: rows.cluster(c, self._cluster_id))
+            if cluster is not None:
+                self._services.spawn(announce(self._services, cluster, job.task, order.cause), "announce-files")
         chosen = sorted((n for n in self._nodes.values() if n.rank < order.ranks), key=lambda n: n.rank)
         await asyncio.gather(*(self._start_on(node, job, order.phase, order.cause) for node in chosen))
         await self._services.boundary("job:started")

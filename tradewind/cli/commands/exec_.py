@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tradewind.cli import exits, options
+from tradewind.cli.output import print_json
 from tradewind.cli.overrides import read, task_flags
 
 
@@ -19,9 +20,10 @@ from tradewind.cli.overrides import read, task_flags
 @options.secrets
 @options.secret_files
 @options.detach
+@options.accepted_json
 def exec_(
     cluster: str | None, words: tuple[str, ...], named: str | None, name: str | None, flags: dict[str, Any],
-    secrets: tuple[str, ...], secret_files: tuple[str, ...], *, detach: bool,
+    secrets: tuple[str, ...], secret_files: tuple[str, ...], *, detach: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run a task's `run` on a cluster that is up, without its setup, and follow the output.
 
@@ -45,6 +47,9 @@ def exec_(
     body = {"task": task_to_dict(task), "secrets": given}
     job_id = int(api.post(f"{daemon.cluster_resource(cluster)}/exec", body)["job_id"])
     back = f"tradewind logs {cluster} {job_id}"
+    if as_json:
+        print_json({"cluster": cluster, "job_id": job_id})
+        return exits.OK
     if detach:
         print(f"{cluster}: accepted as job {job_id}; follow it with `{back}`.")
         return exits.OK

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tradewind.cli import exits, options
+from tradewind.cli.output import print_json
 from tradewind.cli.overrides import read, task_flags
 
 
@@ -46,12 +47,13 @@ from tradewind.cli.overrides import read, task_flags
 )
 @options.yes
 @options.detach
+@options.accepted_json
 @options.catalog
 def launch(
     words: tuple[str, ...], name: str | None, catalog: str | None, seed: int | None, time_scale: float | None, reclaims: int,
     priority: int | None, budget: str | None, secrets: tuple[str, ...], secret_files: tuple[str, ...], after: str | None,
     axes: tuple[str, ...], max_active: int | None, key: str | None, job_recovery: str | None, flags: dict[str, Any],
-    *, rehearse: bool, dryrun: bool, yes: bool, detach: bool,
+    *, rehearse: bool, dryrun: bool, yes: bool, detach: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Plan a task, ask, and run it to its end: after a preemption it plans again and goes on from its last checkpoint.
 
@@ -97,11 +99,17 @@ def launch(
         array_id = managed.submit_array(
             api, accepted, members, max_active=max_active, name=name, key=key, market=market, **more
         )
+        if as_json:
+            print_json({"array_id": array_id})
+            return exits.OK
         print(
             f"array a{array_id}: {len(members)} jobs accepted; `tradewind jobs status a{array_id}` shows their progress."
         )
         return exits.OK if detach else managed.follow_array(api, array_id)
     job_id = managed.submit(api, accepted, name=name, key=key, market=market, **more)
+    if as_json:
+        print_json({"job_id": job_id})
+        return exits.OK
     if detach:
         print(f"managed job {job_id}: accepted; follow it with `tradewind jobs logs {job_id}`.")
         return exits.OK

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tradewind.cli import exits, options
+from tradewind.cli.output import print_json
 from tradewind.cli.overrides import read, task_flags
 
 
@@ -39,11 +40,13 @@ from tradewind.cli.overrides import read, task_flags
 @options.dryrun
 @options.yes
 @options.detach
+@options.accepted_json
 @options.catalog
 def launch(
     words: tuple[str, ...], cluster: str | None, name: str | None, catalog: str | None, idle_minutes: int | None,
     wait_for: str | None, flags: dict[str, Any], secrets: tuple[str, ...], secret_files: tuple[str, ...],
     *, down: bool | None, rehearse: bool, yes: bool, detach: bool, retry_until_up: bool, no_setup: bool, dryrun: bool,
+    as_json: bool,
 ) -> int:  # fmt: skip
     """Plan a task, ask, get the machines, run setup and run there, and follow the output. The cluster stays up: `tradewind down`.
 
