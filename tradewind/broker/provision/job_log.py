@@ -1,24 +1,29 @@
-"""Jobs' output as the daemon keeps it: one append-only file of chunks a job, each with the rank it came from, in order of arrival.
+"""Jobs' output as the daemon keeps it: one log of chunks a job, each with the rank it came from, in order of arrival.
 
-One file is both views: a rank's own bytes, and all ranks' lines merged, where every line bears the rank's name once there is more than one
-node. A chunk is an 8-byte header (rank u32, length u32, little-endian) and that many bytes; a torn last chunk is cut off when the file is
-opened for appending, and its bytes are fetched again from the agent.
+One log is both views: a rank's own bytes, and all ranks' lines merged, where every line bears the rank's name once there is more than one
+node. It lies in parts (`log_segments`); a torn last chunk is cut off when the log is opened for appending, and its bytes are fetched again
+from the agent.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import logging
 import os
-import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, cast
 
+from tradewind.broker.provision import log_segments
+from tradewind.broker.provision.log_segments import HEADER, MARK, Chunks
 from tradewind.broker.provision.signal import Signal
 
-_HEADER = struct.Struct("<II")
 MAX_HELD_LINE = 64 << 10  # a longer line without an end is passed on in pieces
 READ_AT_ONCE = 256 << 10
+PART_BYTES = 32 << 20  # a log that has grown larger is sealed and compressed, and goes on in a new part
+WORTH_BYTES = 64 << 10  # a smaller log is not worth compressing when its job is over
+_log = logging.getLogger("tradewind.broker")
 
 
 class LogWriter:
@@ -32,15 +37,14 @@ class LogWriter:
         self._path = path
         self.sizes: Counter[int] = Counter()
         self._end = 0
-        with self._open() as file:
-            size = os.fstat(file.fileno()).st_size
-            while self._end + _HEADER.size <= size:
-                rank, length = _HEADER.unpack(os.pread(file.fileno(), _HEADER.size, self._end))
-                if self._end + _HEADER.size + length > size:
-                    break
-                self.sizes[rank] += length
-                self._end += _HEADER.size + length
-            file.truncate(self._end)
+        sealed = log_segments.sealed_count(path)
+        newest = log_segments.part(path, sealed + 1) or (log_segments.part(path, sealed) if sealed else None)
+        if newest is not None:
+            self.sizes, end = log_segments.sizes_of(newest)
+            if not newest.is_sealed:
+                self._end = end
+                with self._open() as file:
+                    file.truncate(end)
 
     def _open(self) -> BinaryIO:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -48,7 +52,9 @@ class LogWriter:
 
     def append(self, rank: int, data: bytes) -> None:
         """Add bytes of a rank, all of them or none. Raises OSError: the disk is full, say."""
-        chunk = _HEADER.pack(rank, len(data)) + data
+        chunk = HEADER.pack(rank, len(data)) + data
+        if not self._end and self.sizes:
+            chunk = log_segments.mark(self.sizes) + chunk
         with self._open() as file:
             file.seek(self._end)
             written = file.write(chunk)
@@ -58,6 +64,14 @@ class LogWriter:
         self.sizes[rank] += len(data)
         self._end += len(chunk)
 
+    def seal(self, at_least: int) -> str | None:
+        """The path of the part that was written to, if it holds that many bytes: what comes goes into a new one."""
+        if self._end < max(1, at_least):
+            return None
+        sealed = log_segments.seal(self._path)
+        self._end = 0
+        return sealed
+
 
 class LogReader:
     """Reads a job's log as one stream of bytes: of one `rank`, or merged over all. `label` writes the prefix of a rank's lines."""
@@ -66,25 +80,37 @@ class LogReader:
         self._path = path
         self._rank = rank
         self._nodes = nodes
-        self._file: int | None = None
-        self._at = 0
+        self._number = 1
+        self._chunks: Chunks | None = None
         self._held: dict[int, bytes] = {}
 
     def read(self) -> Iterator[bytes]:
         """What has been added since the last call, in pieces."""
-        if self._file is None:
-            try:
-                self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
+        while True:
+            if self._chunks is None and not self._open():
                 return
-        while len(header := os.pread(self._file, _HEADER.size, self._at)) == _HEADER.size:
-            rank, length = _HEADER.unpack(header)
-            data = os.pread(self._file, length, self._at + _HEADER.size)
-            if len(data) < length:
-                return  # its other half is just being written
-            self._at += _HEADER.size + length
-            if piece := self._view(rank, data):
-                yield piece
+            assert self._chunks is not None, "it was opened"
+            # Asked before the last chunks are read: nothing is added to a part once it is sealed.
+            is_sealed = self._chunks.part.is_sealed or log_segments.sealed_count(self._path) >= self._number
+            for rank, data in self._chunks:
+                if rank != MARK and (piece := self._view(rank, data)):
+                    yield piece
+            if not is_sealed:
+                return
+            self.close()
+            self._number += 1
+
+    def _open(self) -> bool:
+        for _ in range(3):  # compressed in the moment between looking and opening: it lies elsewhere now
+            one = log_segments.part(self._path, self._number)
+            if one is None:
+                return False
+            try:
+                self._chunks = Chunks(one)
+            except FileNotFoundError:
+                continue
+            return True
+        return False
 
     def rest(self) -> bytes:
         """Lines without an end, once nothing more will come."""
@@ -94,9 +120,9 @@ class LogReader:
 
     def close(self) -> None:
         """Give the file back."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._chunks is not None:
+            self._chunks.close()
+            self._chunks = None
 
     def _view(self, rank: int, data: bytes) -> bytes:
         if self._rank is not None:
@@ -119,11 +145,30 @@ def _label(rank: int) -> bytes:
     return f"({name}, rank={rank}) ".encode()
 
 
-class LogBook:
-    """All jobs' logs of one data directory; `changed` tells that some log has grown or ended."""
+Aside = Callable[[Callable[[], None]], None]
 
-    def __init__(self, directory: str) -> None:
+
+def _in_a_thread(work: Callable[[], None]) -> None:
+    asyncio.get_running_loop().run_in_executor(None, work)
+
+
+def _compress(sealed: str) -> None:
+    try:
+        log_segments.compress(sealed)
+    except OSError as error:
+        _log.warning("%s stays as it is, larger than it need be: %s", sealed, error)
+
+
+class LogBook:
+    """All jobs' logs of one data directory; `changed` tells that some log has grown or ended. To be used in one thread.
+
+    A log larger than `part_bytes`, and one that is over, is compressed `aside`.
+    """
+
+    def __init__(self, directory: str, *, part_bytes: int = PART_BYTES, aside: Aside = _in_a_thread) -> None:
         self._directory = directory
+        self._part_bytes = part_bytes
+        self._aside = aside
         self._writers: dict[str, LogWriter] = {}
         self._collecting: Counter[str] = Counter()
         self.changed = Signal()
@@ -145,15 +190,26 @@ class LogBook:
 
     def append(self, key: str, rank: int, data: bytes) -> None:
         """Add bytes of a rank between its `begin` and `end`: all or none. Raises OSError."""
-        self._writers[key].append(rank, data)
+        writer = self._writers[key]
+        writer.append(rank, data)
+        self._seal(writer, self._part_bytes)
         self.changed.notify()
+
+    def _seal(self, writer: LogWriter, at_least: int) -> None:
+        try:
+            sealed = writer.seal(at_least)
+        except OSError as error:
+            _log.warning("a log could not be begun anew, and goes on as it is: %s", error)
+            return
+        if sealed is not None:
+            self._aside(lambda: _compress(sealed))
 
     def end(self, key: str) -> None:
         """That rank's output is all here, or its instance is gone."""
         self._collecting[key] -= 1
         if not self._collecting[key]:
             del self._collecting[key]
-            del self._writers[key]
+            self._seal(self._writers.pop(key), min(WORTH_BYTES, self._part_bytes))
         self.changed.notify()
 
     def is_collecting(self, key: str) -> bool:
