@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,6 +17,12 @@ from tradewind.cli import exits
 from .worlds import ROOT, World
 
 pytestmark = pytest.mark.end_to_end
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_machine_outlives_a_failure(world: World) -> Iterator[None]:
+    yield
+    world.run("tradewind down --all -y; tradewind local down --force", timeout=60)
 
 
 def ok(world: World, line: str) -> str:

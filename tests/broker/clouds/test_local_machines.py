@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pathlib
+import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.broker.clouds.yards import end_all, left_of, needs_limits, needs_login, needs_namespaces
+from tradewind.broker.clouds.local import cgroup, network
 from tradewind.broker.clouds.local.containment import first_process
+from tradewind.broker.clouds.local.host_client import unix_socket
 from tradewind.broker.clouds.local.isolation import Isolation
 from tradewind.broker.clouds.local.machines import Machine, Yard
 from tradewind.broker.provider import ProviderError
@@ -168,3 +172,29 @@ def test_what_cannot_be_made_leaves_nothing(yard: Yard, monkeypatch: pytest.Monk
     with pytest.raises(ProviderError, match="sshd"):
         stand(yard, 1, "namespaces")
     assert left_of(yard) == []
+
+
+@needs_namespaces
+def test_a_machine_whose_files_are_removed_ends_itself_and_its_bridge_is_swept(
+    yard: Yard, tmp_path: pathlib.Path
+) -> None:
+    lost = Yard(str(tmp_path / "lost"))
+    (tmp_path / "lost").mkdir()
+    (machine,) = stand(lost, 1, "namespaces")
+    pid = first_process(lost._directory(machine.name))
+    assert pid is not None
+    ending, run = os.pidfd_open(pid), os.readlink(tmp_path / "lost/machines/machine-1/run")
+    with unix_socket(lost._directory(machine.name).host_socket) as host:
+        shutil.rmtree(tmp_path / "lost")
+        host.sendall(b'{"op": "watch"}\n')  # any word wakes it; by itself it looks once a minute
+        assert select.select([ending], [], [], 30)[0]
+    os.close(ending)
+    bridge = network.bridge_name(lost.tag)
+    while network.exists(machine.link):  # the kernel frees a namespace's cable a moment later
+        time.sleep(0.005)
+    assert yard.leftovers([]) == [f"bridge {bridge}"]
+    with yard.locked():
+        yard.sweep([])
+    assert not network.exists(bridge)
+    assert cgroup.found(lost.tag) == []
+    shutil.rmtree(run)  # the way to it is lost with the files; /tmp is cleared at the next start

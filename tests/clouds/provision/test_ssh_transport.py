@@ -192,3 +192,17 @@ def test_who_else_is_logged_in_is_counted(sshd: Sshd, keys: KeyRing) -> None:
                     await asyncio.sleep(0.05)
 
     asyncio.run(scenario())
+
+
+def test_more_commands_at_once_than_sshd_allows_take_turns(sshd: Sshd, keys: KeyRing) -> None:
+    config = sshd.directory / "sshd_config"
+    config.write_text(config.read_text().replace("MaxSessions 100", "MaxSessions 10"))  # its default
+    sshd.stop()
+    sshd.start()
+
+    async def scenario() -> None:
+        async with connected(sshd, keys) as transport:
+            done = await asyncio.gather(*(transport.run(["sh", "-c", f"sleep 0.05; echo {n}"]) for n in range(30)))
+            assert [int(one.stdout) for one in done] == list(range(30))
+
+    asyncio.run(scenario())

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 1.5, 2
 ATTEMPT_TIMEOUT_S = 10.0  # for one TCP connect and login
 RETRY_S = 0.5
+SESSIONS = 8  # commands at once over one connection; sshd refuses more than 10 of them (MaxSessions, sshd_config(5))
 BOOT_DEADLINE_S = 300.0  # clouds take 20 to 120 s from "running" to a listening sshd
 ENVIRONMENT = ".tradewind/env"  # in the home: where bootstrap makes the environment that the agent runs in
+_TOO_MANY, _TURN_S = "open failed", 0.02  # what OpenSSH says of a session over its limit (serverloop.c)
 _NO_ENVIRONMENT: Mapping[str, str] = {}
 Prepare = Callable[["SshTransport"], Awaitable[object]]
 
@@ -162,6 +164,7 @@ class SshTransport:
         self.endpoint = endpoint
         self._connection = connection
         self._home = self._login_home = self._python = ""
+        self._turns = asyncio.Semaphore(SESSIONS)
 
     @property
     def home(self) -> str:
@@ -228,11 +231,8 @@ class SshTransport:
         import asyncssh
 
         try:
-            async with asyncio.timeout(timeout_s):
-                if isinstance(data, bytes):
-                    done = await self._connection.run(command, input=data, encoding=None, check=False)
-                else:
-                    done = await self._pipe(command, data)
+            async with self._turns, asyncio.timeout(timeout_s):
+                done = await self._in_turn(command, data)
         except TimeoutError as error:
             raise self.error("SshTimeout", f"{what} took more than {timeout_s:g} s on {self.endpoint.host}") from error
         except (OSError, asyncssh.Error) as error:
@@ -245,6 +245,20 @@ class SshTransport:
                 raise self.error("SshLost", f"the connection to {self.endpoint.host} was lost during {what}")
             code = -_signal_number(done.exit_signal[0])
         return RunResult(exit_code=code, stdout=_as_bytes(done.stdout), stderr=_as_bytes(done.stderr))
+
+    async def _in_turn(self, command: str, data: bytes | int) -> asyncssh.SSHCompletedProcess:
+        """The command's end. A session that sshd refuses because it has not done with another's end yet has run nothing: it is asked for again."""
+        import asyncssh
+
+        while True:
+            try:
+                if isinstance(data, bytes):
+                    return await self._connection.run(command, input=data, encoding=None, check=False)
+                return await self._pipe(command, data)
+            except asyncssh.ChannelOpenError as error:
+                if error.reason != _TOO_MANY:
+                    raise
+            await asyncio.sleep(_TURN_S)
 
     async def _pipe(self, command: str, descriptor: int) -> asyncssh.SSHCompletedProcess:
         async with self._connection.create_process(command, encoding=None) as process:

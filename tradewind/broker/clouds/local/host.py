@@ -30,6 +30,7 @@ LOCK_FD = 3
 MAX_REQUEST_BYTES = 16 << 20
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 LEASE_REASON = "its lease ran out"
+GONE_REASON = "its directory was removed"
 
 
 class Connection:
@@ -107,6 +108,10 @@ class Host:
             self.end(self.reclaim[1])
         if self.cap_unix is not None and now >= self.cap_unix:
             self.end(LEASE_REASON)
+        if not os.path.exists(self.directory):
+            self.end(
+                GONE_REASON
+            )  # looked at once a minute at least: whoever removed the files can no longer end the machine
 
     def accept(self) -> None:
         try:

@@ -18,6 +18,7 @@ from tradewind.broker.clouds.local.isolation import program
 
 MOST_MACHINES = 200
 _TRIES = 256
+_PREFIX = "tw-"
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -33,7 +34,12 @@ class Network(msgspec.Struct, frozen=True):
 
 def bridge_name(tag: str) -> str:
     """The bridge of that data directory; 15 characters are the limit (IFNAMSIZ)."""
-    return f"tw-{tag}"
+    return _PREFIX + tag
+
+
+def tag_of(bridge: str) -> str:
+    """The data directory's tag in a bridge's name."""
+    return bridge.removeprefix(_PREFIX)
 
 
 def choose_network(tag: str, routed: list[str]) -> Network:
@@ -61,6 +67,21 @@ def routed_networks() -> list[str]:
 def exists(link: str) -> bool:
     """Whether this computer has a network device of that name."""
     return os.path.exists(f"/sys/class/net/{link}")
+
+
+def abandoned_bridges() -> list[str]:
+    """Bridges without any machine whose data directory is gone: nobody else will remove them."""
+    found = []
+    for name in os.listdir("/sys/class/net") if os.path.isdir("/sys/class/net") else []:
+        if name.startswith(_PREFIX):
+            try:
+                with open(f"/sys/class/net/{name}/ifalias", encoding="utf-8") as file:
+                    owner = file.read().strip()
+                if owner and not os.path.isdir(owner) and not os.listdir(f"/sys/class/net/{name}/brif"):
+                    found.append(name)
+            except OSError:
+                continue  # gone meanwhile, or no bridge
+    return sorted(found)
 
 
 def open_bridge(network: Network, label: str) -> None:

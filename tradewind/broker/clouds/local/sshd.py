@@ -39,6 +39,7 @@ def write_sshd(directory: str, *, address: str, port: int, host_key: str, author
         f'HostKey "{directory}/host_key"',
         f'AuthorizedKeysFile "{directory}/authorized_keys"',
         f'ForceCommand "{enter}"',
+        f'SetEnv "HOME={directory}/login"',  # else the shell that runs the command would read the user's own start-up files first
         *(["Subsystem sftp " + sftp] if sftp else []),
         "PidFile none",
         "AuthenticationMethods publickey",
