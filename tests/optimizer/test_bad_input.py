@@ -68,9 +68,11 @@ class Crashing:
 
 
 def test_a_solver_that_crashes_is_replaced_and_said():
-    problem = Problem((Request("a", (candidate(1.0), candidate(0.5, region="r2"))),))
+    both = (candidate(1.0), candidate(0.5, region="r2"))
+    scarce = Limits(quotas=(Quota(Place(region="r2"), 1),))
+    problem = Problem((Request("a", both), Request("b", both)), scarce)
     plan = optimize(problem, solvers=[Crashing(), PulpSolver("CBC")])
-    assert (plan.total_usd, plan.certificate.solver) == (0.5, "CBC through PuLP (after crashing failed)")
+    assert (plan.total_usd, plan.certificate.solver) == (1.5, "CBC through PuLP (after crashing failed)")
     with pytest.raises(SolverFailed, match="fell over"):
         optimize(problem, solvers=[Crashing()])
 

@@ -51,7 +51,7 @@ def test_cheapest_first_then_every_place_with_its_reason():
     ]
     certificate = plan.certificate
     assert (certificate.objective, certificate.bound, certificate.gap) == (1.2, 1.2, 0.0)
-    assert certificate.solver == "HiGHS"
+    assert certificate.solver == "comparison"
     assert (certificate.columns, certificate.rows) == (4, 1)
     assert plan.offers_considered == 5
 
@@ -176,23 +176,33 @@ class OutOfTime:
         return Solution("feasible" if self.chosen else "unknown", self.chosen, 0.9 * 1000, self.name)
 
 
+def two_for_one() -> Problem:
+    """Two tasks of which one may have the cheaper place: nothing that comparing alone could settle."""
+    both = (candidate(1.0), candidate(1.5, region="r2"))
+    return Problem((Request("a", both), Request("b", both)), Limits(quotas=(Quota(Place(region="r1"), 1),)))
+
+
 class TestSolvers:
+    def test_what_nothing_couples_needs_none(self):
+        plan = optimize(one(candidate(1.0), candidate(0.5, region="r2")), solvers=[])
+        assert (plan.total_usd, plan.certificate.gap, plan.certificate.solver) == (0.5, 0.0, "comparison")
+
     def test_a_crash_is_answered_by_the_next_and_said(self):
-        plan = optimize(one(candidate(1.0)), solvers=[Broken(), HighsArrays()])
+        plan = optimize(two_for_one(), solvers=[Broken(), HighsArrays()])
         assert plan.feasible
         assert plan.certificate.solver == "HiGHS (after Broken failed)"
 
     def test_all_failing_is_an_error(self):
         with pytest.raises(SolverFailed, match="it crashed"):
-            optimize(one(candidate(1.0)), solvers=[Broken()])
+            optimize(two_for_one(), solvers=[Broken()])
 
     def test_out_of_time_gives_the_proven_gap(self):
-        plan = optimize(one(candidate(1.0)), solvers=[OutOfTime((0,))])
+        plan = optimize(two_for_one(), solvers=[OutOfTime((0, 3))])
         assert plan.feasible
-        assert plan.certificate.gap == pytest.approx(0.1)
+        assert plan.certificate.gap == pytest.approx((2.5 - 0.9 * 2.0) / 2.5)
 
     def test_out_of_time_with_nothing_is_not_called_infeasible(self):
-        plan = optimize(one(candidate(1.0)), solvers=[OutOfTime()])
+        plan = optimize(two_for_one(), solvers=[OutOfTime()])
         assert not plan.feasible
         assert "allow the solver more time" in plan.why_infeasible[0]
 

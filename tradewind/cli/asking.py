@@ -62,6 +62,12 @@ _OPTIONS = (
     ),
     click.option("--share", multiple=True, metavar="PATTERN=N%", help=f"{_PATTERN}: at most N% of all nodes there."),
     click.option("--max-carbon", type=_USD, metavar="KG", help="At most this much CO2-equivalent for the whole job."),
+    click.option(
+        "--time-limit",
+        type=click.FloatRange(min=0, min_open=True, max=86400),
+        metavar="SECONDS",
+        help="Give the best plan found by then, with the gap that is proven; 60 if not given.",
+    ),
     click.option("--max-nodes-per-zone", type=click.IntRange(min=1), metavar="N", help="Spread the nodes over zones."),
     click.option(
         "--interruptions", is_flag=True, help="Count what interruptions of spot machines are expected to cost."
@@ -79,6 +85,7 @@ _NAMES = (
     "quota",
     "share",
     "max_carbon",
+    "time_limit",
     "max_nodes_per_zone",
     "interruptions",
 )

@@ -8,8 +8,10 @@ import msgspec
 
 from tradewind.optimizer.cost import plan_score
 from tradewind.optimizer.exact import choice_of, solve_exact
+from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.model import Model, build_model
 from tradewind.optimizer.money import usd
+from tradewind.optimizer.order import sorted_candidates
 from tradewind.optimizer.problem import Candidate, Problem
 from tradewind.optimizer.prune import Pool
 from tradewind.optimizer.solvers import Solution, Solver
@@ -17,6 +19,8 @@ from tradewind.optimizer.ties import SETTLED_ONE_BY_ONE, contenders, settle_ties
 
 # A relative gap below this counts as 0: it is the rounding of the solver's own sums.
 PROVEN_GAP = 1e-9
+# What a certificate names where every candidate was compared and no program had to be solved.
+COMPARED = "comparison"
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -40,6 +44,9 @@ def search(problem: Problem, pool: Pool, solvers: Sequence[Solver]) -> Found:
         return Found((), 0.0, 0.0, "pruning", 0, 0, proven_infeasible=True)
     if not problem.requests:
         return Found((), 0.0, 0.0, "pruning", 0, 0)
+    alone = _apart(problem, pool)
+    if alone is not None:
+        return alone
     model, first = _solve(problem, pool, solvers)
     size = (len(model.program.costs), len(model.program.rows))
     if not first.chosen:
@@ -54,6 +61,19 @@ def search(problem: Problem, pool: Pool, solvers: Sequence[Solver]) -> Found:
     if bound >= objective * (1 - PROVEN_GAP):
         bound = objective
     return Found(choice, usd(objective), usd(round(bound)), first.solver, *size)
+
+
+def _apart(problem: Problem, pool: Pool) -> Found | None:
+    """The first of each request in the content order where these together keep every limit: nothing couples them, so nothing can be cheaper,
+    and no solver has to be loaded to know it. None where data moves, or a limit is broken.
+    """
+    if problem.edges or len(problem.requests) > SETTLED_ONE_BY_ONE:  # of so many some limit mostly binds
+        return None
+    choice = tuple(sorted_candidates(r, row)[0] for r, row in zip(problem.requests, pool.left, strict=True))
+    if not keeps_limits(problem, choice):
+        return None
+    objective = usd(plan_score(problem, choice))
+    return Found(choice, objective, objective, COMPARED, sum(map(len, pool.left)), len(choice))
 
 
 def _solve(problem: Problem, pool: Pool, solvers: Sequence[Solver]) -> tuple[Model, Solution]:

@@ -3,8 +3,9 @@
     kg/h = PUE x (vCPUs x W + GiB x 0.392 W + accelerators x rated W) / 1000 x gCO2e/kWh / 1000
 
 The method and the figures for processors and memory are Cloud Carbon Footprint's (cloudcarbonfootprint.org/docs/methodology, operational
-emissions, location-based): W a vCPU at half load is the mean of its least and most. Its accelerators count at their rated board power, an upper estimate. The
-making of machines and the moving of data are not counted.
+emissions, location-based): W a vCPU at half load is the mean of its least and most. Its accelerators count at their rated board power as they
+do here (its figures are 2 % above the makers'), an upper estimate; of memory it leaves out what the processor's own figure holds already, so that
+0.392 W for every GiB is an upper estimate too. The making of machines and the moving of data are not counted.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 from tradewind.catalog.offer import Offer
 from tradewind.catalog.region import Region
 
-# Least and most watts a vCPU, and what the building adds (power usage effectiveness): Cloud Carbon Footprint, appendix I.
+# Least and most watts a vCPU, what the building adds (power usage effectiveness), and watts a GiB: MIN_WATTS_AVG, MAX_WATTS_AVG (at Google
+# ..._MEDIAN), PUE_AVG and MEMORY_COEFFICIENT in packages/{aws,gcp,azure}/src/domain/*FootprintEstimationConstants.ts of
+# github.com/cloud-carbon-footprint/cloud-carbon-footprint, as of 2023 (SPECpower_ssj2008 results; the clouds' own reports for the building).
 _WATTS_A_VCPU = {"aws": (0.74, 3.5), "gcp": (0.71, 4.26), "azure": (0.78, 3.76)}
 _PUE = {"aws": 1.135, "gcp": 1.1, "azure": 1.185}
 _WATTS_A_GIB = 0.392

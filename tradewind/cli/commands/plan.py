@@ -142,6 +142,8 @@ def plan(
     front = asking.front_of(pareto) if pareto else ()
     asking.aim(asked)
     tasks, edges, together = _read(files, flags)
+    import msgspec
+
     from tradewind.broker.planner.plan import solved
     from tradewind.broker.planner.workload import pose
     from tradewind.cli import notes, planpage
@@ -153,6 +155,8 @@ def plan(
         aim = _aim(parts)
         recovery = _recovery(asked)
         problem = pose(parts, offers, recovery=recovery, edges=edges, together=together)
+        if asked["time_limit"] is not None:
+            problem = msgspec.structs.replace(problem, time_limit_s=asked["time_limit"])
         if pareto is not None:
             code = _drawn(problem, pareto, svg=svg, png=png, as_json=as_json)
             if code == exits.OK:
