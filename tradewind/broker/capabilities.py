@@ -63,6 +63,22 @@ class Entered(Protocol):
 
 
 @runtime_checkable
+class Unstoppable(Protocol):
+    """A provider some of whose instances cannot be stopped and started again."""
+
+    def why_not_stop(self, *, use_spot: bool) -> str:
+        """The reason, as a clause, for an instance of that market; "" when it can be. Calls nobody."""
+
+
+@runtime_checkable
+class Lined(Protocol):
+    """A provider with connections of its own to the instances' machines."""
+
+    def lines_to(self, provider_id: str) -> int:
+        """How many it has to the instance's machine now, besides those that `connect` handed out."""
+
+
+@runtime_checkable
 class Regional(Protocol):
     """A cloud that is asked region by region; naming the regions saves a call to each of the others."""
 

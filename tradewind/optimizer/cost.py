@@ -18,14 +18,14 @@ from tradewind.optimizer.problem import MONEY, Candidate, Edge, Problem, Request
 UNKNOWN_RISK_PER_H = 3.5e-4
 # What can't be expected to end costs more than anything that can.
 ENDLESS_NANO = 10**24
-OWN_MACHINE = "local"
+OWN_MACHINES = frozenset({"local", "ssh"})
 MG_PER_KG = 1_000_000
 MOST_HOURS = 1_000_000  # beyond, a figure is a slip
 
 
 def is_payable(candidate: Candidate) -> bool:
     """Whether the candidate's figures can be paid; a machine of one's own costs nothing and may say so."""
-    own = candidate.offer.cloud == OWN_MACHINE and candidate.hourly_usd == 0
+    own = candidate.offer.cloud in OWN_MACHINES and candidate.hourly_usd == 0
     return (
         (own or is_price(candidate.hourly_usd))
         and is_charge(candidate.once_usd)

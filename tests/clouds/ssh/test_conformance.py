@@ -49,6 +49,5 @@ class TestConformance(ProviderConformance):
             world.exhaust(world.request())
             error = await refused(provider.launch(world.request(), "token-1"))
             assert "m0 is lent to night-run of bob" in str(error)
-            assert await provider.headroom([world.offer()], use_spot=False) == [0]
 
         world.run(scenario())

@@ -71,9 +71,7 @@ def test_offers_are_what_the_machines_have(world: SshWorld) -> None:
         (offer,) = await provider.offers()
         assert (offer.cloud, offer.region, offer.vcpus) == ("ssh", "desks", float(len(os.sched_getaffinity(0))))
         assert offer.price_ondemand_usd_h == 0.1
-        assert await provider.headroom([offer], use_spot=False) == [3]
         made = await provider.launch(world.request(), "token-1")
-        assert await provider.headroom([offer], use_spot=False) == [2]
         assert [i.address for i in await provider.describe(own(world.request()))] == [made.address]
         assert made.address.startswith("127.0.0.")
         await provider.terminate(made.provider_id)

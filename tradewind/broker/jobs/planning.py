@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tradewind.broker.jobs.own_machines import none_answers, offers_now
 from tradewind.broker.jobs.plans import PlanRefused
 from tradewind.broker.jobs.quotas import Quotas, bind, no_quotas
 from tradewind.broker.planner.reach import Reach
@@ -46,14 +47,17 @@ def names_this_machine(task: Task) -> bool:
 
 
 def catalog_for(task: Task, path: str = "", *, data_dir: str = "") -> Catalog:
-    """This machine, or what `local up` made of it in `data_dir`, for `infra: local`; else the person's catalog at `path`, or the shipped one.
+    """This machine, or what `local up` made of it in `data_dir`, for `infra: local`; the machines listed there for `infra: ssh`, asked now; else
+    the person's catalog at `path`, or the shipped one.
 
     Raises:
         CatalogError: the person's catalog cannot be used.
-        PlanRefused: the task mixes this machine with clouds.
+        PlanRefused: the task mixes this machine or one's own with clouds, or none of one's own answers.
     """
     from tradewind.catalog import open_catalog
 
+    if names_own_machines(task):
+        return _catalog_of(offers_now(data_dir), "your machines")
     if not names_this_machine(task):
         return open_catalog(path or None)
     from tradewind.broker.clouds.local.entry import offers_here
@@ -95,6 +99,10 @@ async def no_machines() -> list[Offer]:
     return []
 
 
+def _without(limits: Limits, blocks: tuple[Place, ...], quotas: tuple[Quota, ...] = ()) -> Limits:
+    return msgspec.structs.replace(limits, blocks=(*limits.blocks, *blocks), quotas=(*limits.quotas, *quotas))
+
+
 class CatalogPlanner:
     """Implements the jobs' `Planner` over catalogs that stay open; solving runs beside the loop, one plan at a time."""
 
@@ -104,17 +112,19 @@ class CatalogPlanner:
         own_machines: Callable[[], Awaitable[list[Offer]]] = no_machines,
         here: Callable[[], list[Offer]] = this_machine_alone,
         *,
+        data_dir: str | None = None,
         quotas: Quotas = no_quotas,
     ) -> None:
         """`reasons` says of every cloud why it cannot be bought from here ("" when it can); it may block for a moment.
 
         `own_machines` are the offers of the machines that one owns; it may raise ProviderError. `here` are
-        the offers of `infra: local`.
+        the offers of `infra: local`. `data_dir` holds the limits, and the record that plans learn from; None: neither.
         """
         self._reasons = reasons
         self._own_machines = own_machines
         self._here = here
         self._quotas = quotas
+        self._data_dir = data_dir
         self._catalogs: dict[str, tuple[str, Catalog]] = {}  # with the fingerprint it was opened under
         self._lock = threading.Lock()
 
@@ -156,9 +166,7 @@ class CatalogPlanner:
         except ProviderError as error:
             raise PlanRefused(str(error), "no_provider") from error
         if not offers:
-            raise PlanRefused(
-                "none of your own machines answers; `tradewind check ssh` says what each does", "no_provider"
-            )
+            raise none_answers()
         return offers
 
     def _reach(self, task: Task, options: Options) -> Reach | None:
@@ -204,18 +212,32 @@ class CatalogPlanner:
         quotas: tuple[Quota, ...],
         machines: list[Offer] | None,
     ) -> Plan:
+        from tradewind.broker.jobs.standing import asked_here
         from tradewind.broker.planner import plan_task
 
         with self._planning(task, options, machines) as (catalog, reach):
-            return plan_task(
-                task, catalog, limits=Limits(blocks=blocks, quotas=quotas), clouds=reach, hours=options.hours
+            asked = asked_here(task, catalog, self._record(options), hours=options.hours)
+            plan = plan_task(
+                task,
+                catalog,
+                limits=_without(asked.limits, blocks, quotas),
+                clouds=reach,
+                hours=asked.hours,
+                wishes=asked.wishes,
+                aim=asked.aim,
             )
+        return msgspec.structs.replace(plan, defaults_applied=plan.defaults_applied + asked.told)
+
+    def _record(self, options: Options) -> str | None:
+        """The data directory whose record tells of losses and earlier runs; a rehearsal, which is not of this world, asks none."""
+        return None if options.rehearse else self._data_dir
 
     @contextlib.contextmanager
     def _planning(
         self, task: Task, options: Options, machines: list[Offer] | None
     ) -> Iterator[tuple[Catalog, Reach | None]]:
         """The catalog to plan over and the clouds in reach, one plan at a time; what planning raises becomes a refusal."""
+        from tradewind.broker.jobs.limits import LimitsError
         from tradewind.broker.planner import PlanError
         from tradewind.catalog import CatalogError
 
@@ -232,6 +254,8 @@ class CatalogPlanner:
                 raise PlanRefused(str(error), "request") from error
             except CatalogError as error:
                 raise PlanRefused(str(error), "catalog") from error
+            except LimitsError as error:
+                raise PlanRefused(str(error), "state") from error
 
     async def what_now(
         self,
@@ -260,18 +284,21 @@ class CatalogPlanner:
         terms: Terms | None,
         machines: list[Offer] | None,
     ) -> Advice:
+        from tradewind.broker.jobs.standing import asked_here
         from tradewind.broker.planner import what_now
         from tradewind.optimizer.advice import Terms
 
         with self._planning(task, options, machines) as (catalog, reach):
+            asked = asked_here(task, catalog, self._record(options), hours=options.hours, mine=position.held)
             return what_now(
                 task,
                 catalog,
                 position,
                 terms=terms or Terms(),
-                limits=Limits(blocks=blocks),
+                limits=_without(asked.limits, blocks),
                 clouds=reach,
-                hours=options.hours,
+                hours=asked.hours,
+                wishes=asked.wishes,
             )
 
     def _catalog(self, task: Task, path: str) -> Catalog:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tradewind.broker.capabilities import Entered, Explaining, Login, Regional
+from tradewind.broker.capabilities import Entered, Explaining, Login, Regional, Unstoppable
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.provider import Instance, ProviderError
 from tradewind.broker.provision.bootstrap import instance_of
@@ -84,10 +84,16 @@ class Fleet:
         """The cluster once its machines are stopped. Raises Refusal: it is not up, is a managed job's, or its cloud does not stop such machines."""
         row = self._own(name, "UP")
         for instance in self._live(row):
-            if instance.provider == LOCAL:
-                raise Refusal("local instances cannot be stopped: they run or end", "state", f"`tradewind down {name}`")
-        await self._tell(row, cm.StopRequested(cause=_cause()))
-        return await self._settled(row, lambda now: now.state != "STOPPED" or not now.waiting_for)
+            if why := why_not_stop(self._services.providers[instance.provider], instance):
+                raise Refusal(f"{name} cannot be stopped: {why}; nothing was done", "state", f"`tradewind down {name}`")
+        cause = _cause()
+        await self._tell(row, cm.StopRequested(cause=cause))
+        now = await self._settled(row, lambda now: now.state != "STOPPED" or not now.waiting_for)
+        if now.state != "STOPPED":
+            told = self._store.read(lambda c: rows.events(c, cluster_id=row.id, kinds=("not stopped",)))
+            why = next((event.data.get("why", "") for event in reversed(told) if event.cause == cause), "")
+            raise Refusal(f"{name} was not stopped: {why or now.state}", "state", f"`tradewind status {name}`")
+        return now
 
     async def start(self, name: str) -> ClusterRow:
         """The cluster once it is up again. Raises Refusal: it is not stopped, or its cloud has no room for it now."""
@@ -332,6 +338,11 @@ class Fleet:
         await self._services.apply(forget, patient=False)
         await self._broker.driver(row.id).close()
         return self._broker.cluster(name)
+
+
+def why_not_stop(provider: object, instance: InstanceRow) -> str:
+    """Why its cloud would not stop the instance; "" when nothing is known against it."""
+    return provider.why_not_stop(use_spot=instance.use_spot) if isinstance(provider, Unstoppable) else ""
 
 
 def _cause() -> str:

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tradewind.broker.capabilities import Lined
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle.machine import IllegalMove
+from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.services import log
 from tradewind.broker.provision.ssh_sessions import other_sessions
+from tradewind.broker.server.fleet import why_not_stop
 from tradewind.broker.store import rows
 from tradewind.broker.store.records import ClusterRow, JobRow
 
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from tradewind.broker.server.broker import Broker
 
 LOOK_S = 5.0
-UNSTOPPABLE = frozenset({"local", "ssh"})  # their machines run or end
 BUSY = -1.0
 
 
@@ -45,7 +47,8 @@ class Idleness:
         if minutes is None or await self._idle_min(row) < minutes:
             return
         live = self._services.store.read(lambda c: rows.instances_of(c, row.id, tries=row.tries))
-        ends = row.options.autostop_down or any(one.provider in UNSTOPPABLE for one in live)
+        stays = any(why_not_stop(self._services.providers[one.provider], one) for one in live)  # so it can only end
+        ends = row.options.autostop_down or stays
         event = cm.DownRequested(cause="autostop") if ends else cm.StopRequested(cause="autostop")
         log.info("cluster %s has been idle for %g minutes", row.name, minutes)
         try:
@@ -72,7 +75,12 @@ class Idleness:
         """Whether somebody is logged in to one of its nodes; one that does not say counts as one where somebody is."""
         nodes = list(self._broker.driver(row.id).nodes.values())
         told = await asyncio.gather(*(other_sessions(node.transport) for node in nodes))
-        return any(sessions is None or sessions > 0 for sessions in told)
+        ours = [self._lines_to(node) for node in nodes]
+        return any(sessions is None or sessions > own for sessions, own in zip(told, ours, strict=True))
+
+    def _lines_to(self, node: Node) -> int:
+        provider = self._services.providers[node.row.provider]
+        return provider.lines_to(node.row.provider_id) if isinstance(provider, Lined) else 0
 
 
 def idle_min(jobs: Sequence[JobRow], began_unix: float, entered_unix: float, now_unix: float) -> float:

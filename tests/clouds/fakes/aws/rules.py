@@ -51,7 +51,9 @@ class Account:
     disabled_regions: set[str] = dataclasses.field(default_factory=set)
     vcpu_quotas: dict[str, float] = dataclasses.field(default_factory=dict)
     not_offered: set[tuple[str, str]] = dataclasses.field(default_factory=set)  # (zone, type)
-    capacity: dict[tuple[str, str, bool], int] = dataclasses.field(default_factory=dict)  # (zone, type, spot) -> machines
+    capacity: dict[tuple[str, str, bool], int] = dataclasses.field(
+        default_factory=dict
+    )  # (zone, type, spot) -> machines
     late_failures: list[str] = dataclasses.field(default_factory=list)  # state reason codes of the next launches
     tokens: dict[tuple[str, str], Bought] = dataclasses.field(default_factory=dict)
     hidden: dict[str, int] = dataclasses.field(default_factory=dict)  # instance id -> reads that still miss it
@@ -135,6 +137,18 @@ def check_throttle(account: Account, action: str) -> None:
         if action.startswith("Describe") and account.faults.throttled > 0:
             account.faults.throttled -= 1
             raise Refusal(503, "RequestLimitExceeded", "Request limit exceeded.")
+
+
+def check_stop(region: str, form: dict[str, str]) -> None:
+    """EC2 user guide, "Stop a Spot Instance": not one of a one-time request."""
+    asked = set(named_instances(form))
+    for instance in all_instances(region):
+        if instance.id in asked and instance.lifecycle == "spot":
+            raise Refusal(
+                400,
+                "UnsupportedOperation",
+                f"You can't stop the Spot Instance '{instance.id}' because it is associated with a one-time Spot Instance request.",
+            )
 
 
 def check_purchase(account: Account, region: str, form: dict[str, str]) -> None:

@@ -119,6 +119,8 @@ class Shim:
                     flags=re.DOTALL,
                 ),
             )
+        if action == "StopInstances":
+            rules.check_stop(region, form)
         if action == "DeleteSecurityGroup":
             rules.check_group_removal(self.account, region, form)
         return asked()

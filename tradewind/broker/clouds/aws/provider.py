@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tradewind.broker.capabilities import Finding
@@ -242,6 +242,10 @@ class AwsProvider:
             for key in [key for key, known in self._groups.items() if known == group]:
                 del self._groups[key]
 
+    def why_not_stop(self, *, use_spot: bool) -> str:
+        """Source: EC2 user guide, "Stop a Spot Instance": only one of a persistent request, and ours are bought once."""
+        return "EC2 does not stop spot instances that were bought once" if use_spot else ""
+
     async def stop(self, provider_id: str) -> None:
         """The instance is stopping or stopped. Raises ProviderError: spot instances of ours cannot be stopped."""
         region, name = split_id(provider_id)
@@ -325,6 +329,10 @@ class AwsProvider:
 
     async def lease(self, provider_id: str, until_unix: float) -> None:
         """Nothing to move: EC2 has no outer cap; the instance ends itself (shutdown means terminate) when its own lease runs out."""
+
+    def guard(self, check: Callable[[], None]) -> None:
+        """From now on `check` is called before every call to the cloud, and what it raises keeps the call from being made."""
+        self.session.guard(check)
 
     def close(self) -> None:
         """Connections and threads are gone."""

@@ -117,6 +117,10 @@ class LocalProvider:
                 found.append(self._describe(directory, intent))
         return found
 
+    def why_not_stop(self, *, use_spot: bool) -> str:  # noqa: ARG002  spot is only played here
+        """They are processes."""
+        return "local instances run or end"
+
     async def stop(self, provider_id: str) -> None:
         """Never possible: raises ProviderError "unsupported"."""
         raise refusal(

@@ -80,13 +80,18 @@ def accelerator_name(told: str) -> str:
     return told.removeprefix("NVIDIA ").removeprefix("Tesla ").replace(" ", "-")
 
 
+def instance_type(machine: Machine, capacity: Capacity) -> str:
+    """What the machine is bought as: its shape, and its price where it has one, for in one place a type has one price."""
+    return f"{capacity.shape}@{machine.price_usd_h:g}" if machine.price_usd_h else capacity.shape
+
+
 def offer_of(machine: Machine, capacity: Capacity) -> Offer:
     """The machine as something that can be planned on; equal machines of a pool give equal offers."""
     return Offer(
         cloud=CLOUD,
         region=machine.pool,
         zone="",
-        instance_type=capacity.shape,
+        instance_type=instance_type(machine, capacity),
         arch=capacity.arch,
         vcpus=float(capacity.vcpus),
         memory_gib=capacity.memory_gib,

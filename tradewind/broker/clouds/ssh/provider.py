@@ -84,21 +84,6 @@ class SshProvider:
         found = await self._shapes()
         return sorted({discovery.offer_of(machine, capacity) for machine, capacity in found}, key=repr)
 
-    async def headroom(self, offers: Sequence[Offer], *, use_spot: bool) -> list[int | None]:
-        """How many machines like each offer's are free. Raises ProviderError."""
-        shapes = await self._shapes()
-        free = [
-            machine.name
-            for (machine, _), slot in zip(
-                shapes, await asyncio.gather(*(self._slot(m) for m, _ in shapes)), strict=True
-            )
-            if not slot
-        ]
-        matching = [
-            sum(m.name in free for m, c in shapes if (m.pool, c.shape) == (o.region, o.instance_type)) for o in offers
-        ]
-        return [0 if use_spot else count for count in matching]
-
     async def _shapes(self) -> list[tuple[Machine, discovery.Capacity]]:
         machines = self.machines()
         answers = await asyncio.gather(*(self.capacity(m) for m in machines), return_exceptions=True)
@@ -141,7 +126,7 @@ class SshProvider:
         slot = Slot(request.instance_id, token, dict(request.tags), request.lease_until_unix)
         remembered = self._remembered().get(request.instance_id)
         shapes = await self._shapes()
-        candidates = [m for m, c in shapes if (m.pool, c.shape) == (request.offer.region, request.offer.instance_type)]
+        candidates = [m for m, c in shapes if _fits(m, c, request.offer)]
         candidates.sort(key=lambda m: (m.name != remembered, m.name))  # one that an earlier call took comes first
         if not candidates:
             where = f"{request.offer.instance_type} in the pool {request.offer.region}"
@@ -188,6 +173,10 @@ class SshProvider:
         await self._script(machine, slots.end(instance_id))
         self._forget(instance_id)
 
+    def why_not_stop(self, *, use_spot: bool) -> str:  # noqa: ARG002  there is one market
+        """They are their owner's."""
+        return "machines of your own are not switched off by tradewind"
+
     async def stop(self, provider_id: str) -> None:
         """Refused: a machine of one's own is not switched off for its owner."""
         raise refusal(
@@ -212,6 +201,10 @@ class SshProvider:
         machine, slot = await self._held(instance.provider_id)
         endpoint = msgspec.structs.replace(machine.endpoint, home=slots.home_of(slot.instance_id))
         return await prepared(await connect(endpoint, None, deadline_s=self._reach_s), self._prepare)
+
+    def lines_to(self, provider_id: str) -> int:
+        """One once the machine has been asked anything."""
+        return int(provider_id.partition("/")[0] in self._lines)
 
     async def login(self, provider_id: str) -> Login:
         """The machine as its owner reaches it, and the instance's home there. Raises ProviderError when it is not lent to the instance."""
@@ -320,6 +313,10 @@ class SshProvider:
             os.unlink(os.path.join(self._ledger_dir, instance_id))
         except FileNotFoundError:
             return
+
+
+def _fits(machine: Machine, capacity: discovery.Capacity, offer: Offer) -> bool:
+    return (machine.pool, discovery.instance_type(machine, capacity)) == (offer.region, offer.instance_type)
 
 
 def _held_by(slot: Slot) -> str:
