@@ -125,6 +125,11 @@ def test_every_field_of_a_task_file_is_an_argument() -> None:
 
 
 def test_what_is_not_built_is_refused_when_it_is_planned() -> None:
-    task = tw.Task(run="x", resources=tw.Resources(cpus=4, disk_tier="best"))
-    with pytest.raises(tw.SpecError, match="disk_tier: .* not there yet"):
+    task = tw.Task(run="x", resources=tw.Resources(cpus=4, local_disk="nvme"))
+    with pytest.raises(tw.SpecError, match="local_disk: .* not there yet"):
         tw.plan(task)
+
+
+def test_a_repository_as_work_directory() -> None:
+    task = tw.Task("t", run="x", workdir={"url": "https://example.org/x.git", "ref": "main"})
+    assert task.to_dict()["workdir"] == {"url": "https://example.org/x.git", "ref": "main"}

@@ -35,7 +35,7 @@ class Task:
         setup: str | None = None,
         resources: Resources | None = None,
         num_nodes: int = 1,
-        workdir: str | os.PathLike[str] | None = None,
+        workdir: str | os.PathLike[str] | Mapping[str, str] | None = None,
         envs: Mapping[str, object] | None = None,
         secrets: Sequence[str] | None = None,
         file_mounts: Mapping[str, str | os.PathLike[str]] | None = None,
@@ -53,13 +53,13 @@ class Task:
         config: Mapping[str, Any] | None = None,
         depends_on: str | Sequence[str] | None = None,
     ) -> None:
-        """Make a task. Relative paths count from the current directory; `budget` is USD for a managed job in all; `secrets` are names only.
+        """Make a task. Relative paths count from the current directory, `workdir` may be a repository (`{"url": ..., "ref": ...}`); `budget` is USD for a managed job in all; `secrets` are names only.
 
         The fields are the task file's; what is valid and not built yet is refused when the task is planned or launched.
         """
         fields: dict[str, Any] = {
             "name": name,
-            "workdir": None if workdir is None else os.fspath(workdir),
+            "workdir": os.fspath(workdir) if isinstance(workdir, str | os.PathLike) else workdir,
             "num_nodes": num_nodes,
             "resources": None if resources is None else resources.fields(),
             "envs": None if envs is None else dict(envs),
