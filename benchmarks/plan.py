@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pathlib
 import random
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 
@@ -121,6 +123,26 @@ def fresh_process(times: int) -> list[dict[str, object]]:
     ]
 
 
+def from_the_shell(times: int) -> list[dict[str, object]]:
+    """`tradewind plan FILE` as a person types it, the daemon of its data directory up."""
+    program = pathlib.Path(sys.executable).parent / "tradewind"
+    with tempfile.TemporaryDirectory() as home:
+        env = {**os.environ, "TRADEWIND_DATA_DIR": f"{home}/data"}
+        task = pathlib.Path(home) / "t.yaml"
+        task.write_text("name: t\nresources: {accelerators: A100:8, use_spot: true}\nrun: 'true'\n")
+
+        def tradewind(*words: str) -> None:
+            subprocess.run([str(program), *words], check=True, capture_output=True, env=env)
+
+        tradewind("api", "start")
+        try:
+            wall = milliseconds(lambda: tradewind("plan", str(task)), times)
+        finally:
+            tradewind("api", "stop")
+    wall.cpu = None  # another process's
+    return [row("tradewind plan from the shell, daemon up", wall, "ms", 250)]
+
+
 def random_dag(seed: int, steps: int) -> tuple[list[Task], list[Edge]]:
     """Steps of mixed needs, at most two parents each, 0.1 to 1,000 GB on the edges."""
     rng = random.Random(seed)
@@ -216,7 +238,7 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="also 10,000 jobs that are all distinct")
     options = parser.parse_args()
     with open_catalog() as catalog:
-        rows = one_task(catalog, options.times) + fresh_process(min(options.times, 5))
+        rows = one_task(catalog, options.times) + fresh_process(min(options.times, 5)) + from_the_shell(options.times)
         rows += dags(catalog, options.times) + crowds(catalog, long=options.long)
     rows.append(
         row("peak memory of all of the above", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MiB", None)
