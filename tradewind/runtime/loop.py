@@ -41,6 +41,10 @@ class Loop:
         self._epoll.register(self._wake, READ)
         self._running = False
 
+    def now(self) -> float:
+        """The loop's clock, in seconds."""
+        return time.monotonic()
+
     def watch(self, fd: int, callback: Callable[[int], None], events: int = READ) -> None:
         """callback(events) runs whenever fd is ready."""
         self._callbacks[fd] = callback
@@ -57,7 +61,7 @@ class Loop:
 
     def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Callback runs once, seconds from now."""
-        timer = Timer(time.monotonic() + seconds, callback)
+        timer = Timer(self.now() + seconds, callback)
         heapq.heappush(self._timers, (timer.due, next(self._order), timer))
         return timer
 

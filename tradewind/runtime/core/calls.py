@@ -172,7 +172,10 @@ class Calls:
             if best is None:
                 break
             call = queue.popleft()
-            if not call.cancelled and (call.slots is None or self._sendable(call)):
+            if call.cancelled:
+                # It was cancelled while it was on its way back from a worker.
+                self.fail(call, exceptions.TaskCancelledError(f"{call.name}() was cancelled before it began."))
+            elif call.slots is None or self._sendable(call):
                 self._push(group, best, call)
         if lease.yielding and not lease.running:
             self._process.leasing.give_up(lease)
@@ -191,6 +194,12 @@ class Calls:
         if call is None:
             return
         if type(message.value) is Failed and self._retry_exception(call, message.value):
+            return
+        if call.returns != 1:
+            # Cancelled before it began: no result of several came to be.
+            assert type(message.value) is Failed
+            self.settle_failed(call, message.value)
+            self._finished(call, message.micros)
             return
         if message.refs:
             self._process.objects.take_inner(_sender, message.id, message.id, message.refs)
@@ -316,6 +325,8 @@ class Calls:
         if entry is None or call.where is None or call.method is not None or call.retries == 0 or call.id in self.open:
             return call.id in self.open
         call.retries -= 1
+        # A cancel that came too late for the first run does not count for this one.
+        call.cancelled = False
         entry.value = None
         self.open[call.id] = call
         if call.slots is None or not self._process.arguments.await_slots(call, self.enqueue):
@@ -364,14 +375,12 @@ class Calls:
             )
         call.cancelled = True
         target = call.target
-        if target is None or type(target) is not Lease:
-            if target is not None:
-                self._process.post(target.peer, peer.Cancel(call.id, recursive))
+        if target is None:
             if call.where is not None and call in getattr(call.where, "queue", ()):
                 call.where.queue.remove(call)
             self.fail(call, exceptions.TaskCancelledError(f"{call.name}() was cancelled."))
             return True
-        if force:
+        if force and type(target) is Lease:
             self._process.tell_node(control.KillProcess(target.peer.address, "cancelled with force"))
         else:
             self._process.post(target.peer, peer.Cancel(call.id, recursive))

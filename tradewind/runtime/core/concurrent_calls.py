@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime.messages import control, peer
@@ -71,6 +71,7 @@ class ThreadedCalls(ConcurrentCalls):
 
     def __init__(self, executor: Executor, limits: dict[str, int], declared: dict[str, str]) -> None:
         super().__init__(executor, limits, declared)
+        self._futures: dict[tuple[str, int], Future[None]] = {}
         self._pools = {
             group: ThreadPoolExecutor(limit, f"tradewind-{group or 'actor'}") for group, limit in limits.items()
         }
@@ -83,12 +84,30 @@ class ThreadedCalls(ConcurrentCalls):
             self._executor.replies.reply_error(sender, task, error, time.perf_counter())
             self._executor.call_ended()
             return
-        pool.submit(self._run, sender, task)
+        future = self._futures[sender.address, task.id] = pool.submit(self._run, sender, task)
+        if future.done():
+            self._futures.pop((sender.address, task.id), None)
+
+    def cancel(self, sender: Peer, number: int) -> bool:
+        """True when the call runs, which it goes on doing, or waits for a thread, which it does no longer."""
+        future = self._futures.get((sender.address, number))
+        if future is None:
+            return False
+        if future.cancel():
+            del self._futures[sender.address, number]
+            self._executor.answer_cancelled(sender, number, "before it began")
+            self._executor.call_ended()
+            return False
+        if not future.done():
+            self._executor.answered.add((sender.address, number))
+            self._executor.answer_cancelled(sender, number, "while it ran; its actor runs on")
+        return not future.done()
 
     def _run(self, sender: Peer, task: peer.Task) -> None:
         try:
             self._executor.run_here(sender, task)
         finally:
+            self._futures.pop((sender.address, task.id), None)
             self._executor.call_ended()
 
 

@@ -65,7 +65,9 @@ class Executor:
         self._calls_of: dict[bytes, int] = {}
         self._retiring = ""
         self._leaving = False
-        self._cancelled: set[int] = set()
+        self._cancelled: set[tuple[str, int]] = set()
+        # Calls whose callers have been told that they were cancelled, and that run on.
+        self.answered: set[tuple[str, int]] = set()
         self.current = Current()
         self.replies = Replies(process, self)
         self.producing = Producing(process, self)
@@ -364,16 +366,20 @@ class Executor:
         for item in self._queue:
             if item[0] is sender and item[1].id == message.id:
                 self._queue.remove(item)
-                error = exceptions.TaskCancelledError("The task was cancelled before it began.")
-                self._process.post(sender, peer.Done(message.id, 0, Failed(dump_error(error))))
+                self.answer_cancelled(sender, message.id, "before it began")
                 return
         if self._concurrent is not None and self._concurrent.cancel(sender, message.id):
-            self._cancelled.add(message.id)
+            self._cancelled.add((sender.address, message.id))
             return
         running = self._running
-        if running is None or running.id != message.id or self.actor is not None:
+        if running is None or running.id != message.id or self.current_sender is not sender:
             return
-        self._cancelled.add(message.id)
+        self._cancelled.add((sender.address, message.id))
+        if self.actor is not None:
+            # A method that runs is not interrupted, for its actor's state; nobody waits for it any more.
+            self.answered.add((sender.address, message.id))
+            self.answer_cancelled(sender, message.id, "while it ran; its actor runs on")
+            return
         if message.recursive:
             for number in list(self._process.calls.open):
                 self._process.calls.cancel_own(number, force=False, recursive=True)
@@ -390,10 +396,17 @@ class Executor:
             self._interrupted = None
             raise KeyboardInterrupt
 
+    def answer_cancelled(self, sender: Peer, number: int, when: str) -> None:
+        """The caller hears that its call was cancelled, and that it does not begin from now on. Under the lock."""
+        error = exceptions.TaskCancelledError(f"The call was cancelled {when}.")
+        self._process.post(sender, peer.Done(number, 0, Failed(dump_error(error))))
+
     def take_cancelled(self, number: int) -> bool:
-        """True, once, when the call's caller has cancelled it."""
-        found = number in self._cancelled
-        self._cancelled.discard(number)
+        """True, once, when the caller of this thread's call has cancelled it."""
+        sender = self.current.sender
+        key = (sender.address if sender is not None else "", number)
+        found = key in self._cancelled
+        self._cancelled.discard(key)
         return found
 
     def leave(self) -> None:
@@ -402,7 +415,8 @@ class Executor:
 
     def is_cancelled(self, number: int) -> bool:
         """True when the running call's caller no longer wants it."""
-        return number in self._cancelled
+        sender = self.current.sender
+        return sender is not None and (sender.address, number) in self._cancelled
 
     def lose_peer(self, target: Peer) -> None:
         """A caller has ended: what it asked for is not begun. Under the lock."""

@@ -283,6 +283,11 @@ class Objects:
         self._escrow[receiver, number] = refs
         return [Ref(*ref.named()) for ref in refs]
 
+    @property
+    def in_escrow(self) -> int:
+        """How many values that were sent have refs inside which their receivers have not taken."""
+        return len(self._escrow)
+
     # messages
 
     def on_taken(self, sender: Peer, message: peer.Taken) -> None:

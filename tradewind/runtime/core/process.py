@@ -74,7 +74,7 @@ class Process:
         self._replies: dict[int, Reply] = {}
         self._head_replies: dict[int, Callable[[Any], None]] = {}
         self._pool: Any = None
-        self.pump = Pump(self)
+        self.pump = self._make_pump()
         self.objects = Objects(self)
         self.arguments = Arguments(self)
         self.leasing = Leasing(self)
@@ -82,9 +82,7 @@ class Process:
         self.actors = ActorCalls(self)
         self.streams = Streams(self)
         self.cycles = WaitCycles(self)
-        self.node_link = DescriptorLink(sock, control.FromNode, self._want_write)
-        self._links[self.node_link.fd] = self.node_link
-        self.pump.register(self.node_link.fd)
+        self.node_link = self._make_node_link(sock)
         self.on_output: Callable[[list[str], bool], None] = lambda _lines, _error: None
         self.on_broken: Callable[[str], None] = lambda _reason: None
         self._welcome = Reply()
@@ -126,6 +124,15 @@ class Process:
             control.BecomeActor: self._on_become_actor,
             control.Exit: lambda message: self.executor.on_exit(message.reason, when_unneeded=message.when_unneeded),
         }
+
+    def _make_pump(self) -> Pump:
+        return Pump(self)
+
+    def _make_node_link(self, sock: socket.socket) -> DescriptorLink:
+        link = DescriptorLink(sock, control.FromNode, self._want_write)
+        self._links[link.fd] = link
+        self.pump.register(link.fd)
+        return link
 
     # lifecycle
 

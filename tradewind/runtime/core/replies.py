@@ -65,6 +65,8 @@ class Replies:
     def reply(self, sender: Peer, task: peer.Task, result: Any, begin: float) -> None:
         """The caller gets the result."""
         process = self._process
+        if self._executor.answered and self._was_answered(sender, task):
+            return
         if result is None and task.returns == 1 and not self._unacknowledged:
             done: Any = peer.Done(task.id, int((time.perf_counter() - begin) * 1e6), b"")
         else:
@@ -76,6 +78,15 @@ class Replies:
             self._await_acknowledgements()
         with process.lock:
             process.post(sender, done)
+
+    def _was_answered(self, sender: Peer, task: peer.Task) -> bool:
+        """True, once, when the caller has had its answer already: the call was cancelled while it ran."""
+        key = (sender.address, task.id)
+        if key not in self._executor.answered:
+            return False
+        self._executor.answered.discard(key)
+        self._executor.take_cancelled(task.id)
+        return True
 
     def _pack(self, sender: Peer, task: peer.Task, result: Any, begin: float) -> Any:
         if task.returns == 1:
@@ -107,6 +118,8 @@ class Replies:
     def reply_error(self, sender: Peer, task: peer.Task, error: BaseException, begin: float) -> None:
         """The caller gets the error."""
         process = self._process
+        if self._executor.answered and not isinstance(error, ActorExit) and self._was_answered(sender, task):
+            return
         if isinstance(error, ArgumentLostError):
             with process.lock:
                 process.post(sender, peer.ArgumentLost(task.id, error.name, str(error)))

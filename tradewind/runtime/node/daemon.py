@@ -9,7 +9,6 @@ import shutil
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -378,7 +377,7 @@ class NodeDaemon:
         process = self.processes.get(address)
         if isinstance(process, Worker):
             self.workers.kill(process, reason)
-        elif process is None and self.neighbours is not None:
+        elif process is None and self.neighbours is not None and not address.startswith(self.node + "/"):
             self.neighbours.send(address.partition("/")[0], cluster.KillThere(address, reason))
 
     def _on_lines(self, worker: Worker, lines: list[str], error: bool) -> None:
@@ -499,7 +498,7 @@ class NodeDaemon:
         pool = self.granting.pool
         load = (to_amounts(pool.free), self.granting.book.waiting, pool.bundle_amounts())
         if load != self._told_load:
-            now = time.monotonic()
+            now = self.loop.now()
             if now - self._told_at < _TELL_EVERY_S:
                 if not self._telling:
                     # Blocking tasks change what is free thousands of times a second; the others need not follow each step.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ class Granting:
             message.count,
             1 if isinstance(who, Driver) else 0,
             job=who.job,
-            now=time.monotonic(),
+            now=self._daemon.loop.now(),
         )
         self.schedule()
 
@@ -113,7 +112,7 @@ class Granting:
     def _even_out(self) -> None:
         """A job that holds more than its share is asked to give a worker up when its call is done."""
         coming = Counter(lease.yield_to for lease in self.held.values() if lease.yield_to)
-        now = time.monotonic()
+        now = self._daemon.loop.now()
         wishes = [
             Wish(pending.job, pending.units, now - pending.since)
             for pending in self.book.pending.values()
@@ -167,7 +166,7 @@ class Granting:
         pending = self.book.pending.get((holder, request))
         priority = 1 if isinstance(self._daemon.processes.get(holder), Driver) else 0
         count = 1 if pending is None else pending.count + 1
-        self.book.want(holder, request, shape, count, priority, job=self._job_of(holder), now=time.monotonic())
+        self.book.want(holder, request, shape, count, priority, job=self._job_of(holder), now=self._daemon.loop.now())
 
     def _grant(self, holder: str, request: int, shape: Shape, allocation: Allocation) -> None:
         def ready(worker: Worker) -> None:

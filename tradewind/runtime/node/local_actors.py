@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,7 +46,9 @@ class LocalActors:
         self.here[spec.actor] = LocalActor(spec, incarnation)
         in_group = spec.placement.strategy.startswith("PG:")
         shape = spec.placement if in_group else Shape(spec.placement.resources, f"NODE:{self._daemon.node}")
-        self._daemon.granting.book.want(f"actor:{spec.actor}", 0, shape, 1, 1, job=spec.job, now=time.monotonic())
+        self._daemon.granting.book.want(
+            f"actor:{spec.actor}", 0, shape, 1, 1, job=spec.job, now=self._daemon.loop.now()
+        )
         self._daemon.granting.schedule()
 
     def placed(self, actor_id: str, placed: Allocation) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,11 +83,11 @@ class ObjectStore:
         if offset is not None or size > self.book.capacity:
             then(offset)
             return
-        self._wanting.append(_Wanting(process, size, time.monotonic() + _ROOM_S, then))
+        self._wanting.append(_Wanting(process, size, self._daemon.loop.now() + _ROOM_S, then))
         self._look_for_room()
 
     def _look_for_room(self) -> None:
-        now = time.monotonic()
+        now = self._daemon.loop.now()
         while self._wanting:
             first = self._wanting[0]
             offset = self.book.take(first.process, first.size)
