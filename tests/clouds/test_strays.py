@@ -21,7 +21,8 @@ def test_what_a_refused_launch_left_goes_with_the_cluster(name: str) -> None:
             world.exhaust(wanted)
             await refused(provider.launch(wanted, "t"))
             assert world.held() != []
-            services = types.SimpleNamespace(providers={name: provider})
+            store = types.SimpleNamespace(check=lambda: None)
+            services = types.SimpleNamespace(providers={name: provider}, store=store)
             tags = {"tradewind-owner": "Owner.1", "tradewind-cluster": "c1"}
             assert await end_strays(services, tags, clouds=[name]) == []  # type: ignore[arg-type]
             assert world.held() == []

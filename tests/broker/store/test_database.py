@@ -177,3 +177,17 @@ def test_no_error_text_quotes_a_row(store):
     with pytest.raises(Exception, match="UNIQUE") as caught:
         store.write(insert)
     assert "sesame" not in str(caught.value)
+
+
+def test_whoever_is_about_to_act_can_ask_whether_the_record_is_still_its_own(store):
+    told = []
+    store.on_superseded = told.append
+    store.check()
+    with sqlite3.connect(os.path.join(store.data_dir, FILE_NAME)) as outside:
+        outside.execute("UPDATE meta SET value = value + 1 WHERE key = 'fence'")
+    outside.close()
+    with pytest.raises(StaleWriter, match="daemon 1 was superseded by daemon 2"):
+        store.check()
+    with pytest.raises(StaleWriter):
+        store.write(lambda c: note(c, "late"))
+    assert [type(error) for error in told] == [StaleWriter, StaleWriter]

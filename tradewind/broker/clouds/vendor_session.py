@@ -21,8 +21,15 @@ def close_client(client: Any) -> None:
     client.close()
 
 
+def unguarded() -> None:
+    """Let every call be made."""
+
+
 class VendorCalls:
-    """Threads for one vendor's library. `translate` is asked about every exception, None from it leaves the exception as it is."""
+    """Threads for one vendor's library. `translate` is asked about every exception, None from it leaves the exception as it is.
+
+    `guard` is called right before every call, in its thread: what it raises keeps the call from being made.
+    """
 
     def __init__(
         self,
@@ -34,6 +41,7 @@ class VendorCalls:
     ) -> None:
         self._threads = Blocking(name, threads=threads)
         self._translate, self._close = translate, close
+        self.guard: Callable[[], None] = unguarded
         self.making = threading.RLock()  # vendors' clients may be shared by threads; making them may not
         self._clients: dict[Hashable, Any] = {}
 
@@ -45,6 +53,7 @@ class VendorCalls:
         return await self._threads.run(functools.partial(self._translated, call))
 
     def _translated(self, call: Callable[[], T]) -> T:
+        self.guard()
         try:
             return call()
         except Exception as error:
@@ -92,6 +101,10 @@ class VendorSession(abc.ABC, Generic[SettingsT, FoundT]):
     async def call(self, call: Callable[[], T]) -> T:
         """What the vendor's code returns. Raises ProviderError for whatever it raises."""
         return await self._calls.run(call)
+
+    def guard(self, check: Callable[[], None]) -> None:
+        """From now on `check` is called before every call, and what it raises keeps the call from being made."""
+        self._calls.guard = check
 
     def credentials(self) -> Any:
         """The vendor's credentials object, found once. Raises ProviderError where there is none."""

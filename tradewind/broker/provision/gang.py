@@ -215,6 +215,7 @@ async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
     if row.provider in BOOTED:
         request = with_login(request, KeyRing(services.data_dir))
     await services.boundary("launch:before")
+    services.store.check()
     instance = await _launch_patiently(provider, request, row.token)
     await services.boundary("launch:after")
 
@@ -246,6 +247,7 @@ def _equipment(services: Services, row: InstanceRow) -> dict[str, Any]:
 async def _restart(services: Services, provider: Provider, row: InstanceRow, cause: str) -> Instance:
     """The stopped instance runs again, recorded. Raises ProviderError when its cloud has no room for it."""
     await services.boundary("start:before")
+    services.store.check()
     await provider.start(row.provider_id)
     await services.boundary("start:after")
     stopped = Instance(

@@ -68,6 +68,7 @@ async def _terminate(services: Services, row: InstanceRow) -> Instance | None:
     while True:
         try:
             listed = await provider.describe(row.tags)
+            services.store.check()
             for instance in listed:
                 await provider.terminate(instance.provider_id)
             if not listed and row.provider_id:
@@ -125,6 +126,7 @@ async def end_strays(
     for name in clouds:
         provider = services.providers[name]
         listed = await provider.describe(tags)
+        services.store.check()
         kept = set(known())
         for instance in listed:
             if instance.instance_id not in kept:

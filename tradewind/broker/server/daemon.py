@@ -33,7 +33,7 @@ from tradewind.broker.server.client import EXIT_BUSY, FAILED
 from tradewind.broker.server.idleness import Idleness
 from tradewind.broker.server.socket_path import SocketDirectoryError, data_directory, socket_path
 from tradewind.broker.store.database import Store
-from tradewind.broker.store.errors import DataDirectoryBusy, StoreError
+from tradewind.broker.store.errors import DataDirectoryBusy, StaleWriter, StoreError
 
 DEFAULT_IDLE_EXIT_S = 600.0
 DEFAULT_GANG_HOLD_S = 60.0
@@ -87,7 +87,7 @@ class Daemon:
     async def run(self, listening: socket.socket) -> None:
         """Serve until the end."""
         directory = self._store.data_dir
-        providers = Clouds(directory, {"local": local.make(directory)})
+        providers = Clouds(directory, {"local": local.make(directory)}, guard=self._store.check)
         planner = CatalogPlanner(
             providers.reasons,
             providers.own_machines,
@@ -133,6 +133,7 @@ class Daemon:
         idle_since = time.monotonic()
         while True:
             await asyncio.sleep(min(1.0, self._idle_exit_s / 4))
+            self._store.check()
             if (
                 broker.observer.is_serving()
                 or not broker.is_idle()
@@ -184,6 +185,7 @@ def main(argv: list[str] | None = None) -> int:
         return _give_up(f"{type(error).__name__}: {error}")
     try:
         _configure_log(os.path.join(store.data_dir, "daemon.log"))
+        store.on_superseded = _leave_at_once
         path = socket_path(store.data_dir)
         listening = listen(path)
     except (OSError, SocketDirectoryError) as error:
@@ -214,6 +216,13 @@ async def _with_signals(daemon: Daemon, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave)
     await daemon.run(listening)
+
+
+def _leave_at_once(superseded: StaleWriter) -> None:
+    """This process is gone: nothing is written, bought, ended or tidied any more, for all of it belongs to another daemon now."""
+    log.error("%s; this one leaves", superseded)
+    logging.shutdown()
+    os._exit(EXIT_BUSY)
 
 
 def _unlink(path: str) -> None:

@@ -82,7 +82,7 @@ def _is_open(connection: Connection) -> bool:
 
 class Store:
     """The open record of one data directory. `token` is greater than that of every daemon before this one; `owner` names the directory in
-    tags, for good.
+    tags, for good. `on_superseded` is called, from whatever thread finds it out, when another daemon has taken the record over.
     """
 
     def __init__(self, data_dir: str) -> None:
@@ -99,6 +99,7 @@ class Store:
         self._readers = _engine(path, writer=False)
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._listeners: list[Callable[[], None]] = []
+        self.on_superseded: Callable[[StaleWriter], None] = lambda _error: None
         self._closed = False
         try:
             self.token = self._take_over()
@@ -187,9 +188,7 @@ class Store:
         outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             with self._writer.begin() as connection:
-                fence = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "fence")).scalar_one()
-                if fence != self.token:
-                    raise StaleWriter(self.data_dir, f"daemon {self.token} was superseded by daemon {fence}")
+                self._check(connection)
                 for work, future in group:
                     try:
                         outcomes.append((future, _apart(connection, work), None))
@@ -198,6 +197,8 @@ class Store:
                             raise  # SQLite has undone the whole group: a full disk, an I/O error
                         outcomes.append((future, None, error))
         except Exception as error:
+            if isinstance(error, StaleWriter):
+                self.on_superseded(error)
             outcomes = [(future, None, error) for _, future in group]
         for future, value, raised in outcomes:
             if raised is None:
@@ -211,6 +212,23 @@ class Store:
         """Call `listener` (from the writer's thread) after every commit; returns what ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def check(self) -> None:
+        """Nothing, while no other daemon has taken the record over: asked right before what cannot be undone, a purchase above all.
+
+        Raises:
+            StaleWriter: one has.
+        """
+        try:
+            self.read(self._check)
+        except StaleWriter as error:
+            self.on_superseded(error)
+            raise
+
+    def _check(self, connection: Connection) -> None:
+        fence = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "fence")).scalar_one()
+        if fence != self.token:
+            raise StaleWriter(self.data_dir, f"daemon {self.token} was superseded by daemon {fence}")
 
     # -- reading ----------------------------------------------------------------------------------------------------------------------
 

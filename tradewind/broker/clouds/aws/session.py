@@ -68,6 +68,10 @@ class AwsSession:
 
         return await self.in_thread(work)
 
+    def guard(self, check: Callable[[], None]) -> None:
+        """From now on `check` is called before every call, and what it raises keeps the call from being made."""
+        self._calls.guard = check
+
     async def in_thread(self, work: Callable[[], T]) -> T:
         """What `work` returns, run in a thread; the SDK's exceptions come out as ProviderError."""
         return await self._calls.run(work)

@@ -49,6 +49,10 @@ class GcpProvider:
         self._connect, self._now = connect, now
         self._recent = JustLaunched(now)
 
+    def guard(self, check: Callable[[], None]) -> None:
+        """From now on `check` is called before every call to the cloud, and what it raises keeps the call from being made."""
+        self._session.guard(check)
+
     def close(self) -> None:
         """End the threads and connections of this provider; instances stay."""
         self._session.close()
