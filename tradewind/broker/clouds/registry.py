@@ -89,8 +89,15 @@ class Clouds(Mapping[str, Provider]):
     """
 
     def __init__(
-        self, data_dir: str, made: Mapping[str, Provider], *, make: Callable[[str, str], Provider] | None = None
+        self,
+        data_dir: str,
+        made: Mapping[str, Provider],
+        *,
+        make: Callable[[str, str], Provider] | None = None,
+        guard: Callable[[], None] | None = None,
     ) -> None:
+        """`guard` is called before each call to a vendor, and what it raises keeps the call from being made."""
+        self._guard = guard
         self._data_dir = data_dir
         self._made = dict(made)
         self._make = make or _made_by_entry
@@ -100,7 +107,10 @@ class Clouds(Mapping[str, Provider]):
         if name not in self._made:
             if name not in NAMES:
                 raise KeyError(name)
-            self._made[name] = self._make(name, self._data_dir)
+            provider: Any = self._make(name, self._data_dir)
+            if self._guard is not None and hasattr(provider, "guard"):
+                provider.guard(self._guard)
+            self._made[name] = provider
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:

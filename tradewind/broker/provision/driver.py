@@ -275,6 +275,7 @@ class ClusterDriver:
         delay = FIRST_RETRY_S
         await self.services.boundary("stop:before")
         while running:
+            self.services.store.check()
             try:
                 await asyncio.gather(*(self.services.providers[row.provider].stop(row.provider_id) for row in running))
             except ProviderError as error:
