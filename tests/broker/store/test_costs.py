@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import msgspec
 import pytest
 
 from tests.broker.harness import Running, job_request, run, task
@@ -33,3 +34,25 @@ def test_a_report_is_the_sum_of_the_bills(tmp_path, by):
             assert total[False].usd == Fraction(0)
 
     run(scenario())
+
+
+def test_by_the_values_of_a_label(tmp_path):
+    def labelled(**labels):
+        one = task(nodes=1)
+        resources = (msgspec.structs.replace(one.resources[0], labels=tuple(sorted(labels.items()))),)
+        return msgspec.structs.replace(one, resources=resources)
+
+    async def scenario():
+        async with Running(str(tmp_path / "data"), ScriptedCloud()) as r:
+            tasks = [labelled(team="red"), labelled(team="red", x="1"), labelled(team="blue"), labelled(steam="no")]
+            jobs = [await r.broker.submit(job_request(one, name=f"n{n}")) for n, one in enumerate(tasks)]
+            for job in jobs:
+                await r.until("it ends", lambda j=job: r.job_state(j) == "SUCCEEDED")
+            await r.until("nothing runs", lambda: not r.store.read(rows.live_instances))
+            report = r.store.read(lambda c: costs.report(c, "label:team", rehearsed=True, now=r.broker.services.now()))
+            assert {line.group: line.instances for line in report.lines} == {"red": 2, "blue": 1, "(no such label)": 1}
+
+    run(scenario())
+    assert costs.is_group("label:team")
+    assert not costs.is_group("label:")
+    assert not costs.is_group("moon")

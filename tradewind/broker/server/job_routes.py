@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import msgspec
 from sqlalchemy import Connection
@@ -192,13 +192,12 @@ class JobApi:
         return answer(self.broker.store.read(named))
 
     async def spend(self, request: Request) -> Response:
-        """GET /v1/spend?by=job|name|cloud|region|day&rehearsed=."""
+        """GET /v1/spend?by=job|name|cloud|region|day|label:KEY&rehearsed=."""
         by = request.query_params.get("by", "job")
-        if by not in get_args(costs.By):
-            raise Refusal(f"by must be one of {', '.join(get_args(costs.By))}, not {by[:40]!r}", "request")
+        if not costs.is_group(by):
+            raise Refusal(f"by must be one of {', '.join(get_args(costs.By))}, label:KEY, not {by[:40]!r}", "request")
         now, rehearsed = self.broker.services.now(), flag(request, "rehearsed")
-        chosen = cast("costs.By", by)
-        return answer(self.broker.store.read(lambda c: costs.report(c, chosen, rehearsed=rehearsed, now=now)))
+        return answer(self.broker.store.read(lambda c: costs.report(c, by, rehearsed=rehearsed, now=now)))
 
     async def metrics(self, _request: Request) -> Response:
         """GET /v1/metrics: Prometheus' text format."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -15,6 +15,8 @@ from tradewind.catalog.offer import Offer
 
 By = Literal["job", "name", "cloud", "region", "day"]
 _MS_PER_HOUR = 3_600_000
+LABEL = "label:"  # and its key: by the values of that label
+_UNLABELLED = "(no such label)"
 _offer = msgspec.json.Decoder(Offer)
 _i, _c, _j = schema.instances, schema.clusters, schema.managed_jobs
 
@@ -49,6 +51,19 @@ class Report(msgspec.Struct, frozen=True):
     usd_h: float
 
 
+class _Labelled(msgspec.Struct, frozen=True):
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class _LabelledTask(msgspec.Struct, frozen=True):
+    """Of a task only its labels; those of the first alternative stand for all."""
+
+    resources: tuple[_Labelled, ...] = ()
+
+
+_labelled_task = msgspec.json.Decoder(_LabelledTask)
+
+
 class _Held(msgspec.Struct, frozen=True):
     job_id: int
     name: str
@@ -59,6 +74,23 @@ class _Held(msgspec.Struct, frozen=True):
     launched_unix: float
     running: bool
     ms: int
+
+
+def is_group(by: str) -> bool:
+    """Whether a report can be grouped so."""
+    return by in get_args(By) or (by.startswith(LABEL) and len(by) > len(LABEL))
+
+
+def _labels(connection: Connection, key: str) -> dict[int, str]:
+    """The value of a label by managed job."""
+    found = connection.execute(select(_j.c.id, _j.c.task).where(_j.c.task.contains(key, autoescape=True)))
+    values = {}
+    for job_id, task in found:
+        resources = _labelled_task.decode(task).resources
+        labels = dict(resources[0].labels) if resources else {}
+        if key in labels:
+            values[job_id] = labels[key]
+    return values
 
 
 def _held(connection: Connection, now: float) -> Iterator[_Held]:
@@ -95,12 +127,14 @@ def totals(connection: Connection, now: float) -> dict[bool, Total]:
     return found
 
 
-def report(connection: Connection, by: By, *, rehearsed: bool, now: float) -> Report:
-    """All that was spent, grouped."""
+def report(connection: Connection, by: str, *, rehearsed: bool, now: float) -> Report:
+    """All that was spent, grouped `by` one of By, or by the values of a label (`label:KEY`)."""
     groups: dict[str, list[_Held]] = {}
+    labels = _labels(connection, by.removeprefix(LABEL)) if by.startswith(LABEL) else {}
     for one in _held(connection, now):
         if one.rehearse is rehearsed:
-            groups.setdefault(_group(one, by), []).append(one)
+            group = labels.get(one.job_id, _UNLABELLED) if by.startswith(LABEL) else _group(one, by)
+            groups.setdefault(group, []).append(one)
     lines = sorted((_line(name, held) for name, held in groups.items()), key=lambda line: (-line.usd, line.group))
     everything = [one for held in groups.values() for one in held]
     total = _usd(everything)
@@ -117,7 +151,7 @@ def report(connection: Connection, by: By, *, rehearsed: bool, now: float) -> Re
     )
 
 
-def _group(one: _Held, by: By) -> str:
+def _group(one: _Held, by: str) -> str:
     if by == "job":
         return f"{one.job_id} {one.name}"
     if by == "name":

@@ -123,8 +123,7 @@ def top(*, as_json: bool) -> int:
 
 @click.command()
 @click.option(
-    "--by", type=click.Choice(["job", "name", "cloud", "region", "day"]), default="job", show_default=True,
-    help="What one line is for.",
+    "--by", metavar="job|name|cloud|region|day|label:KEY", default="job", show_default=True, help="What one line is for.",
 )  # fmt: skip
 @click.option("--rehearsed", is_flag=True, help="What rehearsals would have cost, instead of real money.")
 @options.as_json
@@ -136,6 +135,8 @@ def spend(by: str, *, rehearsed: bool, as_json: bool) -> int:
     if not api.up:
         print_json({}) if as_json else print("Nothing was spent.")
         return exits.OK
-    report = api.get(f"/v1/spend?by={by}&rehearsed={int(rehearsed)}")
+    from urllib.parse import quote
+
+    report = api.get(f"/v1/spend?by={quote(by, safe='')}&rehearsed={int(rehearsed)}")
     print_json(report) if as_json else print(arraypage.spending(report))
     return exits.OK
