@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import msgspec
 
 from tradewind.broker.jobs.standing import asked_here
-from tradewind.broker.planner import PlanError
 from tradewind.broker.planner.egress import egress
 from tradewind.broker.planner.plan import solved
-from tradewind.broker.planner.workload import named, pose
+from tradewind.broker.planner.workload import aim_of, named, pose
 from tradewind.catalog import Catalog, open_catalog
 from tradewind.catalog.accelerators import AcceleratorFacts
 from tradewind.catalog.filter import OfferFilter
@@ -71,10 +70,7 @@ def plan(
 def posed(specs: Sequence[SpecTask], offers: Catalog, *, hours: float | None = None) -> tuple[Problem, Aim | None]:
     """The tasks' problem as it stands from this data directory, and what its plan is to be least in. Raises as `plan`."""
     parts = [(spec, asked_here(spec, offers, data_dir(), hours=hours)) for spec in specs]
-    aims = dict.fromkeys(asked.aim for _, asked in parts)
-    if len(aims) > 1:
-        raise PlanError("placement.minimize", "the tasks name different things to minimize; name one")
-    return pose(parts, offers), next(iter(aims), None)
+    return pose(parts, offers), aim_of(parts)
 
 
 def shelf(tasks: tuple[SpecTask, ...], catalog: str | os.PathLike[str] | None) -> Catalog:

@@ -199,10 +199,14 @@ class CatalogPlanner:
     def _together(
         self, tasks: tuple[Task, ...], options: Options, edges: tuple[Edge, ...], machines: list[Offer] | None
     ) -> Plan:
-        from tradewind.broker.planner import plan_tasks
+        from tradewind.broker.jobs.standing import asked_here
+        from tradewind.broker.planner.plan import solved
+        from tradewind.broker.planner.workload import aim_of, pose
 
         with self._planning(tasks[0], options, machines) as (catalog, reach):
-            return plan_tasks(tasks, catalog, clouds=reach, hours=options.hours, edges=edges)
+            record = self._record(options)
+            parts = [(task, asked_here(task, catalog, record, hours=options.hours)) for task in tasks]
+            return solved(pose(parts, catalog, clouds=reach, edges=edges), aim_of(parts))
 
     def _consider(
         self,

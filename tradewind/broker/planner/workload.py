@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import pairwise
 
 import msgspec
 
@@ -12,10 +11,11 @@ from tradewind.broker.planner.egress import egress
 from tradewind.broker.planner.errors import PlanError
 from tradewind.broker.planner.plan import UNNAMED, problem_of
 from tradewind.catalog.catalog import Catalog
+from tradewind.optimizer.aims import Aim
 from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.problem import Edge, Limits, Problem, Request, Together
 from tradewind.spec.task import Task
-from tradewind.spec.workload import Header
+from tradewind.spec.workload import Workload
 
 
 def named(tasks: Sequence[Task]) -> tuple[Task, ...]:
@@ -26,20 +26,28 @@ def named(tasks: Sequence[Task]) -> tuple[Task, ...]:
     )
 
 
-def edges_of(tasks: Sequence[Task], header: Header) -> tuple[Edge, ...]:
-    """What a file of several tasks hands on: in a chain each task reads what the one before it says it writes (`outputs`, GB)."""
-    if header.execution != "serial":
-        return ()
+def edges_of(workload: Workload) -> tuple[Edge, ...]:
+    """What a file's tasks, which have names, hand on: each reads what those before it (`depends_on`, else the one before) say they write: `outputs`, GB."""
+    tasks = workload.tasks
     return tuple(
-        Edge(a.name or "", b.name or "", a.outputs.gigabytes if a.outputs else 0.0) for a, b in pairwise(tasks)
+        Edge(tasks[a].name or "", tasks[b].name or "", tasks[a].outputs.gigabytes if tasks[a].outputs else 0.0)  # type: ignore[union-attr]
+        for a, b in dict.fromkeys(workload.edges)
     )
 
 
-def together_of(tasks: Sequence[Task], header: Header) -> tuple[Together, ...]:
+def together_of(workload: Workload) -> tuple[Together, ...]:
     """A group that starts together stands in one region."""
-    if header.execution != "parallel" or len(tasks) < 2:
+    if workload.header.execution != "parallel" or workload.is_single:
         return ()
-    return (Together(tuple(task.name or "" for task in tasks)),)
+    return (Together(tuple(task.name or "" for task in workload.tasks)),)
+
+
+def aim_of(parts: Sequence[tuple[Task, Asked]]) -> Aim | None:
+    """What the plan of all of them is to be least in. Raises PlanError where they do not agree."""
+    aims = dict.fromkeys(asked.aim for _, asked in parts)
+    if len(aims) > 1:
+        raise PlanError("placement.minimize", "the tasks name different things to minimize; name one")
+    return next(iter(aims), None)
 
 
 def pose(

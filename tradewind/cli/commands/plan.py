@@ -45,6 +45,8 @@ def _read(
     files: tuple[str, ...], flags: dict[str, Any]
 ) -> tuple[tuple[Task, ...], tuple[Edge, ...], tuple[Together, ...]]:
     """Every task of the files with a name, what one hands to the next, and which stand together. One task alone takes the flags."""
+    import msgspec
+
     from tradewind.broker.planner.workload import edges_of, named, together_of
     from tradewind.spec import Overrides, load_workload, refuse_unbuilt
 
@@ -61,8 +63,9 @@ def _read(
     unnamed = named([task for load in loads for task in load.tasks])
     for load in loads:
         own = unnamed[len(tasks) : len(tasks) + len(load.tasks)]
-        edges += edges_of(own, load.header)
-        together += together_of(own, load.header)
+        whole = msgspec.structs.replace(load, tasks=own)
+        edges += edges_of(whole)
+        together += together_of(whole)
         tasks += own
     for task in tasks:
         refuse_unbuilt(task)
@@ -145,14 +148,14 @@ def plan(
     import msgspec
 
     from tradewind.broker.planner.plan import solved
-    from tradewind.broker.planner.workload import pose
+    from tradewind.broker.planner.workload import aim_of, pose
     from tradewind.cli import notes, planpage
 
     limit, colour = terminal.width(), terminal.colourful()
     with _shelf(tasks, catalog) as offers:
         asking.check(asked, offers.clouds(), _known_places(offers))
         parts = _parts(tasks, asked, offers, hours, carbon="carbon" in front)
-        aim = _aim(parts)
+        aim = aim_of(parts)
         recovery = _recovery(asked)
         problem = pose(parts, offers, recovery=recovery, edges=edges, together=together)
         if asked["time_limit"] is not None:
@@ -211,13 +214,6 @@ def _parts(
             )
         )
     return tuple(parts)
-
-
-def _aim(parts: Sequence[tuple[Task, Asked]]) -> Aim | None:
-    aims = dict.fromkeys(found.aim for _, found in parts)
-    if len(aims) > 1:
-        raise click.UsageError("the tasks name different things to minimize; say which with --minimize.")
-    return next(iter(aims))
 
 
 def _recovery(asked: dict[str, Any]) -> Any:
