@@ -24,7 +24,7 @@ task_file = click.argument("file", type=click.Path(), metavar="FILE")
 task_words = click.argument("words", nargs=-1, metavar="[FILE|COMMAND]...")
 secrets = click.option(
     "--secret", "secrets", multiple=True, metavar="NAME[=@FILE]",
-    help="Hand over a variable of your environment (asked for where it is not set), or a file's content, as a secret; may be repeated.",
+    help="Hand over a variable of your environment (asked for where it is not set), or what a file or the keyring (@keyring:SERVICE[/USER]) holds, as a secret; may be repeated.",
 )  # fmt: skip
 secret_files = click.option(
     "--secret-file", "secret_files", multiple=True, metavar="FILE",

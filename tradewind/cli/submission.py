@@ -14,10 +14,12 @@ from tradewind.cli import dotenv
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 MAX_SECRET_BYTES = 1 << 20
+_KEYRING = "keyring:"
 
 
 def secret_values(texts: Iterable[str], files: Iterable[str] = ()) -> dict[str, str]:
-    """The secrets that flags name: NAME from the environment or a prompt, NAME=@FILE from a file, and all that `files` hold.
+    """The secrets that flags name: NAME from the environment or a prompt, NAME=@FILE from a file, NAME=@keyring:SERVICE[/USER] from the
+    system's keyring (USER is NAME if not given), and all that `files` hold.
 
     A value itself is refused: others can read it in `ps`.
 
@@ -51,7 +53,29 @@ def _from_environment(name: str) -> str:
     return os.environ[name]
 
 
+def _from_keyring(name: str, place: str) -> str:
+    service, _, user = place.partition("/")
+    try:
+        import keyring
+    except ImportError as error:
+        raise click.BadParameter(
+            f"{name}: the keyring's library is not installed: pip install 'tradewind[keyring]'.", param_hint="--secret"
+        ) from error
+    try:
+        found = keyring.get_password(service, user or name)
+    except Exception as error:  # every backend has errors of its own
+        raise click.BadParameter(f"{name}: the keyring does not answer: {error}", param_hint="--secret") from error
+    if found is None:
+        raise click.BadParameter(
+            f"{name}: the keyring has no {service}/{user or name}; `keyring set {service} {user or name}` puts it there.",
+            param_hint="--secret",
+        )
+    return str(found)
+
+
 def _from_file(name: str, path: str) -> str:
+    if path.startswith(_KEYRING):
+        return _from_keyring(name, path.removeprefix(_KEYRING))
     try:
         with open(os.path.expanduser(path), "rb") as file:
             data = file.read(MAX_SECRET_BYTES + 1)
