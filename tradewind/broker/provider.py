@@ -6,7 +6,7 @@ Nothing here decides. A provider carries out one call, says what the cloud answe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -197,8 +197,11 @@ class HostKeyed(Protocol):
 class Sweeping(Protocol):
     """A provider whose launches leave more than instances: what they made besides is found by tag and removed on its own."""
 
-    async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
-        """The cloud's names of every resource besides instances that carries all of `tags`."""
+    async def leftovers(self, tags: Mapping[str, str], *, but_of: Collection[str] = ()) -> list[str]:
+        """The cloud's names of every resource besides instances that carries all of `tags`, those of the clusters `but_of` left out.
+
+        What it costs in calls does not grow with the number of clusters.
+        """
 
     async def sweep(self, tags: Mapping[str, str]) -> list[str]:
         """Remove every resource that carries all of `tags` and serves no instance; returns the cloud's names of those removed."""

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from tradewind.broker.lifecycle import cluster as cm
-from tradewind.broker.provider import Instance, ProviderError
+from tradewind.broker.provider import Instance, Provider, ProviderError
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import InstanceRow
 
 FIRST_RETRY_S, MAX_RETRY_S = 0.2, 30.0
+AT_ONCE = 16  # calls to one cloud while what no record owns is ended
 LOCKED_OUT = "refused: the login is not accepted"  # the reason of an intent that never came to anything
 TellAgent = Callable[[str], Awaitable[None]]
 
@@ -110,6 +111,22 @@ def _released(ledger: Ledger, cluster_id: int, cause: str) -> bool:
     return True
 
 
+async def _end_all(provider: Provider, strays: Sequence[Instance]) -> None:
+    """Each of them has ended, some at a time; the first refusal is raised once all were tried. Raises ProviderError."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def end(instance: Instance) -> None:
+        async with turns:
+            if instance.state != "TERMINATED":  # an ended one may still have to be cleared away
+                log.warning("ending %s, which no record owns", instance.instance_id)
+            await provider.terminate(instance.provider_id)
+
+    tried = await asyncio.gather(*map(end, strays), return_exceptions=True)
+    for failed in tried:
+        if isinstance(failed, BaseException):
+            raise failed
+
+
 def nothing() -> Iterable[str]:
     """No id."""
     return ()
@@ -128,12 +145,9 @@ async def end_strays(
         listed = await provider.describe(tags)
         services.store.check()
         kept = set(known())
-        for instance in listed:
-            if instance.instance_id not in kept:
-                if instance.state != "TERMINATED":  # an ended one may still have to be cleared away
-                    log.warning("ending %s, which no record owns", instance.instance_id)
-                await provider.terminate(instance.provider_id)
-                ended.append(instance.instance_id)
+        strays = [instance for instance in listed if instance.instance_id not in kept]
+        await _end_all(provider, strays)
+        ended += [instance.instance_id for instance in strays]
         sweep = getattr(provider, "sweep", None)  # see Sweeping: firewalls and groups of launches that were refused
         if sweep is not None and (swept := await sweep(tags)):
             log.info("removed at %s, where nothing used them: %s", name, ", ".join(swept))

@@ -28,7 +28,6 @@ from tradewind.spec.machine import WaitFor
 
 LOCAL = "local"
 LOGIN_USER = "tradewind"
-AT_ONCE = 8  # calls to one cloud while it is swept
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -307,18 +306,15 @@ class Fleet:
 
     async def _unowned(self, cloud: str, provider: Any, tags: dict[str, str]) -> list[str]:
         """The cloud's names of what serves no cluster that the record has there."""
-        everything = set(await provider.leftovers(tags))
+        while True:
+            mine = self._clusters_at(cloud)
+            found = await provider.leftovers(tags, but_of=mine)
+            if self._clusters_at(cloud) <= mine:  # else one was launched meanwhile, and what it has may have been listed
+                return sorted(found)
+
+    def _clusters_at(self, cloud: str) -> set[str]:
         mine = [row for row in self._store.read(rows.live_instances) if row.provider == cloud]
-        keys = sorted({row.tags.get(TAG_CLUSTER, "") for row in mine}) if everything else []
-        turns = asyncio.Semaphore(AT_ONCE)
-
-        async def of(key: str) -> list[str]:
-            async with turns:
-                found: list[str] = await provider.leftovers({**tags, TAG_CLUSTER: key})
-                return found
-
-        owned = await asyncio.gather(*map(of, keys))
-        return sorted(everything.difference(*owned))
+        return {row.tags.get(TAG_CLUSTER, "") for row in mine}
 
     async def purge(self, name: str) -> ClusterRow:
         """The cluster is forgotten, whatever its cloud still has of it: for clouds that cannot be reached any more. Raises Refusal."""

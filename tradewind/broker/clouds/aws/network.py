@@ -71,6 +71,11 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
+def tags_of(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The tags of anything the API lists; interfaces have theirs under a name of its own."""
+    return {tag["Key"]: tag["Value"] for tag in entry.get("Tags") or entry.get("TagSet") or ()}
+
+
 async def ensure_group(session: AwsSession, network: Network, request: LaunchRequest) -> str:
     """The id of the cluster's group, with its rules in place. Raises ProviderError."""
     tags = cluster_tags(request)

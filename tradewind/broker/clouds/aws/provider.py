@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from tradewind.broker.capabilities import Finding
@@ -17,6 +17,7 @@ from tradewind.broker.clouds.aws.notices import NOTICE_SOURCE
 from tradewind.broker.clouds.aws.purchase import client_token, run_instances
 from tradewind.broker.clouds.aws.session import AwsSession
 from tradewind.broker.clouds.connect import Connect
+from tradewind.broker.clouds.tags import cluster_of
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
 
@@ -24,6 +25,7 @@ LISTING_DEADLINE_S = 60.0  # EC2 lists a new instance within seconds as a rule
 ENDING_DEADLINE_S = 900.0  # large machines take many minutes from shutting-down to terminated
 GROUP_TRIES = 8
 UNKNOWN_TRIES = 4
+SWEPT_AT_ONCE = 8
 
 
 class AwsProvider:
@@ -265,37 +267,53 @@ class AwsProvider:
             else:
                 return
 
-    async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
-        """Groups, disks and interfaces with all of `tags`, as "region/id". Raises ProviderError."""
-        return [f"{region}/{name}" for region, name in await self._leftovers(tags)]
+    async def leftovers(self, tags: Mapping[str, str], *, but_of: Collection[str] = ()) -> list[str]:
+        """Groups, disks and interfaces with all of `tags`, as "region/id", those of the clusters `but_of` left out. Raises ProviderError."""
+        found = await self._leftovers(tags)
+        return [f"{region}/{name}" for region, name, cluster in found if cluster not in but_of]
 
     async def sweep(self, tags: Mapping[str, str]) -> list[str]:
         """Those of them that serve no instance are gone; their names. Raises ProviderError."""
-        removed = []
-        for region, name in await self._leftovers(tags):
-            with contextlib.suppress(ProviderError):  # in use, or gone by itself meanwhile: the next sweep sees it
-                if name.startswith("vol-"):
-                    await self.session.call(region, "ec2", "delete_volume", VolumeId=name)
-                elif name.startswith("eni-"):
-                    await self.session.call(region, "ec2", "delete_network_interface", NetworkInterfaceId=name)
-                elif not await network.remove_group(
-                    self.session, region, name, pause_s=self._pause_s, deadline_s=self._pause_s * 20
-                ):
-                    continue
-                removed.append(f"{region}/{name}")
-        return removed
+        turns = asyncio.Semaphore(SWEPT_AT_ONCE)
 
-    async def _leftovers(self, tags: Mapping[str, str]) -> list[tuple[str, str]]:
+        async def remove(region: str, name: str) -> str:
+            async with turns:
+                with contextlib.suppress(ProviderError):  # in use, or gone by itself meanwhile: the next sweep sees it
+                    if name.startswith("vol-"):
+                        await self.session.call(region, "ec2", "delete_volume", VolumeId=name)
+                    elif name.startswith("eni-"):
+                        await self.session.call(region, "ec2", "delete_network_interface", NetworkInterfaceId=name)
+                    elif not await network.remove_group(
+                        self.session, region, name, pause_s=self._pause_s, deadline_s=self._pause_s * 20
+                    ):
+                        return ""
+                    return f"{region}/{name}"
+            return ""
+
+        found = await self._leftovers(tags)
+        loose = [one for one in found if not one[1].startswith("sg-")]
+        groups = [one for one in found if one[1].startswith("sg-")]  # last: an interface keeps its group in use
+        removed = [
+            await asyncio.gather(*(remove(region, name) for region, name, _ in part)) for part in (loose, groups)
+        ]
+        return [name for part in removed for name in part if name]
+
+    async def _leftovers(self, tags: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """Region, id and cluster of each."""
         filters = network.tag_filters(tags)
 
-        async def of(region: str) -> list[tuple[str, str]]:
+        async def of(region: str) -> list[tuple[str, str, str]]:
             listings = await asyncio.gather(
                 self.session.pages(region, "ec2", "describe_volumes", "Volumes", Filters=filters),
                 self.session.pages(region, "ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=filters),
                 self.session.pages(region, "ec2", "describe_security_groups", "SecurityGroups", Filters=filters),
             )
             keys = ("VolumeId", "NetworkInterfaceId", "GroupId")
-            return [(region, str(entry[key])) for key, listing in zip(keys, listings, strict=True) for entry in listing]
+            return [
+                (region, str(entry[key]), cluster_of(network.tags_of(entry)))
+                for key, listing in zip(keys, listings, strict=True)
+                for entry in listing
+            ]
 
         return [
             pair for found in await asyncio.gather(*(of(region) for region in await self.regions())) for pair in found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tradewind.broker.clouds.azure import errors, naming, network
@@ -12,7 +12,7 @@ from tradewind.broker.clouds.azure.errors import refusal
 from tradewind.broker.clouds.azure.operations import Operations
 from tradewind.broker.clouds.azure.session import Session
 from tradewind.broker.clouds.blocking import all_done
-from tradewind.broker.clouds.tags import carries
+from tradewind.broker.clouds.tags import carries, cluster_of
 from tradewind.broker.provider import ProviderError
 
 BEING_DELETED = "ResourceGroupBeingDeleted"
@@ -135,10 +135,11 @@ class Groups:
             self._session.call(lambda: [m.name for m in self._session.compute().virtual_machines.list(group)])
         )
 
-    async def listed(self, tags: Mapping[str, str]) -> list[str]:
-        """The names of our groups that carry all of the tags."""
+    async def listed(self, tags: Mapping[str, str], but_of: Collection[str] = ()) -> list[str]:
+        """The names of our groups that carry all of the tags, those of the clusters `but_of` left out."""
         found = await self._session.call(lambda: list(self._session.resources().resource_groups.list()))
-        return sorted(g.name for g in found if g.name.startswith(naming.PREFIX) and carries(g.tags or {}, tags))
+        ours = [(g.name, g.tags or {}) for g in found if g.name.startswith(naming.PREFIX)]
+        return sorted(name for name, held in ours if carries(held, tags) and cluster_of(held) not in but_of)
 
     async def _delete_machine(self, group: str, machine: str) -> None:
         method = self._session.compute().virtual_machines.begin_delete

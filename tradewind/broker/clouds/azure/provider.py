@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from tradewind.broker.capabilities import Finding, NoticeSource
@@ -160,9 +160,9 @@ class AzureProvider:
         await self._groups.remove_machine(*naming.parts(provider_id))
         self._recent.forget(provider_id)
 
-    async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
-        """The names of the resource groups without machines that carry all of `tags`."""
-        groups = await self._groups.listed(tags)
+    async def leftovers(self, tags: Mapping[str, str], *, but_of: Collection[str] = ()) -> list[str]:
+        """The names of the resource groups without machines that carry all of `tags`, those of the clusters `but_of` left out."""
+        groups = await self._groups.listed(tags, but_of)
         inside = await asyncio.gather(*(self._groups.machines(group) for group in groups))
         return [group for group, machines in zip(groups, inside, strict=True) if not machines]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tradewind.broker.capabilities import Finding, NoticeSource
 from tradewind.broker.clouds.connect import Connect
@@ -16,7 +16,7 @@ from tradewind.broker.clouds.gcp.operations import Operations
 from tradewind.broker.clouds.gcp.session import Session
 from tradewind.broker.clouds.gcp.tpus import Tpus
 from tradewind.broker.clouds.just_launched import JustLaunched
-from tradewind.broker.clouds.tags import carries, shared_tags
+from tradewind.broker.clouds.tags import carries, cluster_of, shared_tags
 from tradewind.broker.clouds.turns import Turns
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
@@ -159,15 +159,17 @@ class GcpProvider:
         listed = await self.describe(naming.read_tags(rules[0].description))
         return any(naming.tag_of(_parts(i.provider_id)[1]) == tag and i.state != "TERMINATED" for i in listed)
 
-    async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
-        """The names of firewall rules, disks without an instance and preempted TPU nodes that carry all of `tags`."""
+    async def leftovers(self, tags: Mapping[str, str], *, but_of: Collection[str] = ()) -> list[str]:
+        """The names of firewall rules, disks without an instance and preempted TPU nodes with all of `tags`, those of the clusters `but_of` left out."""
         rules, disks, nodes = await asyncio.gather(
             self._firewall.listed(), self._engine.loose_disks(tags), self._tpus.find(tags)
         )
+        told = [(rule.name, naming.read_tags(rule.description)) for rule in rules]
+        living = {naming.tag_of(name) for name, held in told if cluster_of(held) in but_of}  # a name says whose it is
         return [
-            *(f"firewalls/{r.name}" for r in rules if carries(naming.read_tags(r.description), tags)),
-            *(f"zones/{zone}/disks/{name}" for zone, name in disks),
-            *(f"nodes/{n.provider_id}" for n in nodes if n.state == "TERMINATED"),
+            *(f"firewalls/{name}" for name, held in told if carries(held, tags) and naming.tag_of(name) not in living),
+            *(f"zones/{zone}/disks/{name}" for zone, name in disks if naming.tag_of(name) not in living),
+            *(f"nodes/{n.provider_id}" for n in nodes if n.state == "TERMINATED" and cluster_of(n.tags) not in but_of),
         ]
 
     async def sweep(self, tags: Mapping[str, str]) -> list[str]:

@@ -11,7 +11,7 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tradewind.broker.capabilities import Finding, Login
 from tradewind.broker.clouds.local import errors
@@ -166,8 +166,8 @@ class LocalProvider:
             host_key=self._yard.host_key(machine),
         )
 
-    async def leftovers(self, tags: Mapping[str, str]) -> list[str]:
-        """What is left of machines that serve nothing. With tags of one cluster there is nothing to say: a cluster's machine ends with its instance."""
+    async def leftovers(self, tags: Mapping[str, str], *, but_of: Collection[str] = ()) -> list[str]:  # noqa: ARG002  as above
+        """What is left of machines that serve nothing: none of it is a cluster's, for a cluster's machine ends with its instance."""
         if CLUSTER_TAG in tags:
             return []
         return await asyncio.to_thread(lambda: self._yard.leftovers(list(self.machines_used())))
