@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tradewind.optimizer.cost import plan_score
+from tradewind.optimizer.cost import plan_score, score_nano
 from tradewind.optimizer.exact import choice_of, solve_exact
 from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.model import Model, build_model
@@ -64,15 +64,18 @@ def search(problem: Problem, pool: Pool, solvers: Sequence[Solver]) -> Found:
 
 
 def _apart(problem: Problem, pool: Pool) -> Found | None:
-    """The first of each request in the content order where these together keep every limit: nothing couples them, so nothing can be cheaper,
-    and no solver has to be loaded to know it. None where data moves, or a limit is broken.
+    """The first of each request in the content order where these together keep every limit and no data is paid for between them: nothing can be
+    cheaper then, and no solver has to be loaded to know it. None otherwise.
     """
-    if problem.edges or len(problem.requests) > SETTLED_ONE_BY_ONE:  # of so many some limit mostly binds
+    if len(problem.requests) > SETTLED_ONE_BY_ONE:  # of so many some limit mostly binds
         return None
     choice = tuple(sorted_candidates(r, row)[0] for r, row in zip(problem.requests, pool.left, strict=True))
+    score = plan_score(problem, choice)
+    if score != sum(score_nano(r, c) for r, c in zip(problem.requests, choice, strict=True)):
+        return None
     if not keeps_limits(problem, choice):
         return None
-    objective = usd(plan_score(problem, choice))
+    objective = usd(score)
     return Found(choice, objective, objective, COMPARED, sum(map(len, pool.left)), len(choice))
 
 
