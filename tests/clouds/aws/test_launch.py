@@ -204,3 +204,28 @@ def test_many_regions_are_asked_at_once_and_a_silent_one_is_not_taken_for_empty(
             await provider.describe({"tradewind-owner": "nobody"})
 
     run(scenario())
+
+
+def test_disk_labels_and_ports_are_as_asked_and_an_image_that_is_none_blocks_nobody_for_long(world: AwsWorld) -> None:
+    async def scenario() -> None:
+        provider = world.provider()
+        made = await provider.launch(
+            world.request(disk_gib=77, disk_tier="high", labels={"team": "weather"}), "token-1"
+        )
+        (sent,) = world.account.launches
+        assert sent["BlockDeviceMapping.1.Ebs.Iops"] == "7000"
+        tags = {
+            sent[k]: sent[k.removesuffix("Key") + "Value"]
+            for k in sent
+            if k.startswith("TagSpecification.1.") and k.endswith("Key")
+        }
+        assert tags["team"] == "weather"
+        await provider.open_ports([made.provider_id], [8000, 8001, 8002])
+        await provider.open_ports([made.provider_id], [8001])
+        await provider.terminate(made.provider_id)
+        error = await refused(provider.launch(world.request(image="ami-00000000000000000"), "token-2"))
+        assert error.code == "NotAsAsked"
+        assert "image_id ami-00000000000000000 cannot be booted in us-east-1" in error.message
+        assert provider.classify(error).until_unix - time.time() <= 60
+
+    run(scenario())

@@ -46,6 +46,22 @@ class TestMachines:
     def test_sizes_with_their_own_image_or_disk_controller(self, world, instance_type, arch) -> None:
         bought(world, offer=offer(instance_type, arch=arch))
 
+    def test_disk_image_and_labels_are_as_asked(self, world) -> None:
+        image = "Canonical:ubuntu-24_04-lts:server:latest"
+        body = bought(world, disk_gib=300, disk_tier="best", image=image, labels={"team": "weather"})
+        storage = body["properties"]["storageProfile"]
+        assert (storage["osDisk"]["diskSizeGB"], storage["imageReference"]["offer"]) == (300, "ubuntu-24_04-lts")
+        assert storage["osDisk"]["managedDisk"]["storageAccountType"] in {"Premium_LRS", "StandardSSD_LRS"}
+        assert body["tags"]["team"] == "weather"
+
+    def test_an_image_that_is_none_blocks_nobody_for_long(self, world) -> None:
+        async def scenario() -> None:
+            error = await refused(world.provider().launch(request(image="Debian:debian-12:none:latest"), "token"))
+            assert (error.code, error.message.partition(":")[0]) == ("NOT_AS_ASKED", "image_id")
+            await world.provider().sweep(CLUSTER)
+
+        run(scenario())
+
     def test_gpus_boot_an_image_with_drivers(self, world) -> None:
         body = bought(world, offer=A100)
         assert body["properties"]["storageProfile"]["imageReference"]["offer"] == "ubuntu-hpc"

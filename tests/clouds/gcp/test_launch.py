@@ -61,6 +61,28 @@ class TestMachines:
         ]
         assert body["scheduling"]["onHostMaintenance"] == "TERMINATE"
 
+    def test_disk_image_and_labels_are_as_asked(self, world) -> None:
+        image = "projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-amd64"
+        body = bought(world, disk_gib=300, disk_tier="high", image=image, labels={"Team": "weather"})
+        disk = body["disks"][0]["initializeParams"]
+        assert disk["diskType"].endswith("/diskTypes/pd-ssd")
+        assert (disk["diskSizeGb"], disk["sourceImage"]) == ("300", image)
+        assert "weather" in body["labels"].values()
+
+    def test_hyperdisks_are_bought_by_their_figures(self, world) -> None:
+        body = bought(world, offer=offer("c4-standard-8", vcpus=8.0), disk_tier="best")
+        fast = body["disks"][0]["initializeParams"]
+        assert (fast["provisionedIops"], fast["provisionedThroughput"]) == ("10000", "600")
+
+    def test_an_image_that_is_none_blocks_nobody_for_long(self, world) -> None:
+        async def scenario() -> None:
+            provider = world.provider()
+            error = await refused(provider.launch(request(image="projects/x/global/images/family/none"), "token"))
+            assert (error.code, error.message.partition(":")[0]) == ("NOT_AS_ASKED", "image_id")
+            await provider.sweep({"tradewind-cluster": "c1"})
+
+        run(scenario())
+
     def test_built_in_gpus(self, world) -> None:
         body = bought(world, offer=A100)
         assert "guestAccelerators" not in body

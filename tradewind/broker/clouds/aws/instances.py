@@ -23,6 +23,7 @@ REASONS = {
     "Client.InstanceInitiatedShutdown": "the instance shut itself down",
 }
 INSTANCE_TAG = "tradewind-instance"
+OUR_TAGS = "tradewind-"  # what every tag of ours begins with
 
 
 def split_id(provider_id: str) -> tuple[str, str]:
@@ -49,10 +50,13 @@ def read_instance(region: str, described: dict[str, Any]) -> Instance:
 
 
 def cluster_tags_of(described: dict[str, Any]) -> dict[str, str]:
-    """The tags that an instance of ours shares with its cluster's other resources; {} for one that is not ours."""
+    """The tags that an instance of ours shares with its cluster's other resources; {} for one that is not ours.
+
+    A person's own labels are on what is bought alone: on machines, their disks and interfaces.
+    """
     tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
     own = tags.get(INSTANCE_TAG)
-    return {key: value for key, value in tags.items() if key != "Name" and value != own} if own else {}
+    return {key: value for key, value in tags.items() if key.startswith(OUR_TAGS) and value != own} if own else {}
 
 
 def reason_code(described: dict[str, Any]) -> str:

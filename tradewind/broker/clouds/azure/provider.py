@@ -126,6 +126,10 @@ class AzureProvider:
         await self._groups.begin(group, request.offer.region, shared, request.ssh_cidrs)
         try:
             return await self._machines.make(group, name, body, token, image)
+        except ProviderError as error:
+            if request.image and "image" in error.code.lower():
+                raise refusal("NOT_AS_ASKED", f"image_id: {error.message}") from error
+            raise
         finally:
             self._groups.end(group)
 

@@ -117,17 +117,20 @@ def boot_disk(offer: Offer) -> BootDisk:
 # By tier, as SkyPilot's users know them (cloud.google.com/compute/docs/disks, "Choose a disk type"). Hyperdisk is bought by its figures: 3,000 IOPS
 # and 140 MiB/s unless more is asked for (.../disks/hyperdisks, "Hyperdisk Balanced").
 _PERSISTENT: dict[DiskTier, str] = {"low": "pd-standard", "medium": "pd-balanced", "high": "pd-ssd", "best": "pd-ssd"}
+# The families that take the slowest disks (".../disks/persistent-disks", "Machine series support"); others' slowest is balanced.
+_WITH_STANDARD = re.compile(r"(e2|n1|n2|n2d|t2d|c2|c2d|m1)-")
 _FAST_IOPS, _FAST_MIB_S = 10_000, 600
 
 
-def disk_type(disk: BootDisk, tier: DiskTier | None) -> dict[str, Any] | str:
+def disk_type(offer: Offer, disk: BootDisk, tier: DiskTier | None) -> dict[str, Any] | str:
     """The disk's type and bought figures (`disk_type` without its zone), or one sentence why there is none of that tier."""
     if tier is None:
         return {"disk_type": disk.disk_type}
     if tier == "ultra":
         return "Compute Engine boots from no disk of the tier ultra; ask for best"
     if disk.disk_type == "pd-balanced":
-        return {"disk_type": _PERSISTENT[tier]}
+        slow = tier == "low" and _WITH_STANDARD.match(machine_type(offer))
+        return {"disk_type": _PERSISTENT["medium" if tier == "low" and not slow else tier]}
     fast = {"provisioned_iops": _FAST_IOPS, "provisioned_throughput": _FAST_MIB_S} if tier in {"high", "best"} else {}
     return {"disk_type": disk.disk_type, **fast}
 

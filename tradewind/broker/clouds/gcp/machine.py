@@ -55,7 +55,7 @@ def instance_resource(
 ) -> dict[str, Any]:
     """The instance to insert, in compute_v1's field names. Raises ProviderError: no disk is of the tier that is asked for."""
     disk = images.boot_disk(request.offer)
-    kind = images.disk_type(disk, request.disk_tier)
+    kind = images.disk_type(request.offer, disk, request.disk_tier)
     if isinstance(kind, str):
         raise refusal("NOT_AS_ASKED", kind)
     tag = naming.tag_of(name)
