@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.broker.nursery import Forked, Nursery
 from tradewind.broker.server.client import DaemonClient, DaemonUnreachable
 from tradewind.spec import parse_task, task_to_dict
 
@@ -30,25 +31,35 @@ def task(text: str) -> dict[str, Any]:
 
 
 class RealDaemon:
-    """The daemons of one data directory, one after the other."""
+    """The daemons of one data directory, one after the other; with a nursery they are forked there."""
 
-    def __init__(self, data_dir: str) -> None:
+    def __init__(self, data_dir: str, nursery: Nursery | None = None) -> None:
         self.data_dir = data_dir
-        self._process: subprocess.Popen[bytes] | None = None
+        self._nursery = nursery
+        self._process: subprocess.Popen[bytes] | Forked | None = None
 
     def start(self, *, idle_exit_s: float = 600.0, **environment: str) -> DaemonClient:
-        """Start one of our own, with these variables set."""
+        """Start one of our own, with these variables set; it answers."""
+        self.spawn(idle_exit_s=idle_exit_s, **environment)
+        return until("the daemon answers", self._client, self.log)
+
+    def spawn(self, *, idle_exit_s: float = 600.0, **environment: str) -> None:
+        """Like `start`, for one that may die before it answers."""
         os.makedirs(self.data_dir, exist_ok=True)
+        arguments = ["--data-dir", self.data_dir, "--idle-exit-s", str(idle_exit_s)]
+        variables = {**os.environ, **environment}
+        if self._nursery is not None:
+            self._process = self._nursery.start(arguments, variables)
+            return
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tradewind.broker.server", "--data-dir", self.data_dir]
-            + ["--idle-exit-s", str(idle_exit_s)],
-            env={**os.environ, **environment},
+            [sys.executable, "-P", "-m", "tradewind.broker.server", *arguments],
+            env=variables,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        return until("the daemon answers", self._client, self.log)
 
     def _client(self) -> DaemonClient | None:
+        assert self._process is None or self._process.poll() is None, f"the daemon has died: {self.log()}"
         try:
             return DaemonClient.connect(self.data_dir, start=False)
         except DaemonUnreachable:
@@ -63,11 +74,14 @@ class RealDaemon:
         """SIGKILL."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait()
+        self._process.wait(timeout=DEADLINE_S)
 
     def end(self) -> None:
         """Take every cluster down and stop the daemon, whatever state things are in."""
-        client = self._client() or self.start()
+        try:
+            client = DaemonClient.connect(self.data_dir, start=False)
+        except DaemonUnreachable:
+            client = self.start()
         for cluster in client.get("/v1/clusters"):
             client.post(f"/v1/clusters/{cluster['name']}/down")
         client.stop()

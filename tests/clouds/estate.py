@@ -25,6 +25,7 @@ from clouds.fakes.wire import Answer, Request, Wire
 from clouds.gcp.world import GcpWorld, gcp_world
 from clouds.gcp.world import offer as gcp_offer
 from clouds.lab.namespaces import Host, Lab
+from tests.broker.nursery import Nursery
 from tests.broker.real import RealDaemon
 from tradewind.broker.server.client import DaemonClient
 from tradewind.catalog.offer import Offer
@@ -43,11 +44,13 @@ OFFERS = (
 class Estate:
     """The clouds, and the daemons of one data directory."""
 
-    def __init__(self, directory: pathlib.Path, aws: AwsWorld, gcp: GcpWorld, azure: AzureWorld) -> None:
+    def __init__(
+        self, directory: pathlib.Path, aws: AwsWorld, gcp: GcpWorld, azure: AzureWorld, nursery: Nursery | None = None
+    ) -> None:
         self.directory, self.aws, self.gcp, self.azure = directory, aws, gcp, azure
         self.rooms: dict[str, MachineRoom | Room] = {}
         self.data_dir = str(directory / "data")
-        self.daemon = RealDaemon(self.data_dir)
+        self.daemon = RealDaemon(self.data_dir, nursery)
         self.catalog = str(directory / "offers.csv")
 
     def write_catalog(self, offers: tuple[Offer, ...] = OFFERS) -> None:
@@ -74,6 +77,10 @@ class Estate:
 
     def start(self, **environment: str) -> DaemonClient:
         return self.daemon.start(**{**self.environment(), **environment})
+
+    def spawn(self, **environment: str) -> None:
+        """Like `start`, for a daemon that may die before it answers."""
+        self.daemon.spawn(**{**self.environment(), **environment})
 
     def machine(self, cloud: str) -> Host:
         """The living machine of that cloud."""
@@ -103,6 +110,14 @@ class Estate:
     def held(self) -> list[str]:
         """All that costs or lies around anywhere."""
         return [*self.aws.held(), *self.gcp.held(), *self.azure.held()]
+
+    def bought(self) -> list[str]:
+        """Every instance that any of them ever sold."""
+        return [*self.aws.bought(), *self.gcp.bought(), *self.azure.bought()]
+
+    def tags(self) -> list[dict[str, str]]:
+        """The tags of every instance that is not ended, as its cloud has them."""
+        return [*self.aws.tags(), *self.gcp.tags(), *self.azure.tags()]
 
     def live(self) -> int:
         return self.aws.live() + self.gcp.live() + self.azure.live()
@@ -157,7 +172,7 @@ def _log_in(estate: Estate, tokens: str) -> None:
 
 
 @contextlib.contextmanager
-def open_estate(directory: pathlib.Path, lab: Lab | None) -> Iterator[Estate]:
+def open_estate(directory: pathlib.Path, lab: Lab | None, nursery: Nursery | None = None) -> Iterator[Estate]:
     """Three accounts; with a lab every instance has a machine. Afterwards nothing may be held anywhere."""
 
     def token(_request: Request) -> Answer:
@@ -169,7 +184,7 @@ def open_estate(directory: pathlib.Path, lab: Lab | None) -> Iterator[Estate]:
         aws = stack.enter_context(fake_aws())
         gcp = stack.enter_context(gcp_world())
         azure = stack.enter_context(azure_world())
-        estate = Estate(directory, aws, gcp, azure)
+        estate = Estate(directory, aws, gcp, azure, nursery)
         if lab is not None:
             estate.rooms = {
                 "aws": stack.enter_context(MachineRoom(lab, aws)),

@@ -77,6 +77,15 @@ class AzureWorld(WireWorld):
     def live(self) -> int:
         return len(self.cloud.arm.machines())
 
+    def bought(self) -> list[str]:
+        """The paths of the machines whose making was ever accepted."""
+        calls = [call for call in self.cloud.journal.calls if call.method == MACHINE_WRITE]
+        return sorted({call.target for call in calls if call.status in {200, 201}})
+
+    def tags(self) -> list[dict[str, str]]:
+        """The tags of every machine that is not ended."""
+        return [body.get("tags", {}) for body in self.cloud.arm.list("Microsoft.Compute/virtualMachines")]
+
     def exhaust(self, request: LaunchRequest) -> None:
         place = request.offer.region + (f"-{request.offer.zone}" if request.offer.zone else "")
         self.cloud.arm.capacity[place, request.offer.instance_type, request.use_spot] = 0

@@ -66,6 +66,15 @@ class GcpWorld(WireWorld):
     def live(self) -> int:
         return len(self.cloud.compute.live()) + len(self.cloud.tpu.nodes)
 
+    def bought(self) -> list[str]:
+        """The names of the machines whose making was ever accepted."""
+        calls = [call for call in self.cloud.journal.calls if call.method == "compute.instances.insert"]
+        return sorted({call.body["name"] for call in calls if call.status == 200})
+
+    def tags(self) -> list[dict[str, str]]:
+        """The labels of every machine that is not ended."""
+        return [machine.body["labels"] for machine in self.cloud.compute.machines.values() if not machine.ended]
+
     def exhaust(self, request: LaunchRequest) -> None:
         key = (request.offer.zone, request.offer.instance_type, request.use_spot)
         self.cloud.compute.capacity[key] = 0

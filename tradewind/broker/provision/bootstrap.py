@@ -18,7 +18,6 @@ from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.remote_environment import start_agent
 from tradewind.broker.provision.services import Services
 from tradewind.broker.store.records import ClusterRow, InstanceRow
-from tradewind.catalog.offer import Offer
 from tradewind.spec.task import Task
 
 AGENT_DEADLINE_S = 20.0
@@ -28,6 +27,10 @@ LOCAL = "local"
 
 class BootstrapError(Exception):
     """A node could not be made part of its cluster; one sentence."""
+
+
+class WrongMachine(BootstrapError):  # noqa: N818  the name says what it is
+    """The instance is not what was bought, and another of its kind would not be either; one sentence."""
 
 
 def instance_of(row: InstanceRow) -> Instance:
@@ -41,9 +44,10 @@ async def reach_agent(provider: Provider, row: InstanceRow, *, start: bool) -> t
     """A connection to the instance's agent, greeted; with `start` the agent is started when none answers.
 
     Raises:
-        BootstrapError: no agent answers within AGENT_DEADLINE_S (at once without `start`), or it speaks another protocol.
+        BootstrapError: no agent answers within AGENT_DEADLINE_S (at once without `start`), or it speaks another protocol; without `start` also
+            when its cloud says that the instance does not run, which knocking would take until a deadline to find out.
     """
-    transport = await provider.connect(await _located(provider, row))
+    transport = await provider.connect(await _located(provider, row, running=not start))
     loop = asyncio.get_running_loop()
     deadline = loop.time() + AGENT_DEADLINE_S
     started = False
@@ -71,11 +75,19 @@ async def reach_agent(provider: Provider, row: InstanceRow, *, start: bool) -> t
             return transport, client
 
 
-async def _located(provider: Provider, row: InstanceRow) -> Instance:
-    """The instance with the addresses that it has now: a machine that was stopped comes back under others. Raises ProviderError."""
+async def _located(provider: Provider, row: InstanceRow, *, running: bool) -> Instance:
+    """The instance with the addresses that it has now: a machine that was stopped comes back under others.
+
+    Raises:
+        BootstrapError: it should be `running`, and is not.
+        ProviderError: its cloud could not be asked.
+    """
     if row.provider == LOCAL:
         return instance_of(row)
     listed = [one for one in await provider.describe(row.tags) if one.provider_id == row.provider_id]
+    if running and not any(one.state in {"PENDING", "RUNNING"} for one in listed):
+        state = listed[0].state.lower() if listed else "not listed by its cloud"
+        raise BootstrapError(f"{row.id}: no agent answers (the instance is {state})")
     return listed[0] if listed else instance_of(row)
 
 
@@ -122,7 +134,7 @@ async def prepare_node(node: Node, cluster: ClusterRow, peers: Sequence[Instance
     )
     await _watch_notices(node, boundary)
     await boundary.boundary("bootstrap:configured")
-    await check_accelerators(node)
+    await check_accelerators(node, boundary)
     await put_files(node, cluster.task, boundary.repositories)
     await boundary.boundary("bootstrap:files")
 
@@ -145,14 +157,25 @@ async def open_ports(services: Services, cluster: ClusterRow, instances: Sequenc
             await services.providers[cloud].open_ports(mine, ports)
 
 
-async def check_accelerators(node: Node) -> None:
-    """The instance has the accelerators it was bought for. Raises BootstrapError that says what it has instead."""
+async def check_accelerators(node: Node, services: Services) -> None:
+    """The instance has the accelerators it was bought for, by its agent's word; what it has is known, and told in the timeline.
+
+    Raises:
+        WrongMachine: it has others, fewer or none; it says which.
+    """
     if node.row.provider == LOCAL or not node.row.offer.accelerator:
         return  # a rehearsal's are logical
-    told = await node.transport.run(["sh", "-c", accelerators.SCRIPT], timeout_s=ORDER_TIMEOUT_S)
-    why = accelerators.missing(node.row.offer, told.stdout.decode(errors="replace"))
-    if why:
-        raise BootstrapError(f"{node.row.id}: {why}")
+    found = await call(node.client, protocol.FindAccelerators())
+    if not isinstance(found, protocol.Accelerators):
+        raise BootstrapError(
+            f"{node.row.id}: the agent answered {type(found).__name__} to the question for accelerators"
+        )
+    if why := accelerators.missing(node.row.offer, found):
+        raise WrongMachine(f"{node.row.id}: {why}")
+    node.accelerators = found
+    subject, cause, row = f"instance/{node.row.id}", f"agent/{node.row.id}", node.row
+    told = {"rank": row.rank, "found": accelerators.described(found)}
+    await services.apply(lambda ledger: ledger.record(subject, "accelerators", cause, told, cluster_id=row.cluster_id))
 
 
 async def put_files(node: Node, task: Task, repositories: Repositories) -> None:
@@ -173,17 +196,6 @@ async def put_files(node: Node, task: Task, repositories: Repositories) -> None:
         await node.transport.put(mount.source, mount.target.removeprefix("~/"))
 
 
-def runtime_resources(offer: Offer) -> dict[str, float]:
-    """What a node of this offer has to schedule, in the runtime's names; memory in bytes."""
-    resources = {"CPU": float(offer.vcpus or 1)}
-    if offer.memory_gib:
-        resources["memory"] = float(int(offer.memory_gib * (1 << 30)))
-    if offer.accelerator_count:
-        resources["GPU"] = float(offer.accelerator_count)
-        resources[f"accelerator_type:{offer.accelerator}"] = float(offer.accelerator_count)
-    return resources
-
-
 async def start_head(node: Node, incarnation: str) -> protocol.RuntimeHead:
     """The runtime's head of this incarnation runs on the node."""
     answer = await call(node.client, protocol.StartRuntimeHead(incarnation=incarnation))
@@ -200,6 +212,6 @@ async def start_node(node: Node, incarnation: str, head: protocol.RuntimeHead) -
             incarnation=incarnation,
             head_address=head.address,
             credentials=head.credentials,
-            resources=runtime_resources(node.row.offer),
+            resources=accelerators.runtime_resources(node.row.offer, node.accelerators),
         ),
     )

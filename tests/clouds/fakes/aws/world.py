@@ -71,6 +71,17 @@ class AwsWorld:
     def live(self) -> int:
         return sum(i._state.name in {"pending", "running", "stopped"} for r in REGIONS for i in rules.all_instances(r))
 
+    def bought(self) -> list[str]:
+        """The tokens of the launches that took effect."""
+        return [form["ClientToken"] for form in self.account.launches]
+
+    def tags(self) -> list[dict[str, str]]:
+        """The tags of every instance that is not ended."""
+        alive = [
+            i for r in REGIONS for i in rules.all_instances(r) if i._state.name not in {"shutting-down", "terminated"}
+        ]
+        return [{tag["key"]: tag["value"] for tag in instance.get_tags()} for instance in alive]
+
     def calls(self) -> list[str]:
         return [f"{service}:{action}" for service, _, action in self.shim.journal]
 
