@@ -41,7 +41,7 @@ class Placement(msgspec.Struct, frozen=True):
 class RankedCandidate(msgspec.Struct, frozen=True):
     """A place a task could go, in the order failover tries them, with the reason it is not the choice ("" for the choice itself).
 
-    `hourly_usd` is USD/hour for all the task's nodes, so that it compares with a placement's. `spread` is as a placement's.
+    `hourly_usd` is USD/hour for all the task's nodes, so that it compares with a placement's. `spread` and `free_nodes` are as a placement's.
     """
 
     task: str
@@ -55,6 +55,7 @@ class RankedCandidate(msgspec.Struct, frozen=True):
     offer: Offer
     alternative: int = 0
     spread: tuple[ZoneShare, ...] = ()
+    free_nodes: int = 0
 
 
 class Certificate(msgspec.Struct, frozen=True):

@@ -94,6 +94,7 @@ def as_ranked(request: Request, candidate: Candidate, reason: str) -> RankedCand
         offer=offer,
         alternative=candidate.alternative,
         spread=candidate.spread,
+        free_nodes=candidate.free_nodes,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.broker.harness import offer, ranked, run, task
+from tests.broker.harness import FixedPlanner, Running, launch_request, offer, ranked, run, task
+from tests.broker.scripted import ScriptedCloud
 from tradewind.broker.provider import Blocked
 from tradewind.broker.provision import choice, zones
 from tradewind.broker.provision.failover import block_for_loss, block_for_refusal
@@ -104,3 +105,43 @@ def test_a_zone_that_took_a_machine_back_comes_last(store):
     )
     assert chosen(store, lost) == [("z1", 2), ("z3", 2), ("z4", 1)]
     assert chosen(store, lost, known=("z1", "z2", "z3")) == [("z1", 2), ("z2", 2), ("z3", 1)]
+
+
+class Planned(FixedPlanner):
+    """One candidate, as it stands."""
+
+    def __init__(self, candidate) -> None:
+        super().__init__()
+        self.candidate = candidate
+
+    async def plan(self, task_, options, blocks=()):
+        return msgspec.structs.replace(await super().plan(task_, options, blocks), candidates=(self.candidate,))
+
+    consider = plan
+
+
+def bought(tmp_path, candidate):
+    """The instances' zones and prices once a gang of five on this candidate is up."""
+    found = []
+
+    async def scenario():
+        async with Running(str(tmp_path / "home"), ScriptedCloud()) as r:
+            r.broker.planner = Planned(candidate)
+            await r.broker.launch(launch_request(task("wait", nodes=5)))
+            await r.until("it is up", lambda: r.cluster_state() == "UP")
+            found.extend(
+                (row.rank, row.offer.zone, float(row.price_usd_h)) for row in r.store.read(rows.live_instances)
+            )
+            await r.broker.down("c")
+
+    run(scenario())
+    return sorted(found)
+
+
+def test_a_spread_gang_is_bought_zone_by_zone_at_each_zones_price(tmp_path):
+    assert bought(tmp_path, SPREAD) == [(0, "z1", 0.1), (1, "z1", 0.1), (2, "z2", 0.2), (3, "z2", 0.2), (4, "z3", 0.2)]
+
+
+def test_what_a_reservation_pays_costs_nothing_in_the_record(tmp_path):
+    paid = msgspec.structs.replace(ranked(offer("a")), use_spot=False, free_nodes=2)
+    assert [price for _, _, price in bought(tmp_path, paid)] == pytest.approx([0.0, 0.0, 0.3, 0.3, 0.3])

@@ -171,6 +171,8 @@ def _intent(
 ) -> InstanceRow:
     instance_id = _instance_id(cluster, tries, rank)
     price = offer.price_spot_usd_h if candidate.use_spot else offer.price_ondemand_usd_h
+    if rank < candidate.free_nodes:  # a reservation pays
+        price = 0.0
     name, _ = provider_of(services, cluster, candidate)
     now = services.now()
     return InstanceRow(
