@@ -15,6 +15,11 @@ MADE_FOR_US = ("aws", "azure", "gcp")
 # io2 can be a root volume (docs.aws.amazon.com/ebs, "io2 Block Express volumes"); Google's and Azure's fastest disks cannot be booted from by
 # every machine (cloud.google.com/compute/docs/disks/extreme-persistent-disk; learn.microsoft.com/azure/virtual-machines/disks-types, "Ultra disk").
 WITH_ULTRA = ("aws",)
+RESERVED = ("aws:", "tradewind-")
+# The least that AWS (docs.aws.amazon.com/tag-editor, "Tag naming limits") and Azure (learn.microsoft.com/azure/azure-resource-manager/management/
+# tag-resources, "Limitations") take; Google's own form is made from any text.
+_LONGEST_NAME, _LONGEST_VALUE = 128, 256
+_NOT_ON_AZURE = frozenset("<>%&\\?/")
 _NEAR_GIB = 0.5  # datasheets round: an "80 GB" device may be listed with 79.6 GiB
 
 
@@ -24,6 +29,7 @@ def clouds_for(resources: Resources, where: str) -> tuple[str, ...]:
     Raises:
         PlanError: the one that is named cannot give it.
     """
+    _check_labels(resources, where)
     cloud = resources.infra.cloud
     able: tuple[str, ...] = ()
     for field, clouds in _limits(resources):
@@ -41,6 +47,22 @@ def _limits(resources: Resources) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "disk_tier", WITH_ULTRA if resources.disk_tier == "ultra" else MADE_FOR_US
     if resources.image is not None:
         yield "image_id", MADE_FOR_US
+    if any(_NOT_ON_AZURE & set(name) for name, _ in resources.labels):
+        yield "labels", ("aws", "gcp", "local", "ssh")
+
+
+def _check_labels(resources: Resources, where: str) -> None:
+    """Refuse labels that no cloud takes, or that are ours. Raises PlanError."""
+    for name, value in resources.labels:
+        if name.lower().startswith(RESERVED):
+            raise PlanError(
+                f"{where}.labels.{name}", f"begins with {' or '.join(RESERVED)}, which labels of yours may not"
+            )
+        if not 0 < len(name) <= _LONGEST_NAME or len(value) > _LONGEST_VALUE:
+            raise PlanError(
+                f"{where}.labels.{name[:40]}",
+                f"is too long: names have 1 to {_LONGEST_NAME} characters, values up to {_LONGEST_VALUE}",
+            )
 
 
 def regions_for(resources: Resources, where: str) -> tuple[str | None, ...]:
