@@ -92,11 +92,13 @@ def find(api: Api, wanted: str) -> dict[str, Any]:
 RECLAIM_WINDOW_S = (7.0, 14.0)  # seconds after launch: late enough for a checkpoint, early enough for a short job
 
 
-def market(seed: int, time_scale: float | None = None, reclaims: int = 1) -> dict[str, Any]:
-    """How a rehearsal takes instances away: at `time_scale`, or at the one that lets the recorded median hold end in RECLAIM_WINDOW_S."""
-    if time_scale is not None:
-        return {"seed": seed, "time_scale": time_scale, "max_reclaims": reclaims}
-    return {"seed": seed, "time_scale": None, "window_s": RECLAIM_WINDOW_S, "max_reclaims": reclaims}
+def market(seed: int, time_scale: float | None = None, reclaims: int = 1, notice_s: float = 0.0) -> dict[str, Any]:
+    """How a rehearsal takes instances away: at `time_scale`, or at the one that lets the recorded median hold end in RECLAIM_WINDOW_S.
+
+    Each is announced `notice_s` seconds before.
+    """
+    drawn: dict[str, Any] = {"seed": seed, "time_scale": time_scale, "max_reclaims": reclaims, "notice_s": notice_s}
+    return drawn if time_scale is not None else {**drawn, "window_s": RECLAIM_WINDOW_S}
 
 
 def submit(

@@ -34,6 +34,10 @@ EVENTS = st.one_of(
     st.just(mm.PauseRequested(cause=C)),
     st.just(mm.ResumeRequested(cause=C)),
     st.just(mm.RetryRequested(cause=C)),
+    st.just(mm.MoveOrdered(cause=C, place="q", hourly_usd=0.1, why="a notice")),
+    st.just(mm.SuccessorUp(cause=C)),
+    st.just(mm.SuccessorFailed(cause=C, why="full")),
+    st.just(mm.Vacated(cause=C)),
 )
 RECOVERIES = st.builds(
     JobRecovery,
@@ -54,7 +58,7 @@ class World:
     def saw(self, event, orders):
         if any(isinstance(o, mm.StartAttempt) for o in orders):
             self.open = True
-        elif isinstance(event, mm.AttemptLost | mm.AttemptEnded):
+        elif isinstance(event, mm.AttemptLost | mm.AttemptEnded | mm.Vacated):
             self.open = False
 
 
@@ -77,7 +81,7 @@ def test_safety(events, recovery):
         if job.state in mm.FINAL and before.state not in {*mm.FINAL, "CANCELLING", "PENDING", "PAUSED"}:
             assert any(isinstance(o, mm.EndCluster) for o in orders), "whatever ends ends its cluster"
         if job.state == "RECOVERING" and isinstance(event, mm.AttemptLost) and event.kind == "instance":
-            assert [type(o) for o in orders] == [mm.Replace]
+            assert [type(o) for o in orders] == [mm.EndOld if before.course.moving else mm.Replace]
         if job.state == "CANCELLED":
             assert before.state in {"PENDING", "PAUSED", "CANCELLING", "CANCELLED"}
 
@@ -232,3 +236,48 @@ def test_what_was_paused_and_found_no_place_at_once_has_not_recovered_from_a_los
     ):
         job, _ = mm.on_event(job, event)
     assert (job.state, job.attempt, job.recoveries) == ("RUNNING", 2, 0)
+
+
+def moving(*events):
+    job, orders = mm.ManagedJob(), ()
+    start = (mm.Scheduled(cause=C), mm.ClusterUp(cause=C), mm.RunStarted(cause=C))
+    for event in (*start, mm.MoveOrdered(cause=C, place="q", hourly_usd=0.1, why="a notice"), *events):
+        job, orders = mm.on_event(job, event)
+        mm.validate(job)
+    return job, [type(order).__name__ for order in orders]
+
+
+LOST = mm.AttemptLost(cause=C, kind="instance", why="taken")
+UP, FAILED_TO, VACANT, GONE = (
+    mm.SuccessorUp(cause=C),
+    mm.SuccessorFailed(cause=C, why="full"),
+    mm.Vacated(cause=C),
+    mm.ClusterGone(cause=C),
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "orders", "recoveries"),
+    [
+        ((), "RUNNING", ["LaunchSuccessor"], 0),
+        ((UP,), "RECOVERING", ["Vacate"], 0),
+        ((UP, VACANT), "RECOVERING", ["TakeSuccessor", "StartAttempt"], 0),
+        ((UP, VACANT, mm.RunStarted(cause=C)), "RUNNING", [], 0),
+        ((FAILED_TO,), "RUNNING", ["EndSuccessor"], 0),
+        ((LOST,), "RECOVERING", ["EndOld"], 0),
+        ((LOST, UP), "RECOVERING", [], 0),
+        ((LOST, UP, GONE), "RECOVERING", ["TakeSuccessor", "StartAttempt"], 0),
+        ((LOST, GONE, UP), "RECOVERING", ["TakeSuccessor", "StartAttempt"], 0),
+        ((LOST, GONE, UP, mm.RunStarted(cause=C)), "RUNNING", [], 1),
+        ((LOST, GONE, FAILED_TO), "STARTING", ["EndSuccessor", "LaunchCluster"], 0),
+        ((LOST, FAILED_TO, GONE), "STARTING", ["LaunchCluster"], 0),
+        ((UP, LOST, GONE), "RECOVERING", ["TakeSuccessor", "StartAttempt"], 0),
+        ((UP, FAILED_TO, VACANT), "RECOVERING", ["StartAttempt"], 0),
+        ((mm.AttemptLost(cause=C, kind="agent", why="died"),), "RECOVERING", ["EndSuccessor"], 0),
+        ((mm.CancelRequested(cause=C), GONE, UP), "CANCELLED", ["EndSuccessor"], 0),
+        ((mm.AttemptEnded(cause=C, result="SUCCEEDED", why=""),), "SUCCEEDED", ["EndCluster"], 0),
+    ],
+)
+def test_a_move(events, state, orders, recoveries):
+    job, ordered = moving(*events)
+    assert (job.state, ordered, job.recoveries) == (state, orders, recoveries)

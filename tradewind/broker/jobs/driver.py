@@ -68,6 +68,8 @@ class ManagedJobs:
         match instruction:
             case mm.Replace():
                 self._services.spawn(self._replace(job_id, instruction), f"replace-{job_id}")
+            case mm.PlanMove():
+                self._services.spawn(self._plan_move(job_id, instruction), f"move-{job_id}")
             case mm.Restart():
                 self._services.spawn(self._restart(job_id, instruction), f"restart-{job_id}")
             case mm.Admit():
@@ -174,16 +176,10 @@ class ManagedJobs:
         if row is None or not self._may_move(row):
             return
         await self._services.boundary("replan:before")
-        now = self._services.now()
-        cluster_row = self._services.store.read(lambda c: rows.cluster(c, row.cluster_id or 0))
-        scope = None if cluster_row is None else cluster_row.block_scope
-        blocks = self._services.store.read(lambda c: rows.blocks(c, now=now, cluster_id=scope))
         plan: Plan | None = None
         why = ""
         try:
-            lost = None if cluster_row is None else cluster_row.place
-            strategy = STRATEGIES[row.task.job_recovery.strategy]
-            plan = await plan_around(self._planner, row.task, row.options, blocks, strategy, lost)
+            plan = await self._plan_without_lost(row)
         except PlanRefused as error:
             why = str(error)
         await self._services.boundary("replan:after")
@@ -213,6 +209,45 @@ class ManagedJobs:
             ledger.cluster_event(cluster.id, cm.RecoveryRequested(cause=cause))
 
         await self._services.apply(move)
+
+    # -- moves ------------------------------------------------------------------------------------------------------------------------
+
+    async def _plan_move(self, job_id: int, order: mm.PlanMove) -> None:
+        try:
+            row = self._services.store.read(lambda c: rows.managed_job(c, job_id))
+            if row is None or row.state != "RUNNING" or row.course.moving:
+                return
+            plan = await self._plan_without_lost(row)
+            await self.move(job_id, plan, order.why, order.cause)
+        except PlanRefused as error:
+            log.warning("managed job %d stays until it is taken: %s", job_id, error)
+        except Exception:
+            log.exception("managed job %d: planning a move failed; it is recovered once it is lost", job_id)
+
+    async def move(self, job_id: int, plan: Plan, why: str, cause: str) -> bool:
+        """Whether the job, which runs on meanwhile, is on its way to the place of this plan; not if it does not run or moves already."""
+
+        def order(ledger: Ledger) -> bool:
+            current = rows.managed_job(ledger.connection, job_id)
+            if current is None or current.state != "RUNNING" or current.course.moving:
+                return False
+            choice = plan.candidates[0]
+            rows.update_managed_job(ledger.connection, job_id, plan=plan, hourly_usd=plan.hourly_usd)
+            moved = mm.MoveOrdered(cause=cause, place=place_of(choice), hourly_usd=choice.hourly_usd, why=why)
+            ledger.managed_event(job_id, moved)
+            return True
+
+        return await self._services.apply(order)
+
+    async def _plan_without_lost(self, row: ManagedJobRow) -> Plan:
+        """The plan that the job's strategy makes around what was lost or refused. Raises PlanRefused."""
+        now = self._services.now()
+        cluster_row = self._services.store.read(lambda c: rows.cluster(c, row.cluster_id or 0))
+        scope = None if cluster_row is None else cluster_row.block_scope
+        blocks = self._services.store.read(lambda c: rows.blocks(c, now=now, cluster_id=scope))
+        lost = None if cluster_row is None else cluster_row.place
+        strategy = STRATEGIES[row.task.job_recovery.strategy]
+        return await plan_around(self._planner, row.task, row.options, blocks, strategy, lost)
 
     def _may_move(self, row: ManagedJobRow) -> bool:
         return self._services.store.read(lambda c: self._may_move_in(Ledger(c, 0.0), row))

@@ -39,7 +39,8 @@ class Course(msgspec.Struct, frozen=True):
     `errors` are failures counted against `max_restarts_on_errors`, `restarts` all that it was started again after, `streak` those in quick
     succession, `setup_deaths` the attempts in a row that never reached user code, `waits` the times in a row that no place was found.
     `backing_off` means that the next attempt waits on a cluster that is there; `began` that an attempt was started since it was last queued,
-    and `lost` that such a one was lost and none runs since.
+    and `lost` that such a one was lost and none runs since. `moving` says why a successor of its cluster is brought up ("": none is):
+    `successor_up` and `successor_failed` what became of that, `vacated` that nothing of it runs at the old place any more.
     """
 
     errors: int = 0
@@ -50,6 +51,10 @@ class Course(msgspec.Struct, frozen=True):
     backing_off: bool = False
     began: bool = False
     lost: bool = False
+    moving: str = ""
+    successor_up: bool = False
+    successor_failed: bool = False
+    vacated: bool = False
 
 
 class ManagedJob(msgspec.Struct, frozen=True):
@@ -142,6 +147,28 @@ class ClusterGone(Event, frozen=True):
     """Nothing of its cluster is left."""
 
 
+class MoveOrdered(Event, frozen=True):
+    """It shall go on at `place` (USD/hour there: `hourly_usd`), before its own is taken or because that pays; it runs on meanwhile."""
+
+    place: str
+    hourly_usd: float
+    why: str
+
+
+class SuccessorUp(Event, frozen=True):
+    """The cluster that it moves to is up."""
+
+
+class SuccessorFailed(Event, frozen=True):
+    """The cluster that it was to move to is lost, or could not be had."""
+
+    why: str
+
+
+class Vacated(Event, frozen=True):
+    """Its program has ended at the old place, and what it saved is kept."""
+
+
 # -- instructions ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -173,7 +200,33 @@ class Admit(Instruction, frozen=True):
 
 
 class EndCluster(Instruction, frozen=True):
-    """Take the cluster down; it may never have been made."""
+    """Take the cluster down, and the one it moves to; they may never have been made."""
+
+
+class PlanMove(Instruction, frozen=True):
+    """Plan a place to move to without what is about to be lost."""
+
+    why: str
+
+
+class LaunchSuccessor(Instruction, frozen=True):
+    """Bring up the cluster that the job's plan names beside its own."""
+
+
+class EndSuccessor(Instruction, frozen=True):
+    """Take the cluster down that it was to move to."""
+
+
+class Vacate(Instruction, frozen=True):
+    """End its program at the old place, saving what it has."""
+
+
+class EndOld(Instruction, frozen=True):
+    """Take down what is left of the old cluster while the successor comes up."""
+
+
+class TakeSuccessor(Instruction, frozen=True):
+    """The successor is its cluster now, and the old one goes."""
 
 
 # -- the table ------------------------------------------------------------------------------------------------------------------------
@@ -206,6 +259,13 @@ def _end(state: ManagedJobState) -> Callable[[ManagedJob, Any], Step[ManagedJob]
 
 
 def _on_attempt_ended(job: ManagedJob, event: Any) -> Step[ManagedJob]:
+    after, orders = _ended(job, event)
+    if job.course.moving and after.state == "RECOVERING":  # it is tried again where it is
+        return after, (*orders, EndSuccessor(cause=event.cause))
+    return after, orders
+
+
+def _ended(job: ManagedJob, event: Any) -> Step[ManagedJob]:
     course = job.course
     deaths = course.setup_deaths + 1 if event.result == "FAILED_SETUP" else 0
     forgiven = event.exit_code in job.recovery.recover_on_exit_codes
@@ -248,18 +308,108 @@ def _begin_attempt(job: ManagedJob, event: Event) -> Step[ManagedJob]:
     return after, (StartAttempt(cause=event.cause, attempt=after.attempt),)
 
 
+def _on_cluster_up(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    return (job, ()) if job.course.moving else _begin_attempt(job, event)
+
+
 def _on_run_started(job: ManagedJob, _event: Event) -> Step[ManagedJob]:
+    if job.course.moving:
+        return job, ()
     came_back = job.state == "RECOVERING" and job.course.lost
     course = msgspec.structs.replace(job.course, setup_deaths=0, lost=False)
     return msgspec.structs.replace(job, state="RUNNING", recoveries=job.recoveries + came_back, course=course), ()
 
 
 def _on_attempt_lost(job: ManagedJob, event: Any) -> Step[ManagedJob]:
+    if job.course.moving:
+        return _lost_on_the_move(job, event)
     # A loss before the first attempt cost nothing that would have to be recovered.
     course = msgspec.structs.replace(job.course, backing_off=False, lost=job.course.began)
     after = msgspec.structs.replace(job, state="RECOVERING", why=event.why, course=course)
     # An agent or a runtime that died is started again on the machines that are there: the cluster does it by itself.
     return after, (Replace(cause=event.cause),) if event.kind == "instance" else ()
+
+
+def _order_move(job: ManagedJob, event: Any) -> Step[ManagedJob]:
+    if job.course.moving:
+        return job, ()
+    course = msgspec.structs.replace(job.course, moving=event.why)
+    return msgspec.structs.replace(job, course=course), (LaunchSuccessor(cause=event.cause),)
+
+
+def _lost_on_the_move(job: ManagedJob, event: Any) -> Step[ManagedJob]:
+    course = msgspec.structs.replace(job.course, lost=job.course.began)
+    if event.kind == "instance":  # the successor takes over, once nothing of the gang is left
+        after = msgspec.structs.replace(job, state="RECOVERING", why=event.why, course=course)
+        return after, (EndOld(cause=event.cause),)
+    # The cluster mends itself where it is, and a move from there would find a program that is just being started.
+    after = msgspec.structs.replace(job, state="RECOVERING", why=event.why, course=_settled(course))
+    return after, (EndSuccessor(cause=event.cause),)
+
+
+def _settled(course: Course) -> Course:
+    return msgspec.structs.replace(course, moving="", successor_up=False, successor_failed=False, vacated=False)
+
+
+def _on_successor_up(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    course = msgspec.structs.replace(job.course, successor_up=True)
+    if not course.moving:
+        return job, (EndSuccessor(cause=event.cause),)
+    if job.state == "RUNNING":
+        after = msgspec.structs.replace(job, state="RECOVERING", why=course.moving, course=course)
+        return after, (Vacate(cause=event.cause),)
+    return (
+        _take_over(msgspec.structs.replace(job, course=course), event)
+        if course.vacated
+        else (
+            msgspec.structs.replace(job, course=course),
+            (),
+        )
+    )
+
+
+def _take_over(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    after, orders = _begin_attempt(msgspec.structs.replace(job, course=_settled(job.course)), event)
+    return after, (TakeSuccessor(cause=event.cause), *orders)
+
+
+def _on_vacated(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    if not job.course.moving:
+        return job, ()
+    if job.course.successor_failed:  # back to work where it is
+        return _begin_attempt(msgspec.structs.replace(job, course=_settled(job.course)), event)
+    course = msgspec.structs.replace(job.course, vacated=True)
+    after = msgspec.structs.replace(job, course=course)
+    return _take_over(after, event) if course.successor_up else (after, ())
+
+
+def _on_gone_on_the_move(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    if not job.course.moving:
+        return job, ()
+    return _afresh(job, event) if job.course.successor_failed else _on_vacated(job, event)
+
+
+def _on_successor_failed(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    if not job.course.moving:
+        return job, ()
+    end = EndSuccessor(cause=event.cause)
+    if job.state == "RUNNING":
+        return msgspec.structs.replace(job, course=_settled(job.course)), (end,)
+    if job.course.vacated:
+        after, orders = _afresh(job, event)
+        return after, (end, *orders)
+    course = msgspec.structs.replace(job.course, successor_up=False, successor_failed=True)
+    return msgspec.structs.replace(job, course=course), (end,)
+
+
+def _afresh(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    """Neither the old place nor the new one is left."""
+    after = msgspec.structs.replace(job, state="STARTING", course=_settled(job.course))
+    return after, (LaunchCluster(cause=event.cause),)
+
+
+def _end_successor(job: ManagedJob, event: Event) -> Step[ManagedJob]:
+    return job, (EndSuccessor(cause=event.cause),)
 
 
 def _wait_for_place(job: ManagedJob, event: Any) -> Step[ManagedJob]:
@@ -317,12 +467,20 @@ TABLE: Table[ManagedJob] = {
     ("STARTING", NoPlace): _no_place_to_start,
     ("STARTING", PrecheckFailed): _end("FAILED_PRECHECKS"),
     ("RECOVERING", PrecheckFailed): _wait_for_place,  # it worked before, so it may again
-    ("RECOVERING", ClusterUp): _begin_attempt,
+    ("RECOVERING", ClusterUp): _on_cluster_up,
     ("RECOVERING", NoPlace): _wait_for_place,
     ("RECOVERING", Replanned): _stay,
     ("STARTING", RunStarted): _on_run_started,
     ("RECOVERING", RunStarted): _on_run_started,
     ("RUNNING", RunStarted): _stay,
+    ("RUNNING", MoveOrdered): _order_move,
+    **{(state, SuccessorUp): _on_successor_up for state in _LIVE},
+    **{(state, SuccessorFailed): _on_successor_failed for state in _LIVE},
+    ("RECOVERING", Vacated): _on_vacated,
+    ("RECOVERING", ClusterGone): _on_gone_on_the_move,
+    **{(state, SuccessorUp): _end_successor for state in STATES if state not in _LIVE},
+    **{(state, SuccessorFailed): _stay for state in STATES if state not in _LIVE},
+    **{(state, Vacated): _stay for state in STATES if state != "RECOVERING"},
     **{(state, AttemptLost): _on_attempt_lost for state in _LIVE},
     **{(state, AttemptEnded): _on_attempt_ended for state in _LIVE},
     **{(state, CancelRequested): _cancel for state in (*_LIVE, "PAUSING")},
@@ -364,7 +522,7 @@ def on_event(job: ManagedJob, event: Event) -> Step[ManagedJob]:
 
 def resume(job: ManagedJob, cause: str) -> tuple[Instruction, ...]:
     """What a restarted daemon does for a managed job found in this state."""
-    if job.state != "RECOVERING":
+    if job.state != "RECOVERING" or job.course.moving:  # the clusters of a move tell what comes of it
         return ()
     return (_restart(job, cause) if job.course.backing_off else Replace(cause=cause),)
 
@@ -376,6 +534,14 @@ def word(before: ManagedJob, event: Event, after: ManagedJob) -> str:
             return "restarting"
         case RestartDue():
             return "restarted"
+        case MoveOrdered():
+            return "moving"
+        case SuccessorUp() if after.state == "RECOVERING":
+            return "moving over"
+        case SuccessorFailed():
+            return "not moved"
+        case Vacated() | ClusterGone() if after.attempt > before.attempt:
+            return "moved"
         case ResumeRequested():
             return "resumed"
         case RetryRequested():
@@ -414,5 +580,7 @@ def validate(job: ManagedJob) -> None:
         )
     if job.state in {"RUNNING", "SUCCEEDED", "FAILED", "FAILED_SETUP"}:
         assert job.attempt >= 1, "what ran had an attempt"
+    if job.course.successor_up or job.course.successor_failed or job.course.vacated:
+        assert job.course.moving, "only who moves has a successor"
     if job.state == "PENDING":
         assert not job.course.backing_off, "what waits for the queue waits for nothing else"

@@ -142,7 +142,7 @@ class ClusterDriver:
         for row in instances:
             self._watch.watch_instance(row)
         try:
-            await self._market.arm(self.services, cluster, instances)
+            self._watch.announce(await self._market.arm(self.services, cluster, instances))
             await self._make_cluster(cluster, instances)
         except IllegalMove:
             raise
@@ -253,7 +253,7 @@ class ClusterDriver:
             self._watch.watch_instance(row)
         if await self._watch.look_for_losses(instances):
             return
-        await self._market.arm(self.services, cluster, instances)
+        self._watch.announce(await self._market.arm(self.services, cluster, instances))
         results = await asyncio.gather(
             *(self._connected(row, start=False) for row in instances), return_exceptions=True
         )

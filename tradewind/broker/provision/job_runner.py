@@ -167,6 +167,8 @@ class JobRunner:
             if isinstance(result, BaseException) and not isinstance(result, AgentError | TimeoutError):
                 raise result
         if job.state == "CANCELLING":
+            for node in list(self._nodes.values()):
+                await checkpoints.bring_here(node, job)
 
             def done(ledger: Ledger) -> None:
                 now = rows.job(ledger.connection, self._cluster_id, job_id)

@@ -13,18 +13,20 @@ from tradewind.agent import protocol
 from tradewind.broker.capabilities import Explaining
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
+from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import Event, IllegalMove
 from tradewind.broker.provider import Instance, ProviderError
 from tradewind.broker.provision import checkpoints, relay
 from tradewind.broker.provision.agent_client import AgentError, AgentGone
 from tradewind.broker.provision.failover import block_for_loss
 from tradewind.broker.provision.gang import LEASE_S
+from tradewind.broker.provision.market import Appointment
 from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.secrets import starred
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.usage import IDLE_AFTER_S
 from tradewind.broker.store import rows
-from tradewind.broker.store.ledger import Ledger
+from tradewind.broker.store.ledger import Ledger, Order
 from tradewind.broker.store.records import InstanceRow, JobRow
 
 HEARTBEAT_S = 5.0
@@ -298,8 +300,42 @@ class Watch:
                 self._job_fact(ledger, fact.job_id, "checkpoint restored", cause, row, **found)
             case protocol.Notice():
                 self._instance_fact(ledger, row, "notice", cause, seconds_left=fact.seconds_left)
+                self._on_notice(ledger, row, cause, fact.seconds_left)
             case protocol.LeaseExpired():
                 self._instance_fact(ledger, row, "lease expired", cause)
+
+    def announce(self, appointment: Appointment | None) -> None:
+        """What a rehearsed market is about to take is announced in time, as a cloud's notice is."""
+        if appointment is not None and appointment.notice_s:
+            self._services.spawn(self._announce(appointment), f"notice-{appointment.row.id}")
+
+    async def _announce(self, appointment: Appointment) -> None:
+        before_s = appointment.at_unix - appointment.notice_s - self._services.now()
+        await asyncio.sleep(max(0.0, before_s))
+        cause = f"instance/{appointment.row.id}"
+
+        def tell(ledger: Ledger) -> None:
+            row = rows.instance(ledger.connection, appointment.row.id)
+            if row is not None and row.state == "RUNNING" and row.ended_unix is None:
+                left = max(0.0, appointment.at_unix - ledger.now)
+                self._instance_fact(ledger, row, "notice", cause, seconds_left=left)
+                self._on_notice(ledger, row, cause, left)
+
+        await self._services.apply(tell)
+
+    def _on_notice(self, ledger: Ledger, row: InstanceRow, cause: str, seconds_left: float) -> None:
+        """A managed job looks for its next place before this one is taken."""
+        cluster = rows.cluster(ledger.connection, row.cluster_id)
+        if cluster is None or cluster.managed_job_id is None or cluster.state != "UP":
+            return
+        why = f"{row.offer.zone or row.offer.region} takes rank {row.rank} back in {seconds_left:.0f} s"
+        block = block_for_loss(
+            row.offer, use_spot=row.use_spot, why=why, cluster_id=cluster.block_scope, now=ledger.now
+        )
+        rows.insert_block(ledger.connection, block)
+        ledger.orders.append(
+            Order(instruction=mm.PlanMove(cause=cause, why=why), managed_job_id=cluster.managed_job_id)
+        )
 
     def _job_event(self, ledger: Ledger, key: str, event: Event) -> None:
         cluster_id, job_id = split_key(key)

@@ -133,6 +133,10 @@ class Ledger(Facts):
             case cm.CancelJobs():
                 for job in rows.jobs_of(self.connection, row.id, unfinished_only=True):
                     self.job_event(row.id, job.id, jm.CancelRequested(cause=cause))
+            case cm.TellOwnerUp() | cm.TellOwnerLost() | cm.TellOwnerNoPlace() | cm.TellOwnerBroken() if (
+                self._moves_to(row) is not None
+            ):
+                self._tell_mover(row, instruction)
             case cm.TellOwnerUp() if owner is not None:
                 self.managed_event(owner, mm.ClusterUp(cause=cause))
             case cm.TellOwnerLost() if owner is not None:
@@ -158,6 +162,19 @@ class Ledger(Facts):
             return None
         stands_on = self._managed(row.managed_job_id).cluster_id
         return row.managed_job_id if stands_on == row.id else None
+
+    def _moves_to(self, row: ClusterRow) -> int | None:
+        """The managed job that this cluster is brought up for beside the one that it stands on."""
+        if row.managed_job_id is None:
+            return None
+        return row.managed_job_id if self._managed(row.managed_job_id).successor_id == row.id else None
+
+    def _tell_mover(self, row: ClusterRow, instruction: Instruction) -> None:
+        assert row.managed_job_id is not None, "somebody moves to it"
+        up = isinstance(instruction, cm.TellOwnerUp)
+        why = getattr(instruction, "why", "")
+        event = mm.SuccessorUp(cause=instruction.cause) if up else mm.SuccessorFailed(cause=instruction.cause, why=why)
+        self.managed_event(row.managed_job_id, event)
 
     def _cluster(self, cluster_id: int) -> ClusterRow:
         row = rows.cluster(self.connection, cluster_id)
@@ -269,7 +286,9 @@ class Ledger(Facts):
                 self.managed_event(owner, ended)
             case "CANCELLED":
                 job = self._managed(owner)
-                if job.state in {"STARTING", "RUNNING", "RECOVERING"}:
+                if job.course.moving and job.state == "RECOVERING":
+                    self.managed_event(owner, mm.Vacated(cause=told.cause))
+                elif job.state in {"STARTING", "RUNNING", "RECOVERING"}:
                     self.managed_event(owner, mm.CancelRequested(cause=told.cause))
             case _:
                 pass  # a loss is told by the cluster, which knows what became of the machines
@@ -289,7 +308,11 @@ class Ledger(Facts):
             "course": after.course,
         }
         if isinstance(event, mm.RetryRequested):
-            changes |= {"ended_unix": None, "cluster_id": None}  # what its old cluster still tells is not about it
+            changes |= {
+                "ended_unix": None,
+                "cluster_id": None,
+                "successor_id": None,
+            }  # what its old cluster still tells is not about it
         if after.state != before.state:
             changes["waiting_for"] = WAITING.get(after.state, "")
         if after.state == "RUNNING" and row.started_unix is None:
@@ -297,7 +320,7 @@ class Ledger(Facts):
         if after.state in mm.FINAL and before.state not in mm.FINAL:
             changes["ended_unix"] = self.now
         rows.update_managed_job(self.connection, job_id, **changes)
-        quiet = mm.ClusterGone | mm.RunStarted | mm.RestartDue
+        quiet = mm.ClusterGone | mm.RunStarted | mm.RestartDue | mm.Vacated | mm.SuccessorFailed
         if after != before or instructions or not isinstance(event, quiet):
             self.record(
                 row.subject,
@@ -306,6 +329,10 @@ class Ledger(Facts):
                 _data(event, before.state, after.state) | {"attempt": after.attempt},
                 cluster_id=row.cluster_id,
                 managed_job_id=job_id,
+            )
+        if before.course.moving and after.attempt > before.attempt:
+            rows.close_attempt(
+                self.connection, job_id, before.attempt, now=self.now, end="moved", why=before.course.moving
             )
         if isinstance(event, mm.AttemptLost | mm.AttemptEnded) or after.state in {"CANCELLING", "PAUSING"}:
             end = mm.word(before, event, after)
@@ -339,29 +366,65 @@ class Ledger(Facts):
         row = self._managed(job_id)
         match instruction:
             case mm.LaunchCluster():
-                name = f"{row.name}-{row.id}"
-                taken = rows.cluster_named(self.connection, name)
-                if taken is not None and taken.state not in cm.FINAL:
-                    name += "-job"  # a person's own cluster happens to be called so
-                cluster_id = self.create_cluster(
-                    name=name,
-                    task=row.task,
-                    candidates=rows.plan(self.connection, row.id).candidates,
-                    options=row.options,
-                    cause=instruction.cause,
-                    managed_job_id=row.id,
-                )
+                cluster_id = self._launch_for(row, f"{row.name}-{row.id}", instruction.cause)
                 rows.update_managed_job(self.connection, row.id, cluster_id=cluster_id)
+            case mm.LaunchSuccessor():
+                cluster_id = self._launch_for(row, f"{row.name}-{row.id}-m{row.attempt}", instruction.cause)
+                rows.update_managed_job(self.connection, row.id, successor_id=cluster_id)
             case mm.StartAttempt():
                 self._start_attempt(row, instruction)
             case mm.EndCluster():
+                self._end_successor(row, instruction.cause)
                 cluster = None if row.cluster_id is None else rows.cluster(self.connection, row.cluster_id)
                 if cluster is None or cluster.state == "TERMINATED":
                     self.managed_event(row.id, mm.ClusterGone(cause=instruction.cause))
                 elif cluster.state != "TERMINATING":
                     self.cluster_event(cluster.id, cm.DownRequested(cause=instruction.cause))
+            case mm.EndSuccessor():
+                self._end_successor(row, instruction.cause)
+            case mm.Vacate():
+                self._vacate(row, instruction.cause)
+            case mm.EndOld():
+                self._down(row.cluster_id, instruction.cause)
+            case mm.TakeSuccessor():
+                rows.update_managed_job(self.connection, row.id, cluster_id=row.successor_id, successor_id=None)
+                self._down(row.cluster_id, instruction.cause)
             case _:
                 self.orders.append(Order(instruction=instruction, managed_job_id=row.id))
+
+    def _launch_for(self, row: ManagedJobRow, name: str, cause: str) -> int:
+        """The id of a new cluster of this name for the managed job, as its newest plan says."""
+        taken = rows.cluster_named(self.connection, name)
+        if taken is not None and taken.state not in cm.FINAL:
+            name += "-job"  # a person's own cluster happens to be called so, or an earlier one is still on its way out
+        return self.create_cluster(
+            name=name,
+            task=row.task,
+            candidates=rows.plan(self.connection, row.id).candidates,
+            options=row.options,
+            cause=cause,
+            managed_job_id=row.id,
+        )
+
+    def _down(self, cluster_id: int | None, cause: str) -> None:
+        """The cluster goes, if it is there and is not going already."""
+        cluster = None if cluster_id is None else rows.cluster(self.connection, cluster_id)
+        if cluster is not None and cluster.state not in {"TERMINATING", "TERMINATED"}:
+            self.cluster_event(cluster.id, cm.DownRequested(cause=cause))
+
+    def _end_successor(self, row: ManagedJobRow, cause: str) -> None:
+        if row.successor_id is not None:
+            rows.update_managed_job(self.connection, row.id, successor_id=None)
+            self._down(row.successor_id, cause)
+
+    def _vacate(self, row: ManagedJobRow, cause: str) -> None:
+        """The program is told to end; where none runs, the place is vacant now."""
+        assert row.cluster_id is not None, "who moves stands on a cluster"
+        unfinished = rows.jobs_of(self.connection, row.cluster_id, unfinished_only=True)
+        for job in unfinished:
+            self.job_event(row.cluster_id, job.id, jm.CancelRequested(cause=cause))
+        if not unfinished:
+            self.managed_event(row.id, mm.Vacated(cause=cause))
 
     def _start_attempt(self, row: ManagedJobRow, instruction: mm.StartAttempt) -> None:
         assert row.cluster_id is not None, "an attempt starts on a cluster that is up"

@@ -22,13 +22,14 @@ class Market(msgspec.Struct, frozen=True):
     """How a rehearsal takes instances away: drawn by `seed` from recorded holds, `time_scale` recorded seconds passing each second.
 
     Only a moment within `window_s` (seconds after launch: earliest, latest) can be drawn; `time_scale` None is chosen so that the median
-    record falls into the middle of the window, which is then finite.
+    record falls into the middle of the window, which is then finite. `notice_s` seconds before, it is announced (0: it is not).
     """
 
     seed: int
     time_scale: float | None = 1.0
     max_reclaims: int = 1
     window_s: tuple[float, float] | None = None
+    notice_s: float = 0.0
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -165,6 +166,7 @@ class ManagedJobRow(msgspec.Struct, frozen=True):
     attempt: int
     recoveries: int
     cluster_id: int | None
+    successor_id: int | None
     strategy: str
     task: Task
     hourly_usd: float

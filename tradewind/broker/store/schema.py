@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 3  # `migration.upgrade` brings older records here
+SCHEMA_VERSION = 4  # `migration.upgrade` brings older records here
 
 metadata = MetaData()
 
@@ -92,6 +92,7 @@ managed_jobs = Table(
     Column("attempt", Integer, nullable=False, default=0),
     Column("recoveries", Integer, nullable=False, default=0),
     Column("cluster_id", Integer),
+    Column("successor_id", Integer),  # the cluster that it moves to
     Column("strategy", Text, nullable=False, default="eager"),
     Column("task", Text, nullable=False),
     Column(

@@ -45,12 +45,16 @@ from tradewind.cli.overrides import read, task_flags
     show_default=True,
     help="Rehearsal: how many instances to take at most.",
 )
+@click.option(
+    "--notice", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS",
+    help="Rehearsal: announce a loss so long before, as clouds do (AWS 120, GCP and Azure 30); the job moves in time.",
+)  # fmt: skip
 @options.yes
 @options.detach
 @options.accepted_json
 @options.catalog
 def launch(
-    words: tuple[str, ...], name: str | None, catalog: str | None, seed: int | None, time_scale: float | None, reclaims: int,
+    words: tuple[str, ...], name: str | None, catalog: str | None, seed: int | None, time_scale: float | None, reclaims: int, notice: float,
     priority: int | None, budget: str | None, secrets: tuple[str, ...], secret_files: tuple[str, ...], after: str | None,
     axes: tuple[str, ...], max_active: int | None, key: str | None, job_recovery: str | None, flags: dict[str, Any],
     *, rehearse: bool, dryrun: bool, yes: bool, detach: bool, as_json: bool,
@@ -69,7 +73,7 @@ def launch(
         raise click.UsageError("--seed says when a rehearsal loses an instance; it needs --rehearse.")
     given = submission.secret_values(secrets, secret_files)
     flags |= {"priority": priority, "budget": budget, "job_recovery": job_recovery, "secrets": tuple(given)}
-    market = None if seed is None else managed.market(seed, time_scale, reclaims)
+    market = None if seed is None else managed.market(seed, time_scale, reclaims, notice)
     not_before = None if after is None else submission.moment(after, time.time())
     workload = graph.several(words, flags)
     if workload is not None:
