@@ -69,6 +69,10 @@ def _reclaims(services: Services, cluster: ClusterRow) -> int:
         return sum(1 for row in taken if row.reason == REASON)
     ends = services.store.read(lambda c: rows.events(c, managed_job_id=job_id, kinds=(ENDED,)))
     attempts = services.store.read(lambda c: rows.attempts_of(c, job_id))
-    return sum(1 for fact in ends if fact.data.get("reason") == REASON) + sum(
-        1 for one in attempts if one.end == "moved"
+    job = services.store.read(lambda c: rows.managed_job(c, job_id))
+    leaving = job is not None and bool(job.course.moving)  # this is the place that it moves to
+    return (
+        sum(1 for fact in ends if fact.data.get("reason") == REASON)
+        + sum(1 for one in attempts if one.end == "moved")
+        + leaving
     )

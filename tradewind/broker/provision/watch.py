@@ -226,6 +226,8 @@ class Watch:
 
     async def _take_in(self, node: Node, event: protocol.AgentEvent) -> None:
         fact = event.fact
+        if isinstance(fact, protocol.Notice):
+            self._services.spawn(self._save(node), f"save-{node.row.id}")
         if isinstance(fact, protocol.CheckpointSynced):
             await self._fetch(node, fact.job_id)  # first: the fact says that the checkpoint is safe
         if isinstance(fact, protocol.CheckpointSynced | protocol.JobEnded):
@@ -247,6 +249,12 @@ class Watch:
             # One event that cannot be taken in must not stop those after it.
             log.exception("%s: event %d could not be taken in", node.row.id, event.seq)
         node.saw(event.seq)
+
+    async def _save(self, node: Node) -> None:
+        """What is complete of the jobs' checkpoints on the node is in their stores, if the node lasts that long."""
+        for job in self._services.store.read(lambda c: rows.jobs_of(c, self._cluster_id, unfinished_only=True)):
+            with contextlib.suppress(AgentError):
+                await node.client.call(protocol.SyncCheckpoints(job_id=job.key))
 
     async def _fetch(self, node: Node, key: str) -> None:
         """What the job's agent has kept lies in the job's store. Raises AgentGone when the connection was lost meanwhile."""
