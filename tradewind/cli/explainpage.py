@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tradewind.broker.planner.relax import Relaxation
+from tradewind.catalog.offer import Offer
 from tradewind.cli.planpage import comparison, market, place
 from tradewind.cli.terminal import Column, short_place, styled, table, usd, wrapped
+from tradewind.optimizer.cost import OWN_MACHINES, UNKNOWN_RISK_PER_H
 from tradewind.optimizer.hazard import Hazard
 from tradewind.optimizer.plan import Plan, RankedCandidate
 from tradewind.optimizer.sensitivity import Explanation, Margin
@@ -45,6 +47,8 @@ def _parts(plan: Plan, found: Explanation, *, limit: int | None, colour: bool) -
             )
         if placement.hazard is not None:
             pieces.append(_seen(placement.hazard))
+        elif placement.use_spot and placement.offer.cloud not in OWN_MACHINES:
+            pieces.append(_unseen(placement.offer))
         if placement.free_nodes:
             pieces.append(f"{placement.free_nodes} of {placement.num_nodes} nodes are reserved and paid already")
         if placement.carbon_kg is not None:
@@ -61,6 +65,15 @@ def _seen(hazard: Hazard) -> str:
         f"{hazard.losses} of your machines were taken away there in {hazard.hours:.3g} h, {published} is published: {hazard.per_h:.2g} interruptions "
         f"an hour are expected (by your own hours alone {hazard.low_per_h:.2g} to {hazard.high_per_h:.2g}, with 90 % confidence)"
     )
+
+
+def _unseen(offer: Offer) -> str:
+    published = (
+        f"no source tells its risk, and the worst published one, {UNKNOWN_RISK_PER_H:.2g} interruptions an hour, is assumed"
+        if offer.spot_risk_per_h is None
+        else f"{offer.spot_risk_per_h:.2g} interruptions an hour are published, an average over its region"
+    )
+    return f"none of your machines was held there yet: {published}; single zones have been seen to be a thousand times as bad"
 
 
 def _saving(relaxation: Relaxation) -> str:
