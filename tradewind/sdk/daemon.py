@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tradewind.broker.server.client import ApiError, DaemonClient, DaemonUnreachable
+from tradewind.sdk.directory import data_dir
 from tradewind.sdk.errors import NotFound, Unreachable, refusal
 
-
-def data_dir() -> str:
-    """The data directory in use, absolute: TRADEWIND_DATA_DIR, else ~/.tradewind."""
-    return os.path.abspath(os.path.expanduser(os.environ.get("TRADEWIND_DATA_DIR") or "~/.tradewind"))
+__all__ = ["connect", "data_dir", "end", "find", "never_launched", "running", "told"]
 
 
 def find(*, start: bool) -> DaemonClient | None:

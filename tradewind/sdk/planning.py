@@ -19,7 +19,7 @@ from tradewind.optimizer.aims import Aim
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.problem import Edge, Problem, Together
 from tradewind.sdk.checkup import Finding, findings
-from tradewind.sdk.daemon import data_dir
+from tradewind.sdk.directory import data_dir
 from tradewind.sdk.task import AnyTask, spec_of
 from tradewind.spec import Task as SpecTask
 from tradewind.spec.built import refuse_unbuilt

@@ -28,7 +28,7 @@ def _shelf(tasks: Sequence[Task], path: str | None) -> Catalog:
     for task in tasks:
         if any(resources.infra.cloud in {"local", "ssh"} for resources in task.resources):
             from tradewind.broker.jobs.planning import catalog_for
-            from tradewind.cli.daemon import data_dir
+            from tradewind.sdk.directory import data_dir
 
             return catalog_for(task, path or "", data_dir=data_dir())
     from tradewind.catalog import open_catalog
@@ -192,7 +192,7 @@ def _parts(
 
     from tradewind.broker.jobs.limits import LimitsError
     from tradewind.broker.jobs.standing import asked_here
-    from tradewind.cli.daemon import data_dir
+    from tradewind.sdk.directory import data_dir
 
     parts = []
     for task in tasks:
