@@ -37,6 +37,9 @@ bench-optimizer: env-dev ## the planner's times over the whole catalog, SkyPilot
 bench-runtime: env-dev ## the runtime beside Ray (newest on PyPI, in an environment of its own) and the floor, five alternating rounds
 	@$(BIN)/python benchmarks/runtime_beside_ray.py
 
+soak-runtime: env-dev ## ten minutes of random SIGKILLs of workers, actors, node daemons and the head under load, every result checked
+	@$(BIN)/python benchmarks/runtime_soak.py --seconds 600
+
 bench-spot: env-dev ## recorded spot markets replayed against policies that have a deadline
 	@$(BIN)/python benchmarks/spot.py
 

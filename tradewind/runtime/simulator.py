@@ -231,6 +231,7 @@ class _Neighbours:
         self.handlers: dict[type, Callable[[str, Any], None]] = {
             cluster.AskWorker: daemon.granting.asked,
             cluster.OfferWorker: daemon.granting.offered,
+            cluster.DropCopy: lambda _node, message: daemon.store.drop_copy(message.name),
             cluster.YieldLease: daemon.granting.yield_there,
             cluster.DropLease: lambda _node, message: daemon.granting.drop(message.lease),
             cluster.AskDeath: lambda source, message: daemon.deaths.asked(source, message.process),
@@ -269,6 +270,8 @@ class _Neighbours:
         there = simulation.nodes.get(stored.node)
         found = there is not None and there.daemon.store.book.knows(stored.name)
         del offset
+        if there is not None and found:
+            there.daemon.store.copied(stored.name, self._node.name)
         self._node.daemon.loop.soon(lambda: done("" if found else f"the object {stored.name} is not there any more"))
 
     def lose(self, _node: str, _reason: str) -> None:

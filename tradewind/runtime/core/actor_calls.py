@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.dispatch import Call
 from tradewind.runtime.core.streams import ObjectRefGenerator
-from tradewind.runtime.messages import cluster, control, peer
+from tradewind.runtime.messages import cluster, peer
 from tradewind.runtime.messages.values import Death, Failed
 from tradewind.runtime.object_ref import ObjectRef
 
@@ -315,8 +315,6 @@ class ActorCalls:
 
     def out_of_scope(self, actor: str) -> None:
         """The last handle is gone: the actor ends when its calls are done. Under the lock."""
-        self.process.tell_node(
-            control.Ask(
-                0, cluster.KillActor(actor, "its last handle went out of scope", no_restart=True, graceful=True)
-            )
-        )
+        # Asked, so that it is asked again should the head be away.
+        question = cluster.KillActor(actor, "its last handle went out of scope", no_restart=True, graceful=True)
+        self.process.ask_head(question, lambda _answer: None)

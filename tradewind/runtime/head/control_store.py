@@ -1,6 +1,7 @@
 """The head's decisions: nodes, actors and their names, key-values. Pure: an event in, messages for node daemons out.
 
 Actor lifecycle:  PENDING -> STARTING -> ALIVE -> (RESTARTING -> STARTING | DEAD),  any -> DEAD.
+After a restart of the head:  UNSEEN -> what its node says when it joins again, RESTARTING or DEAD when it does not.
 """
 
 from __future__ import annotations
@@ -22,12 +23,22 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "STARTING": frozenset({"ALIVE", "RESTARTING", "DEAD", "PENDING"}),
     "ALIVE": frozenset({"RESTARTING", "DEAD"}),
     "RESTARTING": frozenset({"STARTING", "DEAD"}),
+    # Written down by an earlier life of this head; its node has not said yet what became of it.
+    "UNSEEN": frozenset({"STARTING", "ALIVE", "RESTARTING", "DEAD"}),
     "DEAD": frozenset(),
 }
 
 
 # How many dead actors can still be asked what they died of.
 KEPT_DEAD_ACTORS = 10_000
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where an actor was started last, as the head writes it down."""
+
+    node: str
+    incarnation: int
+    restarts: int
 
 
 class IllegalTransitionError(Exception):
@@ -77,7 +88,6 @@ class ControlStore:
         self.names: dict[tuple[str, str], str] = {}
         self.values: dict[str, bytes] = {}
         self._turn = 0
-        self._remembered: dict[str, ActorSpec] = {}
         self._buried: deque[str] = deque()
         # Values under "job/<driver>/", which go with their job.
         self._of_jobs: dict[str, set[str]] = {}
@@ -86,38 +96,78 @@ class ControlStore:
     # nodes
 
     def remember(
-        self, specs: dict[str, bytes], values: dict[str, bytes], groups: dict[str, bytes] | None = None
+        self,
+        specs: dict[str, bytes],
+        values: dict[str, bytes],
+        groups: dict[str, bytes] | None = None,
+        places: dict[str, bytes] | None = None,
     ) -> None:
-        """What an earlier life of this head wrote down: values, and actors of which the nodes will say whether they live."""
+        """What an earlier life of this head wrote down: values, and actors of which the nodes will say what became of them."""
         self.values.update(values)
         for key in values:
             if key.startswith("job/"):
                 self._of_jobs.setdefault("/".join(key.split("/")[1:3]), set()).add(key)
         self.groups.remember(groups or {})
-        self._remembered = {actor: msgspec.msgpack.decode(data, type=ActorSpec) for actor, data in specs.items()}
+        for actor, data in specs.items():
+            spec = msgspec.msgpack.decode(data, type=ActorSpec)
+            record = self.actors[actor] = ActorRecord(spec)
+            if places and actor in places:
+                place = msgspec.msgpack.decode(places[actor], type=Place)
+                record.state = "UNSEEN"
+                record.node, record.incarnation, record.restarts = place.node, place.incarnation, place.restarts
+            if spec.name:
+                self.names[spec.namespace, spec.name] = actor
 
-    def forget_unseen(self) -> None:
-        """Remembered actors that no node has reported are gone."""
-        for actor in self._remembered:
-            self._save("actor", actor, None)
-        self._remembered.clear()
+    def give_up_unseen(self) -> None:
+        """Actors whose nodes have not joined again since this head was restarted have lost them."""
+        for record in list(self.actors.values()):
+            if record.state == "UNSEEN":
+                self._ended(record, "its node did not join again after the head was restarted", intended=False)
 
-    def join(self, view: NodeView, actors: Sequence[cluster.ActorStarted] = ()) -> None:
-        """The node is a member; everybody is told, its actors are known again, and actors that waited for room are placed."""
+    def join(
+        self,
+        view: NodeView,
+        actors: Sequence[cluster.ActorStarted] = (),
+        processes: Sequence[str] = (),
+        *,
+        again: bool = False,
+    ) -> None:
+        """The node is a member; everybody is told, its actors are known again, and actors that waited for room are placed.
+
+        again: the node was a member before, and processes are those that live on it.
+        """
         self.nodes[view.node] = view
-        for living in actors:
-            spec = self._remembered.pop(living.actor, None)
-            if spec is not None:
-                restarts = max(0, living.incarnation - 1)
-                self.actors[living.actor] = ActorRecord(
-                    spec, "ALIVE", view.node, living.process, living.incarnation, restarts
-                )
-                if spec.name:
-                    self.names[spec.namespace, spec.name] = living.actor
+        self._recognise(view.node, {living.actor: living for living in actors})
         self.groups.joined(view)
+        if again:
+            self._forget_ended_owners(view.node, set(processes))
         self._publish_view()
         self.groups.try_again()
         self._place_waiting()
+
+    def _recognise(self, node: str, living: dict[str, cluster.ActorStarted]) -> None:
+        """Actors that the node says it has are known again; those that it had and does not have any more have ended."""
+        for actor, it in living.items():
+            record = self.actors.get(actor)
+            if record is None or record.state == "DEAD" or it.incarnation < record.incarnation or record.ending:
+                self._send(node, cluster.StopActor(actor, "nobody knows it any more", graceful=False))
+            elif record.state == "UNSEEN":
+                record.node, record.incarnation = node, it.incarnation
+                record.move("ALIVE" if it.process else "STARTING")
+                record.process = it.process
+                self._tell(record)
+        for record in list(self.actors.values()):
+            if record.state == "UNSEEN" and record.node == node:
+                self._ended(record, "its process ended while the head was away", intended=False)
+
+    def _forget_ended_owners(self, node: str, living: set[str]) -> None:
+        """What belongs to processes of the node that have ended while nobody listened goes, as if they ended now."""
+        owners = {record.spec.owner for record in self.actors.values() if record.state != "DEAD"}
+        jobs = {record.spec.job for record in self.groups.records.values() if record.state != "REMOVED"}
+        jobs.update(self._of_jobs)
+        for process in sorted(owners | jobs):
+            if process.startswith(node + "/") and process not in living:
+                self.process_gone(cluster.ProcessGone(process, driver=process in jobs))
 
     def load(self, node: str, message: cluster.Load) -> None:
         """What the node has free has changed."""
@@ -235,7 +285,7 @@ class ControlStore:
             self._send(node, cluster.HeadReply(process, request, gone))
         elif (
             record.state == "DEAD"
-            or (record.incarnation > body.lost and (body.fate or record.state == "ALIVE"))
+            or (record.incarnation > body.lost and (body.fate or record.state == "ALIVE") and record.state != "UNSEEN")
             or (body.fate and record.state == "RESTARTING")
         ):
             self._send(node, cluster.HeadReply(process, request, record.answer()))
@@ -314,6 +364,7 @@ class ControlStore:
             )
         record.node = chosen.node
         record.incarnation += 1
+        self._save("place", spec.actor, msgspec.msgpack.encode(Place(chosen.node, record.incarnation, record.restarts)))
         record.move("STARTING")
         # Until the node's own word comes, what it has just been given counts as taken.
         if not spec.placement.strategy.startswith("PG:"):
@@ -381,6 +432,7 @@ class ControlStore:
         if spec.name and self.names.get((spec.namespace, spec.name)) == spec.actor:
             del self.names[spec.namespace, spec.name]
         self._save("actor", spec.actor, None)
+        self._save("place", spec.actor, None)
         # The code and arguments are not needed again, and the record stays for those who ask.
         record.spec = msgspec.structs.replace(spec, code=b"", args=b"", slots=[])
         self._tell(record)

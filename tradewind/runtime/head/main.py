@@ -35,7 +35,7 @@ class HeadConfig(msgspec.Struct, frozen=True):
 
 
 # Nodes of a head that was restarted have this long to say which actors live on them.
-_REJOIN_S = 30.0
+_REJOIN_S = 10.0
 
 
 class HeadServer:
@@ -47,7 +47,7 @@ class HeadServer:
         self._outboxes: dict[str, asyncio.Queue[cluster.FromHead | None]] = {}
         self._heard: dict[str, float] = {}
         self._store = ControlStore(self._send, records.save)
-        self._store.remember(records.load("actor"), records.load("value"), records.load("group"))
+        self._store.remember(records.load("actor"), records.load("value"), records.load("group"), records.load("place"))
 
     def _send(self, node: str, message: cluster.FromHead) -> None:
         outbox = self._outboxes.get(node)
@@ -113,7 +113,7 @@ class HeadServer:
             await asyncio.sleep(grpc_settings.BEAT_S)
             now = time.monotonic()
             if now - began > _REJOIN_S:
-                self._store.forget_unseen()
+                self._store.give_up_unseen()
                 self._records.commit()
             late = now - before - grpc_settings.BEAT_S
             before = now

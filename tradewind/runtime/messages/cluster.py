@@ -227,12 +227,14 @@ class ActorStarted(Message, frozen=True, tag=4):
 
 
 class Join(Message, frozen=True, tag=1):
-    """actors: those that live on the node already, for a head that has lost sight of them."""
+    """actors: those that live on the node already (process "": being started), and processes: all that do, for a head that has lost sight of them."""
 
     protocol: int
     token: bytes
     view: NodeView
     actors: list[ActorStarted] = msgspec.field(default_factory=list)
+    processes: list[str] = msgspec.field(default_factory=list)
+    again: bool = False
 
 
 class ActorEnded(Message, frozen=True, tag=5):
@@ -427,6 +429,12 @@ class YieldLease(Message, frozen=True, tag=12):
     lease: int
 
 
+class DropCopy(Message, frozen=True, tag=13):
+    """The object is no more: a copy of it is of no use either."""
+
+    name: str
+
+
 NodeToNode = (
     Greet
     | AskWorker
@@ -440,4 +448,5 @@ NodeToNode = (
     | Lines
     | KillThere
     | YieldLease
+    | DropCopy
 )

@@ -98,6 +98,12 @@ class ArenaBook:
             if not held.readers:
                 self._remove(stored.name)
 
+    def free_copy(self, name: str) -> None:
+        """The copy goes with its last reader."""
+        held = self._objects.get(name)
+        if held is not None and held.copy:
+            self.free(held.stored)
+
     def open(self, process: str, name: str) -> int | None:
         """The object's offset, and it stays while process has it open; None when it is not here."""
         held = self._objects.get(name)

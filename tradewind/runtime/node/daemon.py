@@ -91,6 +91,7 @@ class NodeDaemon:
         self._dirty: list[Link] = []
         self._told_load: tuple[dict[str, float], int, dict[str, dict[str, float]]] = ({}, 0, {})
         self._told_at = 0.0
+        self._questions: dict[tuple[str, int], cluster.Question] = {}
         self._telling = False
         self.stopping = ""
         self.workers = WorkerPool(
@@ -315,6 +316,8 @@ class NodeDaemon:
 
     def _forget_process(self, address: str) -> None:
         self.granting.forget(address)
+        for key in [key for key in self._questions if key[0] == address]:
+            del self._questions[key]
         self._connected = {pair for pair in self._connected if address not in pair}
         self.store.book.drop_process(address)
 
@@ -439,11 +442,22 @@ class NodeDaemon:
 
     def _on_ask(self, who: Driver | Worker, message: control.Ask) -> None:
         if self.head is not None:
-            self.head.send(cluster.Question(who.address, message.request, message.body))
+            question = cluster.Question(who.address, message.request, message.body)
+            if message.request:
+                self._questions[who.address, message.request] = question
+            self.head.send(question)
+
+    def ask_again(self) -> None:
+        """Questions that the head has not answered are asked again: it was away, and may not have heard them."""
+        assert self.head is not None
+        for (process, _), question in list(self._questions.items()):
+            if process in self.processes:
+                self.head.send(question)
 
     def on_head(self, message: cluster.FromHead) -> None:
         """The head has said something."""
         if isinstance(message, cluster.HeadReply):
+            self._questions.pop((message.process, message.request), None)
             self.tell(message.process, control.Answer(message.request, message.body))
         elif isinstance(message, cluster.View):
             self.granting.book.see(message.nodes)
@@ -475,6 +489,7 @@ class NodeDaemon:
         if self.neighbours is not None:
             self.neighbours.lose(node, reason)
         self.granting.lose_node(node)
+        self.store.lose_node(node)
         self.deaths.lose_node(node, reason)
         for process in self.processes.values():
             if process.link.peer is process:

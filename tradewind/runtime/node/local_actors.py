@@ -34,11 +34,14 @@ class LocalActors:
         self.here: dict[str, LocalActor] = {}
 
     def living(self) -> list[cluster.ActorStarted]:
-        """The actors that run here."""
+        """The actors that run here, or are being started (without a process)."""
         return [
-            cluster.ActorStarted(actor_id, actor.incarnation, actor.worker.address)
+            cluster.ActorStarted(
+                actor_id,
+                actor.incarnation,
+                actor.worker.address if actor.started and actor.worker is not None else "",
+            )
             for actor_id, actor in list(self.here.items())
-            if actor.started and actor.worker is not None
         ]
 
     def start(self, spec: ActorSpec, incarnation: int) -> None:

@@ -36,6 +36,7 @@ class RemoteHead:
         self._token = credentials.token
         self._ready_fd = ready_fd
         self._closing = False
+        self._joined = False
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         secure = grpc.ssl_channel_credentials(credentials.ca_certificate, member.key, member.certificate)
         options = [*grpc_settings.OPTIONS, ("grpc.ssl_target_name_override", credentials.server_name)]
@@ -62,11 +63,16 @@ class RemoteHead:
         self._outbox.put(message)
 
     def _requests(self, outbox: queue.SimpleQueue[Any]) -> Iterator[bytes]:
-        yield bytes(
-            wire.encode(
-                (cluster.Join(control.PROTOCOL, self._token, self._daemon.view(), self._daemon.actors.living()),)
-            )
+        daemon = self._daemon
+        joining = cluster.Join(
+            control.PROTOCOL,
+            self._token,
+            daemon.view(),
+            daemon.actors.living(),
+            list(daemon.processes),
+            again=self._joined,
         )
+        yield bytes(wire.encode((joining,)))
         while True:
             message = outbox.get()
             if message is _END:
@@ -103,6 +109,9 @@ class RemoteHead:
     def _deliver(self, message: cluster.FromHead) -> None:
         if isinstance(message, cluster.Joined):
             self._say_ready(message.error)
+            if self._joined and not message.error:
+                self._daemon.ask_again()
+            self._joined = self._joined or not message.error
         self._daemon.on_head(message)
 
     def _say_ready(self, error: str) -> None:

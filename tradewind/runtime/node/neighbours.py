@@ -76,6 +76,7 @@ class TlsNeighbours:
         self._handlers: dict[type, Callable[[str, Any], None]] = {
             cluster.AskWorker: daemon.granting.asked,
             cluster.OfferWorker: daemon.granting.offered,
+            cluster.DropCopy: lambda _node, message: daemon.store.drop_copy(message.name),
             cluster.YieldLease: daemon.granting.yield_there,
             cluster.DropLease: lambda _node, message: daemon.granting.drop(message.lease),
             cluster.AskDeath: lambda node, message: daemon.deaths.asked(node, message.process),
@@ -308,6 +309,8 @@ class TlsNeighbours:
     def _on_pull(self, node: str, message: cluster.Pull, patience: int = _SEAL_LOOKS) -> None:
         store = self._daemon.store
         stored = message.stored
+        if store.book.knows(stored.name):
+            store.copied(stored.name, node)
         data = store.part(stored, message.start, message.length) if message.start >= 0 else None
         if data is None and patience:
             # The word of the object's maker comes over another link than this question.

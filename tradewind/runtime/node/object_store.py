@@ -48,7 +48,10 @@ class ObjectStore:
         self._prefault = Prefault(self.descriptor, capacity)
         daemon.loop.after(_FIRST_PAGES_S, lambda: self._prefault.given(0))
         self.files = SpillFiles(spill_directory)
-        self.book = ArenaBook(daemon.node, capacity, self.files.forget)
+        self.book = ArenaBook(daemon.node, capacity, self._gone)
+        # Which nodes have copies of objects from here, and from which nodes the copies here are.
+        self._copies: dict[str, set[str]] = {}
+        self._copied_from: dict[str, str] = {}
         self._me = f"{daemon.node}/pull"
         self._early_free: set[str] = set()
         self._waiting_opens: dict[str, list[tuple[str, int, Stored]]] = {}
@@ -209,6 +212,28 @@ class ObjectStore:
         elif len(opens) == 1:
             self._pull(stored)
 
+    def _gone(self, name: str) -> None:
+        """The object is no more here: its file and its copies elsewhere go too."""
+        self.files.forget(name)
+        self._copied_from.pop(name, None)
+        for node in self._copies.pop(name, ()):
+            if self._daemon.neighbours is not None:
+                self._daemon.neighbours.send(node, cluster.DropCopy(name))
+
+    def copied(self, name: str, node: str) -> None:
+        """The node is making a copy of an object from here."""
+        self._copies.setdefault(name, set()).add(node)
+
+    def drop_copy(self, name: str) -> None:
+        """The object is no more where it was copied from."""
+        if self._copied_from.pop(name, None) is not None:
+            self.book.free_copy(name)
+
+    def lose_node(self, node: str) -> None:
+        """Copies of objects from the node are of no use: whoever makes those again makes others."""
+        for name in [name for name, source in self._copied_from.items() if source == node]:
+            self.drop_copy(name)
+
     def part(self, stored: Stored, start: int, length: int) -> bytes | None:
         """Some of an object's bytes, from memory or disk; None when it is not here."""
         offset = self.book.find(stored.name)
@@ -229,13 +254,18 @@ class ObjectStore:
                 self._fail_opens(stored.name, self._full(stored.size))
                 return
 
+            self._copied_from[stored.name] = stored.node
+
             def done(error: str) -> None:
                 if error:
+                    self._copied_from.pop(stored.name, None)
                     self.book.give(self._me, offset, stored.size)
                     self._fail_opens(stored.name, error)
                     return
                 self.book.seal(self._me, Stored(self._daemon.node, offset, stored.size, stored.name), copy=True)
                 self._answer_opens(stored.name)
+                if stored.name not in self._copied_from:
+                    self.book.free_copy(stored.name)  # the object went while it was copied
 
             self._daemon.neighbours.pull(stored, offset, done)
 
