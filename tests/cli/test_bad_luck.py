@@ -45,7 +45,6 @@ def apart(world: World, mount: str, line: str) -> subprocess.CompletedProcess[st
 def test_a_home_that_is_read_only_plans_and_refuses_to_buy(world: World, tmp_path: pathlib.Path) -> None:
     (world.work / "here.yaml").write_text(HERE)
     own = f"export HOME={tmp_path} XDG_CACHE_HOME= TRADEWIND_DATA_DIR=\nmount --bind {tmp_path} {tmp_path}\nmount -o remount,bind,ro {tmp_path}"
-    assert "ran" not in apart(world, own, "tradewind plan here.yaml").stderr
     planned = apart(world, own, "tradewind plan here.yaml --infra aws --cpus 2+")
     assert planned.returncode == exits.OK, planned.stderr
     assert "aws" in planned.stdout
@@ -71,10 +70,16 @@ def test_a_disk_that_fills_while_a_job_prints_ends_nothing(world: World, tmp_pat
         "resources: {infra: local}\nrun: head -c 30000000 /dev/zero | tr '\\0' x | fold -w 99; echo printed all\n"
     )
     small = f"export TRADEWIND_DATA_DIR={tmp_path}/data\nmount -t tmpfs -o size=24m none {tmp_path}\nmkdir -m 700 {tmp_path}/data"
-    line = f"timeout 60 tradewind launch prints.yaml -c a -y >/dev/null\nrm -rf {tmp_path}/data/instances/*/home/logs/*\ntradewind status && tradewind down a -y"
+    line = (
+        "tradewind launch prints.yaml -c a -y -d || exit 1\n"
+        f"for i in $(seq 600); do [ $(df --output=avail {tmp_path} | tail -1) -lt 100 ] && break; sleep 0.1; done\n"
+        f"df --output=avail {tmp_path} | tail -1; tradewind status\n"
+        f"rm -rf {tmp_path}/data/instances/*/home/logs/*\ntradewind status && tradewind down a -y"
+    )
     ran = apart(world, small, line)
     assert "Traceback" not in ran.stderr
     assert "a: down; nothing of it is left." in ran.stdout, ran.stderr
+    assert int(ran.stdout.splitlines()[1]) < 100, "the disk was never full"
 
 
 @mounts

@@ -24,7 +24,7 @@ from tradewind.broker.store.errors import DataDirectoryError, StaleWriter, Store
 T = TypeVar("T")
 Work = tuple[Callable[[Connection], Any], "Future[Any]"]
 FILE_NAME = "record.sqlite"
-BUSY_S = 8.0  # only a stranger's program holds the record: shorter than a command waits for its daemon
+BUSY_S = 4.0  # only a stranger's program holds the record: shorter than a command waits for its daemon
 MAX_GROUP = 256
 # what SQLite says of what is not the record's fault (sqlite.org/rescode.html: SQLITE_BUSY, SQLITE_FULL, SQLITE_READONLY) -> what to do
 _MEND = {
