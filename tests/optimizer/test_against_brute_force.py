@@ -38,6 +38,12 @@ def test_plan_is_the_brute_force_optimum(problem):
         assert plan.certificate.objective == plan.total_usd
 
 
+def test_a_tie_is_not_lost_to_a_plan_that_is_dearer_by_less_than_the_solver_sees():
+    """Among its safer plans one costs a ten-millionth of a dollar more, which a float's tolerance lets pass for as cheap."""
+    problem = random_problem(1_015_034)
+    assert placed(optimize(problem)) == chosen(problem, brute_force(problem))
+
+
 def test_the_problems_are_hard_enough():
     """The generator would prove nothing if the cheapest of each request nearly always fitted."""
     binding = infeasible = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tradewind.optimizer.cost import plan_score, risk_micro_per_h
-from tradewind.optimizer.exact import choice_of, cost_of, solve_exact
+from tradewind.optimizer.exact import CUTS, choice_of, cost_of, solve_exact
 from tradewind.optimizer.limits import keeps_limits
 from tradewind.optimizer.model import Model
 from tradewind.optimizer.problem import Problem
@@ -70,16 +70,25 @@ class _Settling:
         self.solvers = solvers
 
     def better(self, best: tuple[int, ...], program: IntegerProgram, weights: tuple[float, ...]) -> tuple[int, ...]:
-        """What is lighter under the weights and exactly as cheap, if the solver finds it; else what we had."""
+        """What is lighter under the weights and exactly as cheap, if there is such; else what we had.
+
+        A solution that is dearer by less than the solver's tolerance is cut off, and the next one looked for.
+        """
         weight = sum(weights[j] for j in best)
         if not weight:
             return best
         limit_s = self.problem.time_limit_s / 4
-        solution = solve_exact(self.problem, self.model, program.with_costs(weights), self.solvers, limit_s)
-        if solution is None or not solution.chosen or sum(weights[j] for j in solution.chosen) >= weight:
-            return best
         cheap = cost_of(self.problem, self.model, best)
-        return solution.chosen if cost_of(self.problem, self.model, solution.chosen) <= cheap else best
+        program = program.with_costs(weights)
+        for _ in range(CUTS):
+            solution = solve_exact(self.problem, self.model, program, self.solvers, limit_s)
+            if solution is None or not solution.chosen or sum(weights[j] for j in solution.chosen) >= weight:
+                return best
+            if cost_of(self.problem, self.model, solution.chosen) <= cheap:
+                return solution.chosen
+            count = len(solution.chosen)
+            program = program.with_row(Row(solution.chosen, (1.0,) * count, upper=count - 1.0))
+        return best
 
 
 def _ranks(model: Model) -> tuple[float, ...]:
