@@ -6,11 +6,12 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
 from tests.broker.scripted import ScriptedCloud
+from tradewind.broker.jobs.planning import CatalogPlanner
 from tradewind.broker.jobs.plans import PlanRefused
 from tradewind.broker.provision.boundary import Boundary, no_boundary
 from tradewind.broker.server.broker import Broker
@@ -19,6 +20,7 @@ from tradewind.broker.store import rows
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.records import Options
 from tradewind.catalog.offer import Offer
+from tradewind.optimizer.advice import Advice
 from tradewind.optimizer.plan import Certificate, Placement, Plan, RankedCandidate
 from tradewind.optimizer.problem import Edge, Place
 from tradewind.spec.task import Resources, Task
@@ -107,6 +109,9 @@ class FixedPlanner:
             candidates=(),
         )
 
+    async def what_now(self, *_: object) -> Advice:
+        return Advice("stay", None, "it is well where it is")
+
     def hold_times(self, cloud: str, place: str, instance_type: str) -> tuple[float, ...]:
         return ()
 
@@ -129,11 +134,19 @@ def launch_request(what: Task, cluster: str = "c") -> LaunchRequest:
 class Running:
     """A broker and its store, on a cloud that outlives both."""
 
-    def __init__(self, directory: str, cloud: ScriptedCloud, *, boundary: Boundary = no_boundary) -> None:
+    def __init__(
+        self,
+        directory: str,
+        cloud: ScriptedCloud,
+        *,
+        boundary: Boundary = no_boundary,
+        planner: CatalogPlanner | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.cloud = cloud
         self.store = Store(os.fspath(directory))
-        self.planner = FixedPlanner()
-        self.broker = Broker(self.store, {"local": cloud}, self.planner, boundary=boundary)  # type: ignore[arg-type]
+        self.planner: Any = planner or FixedPlanner()
+        self.broker = Broker(self.store, {"local": cloud}, self.planner, boundary=boundary, clock=clock)  # type: ignore[arg-type]
 
     async def __aenter__(self) -> Self:
         await self.broker.start()

@@ -75,7 +75,7 @@ def test_what_is_beside_any_of_holds_for_all() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("resources: {job_recovery: eagr}", "resources.job_recovery: 'eagr' is none of eager, failover; did you mean 'eager'?"),
+        ("resources: {job_recovery: eagr}", "resources.job_recovery: 'eagr' is none of eager, failover, deadline; did you mean 'eager'?"),
         ("resources: {job_recovery: {strategi: eager}}", "resources.job_recovery.strategi: unknown field; did you mean 'strategy'?"),
         ("resources: {job_recovery: {recover_on_exit_codes: [300]}}", "resources.job_recovery.recover_on_exit_codes: must be from 0 to 255"),
         ("resources: {job_recovery: {max_restarts_on_errors: -1}}", "resources.job_recovery.max_restarts_on_errors: must be from 0 to 1000000"),

@@ -85,8 +85,10 @@ def _of_task(task: Task, use: Use) -> Iterator[str]:
             yield _not_there(f"config.{name}", "settings of one task are")
     if use in {"launch", "exec"} and task.checkpoint is not None:
         yield "checkpoint: checkpoints are kept for managed jobs; use `tradewind jobs launch`"
-    if use in {"launch", "job"} and task.deadline_hours is not None:
-        yield _not_there("deadline", "a deadline in the file is", "plan with `tradewind plan`")
+    if use == "job" and task.job_recovery.strategy == "deadline" and task.deadline_hours is None:
+        yield "job_recovery: the strategy deadline needs one; add `deadline: 20h`, or whatever it is"
+    if use == "launch" and task.deadline_hours is not None:
+        yield _not_there("deadline", "a deadline on a cluster is", "use `tradewind jobs launch`")
     if use == "launch" and task.budget_usd is not None:
         yield "budget: it is kept for managed jobs only as yet; use `tradewind jobs launch`"
     if use != "exec":

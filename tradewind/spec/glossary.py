@@ -112,8 +112,8 @@ RESOURCES = {
 
 SHARED = {
     "job_recovery": Entry(
-        "`eager`, `failover`, map",
-        "Where a managed job goes after a loss: elsewhere, or first the same region. As a map: `strategy`, `max_restarts_on_errors` (default 0) and `recover_on_exit_codes`.",
+        "`eager`, `failover`, `deadline`, map",
+        "Where a managed job goes after a loss: elsewhere, first the same region, or to spot or on demand as its `deadline` allows. An installed package may bring others (entry points `tradewind.strategies`). As a map: `strategy`, `max_restarts_on_errors` (default 0) and `recover_on_exit_codes`.",
     ),
     "priority": Entry(
         "whole number", "From -1000 to 1000; of the managed jobs that wait, the higher goes first. Default 0."

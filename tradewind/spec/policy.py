@@ -17,16 +17,18 @@ from tradewind.spec.nodes import (
     read_whole_number,
 )
 from tradewind.spec.storage import ManagedSecret
-from tradewind.spec.task import JobRecovery, RecoveryStrategy
+from tradewind.spec.task import JobRecovery
 
 HIGHEST_PRIORITY = 1000  # SkyPilot's range is -1000 to 1000, the higher first
 MOST_RESTARTS = 1_000_000
 _RECOVERY = ("strategy", "max_restarts_on_errors", "recover_on_exit_codes")
+STRATEGY_GROUP = "tradewind.strategies"  # the entry points of installed packages that bring strategies of their own
 # SkyPilot's names lead to the strategy that does what they say.
-STRATEGIES: dict[str, RecoveryStrategy] = {
+STRATEGIES: dict[str, str] = {
     "eager": "eager",
     "eager_next_region": "eager",
     "failover": "failover",
+    "deadline": "deadline",
     "none": "eager",  # SkyPilot's word for the default
 }
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -54,11 +56,16 @@ def read_job_recovery(node: Node | None, field: str = "resources.job_recovery") 
     )
 
 
-def _strategy(node: Node, field: str) -> RecoveryStrategy:
+def _strategy(node: Node, field: str) -> str:
     text = read_text(node, field)
     found = STRATEGIES.get(text.lower())
     if found is None:
-        raise node.mark.error(field, f"{text!r} is none of eager, failover", nearest(text, ("eager", "failover")))
+        from importlib.metadata import entry_points  # takes a while, and only a strategy of one's own needs it
+
+        if text in entry_points(group=STRATEGY_GROUP).names:
+            return text
+        known = ("eager", "failover", "deadline")
+        raise node.mark.error(field, f"{text!r} is none of {', '.join(known)}", nearest(text, known))
     return found
 
 

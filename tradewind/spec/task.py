@@ -27,7 +27,6 @@ from tradewind.spec.storage import DataSize, GitSource, ManagedSecret, StorageMo
 
 Arch = Literal["x86_64", "arm64", "any"]
 RunOn = Literal["all", "head"]
-RecoveryStrategy = Literal["eager", "failover"]
 Engine = Literal["tradewind", "ray"]
 
 
@@ -99,11 +98,12 @@ class FileMount(msgspec.Struct, frozen=True):
 class JobRecovery(msgspec.Struct, frozen=True):
     """How a managed job comes back.
 
-    `strategy` says where after a loss: "eager" leaves the place that was lost, "failover" looks in the same region first. A program that
+    `strategy` says where after a loss: "eager" leaves the place that was lost, "failover" looks in the same region first, "deadline" mixes spot
+    and on demand so that the task's deadline is met; an installed package may bring others. A program that
     fails is started again `max_restarts_on_errors` times, and without a limit when it exits with one of `recover_on_exit_codes` (0-255).
     """
 
-    strategy: RecoveryStrategy = "eager"
+    strategy: str = "eager"
     max_restarts_on_errors: int = 0
     recover_on_exit_codes: tuple[int, ...] = ()
 

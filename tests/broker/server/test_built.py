@@ -22,7 +22,9 @@ def test_nothing_is_planned_or_launched_without_what_was_asked(tmp_path) -> None
                 broker.launch(launch_request(task)),
                 broker.submit(job_request(task)),
             ):
-                with pytest.raises(Refusal, match=r"^resources\.local_disk: asking for instance storage is not there yet; remove"):
+                with pytest.raises(
+                    Refusal, match=r"^resources\.local_disk: asking for instance storage is not there yet; remove"
+                ):
                     await asked
             with pytest.raises(Refusal, match="the task's secrets A were not given"):
                 await broker.launch(launch_request(secret))

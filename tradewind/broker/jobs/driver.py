@@ -6,25 +6,34 @@ import asyncio
 import os
 import random
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
+import msgspec
 from sqlalchemy import Connection
 
 from tradewind.broker.jobs.limits import Limits, LimitsError, LimitsFile
 from tradewind.broker.jobs.plans import Planner, PlanRefused
 from tradewind.broker.jobs.queue import Situation, admit
-from tradewind.broker.jobs.strategy import STRATEGIES, plan_around
+from tradewind.broker.jobs.standing_now import has_choice, position, worked_h
+from tradewind.broker.jobs.strategy import plan_around, strategy_named
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import IllegalMove, Instruction
+from tradewind.broker.provision.failover import as_place
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.store import rows, waiting
 from tradewind.broker.store.facts import place_of
 from tradewind.broker.store.ledger import Ledger
-from tradewind.broker.store.records import ManagedJobRow
-from tradewind.optimizer.plan import Plan
+from tradewind.broker.store.records import BlockRow, ManagedJobRow
+from tradewind.optimizer.plan import Plan, RankedCandidate
 from tradewind.spec.task import Task
 
+if TYPE_CHECKING:
+    from tradewind.optimizer.advice import Advice
+
 _CAN_MOVE = frozenset({"PREEMPTED", "FAILED"})
+ASK_EVERY_S = 60.0  # how long a job that has a deadline goes on before it is looked at again
+SYNCED = "checkpoint synced"
 AT_ONCE = 64  # admissions in one transaction: others want to write in between
 MAX_ALARM_S = 60.0
 LIMITS_RETRY_S = 5.0
@@ -240,14 +249,41 @@ class ManagedJobs:
         return await self._services.apply(order)
 
     async def _plan_without_lost(self, row: ManagedJobRow) -> Plan:
-        """The plan that the job's strategy makes around what was lost or refused. Raises PlanRefused."""
+        """The plan that the job's deadline or strategy makes around what was lost or refused. Raises PlanRefused."""
+        if row.task.deadline_hours is not None and has_choice(row.task):
+            advice = await self.advice(row, lost=True)
+            if advice.plan is None:
+                raise PlanRefused(advice.why)
+            return advice.plan
+        place, blocks = self._place_and_blocks(row)
+        strategy = strategy_named(row.task.job_recovery.strategy)
+        return await plan_around(self._planner, row.task, row.options, blocks, strategy, place)
+
+    async def advice(self, row: ManagedJobRow, *, lost: bool) -> Advice:
+        """What the job should hold from now on; `lost` says that it holds nothing, or soon will not. Raises PlanRefused."""
+        from tradewind.optimizer.advice import Terms
+
+        now = self._services.now()
+        place, blocks = self._place_and_blocks(row)
+        attempts = self._services.store.read(lambda c: rows.attempts_of(c, row.id))
+        synced = self._services.store.read(lambda c: rows.events(c, managed_job_id=row.id, kinds=(SYNCED,)))
+        plan = self._services.store.read(lambda c: rows.plan(c, row.id))
+        whole_h = max((one.hours for one in plan.placements), default=row.options.hours or 1.0)
+        if row.options.hours is not None:
+            whole_h = row.options.hours
+        done_h = worked_h(attempts, [fact.unix for fact in synced], now)
+        at = position(row, None if lost else place, done_h=done_h, whole_h=whole_h, now=now)
+        options = msgspec.structs.replace(row.options, hours=whole_h)
+        terms = Terms(step_h=ASK_EVERY_S / 3600)
+        return await self._planner.what_now(row.task, options, at, tuple(as_place(block) for block in blocks), terms)
+
+    def _place_and_blocks(self, row: ManagedJobRow) -> tuple[RankedCandidate | None, list[BlockRow]]:
+        """Where the job stands or stood last, and the blocks in force for it."""
         now = self._services.now()
         cluster_row = self._services.store.read(lambda c: rows.cluster(c, row.cluster_id or 0))
         scope = None if cluster_row is None else cluster_row.block_scope
         blocks = self._services.store.read(lambda c: rows.blocks(c, now=now, cluster_id=scope))
-        lost = None if cluster_row is None else cluster_row.place
-        strategy = STRATEGIES[row.task.job_recovery.strategy]
-        return await plan_around(self._planner, row.task, row.options, blocks, strategy, lost)
+        return (None if cluster_row is None else cluster_row.place), blocks
 
     def _may_move(self, row: ManagedJobRow) -> bool:
         return self._services.store.read(lambda c: self._may_move_in(Ledger(c, 0.0), row))

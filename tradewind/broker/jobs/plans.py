@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tradewind.broker.store.records import Options
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.problem import Place
 from tradewind.spec.task import Task
+
+if TYPE_CHECKING:
+    from tradewind.optimizer.advice import Advice, Position, Terms
 
 
 class PlanRefused(Exception):  # noqa: N818  the name says what happened
@@ -26,3 +29,13 @@ class Planner(Protocol):
 
     async def plan(self, task: Task, options: Options, blocks: tuple[Place, ...] = ()) -> Plan:
         """The cheapest plan without the blocked places; raises PlanRefused."""
+
+    async def what_now(
+        self,
+        task: Task,
+        options: Options,
+        position: Position,
+        blocks: tuple[Place, ...] = (),
+        terms: Terms | None = None,
+    ) -> Advice:
+        """What a job that stands so should hold from now on; raises PlanRefused."""

@@ -1,12 +1,13 @@
 """Recovery strategies: where a job that lost its place looks for the next one.
 
-A strategy turns the task, the place that was lost and the blocks in force into tries, in order, until one has a plan. Register one's own in
-`STRATEGIES`; a task names it.
+A strategy turns the task, the place that was lost and the blocks in force into tries, in order, until one has a plan. An installed package adds
+its own as an entry point of the group `tradewind.strategies`; a task names it in `job_recovery`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import msgspec
 
@@ -15,6 +16,7 @@ from tradewind.broker.provision.failover import LOSS, as_place
 from tradewind.broker.store.records import BlockRow, Options
 from tradewind.optimizer.plan import Plan, RankedCandidate
 from tradewind.optimizer.problem import Place
+from tradewind.spec.policy import STRATEGY_GROUP
 from tradewind.spec.task import Infra, Task
 
 
@@ -77,4 +79,25 @@ async def plan_around(
     return await planner.plan(last.task, options, last.without)
 
 
-STRATEGIES: Mapping[str, Strategy] = {"eager": eager, "failover": failover}
+# Under a deadline the market is chosen by `what_now`; where the task leaves no choice, "deadline" looks elsewhere as "eager" does.
+STRATEGIES: Mapping[str, Strategy] = {"eager": eager, "failover": failover, "deadline": eager}
+
+
+def strategy_named(name: str) -> Strategy:
+    """The strategy of this name: one of ours, or one that an installed package brings.
+
+    Raises:
+        PlanRefused: there is none, or it cannot be imported.
+    """
+    if name in STRATEGIES:
+        return STRATEGIES[name]
+    from importlib.metadata import entry_points  # takes a while, and only a strategy of one's own needs it
+
+    for found in entry_points(group=STRATEGY_GROUP, name=name):
+        try:
+            return cast("Strategy", found.load())
+        except Exception as error:
+            raise PlanRefused(
+                f"the recovery strategy {name} ({found.value}) cannot be used: {error}", "request"
+            ) from error
+    raise PlanRefused(f"no installed package brings the recovery strategy {name}", "request")

@@ -12,6 +12,7 @@ import msgspec
 from tradewind.broker.jobs.bill import Bill, make_bill
 from tradewind.broker.jobs.budget_watch import BudgetWatch
 from tradewind.broker.jobs.driver import ManagedJobs, missing_files
+from tradewind.broker.jobs.market_watch import MarketWatch
 from tradewind.broker.jobs.planning import LOCAL, CatalogPlanner
 from tradewind.broker.jobs.plans import PlanRefused
 from tradewind.broker.jobs.strategy import plan_around
@@ -70,6 +71,7 @@ class Broker:
         self._drivers: dict[int, ClusterDriver] = {}
         self._crowded = FEW_DRIVERS
         self._managed = ManagedJobs(self.services, planner)
+        self.markets = MarketWatch(self.services, self._managed)
         self._budgets = BudgetWatch(self.services, self._managed)
         self.desk = JobDesk(self.services, self._managed, self._plan_to_buy)
         self.figures = Figures(self.services.usage)
@@ -91,6 +93,7 @@ class Broker:
             self._driver(row.id).resume(RECONCILED)
         self._managed.resume(RECONCILED)
         self._budgets.start()
+        self.markets.start()
         self.services.spawn(self.observer.run(), "observer")
 
     def _on_commit(self) -> None:
