@@ -25,7 +25,8 @@ def test_a_cap_is_kept_by_the_daemon(world: World) -> None:
         assert "limits.yaml allows 0.001 USD/h for everything together" in refused.stderr
     assert json.loads(world.run("tradewind status --json").stdout)["clusters"] == []
     world.run("tradewind config set max_hourly_cost 0.1")
-    assert world.run("tradewind launch two.yaml -c a --rehearse").stdout == "ran\n"
+    ran = world.run("tradewind launch two.yaml -c a --rehearse")
+    assert ran.stdout == "ran\n", ran.stderr
     refused = world.run("tradewind launch --cpus 64+ two.yaml -c b --rehearse")
     assert "that run, and limits.yaml allows 0.1 USD/h" in refused.stderr
     assert world.run("tradewind config unset max_hourly_cost").returncode == exits.OK
