@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.server
 import json
+import pathlib
 import threading
 import time
 
@@ -13,7 +14,7 @@ import pytest
 from tradewind.agent import notices
 from tradewind.agent.errors import RefusalError
 from tradewind.agent.notices import NoticeWatch
-from tradewind.agent.protocol import Notice, WatchNotices
+from tradewind.agent.protocol import Hook, JobEnded, ListJobs, Notice, RunHooks, RuntimeLost, StartJob, WatchNotices
 from tradewind.broker.provision.agent_client import AgentRefused
 
 
@@ -99,7 +100,7 @@ def test_a_service_that_is_not_there_or_talks_nonsense_says_nothing(metadata, ru
     told = []
 
     async def scenario():
-        watch = NoticeWatch(told.append)
+        watch = NoticeWatch(lambda _source, left: told.append(left))
         await watch.watch(aws(metadata))
         for answer in ((200, b"{"), (500, b"x"), (200, b"[]"), (200, b'{"action": "none"}')):
             metadata.answer = answer
@@ -120,7 +121,7 @@ def test_one_that_is_withdrawn_and_comes_again_is_told_again(metadata, run):
     told = []
 
     async def scenario():
-        watch = NoticeWatch(told.append)
+        watch = NoticeWatch(lambda _source, left: told.append(left))
         await watch.watch(aws(metadata))
         for answer, expected in ((announced(50), 1), ((404, b""), 1), (announced(60), 2)):
             metadata.answer = answer
@@ -135,7 +136,7 @@ def test_one_that_is_withdrawn_and_comes_again_is_told_again(metadata, run):
 
 def test_only_the_clouds_own_parsers_are_looked_up(agent, run):
     async def scenario():
-        watch = NoticeWatch(lambda _: None)
+        watch = NoticeWatch(lambda _source, _left: None)
         for name in ("os:system", "tradewind.agent.jobs:Jobs", "tradewind.broker.clouds.aws.notices:no_such", "x"):
             with pytest.raises(RefusalError, match="parser"):
                 await watch.watch(WatchNotices((), name))
@@ -154,3 +155,71 @@ def test_no_proxy_stands_between(metadata, monkeypatch):
     left = notices.seconds_left(aws(metadata), parser)
     assert left is not None
     assert 27 < left <= 31
+
+
+def waiting(script: str, *hooks: Hook) -> StartJob:
+    return StartJob("j", "run", f"{script}; touch ready; while true; do sleep 0.05; done", preemption_hooks=hooks)
+
+
+async def until_ready(agent) -> None:
+    ready = pathlib.Path(agent.home, "workdir", "ready")
+    while not await asyncio.to_thread(ready.exists):  # noqa: ASYNC110  the file is another process's
+        await asyncio.sleep(0.01)
+
+
+def test_a_job_is_told_and_its_hooks_run_before_its_end_is_said(agent, run, fact_of, metadata):
+    async def scenario():
+        client = await agent.connect()
+        hooks = (Hook("sleep 0.3; echo the first hook"), Hook("sleep 60", timeout_s=0.1), Hook("exit 3"))
+        await client.call(waiting("trap 'echo told; exit 0' TERM", *hooks))
+        await until_ready(agent)
+        metadata.answer = announced(100)
+        await client.call(aws(metadata))
+        ended = await fact_of(client, JobEnded)
+        assert (ended.state, ended.exit_code) == ("LOST", 0)
+        assert ended.why == "the cloud said that it takes this machine"
+        said = b"".join([chunk async for chunk in client.read_log("j", follow=True)]).decode()
+        said = said.replace("Terminated\n", "")  # bash's own word about the sleep that was told too
+        assert said.splitlines() == [
+            "told",
+            "the first hook",
+            "tradewind: a hook took more than 0.1 s and was ended",
+            "tradewind: a hook ended with exit code 3",
+        ]
+        await client.close()
+
+    run(scenario())
+
+
+def test_a_job_runs_on_until_the_end_is_near_and_an_end_that_does_not_come_is_told(agent, run, fact_of, metadata):
+    async def scenario():
+        client = await agent.connect()
+        await client.call(waiting("true"))
+        await until_ready(agent)
+        metadata.answer = announced(3600)  # as a maintenance notice, an hour ahead
+        await client.call(aws(metadata, drain_s=3.0, overdue_s=0.1))
+        await fact_of(client, Notice)
+        assert [job.state for job in (await client.call(ListJobs())).jobs] == ["RUNNING"]
+        metadata.answer = (404, b"")
+        asked = metadata.asked
+        while metadata.asked < asked + 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        metadata.answer = announced(1)
+        ended = await fact_of(client, JobEnded)
+        assert (ended.state, ended.signal) == ("LOST", 15)
+        lost = await fact_of(client, RuntimeLost)
+        assert lost.why == "its jobs were told that the cloud takes this machine, and it did not"
+        await client.close()
+
+    run(scenario())
+
+
+def test_hooks_run_on_order_in_an_environment_like_a_jobs(agent, run):
+    async def scenario():
+        client = await agent.connect()
+        hooks = (Hook('echo "$GREETING from $TRADEWIND_NODE_RANK of $SKYPILOT_NUM_NODES in $(basename "$PWD")"'),)
+        await client.call(RunHooks(hooks=hooks, envs={"GREETING": "hello"}))
+        await client.close()
+
+    run(scenario())
+    assert pathlib.Path(agent.home, "logs", "hooks.log").read_text() == "hello from 0 of 1 in workdir\n"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
+
 import pytest
 
 from tests.spec.corpus import TASKS
@@ -69,3 +72,11 @@ def test_fields_marked_in_the_page_are_refused(field: str) -> None:
     for form in forms:
         text = f"{field}: {form}\n" if inner == field else f"resources: {{{inner}: {form}}}\n"
         assert any(sentence.startswith(field) for sentence in not_built(read(text))), text
+
+
+def test_the_hooks_on_the_page_of_clusters_are_there() -> None:
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "clusters.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    task = read(shown)
+    assert not_built(task) == ()
+    assert [hook.events for hook in task.config.hooks] == [("preemption",)]

@@ -14,7 +14,7 @@ from tradewind.agent.environment import agent_mark, place_environment
 from tradewind.agent.errors import RefusalError
 from tradewind.agent.instance_end import end_instance, note_lease
 from tradewind.agent.jobs import Jobs
-from tradewind.agent.lease import Lease
+from tradewind.agent.lease import Lease, at_start
 from tradewind.agent.processes import end_marked
 from tradewind.agent.protocol import (
     PROTOCOL_VERSION,
@@ -24,12 +24,15 @@ from tradewind.agent.protocol import (
     Configure,
     Done,
     EndInstance,
+    FindAccelerators,
     Hello,
     LeaseExpired,
     ListJobs,
     Notice,
     Order,
     RenewLease,
+    RunHooks,
+    RuntimeLost,
     StartJob,
     StartRuntimeHead,
     StartRuntimeNode,
@@ -57,13 +60,14 @@ class Agent:
         self.state = state
         self.instance_id = instance_id
         self.started_unix = time.time()
-        self.lease = Lease(state.read_lease() or 0.0)
+        self.lease = Lease(at_start(state.read_lease() or 0.0, self.started_unix))
         self.events = EventLog(os.path.join(state.path, "events.jsonl"))
         self._new_event = asyncio.Event()
         self.ending = asyncio.Event()
         self.why_ending = ""
         self._python = python
         self._notices: NoticeWatch | None = None
+        self._drains: set[asyncio.Task[None]] = set()
         self._place = state.read_place()
         self.runtime = RuntimeHost(state.home, state_path=state.path, emit=self.emit)
         self.jobs = Jobs(
@@ -110,6 +114,9 @@ class Agent:
             case StartJob():
                 self._configured()
                 await self.jobs.start(order)
+            case RunHooks():
+                self._configured()
+                await self.jobs.run_hooks(order)
             case CancelJob():
                 await self.jobs.cancel(order.job_id, order.grace_s)
             case ListJobs():
@@ -120,6 +127,10 @@ class Agent:
                 self._renew(order.until_unix)
             case WatchNotices():
                 await self._watch_notices(order)
+            case FindAccelerators():
+                from tradewind.agent import accelerators  # only machines that were bought with some are asked
+
+                return await asyncio.to_thread(accelerators.find)
             case EndInstance():
                 await self.wind_down("the broker ended it")
             case _:
@@ -150,6 +161,9 @@ class Agent:
         """The process may end: nothing of the agent is left open."""
         if self._notices is not None:
             await self._notices.stop()
+        for drain in self._drains:
+            drain.cancel()
+        await asyncio.gather(*self._drains, return_exceptions=True)
         await self.runtime.close()
         self.events.close()
 
@@ -157,8 +171,22 @@ class Agent:
         if self._notices is None:
             from tradewind.agent.notices import NoticeWatch  # only clouds' machines need its HTTP client
 
-            self._notices = NoticeWatch(lambda seconds_left: self.emit(Notice(seconds_left)))
+            self._notices = NoticeWatch(self._noticed)
         await self._notices.watch(order)
+
+    def _noticed(self, source: WatchNotices, seconds_left: float) -> None:
+        self.emit(Notice(seconds_left))
+        drain = asyncio.create_task(self._drain(source, seconds_left), name="drain")
+        self._drains.add(drain)
+        drain.add_done_callback(self._drains.discard)
+
+    async def _drain(self, source: WatchNotices, seconds_left: float) -> None:
+        """The jobs have been told in time, and when the end does not come in its time the broker is."""
+        await asyncio.sleep(max(0.0, seconds_left - source.drain_s))
+        if not self.jobs.drain("the cloud said that it takes this machine"):
+            return
+        await asyncio.sleep(min(seconds_left, source.drain_s) + source.overdue_s)
+        self.emit(RuntimeLost("node", "its jobs were told that the cloud takes this machine, and it did not"))
 
     def _welcome(self, order: Hello) -> Welcome:
         if order.protocol_version != PROTOCOL_VERSION:

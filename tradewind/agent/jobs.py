@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -25,12 +25,14 @@ from tradewind.agent.protocol import (
     AgentFact,
     CheckpointSynced,
     Configure,
+    Hook,
     JobEnded,
     JobInfo,
     JobStarted,
     JobState,
     Phase,
     Restored,
+    RunHooks,
     StartJob,
     Usage,
 )
@@ -56,6 +58,8 @@ class RunningPhase:
         self.ended = asyncio.Event()
         self.cancel_grace_s: float | None = None
         self.is_answered = False  # before it had started: a failure to start is then its end
+        self.taken = ""  # why its machine goes, once it has been told
+        self.hooks: asyncio.Task[None] | None = None
 
 
 class Jobs:
@@ -99,7 +103,9 @@ class Jobs:
     async def usage(self) -> dict[str, Usage]:
         """What each job with a process uses."""
         running = {key[0] for key, phase in self._running.items() if phase.process is not None}
-        return await asyncio.to_thread(self._sampler.sample, {job_id: job_mark(self._home, job_id) for job_id in running})
+        return await asyncio.to_thread(
+            self._sampler.sample, {job_id: job_mark(self._home, job_id) for job_id in running}
+        )
 
     def log_path(self, job_id: str) -> str:
         """Where the job's output goes. Raises RefusalError for an id that cannot name a file."""
@@ -155,6 +161,38 @@ class Jobs:
             *(self.cancel(job_id, grace_s) for job_id in {key[0] for key in (*self._running, *self._known)})
         )
 
+    def drain(self, why: str) -> bool:
+        """Every program of a run phase has got SIGTERM, and its hooks run; whatever it ends with, it was lost for `why`. False when none runs."""
+        found = [p for (_, name), p in self._running.items() if name == "run" and p.process is not None and not p.taken]
+        for phase in found:
+            phase.taken = why
+            signal_marked(
+                job_mark(self._home, phase.order.job_id), signal.SIGTERM
+            )  # before its hooks, which carry the mark too
+            hooks = self._run_hooks(phase.order, phase.order.preemption_hooks)
+            phase.hooks = asyncio.create_task(hooks, name=f"hooks of {phase.order.job_id}")
+        return bool(found)
+
+    async def run_hooks(self, order: RunHooks) -> None:
+        """They have ended, in an environment like a job's; what they print is in the log of the job called "hooks"."""
+        await self._run_hooks(StartJob("hooks", "run", "", envs=order.envs), order.hooks)
+
+    async def _run_hooks(self, order: StartJob, hooks: Sequence[Hook]) -> None:
+        for hook in hooks:
+            try:
+                process = self._begin(order, hook.script, "hook")
+            except (OSError, ValueError) as error:
+                self._say(order.job_id, f"a hook could not start: {error}")
+                continue
+            ending = asyncio.create_task(until_exit(process), name=f"hook of {order.job_id}")
+            await asyncio.wait([ending], timeout=hook.timeout_s)
+            if not ending.done():
+                os.killpg(process.pid, signal.SIGKILL)
+                await ending
+                self._say(order.job_id, f"a hook took more than {hook.timeout_s:g} s and was ended")
+            elif ending.result():
+                self._say(order.job_id, f"a hook ended with exit code {ending.result()}")
+
     async def sync_checkpoints(self, job_id: str) -> None:
         """Every complete checkpoint of the job lies in its store. Raises RefusalError when the store failed, or the job has none."""
         phase = self._running.get((job_id, "run"))
@@ -202,18 +240,20 @@ class Jobs:
         phase.started.set_result(None)
         if phase.process is not None:
             returncode = await until_exit(phase.process)
+            if phase.hooks is not None:
+                await asyncio.wait([phase.hooks])  # they may still write what the last sync takes along
             if phase.cancel_grace_s is None:
-                state = "SUCCEEDED" if returncode == 0 else "FAILED"
+                state = "LOST" if phase.taken else "SUCCEEDED" if returncode == 0 else "FAILED"
                 if order.phase == "run" or state == "FAILED":  # what a setup leaves in the background serves the run
                     await self._end_processes(order.job_id)
         if phase.cancel_grace_s is not None:
             state = "CANCELLED"
             await self._until_no_process(order.job_id, phase.cancel_grace_s + _KILL_DEADLINE_S)
         await self._last_sync(phase)
-        self._end(key, state, returncode)
+        self._end(key, state, returncode, why=phase.taken)
         phase.ended.set()
 
-    def _end(self, key: tuple[str, Phase], state: JobState, returncode: int | None) -> None:
+    def _end(self, key: tuple[str, Phase], state: JobState, returncode: int | None, *, why: str = "") -> None:
         job_id, phase = key
         exit_code = returncode if returncode is not None and returncode >= 0 else None
         number = -returncode if returncode is not None and returncode < 0 else None
@@ -223,10 +263,13 @@ class Jobs:
         del self._running[key]
         self._save()
         tail = logs.last_lines(self.log_path(job_id)) if state == "FAILED" else ""
-        self._emit(JobEnded(job_id, phase, state, exit_code, number, tail))
+        self._emit(JobEnded(job_id, phase, state, exit_code, number, tail, why if state == "LOST" else ""))
 
     def _spawn(self, phase: RunningPhase) -> None:
-        order = phase.order
+        phase.process = self._begin(phase.order, phase.order.script, phase.order.phase)
+
+    def _begin(self, order: StartJob, script: str, name: str) -> subprocess.Popen[bytes]:
+        """The script runs as a process of the job, its output in the job's log. Raises OSError and ValueError."""
         workdir = os.path.join(self._home, "workdir")
         os.makedirs(workdir, exist_ok=True)
         log_path = self.log_path(order.job_id)
@@ -238,15 +281,15 @@ class Jobs:
             runtime_address=self._runtime_address(),
             checkpoint_dir=self.checkpoint_directory(order.job_id),
         )
-        command = ["bash", "-c", order.script]
-        if len(order.script.encode()) > _SCRIPT_ARGUMENT_BYTES:
-            path = os.path.join(self._state.path, f"{order.job_id}.{order.phase}.sh")
+        command = ["bash", "-c", script]
+        if len(script.encode()) > _SCRIPT_ARGUMENT_BYTES:
+            path = os.path.join(self._state.path, f"{order.job_id}.{name}.sh")
             with open(path, "w", encoding="utf-8") as file:
-                file.write(order.script)
+                file.write(script)
             command = ["bash", path]
         log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            phase.process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
                 cwd=workdir,
                 env=environment,

@@ -24,9 +24,9 @@ _MAX_ANSWER_BYTES = 1 << 20
 
 
 class NoticeWatch:
-    """At most one source is asked at a time. `told(seconds_left)` is called once for each announcement."""
+    """At most one source is asked at a time. `told(source, seconds_left)` is called once for each announcement."""
 
-    def __init__(self, told: Callable[[float], object]) -> None:
+    def __init__(self, told: Callable[[WatchNotices, float], object]) -> None:
         self._told = told
         self._task: asyncio.Task[None] | None = None
         self._source: WatchNotices | None = None
@@ -52,7 +52,7 @@ class NoticeWatch:
         while True:
             left = await asyncio.to_thread(seconds_left, source, parser)
             if left is not None and not announced:
-                self._told(left)
+                self._told(source, left)
             announced = left is not None
             await asyncio.sleep(source.interval_s)
 

@@ -75,6 +75,13 @@ class StopRuntime(msgspec.Struct, frozen=True, tag=True):
     """End head and node daemon on this instance, whatever their incarnation. Answered by `Done`."""
 
 
+class Hook(msgspec.Struct, frozen=True):
+    """Shell that runs in the job's environment before its machine goes, for at most `timeout_s` seconds."""
+
+    script: str
+    timeout_s: float = 60.0
+
+
 class StartJob(msgspec.Struct, frozen=True, tag=True):
     """Run one phase of a job on this node as `bash -c script` in the work directory.
 
@@ -83,6 +90,7 @@ class StartJob(msgspec.Struct, frozen=True, tag=True):
 
     Its end arrives as a `JobEnded` event. `secret_envs` are set like `envs` but never logged or written. `checkpoint_uri` "" means the job
     keeps no checkpoints; else what is stored there for this rank is restored before the run phase starts and synced while it runs.
+    `preemption_hooks` run, one after the other, once the cloud has said that it takes the machine.
     """
 
     job_id: str
@@ -91,6 +99,14 @@ class StartJob(msgspec.Struct, frozen=True, tag=True):
     envs: dict[str, str] = {}
     secret_envs: dict[str, str] = {}
     checkpoint_uri: str = ""
+    preemption_hooks: tuple[Hook, ...] = ()
+
+
+class RunHooks(msgspec.Struct, frozen=True, tag=True):
+    """Run these, one after the other, before the machine is stopped or ended. Answered by `Done` once they have ended, however they did."""
+
+    hooks: tuple[Hook, ...]
+    envs: dict[str, str] = {}
 
 
 class CancelJob(msgspec.Struct, frozen=True, tag=True):
@@ -149,6 +165,9 @@ class WatchNotices(msgspec.Struct, frozen=True, tag=True):
     Each of `urls` is fetched with `headers`; with `token_url`, a PUT there with `token_request_headers` gives a token that goes into header
     `token_header`. `parser` ("tradewind.broker.clouds.<cloud>.notices:function") names the pure function of (status, body, now in Unix
     seconds) that says how many seconds are left, or None. An announcement is told once, as `Notice`.
+
+    When at most `drain_s` seconds are left, every run phase gets SIGTERM, its hooks run beside that, and what it has kept is synced a last time;
+    it ends as LOST. A machine that is still there `overdue_s` seconds after its time says `RuntimeLost`, so that its jobs are started again.
     """
 
     urls: tuple[str, ...]
@@ -158,6 +177,12 @@ class WatchNotices(msgspec.Struct, frozen=True, tag=True):
     token_url: str = ""
     token_request_headers: dict[str, str] = {}
     token_header: str = ""
+    drain_s: float = 120.0
+    overdue_s: float = 60.0
+
+
+class FindAccelerators(msgspec.Struct, frozen=True, tag=True):
+    """Look what accelerators the machine really has. Answered by `Accelerators`."""
 
 
 class EndInstance(msgspec.Struct, frozen=True, tag=True):
@@ -171,6 +196,7 @@ Order = (
     | StartRuntimeNode
     | StopRuntime
     | StartJob
+    | RunHooks
     | CancelJob
     | ListJobs
     | ReadLog
@@ -179,6 +205,7 @@ Order = (
     | SyncCheckpoints
     | RenewLease
     | WatchNotices
+    | FindAccelerators
     | EndInstance
 )
 
@@ -208,6 +235,21 @@ class RuntimeNode(msgspec.Struct, frozen=True, tag=True):
     """The node daemon's local address ("unix:/path"), exported to jobs as TRADEWIND_ADDRESS."""
 
     address: str
+
+
+class Device(msgspec.Struct, frozen=True):
+    """One accelerator: its maker's name for it, or for a TPU chip its device file. Memory in GiB, None where it is not told."""
+
+    kind: Literal["gpu", "tpu"]
+    name: str
+    memory_gib: float | None = None
+
+
+class Accelerators(msgspec.Struct, frozen=True, tag=True):
+    """The devices that answer, and in one clause why there may be others that do not."""
+
+    devices: tuple[Device, ...]
+    trouble: str = ""
 
 
 class JobInfo(msgspec.Struct, frozen=True):
@@ -268,7 +310,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     kind: Literal["version", "request", "state", "internal"] = "request"
 
 
-Answer = Welcome | RuntimeHead | RuntimeNode | Jobs | LogEnd | Done | Refused
+Answer = Welcome | RuntimeHead | RuntimeNode | Accelerators | Jobs | LogEnd | Done | Refused
 
 # -- events: past facts, numbered from 1, kept by the agent until its instance ends ----------------------------------------------------
 
@@ -279,7 +321,7 @@ class JobStarted(msgspec.Struct, frozen=True, tag=True):
 
 
 class JobEnded(msgspec.Struct, frozen=True, tag=True):
-    """A phase ended. `last_lines` is the tail of its output (at most 2 KiB) when it failed."""
+    """A phase ended. `last_lines` is the tail of its output (at most 2 KiB) when it failed; `why` it was lost, where the agent knows."""
 
     job_id: str
     phase: Phase
@@ -287,6 +329,7 @@ class JobEnded(msgspec.Struct, frozen=True, tag=True):
     exit_code: int | None = None
     signal: int | None = None
     last_lines: str = ""
+    why: str = ""
 
 
 class RuntimeLost(msgspec.Struct, frozen=True, tag=True):

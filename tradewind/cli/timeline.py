@@ -36,6 +36,10 @@ def sentence(event: Event) -> str:
         parts.append(size if int(data.get("nodes", 1)) < 2 else f"{size}, to each of {data['nodes']} nodes")
     if data.get("left"):
         parts.append(f"without {str(data['left']).partition(' ')[0]}")
+    if data.get("seconds_left") is not None:
+        parts.append(f"its cloud takes the machine in {float(data['seconds_left']):.0f} s")
+    if data.get("found"):
+        parts.append(f"node {data.get('rank', 0)} has {data['found']}")
     if data.get("newest"):
         parts.append(str(data["newest"]))
     return short_place(" ".join("; ".join(parts).split()))

@@ -81,7 +81,7 @@ def _of_task(task: Task, use: Use) -> Iterator[str]:
             f"write `{name}:` alone and give it with --secret {name}",
         )
     if task.config != Settings():
-        for name in written(task.config):
+        for name in (name for name in written(task.config) if name != "hooks"):
             yield _not_there(f"config.{name}", "settings of one task are")
     if use in {"launch", "exec"} and task.checkpoint is not None:
         yield "checkpoint: checkpoints are kept for managed jobs; use `tradewind jobs launch`"
@@ -119,6 +119,5 @@ UNBUILT_FIELDS = frozenset(
     {
         *(field for name, (field, _, _) in _WHOLE.items() if name != "storage_mounts"),
         *(f"resources.{field}" for field, _ in _EQUIPMENT.values()),
-        "config",
     }
 )

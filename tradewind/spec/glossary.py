@@ -69,7 +69,7 @@ TASK = {
     "outputs": Entry("`{uri: GB}`", "How many GB the task writes, under any name; in a chain the next task reads them."),
     "config": Entry(
         "map",
-        "Settings for this task alone: `docker`, `nvidia_gpus`, `ssh`, `kubernetes`, `azure`, `gcp`, `vast`, `slurm`, `active_workspace`, and `hooks`.",
+        "`hooks` run on each node before it goes ([clusters](clusters.md#before-a-machine-goes)). Read and not there yet: `docker`, `nvidia_gpus`, `ssh`, `kubernetes`, `azure`, `gcp`, `vast`, `slurm`, `active_workspace`.",
     ),
     "event_callback": Entry("shell", "Runs when the job's state changes."),
     "api_server_access": Entry("true or false", "The job may launch others. Default false."),

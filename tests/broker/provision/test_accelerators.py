@@ -6,11 +6,18 @@ import msgspec
 import pytest
 
 from tests.broker.harness import offer
-from tradewind.broker.provision.accelerators import missing
+from tradewind.agent.protocol import Accelerators, Device
+from tradewind.broker.provision.accelerators import described, missing, runtime_resources
 
 
 def having(accelerator, count=1.0):
     return msgspec.structs.replace(offer(), accelerator=accelerator, accelerator_count=count, instance_type="gpu-box")
+
+
+def found(output, trouble=""):
+    """One line a device: its kind and its name."""
+    lines = (line.partition(" ") for line in output.splitlines())
+    return Accelerators(devices=tuple(Device(kind=kind, name=name) for kind, _, name in lines), trouble=trouble)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +33,7 @@ def having(accelerator, count=1.0):
     ],
 )
 def test_what_is_there_is_taken(accelerator, count, output):
-    assert missing(having(accelerator, float(count)), output) == ""
+    assert missing(having(accelerator, float(count)), found(output)) == ""
 
 
 @pytest.mark.parametrize(
@@ -44,4 +51,19 @@ def test_what_is_there_is_taken(accelerator, count, output):
     ],
 )
 def test_what_is_not_is_named(accelerator, count, output, sentence):
-    assert sentence in missing(having(accelerator, float(count)), output)
+    assert sentence in missing(having(accelerator, float(count)), found(output))
+
+
+def test_why_a_driver_is_silent_is_told():
+    why = missing(having("T4"), found("", "nvidia-smi failed: couldn't communicate with the NVIDIA driver"))
+    assert why.endswith("shows none: nvidia-smi failed: couldn't communicate with the NVIDIA driver")
+
+
+def test_the_runtime_schedules_what_was_found_and_else_what_was_promised():
+    promised = having("T4", 4.0)
+    assert runtime_resources(promised)["GPU"] == 4
+    there = runtime_resources(promised, found("gpu Tesla T4\n" * 5 + "gpu NVIDIA A10G\n"))
+    assert there["GPU"] == there["accelerator_type:T4"] == 5
+    assert runtime_resources(having("Trainium", 16.0), found(""))["GPU"] == 16
+    assert "GPU" not in runtime_resources(having("", 0.0))
+    assert described(found("gpu Tesla T4\ngpu Tesla T4\ntpu /dev/accel0\n")) == "2 x Tesla T4, 1 TPU chips"

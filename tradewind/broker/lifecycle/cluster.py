@@ -66,10 +66,11 @@ class BootstrapDone(Event, frozen=True):
 
 
 class BootstrapFailed(Event, frozen=True):
-    """The instances run, and could not be made into a cluster."""
+    """The instances run, and could not be made into a cluster; with `final` others of their kind could not be either."""
 
     incarnation: int
     why: str
+    final: bool = False
 
 
 class InstanceLost(Event, frozen=True):
@@ -262,7 +263,7 @@ def _on_bootstrap_done(cluster: Cluster, event: Any) -> Step[Cluster]:
 
 def _on_bootstrap_failed(cluster: Cluster, event: Any) -> Step[Cluster]:
     _fresh(event, "incarnation", event.incarnation, cluster.incarnation, cluster.state)
-    return _counted(cluster, event, _provision)
+    return _fail(cluster, event) if event.final else _counted(cluster, event, _provision)
 
 
 def _on_lost_while_bootstrapping(cluster: Cluster, event: Any) -> Step[Cluster]:

@@ -1,21 +1,13 @@
-"""Whether an instance has the accelerators that its offer promises: what to ask it, and the judgement. Pure."""
+"""Whether an instance has the accelerators that its offer promises, by what its agent found; and what its runtime schedules then. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 
+from tradewind.agent.protocol import Accelerators, Device
 from tradewind.catalog.offer import Offer
 
-# One line a device: "gpu <name>" from NVIDIA's own tool, "tpu <device>" for the chips' device files (v2 to v4: accel*, later ones: vfio groups).
-SCRIPT = """
-if command -v nvidia-smi >/dev/null 2>&1; then
-  nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | sed 's/^/gpu /' || true
-fi
-for device in /dev/accel[0-9]* /dev/vfio/[0-9]*; do
-  if [ -e "$device" ]; then echo "tpu $device"; fi
-done
-"""
 _TPU = re.compile(r"tpu", re.IGNORECASE)
 # The catalog's names -> other names by which nvidia-smi may call the same chip.
 _ALSO = {
@@ -27,29 +19,59 @@ _ALSO = {
 }
 
 
-def missing(offer: Offer, output: str) -> str:
+def missing(offer: Offer, found: Accelerators) -> str:
     """Why the instance is not what was bought, in one sentence; "" when all promised accelerators are there.
 
     Kinds whose presence cannot be told by these means (Trainium, Gaudi, AMD) are taken on trust.
     """
     wanted = int(offer.accelerator_count)
-    if not offer.accelerator or wanted < 1:
+    if not offer.accelerator or wanted < 1 or not _can_be_told(offer.accelerator):
         return ""
-    lines = [line.partition(" ") for line in output.splitlines() if line.strip()]
+    fits = fitting(offer, found)
     if _TPU.search(offer.accelerator):
-        found = sum(kind == "tpu" for kind, _, _ in lines)
-        return "" if found else f"{offer.instance_type} should have {offer.accelerator} and shows no TPU device"
-    if not _is_nvidia(offer.accelerator):
+        return "" if fits else f"{offer.instance_type} should have {offer.accelerator} and shows no TPU device"
+    if len(fits) >= wanted:
         return ""
-    names = [name.strip() for kind, _, name in lines if kind == "gpu"]
-    fitting = [name for name in names if _is_called(name, offer.accelerator)]
-    if len(fitting) >= wanted:
-        return ""
-    told = ", ".join(f"{count} x {name}" for name, count in Counter(names).items())
     promised = f"{offer.instance_type} should have {wanted} x {offer.accelerator}"
-    if not told:
-        return f"{promised} and shows none: no device, or its driver is not loaded"
-    return f"{promised} and has {told}"
+    if told := described(found):
+        return f"{promised} and has {told}"
+    return f"{promised} and shows none: {found.trouble or 'no device, or its driver is not loaded'}"
+
+
+def fitting(offer: Offer, found: Accelerators) -> tuple[Device, ...]:
+    """Those devices that may be what the offer names."""
+    if _TPU.search(offer.accelerator):
+        return tuple(device for device in found.devices if device.kind == "tpu")
+    return tuple(d for d in found.devices if d.kind == "gpu" and _is_called(d.name, offer.accelerator))
+
+
+def described(found: Accelerators) -> str:
+    """The GPUs as a person reads them: "2 x Tesla T4"; TPU chips by their number."""
+    names = Counter(device.name for device in found.devices if device.kind == "gpu")
+    chips = sum(device.kind == "tpu" for device in found.devices)
+    parts = [f"{count} x {name}" for name, count in names.items()]
+    return ", ".join([*parts, *([f"{chips} TPU chips"] if chips else [])])
+
+
+def runtime_resources(offer: Offer, found: Accelerators | None = None) -> dict[str, float]:
+    """What a node of this offer has to schedule, in the runtime's names; memory in bytes.
+
+    Accelerators are those that were `found`; without that (a rehearsal, or kinds that cannot be told) those that the offer promises.
+    """
+    resources = {"CPU": float(offer.vcpus or 1)}
+    if offer.memory_gib:
+        resources["memory"] = float(int(offer.memory_gib * (1 << 30)))
+    if offer.accelerator_count:
+        count = offer.accelerator_count
+        if found is not None and _can_be_told(offer.accelerator) and offer.accelerator_count >= 1:
+            count = float(len(fitting(offer, found)))
+        resources["GPU"] = float(count)
+        resources[f"accelerator_type:{offer.accelerator}"] = float(count)
+    return resources
+
+
+def _can_be_told(accelerator: str) -> bool:
+    return bool(_TPU.search(accelerator)) or _is_nvidia(accelerator)
 
 
 def _is_nvidia(accelerator: str) -> bool:

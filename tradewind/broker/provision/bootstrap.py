@@ -12,11 +12,13 @@ from tradewind.broker.capabilities import Console
 from tradewind.broker.provider import Instance, Provider, ProviderError, Transport
 from tradewind.broker.provision import accelerators
 from tradewind.broker.provision.agent_client import AgentClient, AgentError
+from tradewind.broker.provision.gang import LEASE_S
 from tradewind.broker.provision.git_source import GitError, Repositories
 from tradewind.broker.provision.ignore_files import leaving_out
 from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.remote_environment import start_agent
 from tradewind.broker.provision.services import Services
+from tradewind.broker.store import rows
 from tradewind.broker.store.records import ClusterRow, InstanceRow
 from tradewind.spec.task import Task
 
@@ -121,17 +123,21 @@ async def call(client: AgentClient, order: protocol.Order, timeout_s: float = OR
 async def prepare_node(node: Node, cluster: ClusterRow, peers: Sequence[InstanceRow], boundary: Services) -> None:
     """The node knows its place in the cluster and holds the task's files."""
     offer = node.row.offer
+    # Counted from now, not from the purchase: a machine that was stopped for longer than its lease would end itself at once.
+    until = boundary.now() + LEASE_S
     await call(
         node.client,
         protocol.Configure(
             cluster=cluster.name,
             rank=node.row.rank,
             node_ips=tuple(peer.address for peer in peers),
-            lease_until_unix=node.row.lease_until_unix,
+            lease_until_unix=until,
             accelerator=offer.accelerator,
             accelerator_count=offer.accelerator_count,
         ),
     )
+    await boundary.providers[node.row.provider].lease(node.row.provider_id, until)
+    await boundary.apply(lambda ledger: rows.update_instance(ledger.connection, node.row.id, lease_until_unix=until))
     await _watch_notices(node, boundary)
     await boundary.boundary("bootstrap:configured")
     await check_accelerators(node, boundary)

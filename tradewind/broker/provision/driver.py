@@ -21,7 +21,7 @@ from tradewind.broker.provision.agent_client import AgentClient, AgentError
 from tradewind.broker.provision.baggage import announce
 from tradewind.broker.provision.gang import provision
 from tradewind.broker.provision.job_log import LogBook
-from tradewind.broker.provision.job_runner import JobRunner
+from tradewind.broker.provision.job_runner import JobRunner, hooks_of
 from tradewind.broker.provision.market import MarketDesk
 from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.relay import RelayError
@@ -31,6 +31,7 @@ from tradewind.broker.provision.watch import Watch
 from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger, Order
 from tradewind.broker.store.records import ClusterRow, InstanceRow
+from tradewind.spec.settings import HookEvent
 
 END_TIMEOUT_S = 15.0
 RELEASE_RETRY_S = 5.0
@@ -153,7 +154,8 @@ class ClusterDriver:
             if await self._watch.look_for_losses(instances):
                 return  # the loss is the reason, and its event is on its way
             log.warning("cluster %s: bootstrap failed: %s", cluster.name, why)
-            failed = cm.BootstrapFailed(cause=cause, incarnation=incarnation, why=why)
+            final = isinstance(error, boot.WrongMachine)
+            failed = cm.BootstrapFailed(cause=cause, incarnation=incarnation, why=why, final=final)
             await self.services.apply(lambda ledger: ledger.cluster_event(self.cluster_id, failed))
             return
         await self.services.boundary("bootstrap:done")
@@ -337,18 +339,28 @@ class ClusterDriver:
             return
         if instance_id not in self.nodes and not self._jobs.any_begun():
             return  # its agent, which perhaps never came up, has nothing to end or to save
+        event = self._going()
+        hooks = hooks_of(self._row().task, event) if event else ()
         try:
-            await asyncio.wait_for(self._end_jobs_on(row), END_TIMEOUT_S)
+            await asyncio.wait_for(self._end_jobs_on(row, hooks), END_TIMEOUT_S + sum(hook.timeout_s for hook in hooks))
         except _TROUBLE as error:
             log.info("ending %s: its agent did not help: %s", instance_id, error)
         finally:
             await self._drop(instance_id)
 
-    async def _end_jobs_on(self, row: InstanceRow) -> None:
+    def _going(self) -> HookEvent | None:
+        """What the cluster's machines are told for: "stop", "down", or neither, as when a try of it failed."""
+        going: dict[str, HookEvent] = {"STOPPED": "stop", "TERMINATING": "down"}
+        return going.get(self._row().state)
+
+    async def _end_jobs_on(self, row: InstanceRow, hooks: Sequence[protocol.Hook]) -> None:
         node = self.nodes.get(row.id)
         if node is None:
             transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=False)
             node = self.nodes[row.id] = Node(row, transport, client)
+        if hooks:
+            order = protocol.RunHooks(hooks=tuple(hooks), envs=dict(self._row().task.envs))
+            await boot.call(node.client, order, boot.ORDER_TIMEOUT_S + sum(hook.timeout_s for hook in hooks))
         await self._jobs.end_on(node)
 
     async def close(self) -> None:

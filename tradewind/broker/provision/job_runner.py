@@ -28,14 +28,26 @@ from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import JobRow
 from tradewind.broker.store.vault import SecretsUnreadable
+from tradewind.spec.settings import HookEvent
+from tradewind.spec.task import Task
 
 CANCEL_GRACE_S = 5.0
+HOOK_TIMEOUT_S = 60.0  # of a hook that names none
 SWEEP_GRACE_S = 0.5  # its program is lost anyway, and a new attempt waits for the place
 LOSS_SHOWS_S = (
     0.5  # by then a node's death has been noticed: what killed a peer's program is known before the program is blamed
 )
 DRAIN_S = 5.0
 KEEP_S = 2  # between tries to write what a full disk refuses
+
+
+def hooks_of(task: Task, event: HookEvent) -> tuple[protocol.Hook, ...]:
+    """The task's hooks for the event, as agents run them."""
+    return tuple(
+        protocol.Hook(script=hook.run, timeout_s=hook.timeout or HOOK_TIMEOUT_S)
+        for hook in task.config.hooks
+        if event in hook.events
+    )
 
 
 class JobRunner:
@@ -126,6 +138,7 @@ class JobRunner:
                 script=script or "true",
                 envs=self._services.trace_envs(job, phase) | self._envs(job),
                 checkpoint_uri=store,
+                preemption_hooks=hooks_of(job.task, "preemption"),
             )
             secret_envs = self._services.store.read(lambda c: secrets_of(self._services, c, job))
             await boot.call(node.client, msgspec.structs.replace(start, secret_envs=secret_envs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from tradewind.agent.protocol import Accelerators
 from tradewind.broker.provider import Transport
 from tradewind.broker.provision.agent_client import AgentClient
 from tradewind.broker.provision.signal import Signal
@@ -19,6 +20,7 @@ class Node:
         self.transport = transport
         self.client = client
         self.seen_seq = row.agent_seq
+        self.accelerators: Accelerators | None = None  # once its agent has told them
         self._progress = Signal()
         self.tasks: list[asyncio.Task[Any]] = []
         self.relaying = asyncio.Lock()  # one fetch of its checkpoints at a time

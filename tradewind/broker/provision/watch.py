@@ -388,6 +388,8 @@ def split_key(key: str) -> tuple[int, int]:
 
 def _ended(fact: protocol.JobEnded, rank: int, cause: str) -> Event:
     if fact.state == "LOST":
+        if fact.why:
+            return jm.GangLost(cause=cause, kind="instance", why=f"rank {rank}: {fact.why}")
         return jm.GangLost(cause=cause, kind="agent", why=f"the agent on rank {rank} was restarted")
     how = f"was ended by signal {fact.signal}" if fact.signal else f"exited with code {fact.exit_code}"
     tail = fact.last_lines.strip()
