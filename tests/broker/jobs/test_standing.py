@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 from tests.broker.harness import task as harness_task
 from tradewind.broker.jobs import standing
+from tradewind.broker.jobs.planning import CatalogPlanner
+from tradewind.broker.jobs.plans import PlanRefused
 from tradewind.broker.jobs.standing import asked_here
 from tradewind.broker.planner import plan_task, what_now
 from tradewind.broker.store import rows, seen
@@ -190,6 +193,10 @@ def test_a_rehearsal_asks_no_record(record, tmp_path):
     task = parse_task(SPOT, "t.yaml", "/")
     assert asked_here(task, record.catalog, None).limits.blocks == ()
     assert len(record.asked().limits.blocks) == 1
+    record.instance(record.offer("use1-az2"), 0, 600, lost=True)
+    rehearsed = record.asked(rehearse=True)
+    assert (len(rehearsed.limits.blocks), rehearsed.wishes.seen.losses) == (1, 0)
+    assert record.asked().wishes.seen.losses == 1
 
 
 def test_the_command_line_tells_what_was_seen(record, tmp_path):
@@ -205,3 +212,27 @@ def test_the_command_line_tells_what_was_seen(record, tmp_path):
     assert "(1 lost here in 10 h)" in told
     assert "1 of your machines were taken away there in 10 h, nothing is published" in told
     assert "what interruptions cost is counted, because 21 spot machines were lost here" in told
+
+
+def test_the_daemons_planner_goes_by_it_too(record, tmp_path):
+    planner = CatalogPlanner(lambda: {"aws": ""}, data_dir=record.directory)
+    task = parse_task(SPOT, "t.yaml", "/")
+
+    def zone(**options) -> str:
+        standing._experience.cache_clear()
+        asked = Options(catalog=str(tmp_path / "offers.csv"), hours=10, **options)
+        return asyncio.run(planner.plan(task, asked)).placements[0].zone
+
+    try:
+        assert zone() == "use1-az1"
+        for start in range(20):
+            record.instance(record.offer("use1-az1"), start * 3600, start * 3600 + 600, lost=True)
+        record.instance(record.offer("use1-az2"), 0, 36000, lost=False)
+        assert (zone(), zone(rehearse=True)) == ("use1-az2", "use1-az1")
+        (tmp_path / "home" / "limits.yaml").write_text("placement: {exclude: [aws/us-east-1/use1-az2]}\n")
+        assert zone() == "use1-az1"
+        (tmp_path / "home" / "limits.yaml").write_text("placement: {exclude: [everything/a/b/c/d]}\n")
+        with pytest.raises(PlanRefused, match=r"limits\.yaml: placement\.exclude"):
+            zone()
+    finally:
+        planner.close()

@@ -17,11 +17,12 @@ from tradewind.broker.jobs.quotas import Quotas, bind, no_quotas
 from tradewind.broker.planner.reach import Reach
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.store.records import Options
-from tradewind.optimizer.plan import Plan
+from tradewind.optimizer.plan import Placement, Plan
 from tradewind.optimizer.problem import Edge, Limits, Place, Quota
 from tradewind.spec.task import Task
 
 if TYPE_CHECKING:
+    from tradewind.broker.planner.asked import Asked
     from tradewind.catalog import Catalog
     from tradewind.catalog.offer import Offer
     from tradewind.optimizer.advice import Advice, Position, Terms
@@ -199,13 +200,11 @@ class CatalogPlanner:
     def _together(
         self, tasks: tuple[Task, ...], options: Options, edges: tuple[Edge, ...], machines: list[Offer] | None
     ) -> Plan:
-        from tradewind.broker.jobs.standing import asked_here
         from tradewind.broker.planner.plan import solved
         from tradewind.broker.planner.workload import aim_of, pose
 
         with self._planning(tasks[0], options, machines) as (catalog, reach):
-            record = self._record(options)
-            parts = [(task, asked_here(task, catalog, record, hours=options.hours)) for task in tasks]
+            parts = [(task, self._asked(task, catalog, options)) for task in tasks]
             return solved(pose(parts, catalog, clouds=reach, edges=edges), aim_of(parts))
 
     def _consider(
@@ -216,11 +215,10 @@ class CatalogPlanner:
         quotas: tuple[Quota, ...],
         machines: list[Offer] | None,
     ) -> Plan:
-        from tradewind.broker.jobs.standing import asked_here
         from tradewind.broker.planner import plan_task
 
         with self._planning(task, options, machines) as (catalog, reach):
-            asked = asked_here(task, catalog, self._record(options), hours=options.hours)
+            asked = self._asked(task, catalog, options)
             plan = plan_task(
                 task,
                 catalog,
@@ -232,9 +230,10 @@ class CatalogPlanner:
             )
         return msgspec.structs.replace(plan, defaults_applied=plan.defaults_applied + asked.told)
 
-    def _record(self, options: Options) -> str | None:
-        """The data directory whose record tells of losses and earlier runs; a rehearsal, which is not of this world, asks none."""
-        return None if options.rehearse else self._data_dir
+    def _asked(self, task: Task, catalog: Catalog, options: Options, mine: Placement | None = None) -> Asked:
+        from tradewind.broker.jobs.standing import asked_here
+
+        return asked_here(task, catalog, self._data_dir, hours=options.hours, mine=mine, rehearse=options.rehearse)
 
     @contextlib.contextmanager
     def _planning(
@@ -288,12 +287,11 @@ class CatalogPlanner:
         terms: Terms | None,
         machines: list[Offer] | None,
     ) -> Advice:
-        from tradewind.broker.jobs.standing import asked_here
         from tradewind.broker.planner import what_now
         from tradewind.optimizer.advice import Terms
 
         with self._planning(task, options, machines) as (catalog, reach):
-            asked = asked_here(task, catalog, self._record(options), hours=options.hours, mine=position.held)
+            asked = self._asked(task, catalog, options, mine=position.held)
             return what_now(
                 task,
                 catalog,

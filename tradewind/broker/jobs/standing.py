@@ -29,9 +29,17 @@ def _experience(data_dir: str, _moment: int) -> Experience:
 
 
 def asked_here(
-    task: Task, catalog: Catalog, data_dir: str | None, *, hours: float | None = None, mine: Placement | None = None
+    task: Task,
+    catalog: Catalog,
+    data_dir: str | None,
+    *,
+    hours: float | None = None,
+    mine: Placement | None = None,
+    rehearse: bool = False,
 ) -> Asked:
-    """What the task asks of a plan made from here; without a data directory (a rehearsal) its own words alone.
+    """What the task asks of a plan made from here; without a data directory its own words alone.
+
+    A rehearsal is held to the limits, and asks no record: it is not of the world that the record is of.
 
     `hours` is the length that was given. Without one, and without estimates, it is what earlier runs of the same program took: on machines with
     accelerators as an estimate for them, else the median. What is held counts against standing quotas and reservations, less what is `mine`: the
@@ -42,6 +50,8 @@ def asked_here(
     if data_dir is None:
         return msgspec.structs.replace(asked_of(task, catalog), hours=hours)
     standing = LimitsFile(data_dir).read().placement
+    if rehearse:
+        return msgspec.structs.replace(asked_of(task, catalog, standing=standing), hours=hours)
     asked = asked_of(task, catalog, standing=standing, seen=_experience(data_dir, int(time.monotonic() / SEEN_FOR_S)))
     if standing.quotas or standing.reserved:
         asked = msgspec.structs.replace(asked, limits=_less_held(asked.limits, standing, _others(data_dir, mine)))
