@@ -159,6 +159,10 @@ def test_aliases_and_small_flags(tea: World) -> None:
     assert "tea has no unfinished job." in tea.run("tradewind queue tea -s").stdout
     assert re.search(r"^tea +UP", tea.run("tradewind ls").stdout, re.MULTILINE)
     assert tea.run("tradewind jobs ls").returncode == exits.OK
+    assert tea.run("tradewind start --all").stdout == "No cluster is stopped.\n"
+    assert "name the clusters, or --all." in tea.run("tradewind stop -y").stderr
+    refused = tea.run("tradewind stop --all -y")
+    assert (refused.returncode, "run or end" in refused.stderr) == (exits.FAILED, True)
 
 
 def test_a_repository_is_the_work_directory(tea: World) -> None:

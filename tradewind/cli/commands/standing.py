@@ -37,21 +37,43 @@ def _each(names: tuple[str, ...], verb: str, done: str) -> int:
     return exits.FAILED if failed else exits.OK
 
 
+def _chosen(names: tuple[str, ...], state: str, *, everything: bool) -> tuple[str, ...]:
+    """The clusters that are named, or all of that state that are a person's own."""
+    from tradewind.cli import daemon
+
+    if bool(names) == everything:
+        raise click.UsageError("name the clusters, or --all.")
+    if not everything:
+        return names
+    listed = daemon.reach(start=False).get("/v1/clusters")
+    return tuple(one["name"] for one in listed if one["state"] == state and one["managed_job_id"] is None)
+
+
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="CLUSTER...")
+@click.argument("names", nargs=-1, metavar="CLUSTER...")
+@click.option("-a", "--all", "everything", is_flag=True, help="Every cluster that is up.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-def stop(names: tuple[str, ...], *, yes: bool) -> int:
+def stop(names: tuple[str, ...], *, everything: bool, yes: bool) -> int:
     """Stop clusters: their jobs end, their disks stay and are paid for. Returns when the machines are stopped."""
     from tradewind.cli.confirm import confirm
 
+    names = _chosen(names, "UP", everything=everything)
+    if not names:
+        print("No cluster is up.")
+        return exits.OK
     confirm(f"Stop {', '.join(names)}? Jobs that run there end.", yes=yes)
     return _each(names, "stop", "stopped; `tradewind start` brings it back, its disk is still paid for.")
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="CLUSTER...")
-def start(names: tuple[str, ...]) -> int:
+@click.argument("names", nargs=-1, metavar="CLUSTER...")
+@click.option("-a", "--all", "everything", is_flag=True, help="Every cluster that is stopped.")
+def start(names: tuple[str, ...], *, everything: bool) -> int:
     """Start stopped clusters again. Returns when they are up."""
+    names = _chosen(names, "STOPPED", everything=everything)
+    if not names:
+        print("No cluster is stopped.")
+        return exits.OK
     return _each(names, "start", "up.")
 
 
