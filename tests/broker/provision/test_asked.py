@@ -31,6 +31,13 @@ def test_it_reaches_the_cloud_and_the_record(tmp_path) -> None:
             await Fleet(r.broker).open_ports("c", [9000])
             (found,) = await Fleet(r.broker).endpoints("c")
             assert found.ports == (80, 8000, 8001, 8002, 9000)
+            further = parse_task(
+                "run: exit 0\nresources: {ports: [81], autostop: {idle_minutes: 7, down: true}}\n", "t.yaml", "/"
+            )
+            await r.broker.launch(launch_request(further))
+            row = r.broker.cluster("c")
+            assert (row.open_ports, row.options.autostop_min) == ((80, 81, 8000, 8001, 8002, 9000), 7)
+            assert 81 in next(iter(cloud.opened.values()))
 
     run(scenario())
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -199,7 +200,7 @@ class Broker:
         existing = self.store.read(lambda c: rows.cluster_named(c, name))
         if existing is not None and existing.state != "TERMINATED":
             job_id = await self._add_job(existing, asked.task, asked.secrets, with_setup=True)
-            await self._renew_autostop(existing, asked)
+            await self._renew(existing, asked)
             return name, job_id
         check_secrets(asked.task, asked.secrets)
         plan = await self._plan_to_buy(asked)
@@ -223,19 +224,50 @@ class Broker:
         await self.services.boundary("submit:committed")
         return name, job_id
 
-    async def _renew_autostop(self, cluster: ClusterRow, asked: LaunchRequest) -> None:
-        """What a further launch says of autostop holds from now on; one that says nothing changes nothing."""
+    async def _renew(self, cluster: ClusterRow, asked: LaunchRequest) -> None:
+        """What a further launch says of autostop holds from now on, and its ports are open too. Raises Refusal."""
+        wanted = {port for one in asked.task.resources for run in one.ports for port in range(run.first, run.last + 1)}
+        await self.open_ports(cluster, wanted.difference(cluster.open_ports))
         if asked.task.autostop is None:
             return
         new = asked.options()
-        options = msgspec.structs.replace(
-            cluster.options,
-            autostop_min=new.autostop_min,
-            autostop_down=new.autostop_down,
-            autostop_wait_for=new.autostop_wait_for,
-            autostop_set_unix=self.services.now(),
+        await self.change_options(
+            cluster,
+            lambda old: msgspec.structs.replace(
+                old,
+                autostop_min=new.autostop_min,
+                autostop_down=new.autostop_down,
+                autostop_wait_for=new.autostop_wait_for,
+                autostop_set_unix=self.services.now(),
+            ),
         )
-        await self.services.apply(lambda ledger: rows.update_cluster(ledger.connection, cluster.id, options=options))
+
+    async def open_ports(self, cluster: ClusterRow, ports: Collection[int]) -> None:
+        """The world reaches these TCP ports of the cluster, besides those that are open. Raises Refusal."""
+        if not ports:
+            return
+        live = self.store.read(lambda c: rows.instances_of(c, cluster.id, tries=cluster.tries))
+        by_cloud: dict[str, list[str]] = defaultdict(list)
+        for one in live:
+            by_cloud[one.provider].append(one.provider_id)
+        try:
+            for cloud, ids in by_cloud.items():
+                await self.services.providers[cloud].open_ports(ids, sorted(ports))
+        except ProviderError as error:
+            raise Refusal(str(error), "state") from error
+        await self.change_options(
+            cluster, lambda old: msgspec.structs.replace(old, ports=tuple(sorted({*old.ports, *ports})))
+        )
+
+    async def change_options(self, cluster: ClusterRow, change: Callable[[Options], Options]) -> None:
+        """The cluster's options are what `change` makes of them as they are then."""
+
+        def write(ledger: Ledger) -> None:
+            now = rows.cluster(ledger.connection, cluster.id)
+            if now is not None:
+                rows.update_cluster(ledger.connection, cluster.id, options=change(now.options))
+
+        await self.services.apply(write, patient=False)
 
     async def execute(self, name: str, task: Task, secrets: Mapping[str, str] | None = None) -> int:
         """Id of a job that runs on the cluster without set-up. Raises Refusal."""

@@ -110,15 +110,15 @@ class Fleet:
         row = self._broker.cluster(name)
         if row.managed_job_id is not None:
             raise Refusal(f"{name} belongs to a managed job, which ends it", "state")
-        options = msgspec.structs.replace(
-            row.options,
-            autostop_min=minutes,
-            autostop_down=down,
-            autostop_wait_for=wait_for,
-            autostop_set_unix=self._services.now(),
-        )
-        await self._services.apply(
-            lambda ledger: rows.update_cluster(ledger.connection, row.id, options=options), patient=False
+        await self._broker.change_options(
+            row,
+            lambda old: msgspec.structs.replace(
+                old,
+                autostop_min=minutes,
+                autostop_down=down,
+                autostop_wait_for=wait_for,
+                autostop_set_unix=self._services.now(),
+            ),
         )
 
     async def _tell(self, row: ClusterRow, event: Any) -> None:
@@ -192,17 +192,7 @@ class Fleet:
 
     async def open_ports(self, name: str, ports: list[int]) -> None:
         """The world reaches these TCP ports of the cluster. Raises Refusal."""
-        row = self._broker.cluster(name)
-        by_cloud: dict[str, list[str]] = defaultdict(list)
-        for one in self._live(row):
-            by_cloud[one.provider].append(one.provider_id)
-        try:
-            for cloud, ids in by_cloud.items():
-                await self._services.providers[cloud].open_ports(ids, ports)
-        except ProviderError as error:
-            raise Refusal(str(error), "state") from error
-        opened = msgspec.structs.replace(row.options, ports=tuple(sorted({*row.options.ports, *ports})))
-        await self._services.apply(lambda ledger: rows.update_cluster(ledger.connection, row.id, options=opened))
+        await self._broker.open_ports(self._broker.cluster(name), ports)
 
     async def endpoints(self, name: str) -> list[Endpoint]:
         """Where each node of the cluster is reached, and the ports that are open there. Raises Refusal."""
@@ -309,7 +299,9 @@ class Fleet:
         while True:
             mine = self._clusters_at(cloud)
             found = await provider.leftovers(tags, but_of=mine)
-            if self._clusters_at(cloud) <= mine:  # else one was launched meanwhile, and what it has may have been listed
+            if (
+                self._clusters_at(cloud) <= mine
+            ):  # else one was launched meanwhile, and what it has may have been listed
                 return sorted(found)
 
     def _clusters_at(self, cloud: str) -> set[str]:
