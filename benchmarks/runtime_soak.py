@@ -179,7 +179,12 @@ def one_round(servers, rng):
 def check(results, deadline_s):
     """Every result is what it should be. Raises AssertionError, or what a call raised."""
     for what, ref, expected in results:
-        value = ray.get(ref, timeout=deadline_s)
+        try:
+            value = ray.get(ref, timeout=deadline_s)
+        except exceptions.GetTimeoutError:
+            for row in [*state.rows("tasks"), *state.rows("actors"), *state.rows("nodes"), *state.rows("workers")]:
+                print(row.kind, row.id, row.name, row.state, row.why, row.more, file=sys.stderr)
+            raise AssertionError(f"{what} had no result within {deadline_s:g} s") from None
         assert value == expected, f"{what}: {value} instead of {expected}"
     return len(results)
 
@@ -247,7 +252,7 @@ def soak(seconds, seed, every_s, say):
         killer.start()
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            checked += check(one_round(servers, rng), 180) + check_stream()
+            checked += check(one_round(servers, rng), 60) + check_stream()
             say(f"{checked:,} results right; killed {dict(killer.counts)}")
             assert killer.error is None, f"the killer failed: {killer.error}"
         killer.ending.set()

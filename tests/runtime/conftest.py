@@ -30,13 +30,14 @@ class Nodes:
     nodes: list[launcher.RuntimeProcess]
     credentials: launcher.ClusterCredentials
     directory: str
+    host: str = ""
 
     def add(self, *, python: str = sys.executable, **resources: float) -> launcher.RuntimeProcess:
         number = len(self.nodes)
         node = launcher.start_node(
             f"{self.directory}/node{number}",
             self.head.address,
-            f"127.9.1.{number + 2}",
+            self.host or f"127.9.1.{number + 2}",
             credentials=self.credentials,
             resources={"CPU": 1, "memory": 1 << 30, **resources},
             python=python,
@@ -55,14 +56,15 @@ class Nodes:
             process.stop()
 
 
-def build(directory: str, count: int, cpus: float = 1) -> Nodes:
-    """A cluster of so many nodes."""
+def build(directory: str, count: int, cpus: float = 1, host: str = "") -> Nodes:
+    """A cluster of so many nodes, on loopback addresses of their own unless a host is given."""
     credentials = launcher.ClusterCredentials.new("test-cluster")
     nodes = Nodes(
-        launcher.start_head(f"{directory}/head", "127.9.1.1", credentials=credentials, timeout_s=30),
+        launcher.start_head(f"{directory}/head", host or "127.9.1.1", credentials=credentials, timeout_s=30),
         [],
         credentials,
         directory,
+        host,
     )
     try:
         for _ in range(count):

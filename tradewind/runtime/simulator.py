@@ -277,6 +277,9 @@ class _Neighbours:
     def lose(self, _node: str, _reason: str) -> None:
         """Nothing is kept of it."""
 
+    def forget_all(self) -> None:
+        """There are no links of its own."""
+
     def close(self) -> None:
         """Nothing to be closed."""
 

@@ -31,6 +31,8 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 
 # How many dead actors can still be asked what they died of.
 KEPT_DEAD_ACTORS = 10_000
+# How many lost nodes would be told so should they come back.
+KEPT_LOST_NODES = 10_000
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -88,6 +90,7 @@ class ControlStore:
         self.names: dict[tuple[str, str], str] = {}
         self.values: dict[str, bytes] = {}
         self._turn = 0
+        self._lost: dict[str, str] = {}
         self._buried: deque[str] = deque()
         # Values under "job/<driver>/", which go with their job.
         self._of_jobs: dict[str, set[str]] = {}
@@ -137,6 +140,12 @@ class ControlStore:
         again: the node was a member before, and processes are those that live on it.
         """
         self.nodes[view.node] = view
+        reason = self._lost.pop(view.node, "")
+        if reason:
+            # Others do its work since: what it still does is ended, and it is a member with empty hands.
+            self._send(view.node, cluster.LostNode(view.node, reason))
+            actors = ()
+            view = self.nodes[view.node] = msgspec.structs.replace(view, available=view.total, bundles={})
         self._recognise(view.node, {living.actor: living for living in actors})
         self.groups.joined(view)
         if again:
@@ -185,6 +194,9 @@ class ControlStore:
         """The node is gone: everybody is told, its actors are restarted elsewhere or dead."""
         if self.nodes.pop(node, None) is None:
             return
+        self._lost[node] = reason
+        if len(self._lost) > KEPT_LOST_NODES:
+            del self._lost[next(iter(self._lost))]
         for other in list(self.nodes):
             self._send(other, cluster.LostNode(node, reason))
         self._publish_view()

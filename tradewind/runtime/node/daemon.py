@@ -50,6 +50,7 @@ class Neighbours(Protocol):
     def tunnel(self, sock: socket.socket, node: str, to_process: str, from_process: str) -> None: ...
     def pull(self, stored: Stored, offset: int, done: Callable[[str], None]) -> None: ...
     def lose(self, node: str, reason: str) -> None: ...
+    def forget_all(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -500,6 +501,8 @@ class NodeDaemon:
         for worker in list(self.workers.workers.values()):
             if worker.job or worker.actor:
                 self.workers.kill(worker, f"its node was cut off from the cluster ({reason})")
+        if self.neighbours is not None:
+            self.neighbours.forget_all()
         self.store.book.drop_foreign()
         self._told_load = ({}, 0, {})
 

@@ -225,6 +225,15 @@ class Granting:
             control.Granted(decision.request, lease.id, message.process, message.pid, node, message.accelerators),
         )
 
+    def unanswered(self, node: str) -> None:
+        """The node may not have heard what it was asked, or we not what it said: it is asked again, and a late offer goes back."""
+        for number, decision in list(self._asked.items()):
+            if decision.node == node:
+                del self._asked[number]
+                self.held.pop(number, None)
+                self.book.answered(decision.process, decision.request, node, granted=False)
+        self.schedule()
+
     def asked(self, node: str, message: cluster.AskWorker) -> None:
         """Another node wants a worker for one of its processes; it gets one now or a refusal."""
         assert self._daemon.neighbours is not None

@@ -190,7 +190,7 @@ class TlsNeighbours:
             link.close()
             if neighbour.link is link:
                 neighbour.link = None
-                self._fail_transfers(neighbour.node, "the link to it broke")
+                self._broke(neighbour.node)
 
     # receiving
 
@@ -230,7 +230,19 @@ class TlsNeighbours:
                 if handler is not None:
                     handler(link.peer, first)
 
+    def _broke(self, node: str) -> None:
+        """A link from or to the node broke: what was on its way is lost, so whatever waits for it is told, or asks again."""
+        self._fail_transfers(node, "the link to it broke")
+        self._daemon.granting.unanswered(node)
+
+    def forget_all(self) -> None:
+        """Every link to and from other nodes is closed: after a partition nobody knows which of them still lead anywhere."""
+        for node in list(self._neighbours):
+            self._close(node)
+
     def _drop_accepted(self, link: Link) -> None:
+        if link in self._accepted and link.peer:
+            self._loop.soon(lambda: self._broke(link.peer))
         self._accepted.discard(link)
         if not link.closed:
             self._loop.forget(link.fd)
@@ -351,6 +363,10 @@ class TlsNeighbours:
         """The node is not a member any more."""
         self._lost[node] = reason
         self._views.pop(node, None)
+        self._close(node)
+        self._fail_transfers(node, reason)
+
+    def _close(self, node: str) -> None:
         neighbour = self._neighbours.pop(node, None)
         if neighbour is not None:
             if neighbour.link is not None:
@@ -362,7 +378,6 @@ class TlsNeighbours:
                 self._undeliverable(node, message)
         for link in [link for link in self._accepted if link.peer == node]:
             self._drop_accepted(link)
-        self._fail_transfers(node, reason)
 
     def close(self) -> None:
         """Every link, tunnel and the port are closed."""

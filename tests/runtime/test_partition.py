@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tradewind.runtime as ray
+from tests.runtime.conftest import Nodes, alive, build, eventually
+from tradewind.runtime.scheduling import NodeAffinitySchedulingStrategy
+
+pytestmark = pytest.mark.skipif(
+    os.getuid() != 0 or shutil.which("ip") is None, reason="needs rights over network namespaces"
+)
+PARTITION_S = 20.0
+
+FAR_NODE = """
+import sys
+from tradewind.runtime import launcher
+directory, head, host, credentials = sys.argv[1:]
+node = launcher.start_node(
+    directory, head, host, credentials=launcher.ClusterCredentials.from_bytes(open(credentials, "rb").read()),
+    resources={"CPU": 1, "memory": 1 << 30}, python=sys.executable, working_dir=directory, env={"NODE_NUMBER": "far"},
+    object_store_bytes=64 << 20, labels={"number": "far"}, timeout_s=60,
+)
+print("ready", flush=True)
+sys.stdin.read()
+node.stop()
+"""
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def link() -> Iterator[tuple[str, str, str, str]]:
+    """(namespace, device here, address here, address there) of a network namespace behind one cable."""
+    number = os.getpid() % 200
+    space, here, there = f"twp{os.getpid()}", f"twp{os.getpid()}a", f"twp{os.getpid()}b"
+    near, far = f"10.213.{number}.1", f"10.213.{number}.2"
+    ip("netns", "add", space)
+    try:
+        ip("link", "add", here[-15:], "type", "veth", "peer", "name", there[-15:], "netns", space)
+        ip("addr", "add", f"{near}/30", "dev", here[-15:])
+        ip("link", "set", here[-15:], "up")
+        ip("-n", space, "addr", "add", f"{far}/30", "dev", there[-15:])
+        ip("-n", space, "link", "set", there[-15:], "up")
+        yield space, here[-15:], near, far
+    finally:
+        ip("netns", "del", space)
+
+
+@pytest.fixture
+def cluster_over_the_link(
+    link: tuple[str, str, str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Nodes]:
+    """The head and a node here, another node at the other end."""
+    space, _, near, far = link
+    nodes = build(str(tmp_path), 1, host=near)
+    credentials = tmp_path / "credentials"
+    credentials.write_bytes(nodes.credentials.to_bytes())
+    (tmp_path / "far").mkdir()
+    started = subprocess.Popen(
+        ["ip", "netns", "exec", space, sys.executable, "-c", FAR_NODE, str(tmp_path / "far"), nodes.head.address, far, str(credentials)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert started.stdout is not None
+        assert started.stdout.readline().strip() == "ready"
+        monkeypatch.setenv("TRADEWIND_ADDRESS", nodes.nodes[0].address)
+        yield nodes
+    finally:
+        ray.shutdown()
+        started.communicate("")
+        nodes.stop()
+
+
+def test_work_goes_on_elsewhere_during_a_partition_and_the_other_side_joins_again_with_empty_hands(
+    link: tuple[str, str, str, str], cluster_over_the_link: Nodes, tmp_path: Path
+) -> None:
+    ray.init()
+    far_id = next(node["NodeID"] for node in ray.nodes() if node["Labels"]["number"] == "far")
+    there = NodeAffinitySchedulingStrategy(far_id, soft=True)
+
+    @ray.remote(max_retries=2)
+    def work(seconds):
+        with open(tmp_path / "begun", "a") as file:
+            file.write(f"{os.environ['NODE_NUMBER']} {os.getpid()}\n")
+        time.sleep(seconds if os.environ["NODE_NUMBER"] == "far" else 0)
+        return os.environ["NODE_NUMBER"]
+
+    @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+    class Counter:
+        def __init__(self):
+            self.count = 0
+
+        def add(self):
+            self.count += 1
+            return self.count, os.environ["NODE_NUMBER"], os.getpid()
+
+    counter = Counter.options(scheduling_strategy=there).remote()
+    _, number, old_pid = ray.get(counter.add.remote(), timeout=60)
+    assert number == "far"
+    ref = work.options(scheduling_strategy=there).remote(600)
+    assert eventually((tmp_path / "begun").exists, 30)
+    began = time.monotonic()
+    ip("link", "set", link[1], "down")
+    assert ray.get(ref, timeout=60) == "0", "done elsewhere"
+    count, number, new_pid = ray.get(counter.add.remote(), timeout=60)
+    assert (count, number) == (1, "0"), "a new life on this side"
+    assert time.monotonic() - began < PARTITION_S, "none of that waited for the partition to heal"
+    lines = [line.split() for line in (tmp_path / "begun").read_text().splitlines()]
+    assert [line[0] for line in lines] == ["far", "0"]
+    assert alive(old_pid), "the other side does not know yet"
+
+    while time.monotonic() - began < PARTITION_S:
+        assert ray.get(work.remote(0), timeout=60) == "0"
+        time.sleep(0.5)
+    before = ray.get(counter.add.remote(), timeout=60)
+    ip("link", "set", link[1], "up")
+    assert eventually(lambda: len(ray.nodes()) == 2, 60), "it joins again"
+    assert eventually(lambda: not alive(old_pid) and not alive(int(lines[0][1])), 30), "what it did is ended"
+    assert ray.get(counter.add.remote(), timeout=60) == (before[0] + 1, "0", new_pid), "one actor, one life"
+    assert (
+        ray.get(work.options(scheduling_strategy=NodeAffinitySchedulingStrategy(far_id)).remote(0), timeout=60) == "far"
+    )
+    assert ray.get(ref, timeout=10) == "0", "no result twice"
