@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 
 import msgspec
@@ -18,7 +19,8 @@ from tests.cli.test_docs import lines_of
 from tradewind.broker.clouds.registry import entry
 from tradewind.cli.main import run
 
-DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs" / "clouds"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs" / "clouds"
 CLOUDS = ("aws", "gcp", "azure")
 WALK = ("check", "plan", "launch", "exec", "logs", "ssh", "stop", "start", "autostop", "down")
 
@@ -82,6 +84,13 @@ def test_the_quickstart_word_by_word(estate: Estate, tmp_path: pathlib.Path, clo
         assert f"{word} {host}" in said[name]
     assert "nothing of it is left" in said["down"]
     assert estate.held() == []
+
+
+@pytest.mark.parametrize("cloud", [*CLOUDS, "ssh"])
+def test_the_extra_brings_what_logs_in_to_machines(cloud: str) -> None:
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (needed,) = [line for line in document["project"]["optional-dependencies"]["dev"] if line.startswith("asyncssh")]
+    assert needed in document["project"]["optional-dependencies"][cloud]
 
 
 @pytest.mark.parametrize("cloud", ["gcp", "azure"])

@@ -156,6 +156,9 @@ class Shim:
             (made,) = [i for i in rules.all_instances(region) if i.id == instance_id]
             for interface in made.nics.values():
                 interface.delete_on_termination = True  # as EC2 has it for those that it makes itself
+                made.security_groups = list(interface.group_set)  # as EC2 tells them of an instance until it ends
+                # an instance's groups are its interfaces': Moto knows only of those that were asked for beside them, and filters by none
+                made.security_groups, interface._group_set = [*made.security_groups, *interface._group_set], []
             made.cpu_options = {"CoreCount": int(rules.vcpus_of(made.instance_type) // 2), "ThreadsPerCore": 2}
             account.launches.append(form)
             if self.on_launch is not None:
@@ -214,6 +217,7 @@ class Shim:
             answer = asked()
             if answer[0] == 200:
                 self.account.terminations[names] = answer
+                rules.forget_groups(names)
                 for instance_id in names:
                     self.account.shutting_down.setdefault(instance_id, self.account.shutdown_reads)
         return answer
@@ -224,6 +228,7 @@ class Shim:
 
         (instance,) = [i for i in rules.all_instances(region) if i.id == instance_id]
         instance.terminate()
+        instance.security_groups = []
         self.account.terminations[(instance_id,)] = 200, [("Content-Type", "text/xml")], TERMINATED_XML
         instance.state_reason = StateReason(f"{code}: {message}", code)
         instance._reason = code

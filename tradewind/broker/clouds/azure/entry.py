@@ -9,7 +9,7 @@ from tradewind.broker.clouds.azure.session import LOGIN, Session, Settings, find
 from tradewind.broker.clouds.connect import Connect
 
 EXTRA = "azure"
-_LIBRARIES = ("azure.mgmt.compute", "azure.mgmt.network", "azure.mgmt.resource", "azure.identity")
+_LIBRARIES = ("azure.mgmt.compute", "azure.mgmt.network", "azure.mgmt.resource", "azure.identity", "asyncssh")
 
 
 def why_not(settings: Settings) -> str:

@@ -9,16 +9,17 @@ from tradewind.broker.clouds.gcp.provider import GcpProvider
 from tradewind.broker.clouds.gcp.session import LOGIN, Session, Settings, find
 
 EXTRA = "gcp"
+_LIBRARIES = ("google.cloud.compute_v1", "asyncssh")
 
 
 def why_not(settings: Settings) -> str:
     """Why Google Cloud cannot be used from here, in a few words; "" when it can. Calls nobody."""
     try:
-        installed = importlib.util.find_spec("google.cloud.compute_v1") is not None
+        installed = all(importlib.util.find_spec(name) is not None for name in _LIBRARIES)
     except ModuleNotFoundError:
         installed = False
     if not installed:
-        return f"its library is not installed: pip install 'tradewind[{EXTRA}]'"
+        return f"its libraries are not installed: pip install 'tradewind[{EXTRA}]'"
     found = find()
     if not found.file:
         return f"no credentials here: {LOGIN}"
