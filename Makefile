@@ -1,5 +1,5 @@
 # Everything a person runs. Each target makes the environment it needs first.
-.PHONY: live-aws live-gcp live-azure bench-clouds soak-clouds help demo test lint bench bench-jobs docs catalog clean env-demo env-dev
+.PHONY: live-aws live-gcp live-azure bench-clouds soak-clouds help demo test lint bench bench-jobs docs catalog clean env-demo env-dev soak-jobs
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
@@ -29,6 +29,9 @@ bench: env-dev   ## the claims, measured here: rates, latencies, memory
 
 bench-jobs: env-dev ## managed jobs: submissions, thousands alive under preemptions, long lists
 	@$(BIN)/python benchmarks/jobs.py
+
+soak-jobs: env-dev ## ten minutes of killed and frozen daemons, agents and instances under 200 jobs that count, every step checked
+	@$(BIN)/python benchmarks/jobs_soak.py
 
 bench-optimizer: env-dev ## the planner's times over the whole catalog, SkyPilot's beside them where it can be installed
 	@$(BIN)/python benchmarks/plan.py --long

@@ -1,0 +1,228 @@
+"""Chaos under managed jobs: daemon, agents and instances are killed and frozen at random while jobs count to N; `make soak-jobs`.
+
+Real daemons, real local instances, the rehearsed catalog. Every step that a program counts is a line of its witness file, so that what ran, how
+often and where it went on is known apart from what the daemon believes. The daemon's bill is held to the lives of instances as seen on disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import pathlib
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from typing import Any
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # what drives real daemons lives with the tests
+
+from tests.broker.real import RealDaemon, task, until
+from tradewind.broker.server.client import DaemonUnreachable
+
+FREEZE_S = 3.0
+SLACK_S = 5.0  # looks at the disk are made while there is nothing else to do
+COUNT = """
+name: count
+resources: {{cpus: 2+, use_spot: true}}
+run: |
+  cd "$TRADEWIND_CHECKPOINT_DIR"
+  w={witness}/$TRADEWIND_MANAGED_JOB_ID
+  n=0
+  for f in step-*; do [ -e "$f" ] && m=${{f##*-}} && [ $m -gt $n ] && n=$m; done
+  echo "begin $n" >> $w
+  while [ $n -lt {steps} ]; do
+    sleep {step_s}
+    n=$((n+1))
+    echo $n >> $w
+    if [ $((n % {every})) = 0 ]; then
+      echo $n > x.tmp; mv x.tmp step-$n
+      for f in step-*; do [ ${{f##*-}} -lt $((n - 2 * {every})) ] && rm -f $f; done
+    fi
+  done
+  true
+"""
+
+
+class Chaos:
+    """One soak: `victims` says how often each was hit."""
+
+    def __init__(self, directory: str, *, jobs: int, steps: int, every: int, active: int, seed: int) -> None:
+        self.directory = directory
+        self.witness = os.path.join(directory, "witness")
+        os.makedirs(self.witness)
+        self.daemon = RealDaemon(os.path.join(directory, "data"))
+        os.makedirs(self.daemon.data_dir, mode=0o700)
+        pathlib.Path(self.daemon.data_dir, "limits.yaml").write_text(f"max_active_jobs: {active}\n")
+        self.jobs, self.steps, self.every = jobs, steps, every
+        self.draw = random.Random(seed)
+        self.victims: Counter[str] = Counter()
+        self.lives: dict[str, tuple[float, float]] = {}  # instance -> first and last seen on disk
+
+    def run(self, seconds: float, *, pause_s: tuple[float, float] = (0.5, 3.0)) -> dict[str, float]:
+        """Submit, let things die for so many seconds, let everything end, and check. Raises AssertionError."""
+        client = self.daemon.start()
+        text = COUNT.format(witness=self.witness, steps=self.steps, every=self.every, step_s=0.1)
+        for number in range(self.jobs):
+            body = {"task": task(text), "rehearse": True, "accepted_hourly_usd": 1.0, "client_key": f"soak-{number}"}
+            client.post("/v1/jobs", body)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self._all_ended():
+            self._pause(self.draw.uniform(*pause_s))
+            self._strike()
+        deadline = time.monotonic() + max(300.0, 5 * seconds)
+        while not self._all_ended():
+            assert time.monotonic() < deadline, f"jobs do not end; {self.daemon.log()}"
+            self._pause(0.5)
+        return self._judge()
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            now = time.time()
+            for name in self.daemon.instances_on_disk():
+                first, _ = self.lives.get(name, (now, now))
+                self.lives[name] = (first, now)
+            time.sleep(0.05)
+
+    def _rows(self) -> list[dict[str, Any]]:
+        with contextlib.suppress(DaemonUnreachable, OSError):
+            client = until("the daemon answers", self.daemon._client, self.daemon.log)
+            return list(client.get("/v1/jobs?limit=100000"))
+        return []
+
+    def _all_ended(self) -> bool:
+        rows = self._rows()
+        return len(rows) == self.jobs and all(row["ended_unix"] for row in rows)
+
+    def _strike(self) -> None:
+        what = self.draw.choice(["daemon", "agent", "instance", "instance", "frozen agent"])
+        if what == "daemon":
+            self.daemon.kill()
+            self._pause(self.draw.uniform(0, 2))  # closed for a moment: jobs run on
+            self.daemon.start()
+            self.victims[what] += 1
+            return
+        instances = self.daemon.instances_on_disk()
+        if not instances:
+            return
+        victim = self.draw.choice(instances)
+        word = "host.py" if what == "instance" else "tradewind.agent"
+        found = processes_of(victim, word)
+        if not found:
+            return
+        self.victims[what] += 1
+        if what == "frozen agent":
+            self._signal(found, signal.SIGSTOP)
+            self._pause(FREEZE_S)
+            self._signal(found, signal.SIGCONT)
+        else:
+            self._signal(found, signal.SIGKILL)
+
+    def _signal(self, pids: list[int], number: signal.Signals) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _judge(self) -> dict[str, float]:
+        client = self.daemon._client() or self.daemon.start()
+        until("every cluster goes", lambda: client.get("/v1/clusters") == [], self.daemon.log)
+        rows = self._rows()
+        assert Counter(row["state"] for row in rows) == {"SUCCEEDED": self.jobs}, [row["why"] for row in rows]
+        most, losses = 0, 0
+        for row in rows:
+            repeated, begins = self._read(int(row["id"]))
+            most = max(most, repeated)
+            losses += begins - 1
+        assert most <= 2 * self.every, f"{most} steps were repeated after one loss, checkpoints came every {self.every}"
+        assert self.daemon.processes() == [], "processes are left"
+        assert self.daemon.instances_on_disk() == [], "instances are left"
+        billed, seen = self._bill(client)
+        return {
+            "jobs that counted to the end": float(len(rows)),
+            **{f"strikes at a {name}": float(count) for name, count in sorted(self.victims.items())},
+            "times a program began again": float(losses),
+            "most steps repeated after a loss (a checkpoint every " + str(self.every) + ")": float(most),
+            "instance-seconds billed": billed,
+            "instance-seconds seen on disk": seen,
+        }
+
+    def _read(self, job_id: int) -> tuple[int, int]:
+        """The most steps repeated after one loss, and how often the program began; every step in order, each life going on from a kept one."""
+        at, begins, most, counted = 0, 0, 0, set()
+        for line in pathlib.Path(self.witness, str(job_id)).read_text().splitlines():
+            word, _, number = line.rpartition(" ")
+            if word == "begin":
+                assert int(number) <= at, f"job {job_id} went on from step {number}, and had counted to {at}"
+                most = max(most, at - int(number))
+                at, begins = int(number), begins + 1
+            else:
+                assert int(number) == at + 1, f"job {job_id} counted {number} after {at}: two lives at once"
+                at += 1
+                counted.add(at)
+        assert at == self.steps, f"job {job_id} ended at {at}"
+        assert counted == set(range(1, self.steps + 1)), f"job {job_id} left steps out"
+        return most, begins
+
+    def _bill(self, client: Any) -> tuple[float, float]:
+        """Instance-seconds by the daemon's bill, and by what was on disk; every instance that was there is on the bill, once."""
+        billed: dict[str, dict[str, Any]] = {}
+        for row in self._rows():
+            for line in client.get(f"/v1/jobs/{row['id']}/bill")["instances"]:
+                assert line["instance_id"] not in billed, "an instance is billed once"
+                assert not line["running"], f"{line['instance_id']} is still billed"
+                billed[line["instance_id"]] = line
+        missing = set(self.lives) - set(billed)
+        assert not missing, f"instances that nobody is billed for: {missing}"
+        for name, (first, last) in self.lives.items():
+            line = billed[name]
+            assert line["launched_unix"] <= first + SLACK_S, (
+                f"{name} was there at {first}, billed from {line['launched_unix']}"
+            )
+            assert line["ended_unix"] <= last + SLACK_S, f"{name} was gone at {last}, billed until {line['ended_unix']}"
+        return sum(line["seconds"] for line in billed.values()), sum(
+            last - first for first, last in self.lives.values()
+        )
+
+
+def processes_of(instance_id: str, word: str) -> list[int]:
+    """Processes of the instance whose command line holds the word."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            command = pathlib.Path("/proc", pid, "cmdline").read_bytes().decode(errors="replace")
+            if word in command and (instance_id in command or instance_id in _environment(pid)):
+                found.append(int(pid))
+    return found
+
+
+def _environment(pid: str) -> str:
+    return pathlib.Path("/proc", pid, "environ").read_bytes().decode(errors="replace")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--jobs", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=200, help="each a tenth of a second")
+    parser.add_argument("--active", type=int, default=6, help="at a time")
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    directory = tempfile.mkdtemp(prefix="tw-soak-")
+    chaos = Chaos(directory, jobs=asked.jobs, steps=asked.steps, every=20, active=asked.active, seed=asked.seed)
+    try:
+        for name, value in chaos.run(asked.minutes * 60).items():
+            print(f"{name:<70} {value:>10.4g}")
+    finally:
+        with contextlib.suppress(Exception):
+            chaos.daemon.end()
+        shutil.rmtree(directory, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
