@@ -88,6 +88,21 @@ class Mortals:
         held = {tags["tradewind-instance"] for tags in self.estate.tags()}
         assert held <= known, f"after a death at {point} the cloud holds what the record does not know"
 
+    def let_the_lease_run_out(self) -> None:
+        """The cluster was stopped for longer than its machines' lease, by all that the record and their disks know."""
+        with contextlib.closing(sqlite3.connect(f"{self.estate.data_dir}/record.sqlite")) as record:
+            record.execute("UPDATE instances SET lease_until_unix = 1000")
+            record.commit()
+        known = [
+            path
+            for room in self.estate.rooms.values()
+            for host in room.machines.values()
+            for path in host.seed.rglob("lease.json")
+        ]
+        assert len(known) == 2
+        for path in known:
+            path.write_text("1000.0")
+
     def recorded(self) -> set[str]:
         """The instances that the record holds for alive or possible."""
         with contextlib.closing(
@@ -130,6 +145,7 @@ def test_two_machines_are_bought_used_stopped_started_and_ended_over_the_bodies_
     assert [said.count(f"it ran on {rank}") for rank in range(2)] == [1, 1]
     estate.daemon.kill()
     mortals.die(STOP, lambda client: client.post("/v1/clusters/mine/stop"))
+    mortals.let_the_lease_run_out()
     mortals.die(START, lambda client: client.post("/v1/clusters/mine/start"))
     mortals.survivor("UP")
     estate.daemon.kill()

@@ -5,7 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 
+# As the guard of a machine's first boot has it: one that was stopped for longer than its lease has its first minutes to be given another.
+START_GRACE_S = 600.0
 _LOOK_AT_LEAST_EVERY_S = 30.0  # so that a clock that was set, or a machine that slept, is noticed
+
+
+def at_start(known_unix: float, now_unix: float) -> float:
+    """The second until which an agent that starts now waits, by what an earlier one knew: for START_GRACE_S where that is over."""
+    return now_unix + START_GRACE_S if 0 < known_unix < now_unix else known_unix
 
 
 class Lease:
