@@ -155,6 +155,22 @@ def test_the_task_file_may_say_it_all_and_a_flag_wins(asked: World) -> None:
     assert "2 of the nodes are paid already" in asked.run("tradewind plan paid.yaml --catalog gpus.csv").stdout
 
 
+def test_the_file_says_how_the_program_lives_through_interruptions(asked: World) -> None:
+    def told(extra: str) -> dict:
+        (asked.work / "lives.yaml").write_text((asked.work / "g.yaml").read_text() + extra)
+        ran = asked.run("tradewind plan lives.yaml --catalog gpus.csv --json --hours 100")
+        assert ran.returncode == exits.OK, ran.stderr
+        return json.loads(ran.stdout)["placements"][0]["expected"]
+
+    assert told("") is None
+    best = told("placement: {interruptions: true}\n")
+    hourly = told("placement: {interruptions: {every: 1h, checkpoint: 6m, restart: 1h, wait: 30s}}\n")
+    assert hourly["checkpoint_interval_h"] == 1.0
+    assert hourly["billed_h"] > 100 + 99 * 0.1 > best["billed_h"] > 100
+    never = told("placement: {interruptions: {every: never}}\n")
+    assert never["checkpoint_interval_h"] == 100
+
+
 def test_a_limit_without_a_meaning_in_the_file_is_said_in_a_sentence(asked: World) -> None:
     for extra, words in (
         ("placement: {exclude: [nowhere]}", "placement.exclude: 'nowhere' is no cloud here"),
@@ -163,6 +179,8 @@ def test_a_limit_without_a_meaning_in_the_file_is_said_in_a_sentence(asked: Worl
         ("placement: {quotas: {aws: many}}", "placement.quotas.aws: 'many' is no quota"),
         ("placement: {shares: {aws: 2}}", "placement.shares.aws: '2' is no share"),
         ("placement: {exlude: [aws]}", "did you mean 'exclude'?"),
+        ("placement: {interruptions: {every: soon}}", "placement.interruptions.every: 'soon' is no length of time"),
+        ("placement: {interruptions: {every: 0}}", "placement.interruptions.every: is 0"),
         ("estimates: {'A100:8': soon}", "no length of time"),
         ("estimates: {A1000: 3h}", "did you mean 'A100'?"),
         ("inputs: {'s3://bucket': 10}", "is no region of the catalog"),

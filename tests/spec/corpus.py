@@ -64,6 +64,8 @@ TASKS: dict[str, tuple[str, ...]] = {
     "estimates": ("{'A100:8': 10h, p4d.24xlarge: 9.5}", "{H100: 90m}"),
     "placement": (
         "{exclude: [aws/us-gov-*], continents: [Europe], countries: [DE, FR], max_nodes_per_zone: 2, max_carbon: 2.5, minimize: 'cost,time'}",
+        "{interruptions: true}",
+        "{interruptions: {every: 1h, checkpoint: 30s, restart: 5m, wait: 0.1}}",
         "{quotas: {aws/us-east-1: 32 vcpus, gcp: 4}, shares: {aws: 50%, gcp: 0.5}, reserved: {aws/*/*/m6a.2xlarge: 3}}",
     ),
     "budget": ("20", "20 USD"),

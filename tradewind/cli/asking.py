@@ -181,6 +181,7 @@ def applied(task: Task, asked: dict[str, Any]) -> Task:
         max_nodes_per_zone=asked["max_nodes_per_zone"] or mine.max_nodes_per_zone,
         max_carbon=asked["max_carbon"] or mine.max_carbon,
         minimize=asked["minimize"] or mine.minimize,
+        interruptions=mine.interruptions or asked["interruptions"],
     )
     given = [parse_estimate(text) for text in asked["estimate"]]
     lengths = tuple(Length(f"{e.name}:{e.count:g}" if e.count else e.name, e.hours) for e in given)

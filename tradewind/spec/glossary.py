@@ -46,7 +46,7 @@ TASK = {
     ),
     "placement": Entry(
         "map",
-        "Limits on where it may run: `exclude` (patterns `cloud/region/zone/type` with `*`), `continents`, `countries`, `quotas` (`{aws/us-east-1: 32 vcpus}`), `shares` (`{aws: 50%}` of all nodes), `reserved` (`{pattern: nodes}` paid already), `max_nodes_per_zone`, `max_carbon` (kg CO2e), and what the plan is least in: `minimize` (`cost`, `time`, `carbon`, `cost,time`, `cost+0.1*carbon`).",
+        "Limits on where it may run: `exclude` (patterns `cloud/region/zone/type` with `*`), `continents`, `countries`, `quotas` (`{aws/us-east-1: 32 vcpus}`), `shares` (`{aws: 50%}` of all nodes), `reserved` (`{pattern: nodes}` paid already), `max_nodes_per_zone`, `max_carbon` (kg CO2e), `interruptions` (true, or `{every, checkpoint, restart, wait}` as times: what losing spot machines is expected to cost is counted), and what the plan is least in: `minimize` (`cost`, `time`, `carbon`, `cost,time`, `cost+0.1*carbon`).",
     ),
     "budget": Entry(
         "`20`, `20 USD`", "What a managed job may cost in all; it is warned at 80 % and ended when it is spent."

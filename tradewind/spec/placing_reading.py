@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tradewind.spec.document import Mapping, Node, Scalar
 from tradewind.spec.nodes import is_null, kind_of, read_amount, read_mapping
-from tradewind.spec.placing import Length, Placing, parse_quota, parse_share
+from tradewind.spec.placing import Length, Placing, hours_of, parse_every, parse_quota, parse_share
 from tradewind.spec.quantities import parse_hours
 from tradewind.spec.typed import read_struct
 
@@ -17,6 +17,13 @@ def read_placing(node: Node | None, field: str = "placement") -> Placing:
         return Placing()
     placing = read_struct(node, field, Placing)
     mapping = read_mapping(node, field)
+    parse: Callable[[str], object]
+    times = mapping.entries.get("interruptions")
+    if isinstance(times, Mapping):
+        for name, value in times.entries.items():
+            if isinstance(value, Scalar) and not is_null(value):
+                parse = parse_every if name == "every" else hours_of
+                _check(value, f"{field}.interruptions.{name}", parse)
     for name, parse in (("quotas", parse_quota), ("shares", parse_share)):
         inner = mapping.entries.get(name)
         if isinstance(inner, Mapping):

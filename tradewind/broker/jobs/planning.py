@@ -225,6 +225,7 @@ class CatalogPlanner:
                 limits=_without(asked.limits, blocks, quotas),
                 clouds=reach,
                 hours=asked.hours,
+                recovery=asked.recovery,
                 wishes=asked.wishes,
                 aim=asked.aim,
             )
@@ -300,6 +301,7 @@ class CatalogPlanner:
                 limits=_without(asked.limits, blocks),
                 clouds=reach,
                 hours=asked.hours,
+                recovery=asked.recovery,
                 wishes=asked.wishes,
             )
 

@@ -13,11 +13,13 @@ from tradewind.broker.planner.wishes import Estimate, Wishes, parse_estimate
 from tradewind.catalog.catalog import Catalog
 from tradewind.optimizer.aims import Aim, parse_aim
 from tradewind.optimizer.hazard import NOTHING_SEEN, Experience
+from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.problem import Limits, Place, Quota, Reservation, Share
-from tradewind.spec.placing import Placing, parse_quota, parse_share
+from tradewind.spec.placing import Interruptions, Placing, hours_of, parse_every, parse_quota, parse_share
 from tradewind.spec.task import Task
 
 OWN = frozenset({"local", "ssh"})
+_TIMES = {"every": "checkpoint_interval_h", "checkpoint": "checkpoint_h", "restart": "restart_h", "wait": "downtime_h"}
 T = TypeVar("T")
 N = TypeVar("N", int, float)
 
@@ -25,7 +27,8 @@ N = TypeVar("N", int, float)
 class Asked(msgspec.Struct, frozen=True):
     """What plans are made with: hand `limits`, `wishes`, `hours` and `deadline_h` to the planner by name, and `aim` beside them.
 
-    `hours` is None where nobody said how long the work takes; `told` are sentences for what was decided here.
+    `hours` is None where nobody said how long the work takes; `told` are sentences for what was decided here. With `recovery` what
+    interruptions are expected to cost is counted.
     """
 
     limits: Limits = Limits()
@@ -34,6 +37,7 @@ class Asked(msgspec.Struct, frozen=True):
     hours: float | None = None
     deadline_h: float | None = None
     told: tuple[str, ...] = ()
+    recovery: Recovery | None = None
 
 
 def asked_of(
@@ -71,7 +75,23 @@ def asked_of(
         most_per_zone=_least(standing.max_nodes_per_zone, mine.max_nodes_per_zone),
         seen=seen,
     )
-    return Asked(limits, wishes, None if aim == Aim() else aim, deadline_h=task.deadline_hours)
+    recovery = recovery_of(mine.interruptions or standing.interruptions)
+    return Asked(limits, wishes, None if aim == Aim() else aim, deadline_h=task.deadline_hours, recovery=recovery)
+
+
+def recovery_of(said: bool | Interruptions) -> Recovery | None:
+    """How the program lives through interruptions; None where they are not to be counted. Raises PlanError."""
+    if isinstance(said, bool):
+        return Recovery() if said else None
+    where = "placement.interruptions"
+    times = {
+        field: _said(f"{where}.{name}", parse_every if name == "every" else hours_of, str(value))
+        for name, field in _TIMES.items()
+        if (value := getattr(said, name)) is not None
+    }
+    if times.get("checkpoint_interval_h") == 0:
+        raise PlanError(f"{where}.every", "is 0; write a time above 0, such as 1h, or never")
+    return Recovery(**times)
 
 
 def estimates_of(task: Task) -> tuple[Estimate, ...]:

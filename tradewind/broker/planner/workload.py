@@ -12,7 +12,6 @@ from tradewind.broker.planner.errors import PlanError
 from tradewind.broker.planner.plan import UNNAMED, problem_of
 from tradewind.catalog.catalog import Catalog
 from tradewind.optimizer.aims import Aim
-from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.problem import Edge, Limits, Problem, Request, Together
 from tradewind.spec.task import Task
 from tradewind.spec.workload import Workload
@@ -55,7 +54,6 @@ def pose(
     catalog: Catalog,
     *,
     clouds: Collection[str] | None = None,
-    recovery: Recovery | None = None,
     edges: Sequence[Edge] = (),
     together: Sequence[Together] = (),
     deadline_h: float | None = None,
@@ -74,7 +72,7 @@ def pose(
             limits=asked.limits,
             clouds=clouds,
             hours=asked.hours,
-            recovery=recovery,
+            recovery=asked.recovery,
             deadline_h=asked.deadline_h,
             wishes=asked.wishes,
         )

@@ -156,15 +156,14 @@ def plan(
         asking.check(asked, offers.clouds(), _known_places(offers))
         parts = _parts(tasks, asked, offers, hours, carbon="carbon" in front)
         aim = aim_of(parts)
-        recovery = _recovery(asked)
-        problem = pose(parts, offers, recovery=recovery, edges=edges, together=together)
+        problem = pose(parts, offers, edges=edges, together=together)
         if asked["time_limit"] is not None:
             problem = msgspec.structs.replace(problem, time_limit_s=asked["time_limit"])
         if pareto is not None:
             code = _drawn(problem, pareto, svg=svg, png=png, as_json=as_json)
             if code == exits.OK:
                 return code
-        explained = _explained(parts, problem, offers, recovery, aim) if explain else None
+        explained = _explained(parts, problem, offers, aim) if explain else None
         result = explained.plan if explained else solved(problem, aim)
         courses = _courses(parts, offers) if result.feasible else ()
         remarks = notes.of_catalog(offers, notes.today())
@@ -216,14 +215,8 @@ def _parts(
     return tuple(parts)
 
 
-def _recovery(asked: dict[str, Any]) -> Any:
-    from tradewind.optimizer import Recovery
-
-    return Recovery() if asked["interruptions"] else None
-
-
 def _explained(
-    parts: Sequence[tuple[Task, Asked]], problem: Problem, offers: Catalog, recovery: Any, aim: Aim | None
+    parts: Sequence[tuple[Task, Asked]], problem: Problem, offers: Catalog, aim: Aim | None
 ) -> ExplainedPlan:
     from tradewind.broker.planner.explain import explain_posed
     from tradewind.broker.planner.relax import relaxations
@@ -242,7 +235,7 @@ def _explained(
         hours=found.hours,
         deadline_h=found.deadline_h,
         wishes=found.wishes,
-        recovery=recovery,
+        recovery=found.recovery,
         aim=aim,
     )
     return msgspec.structs.replace(told, relaxations=eased)
@@ -256,7 +249,9 @@ def _courses(parts: Sequence[tuple[Task, Asked]], offers: Catalog) -> tuple[Dead
     for task, asked in parts:
         if task.deadline_hours is None or not any(resources.use_spot for resources in task.resources):
             continue
-        problem = job_problem(task, offers, limits=asked.limits, hours=asked.hours, wishes=asked.wishes)
+        problem = job_problem(
+            task, offers, limits=asked.limits, hours=asked.hours, recovery=asked.recovery, wishes=asked.wishes
+        )
         course = deadline_course(problem, task.deadline_hours)
         found += [course] if course is not None else []
     return tuple(found)
