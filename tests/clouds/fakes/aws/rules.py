@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from clouds.conformance import Faults
@@ -81,6 +81,13 @@ def backend(region: str) -> Any:
     return ec2_backends[ACCOUNT][region]
 
 
+def backends() -> dict[str, Any]:
+    """By region, those that were used."""
+    from moto.ec2.models import ec2_backends
+
+    return dict(ec2_backends[ACCOUNT])
+
+
 def all_instances(region: str) -> list[Any]:
     return [
         instance for reservation in list(backend(region).reservations.values()) for instance in reservation.instances
@@ -137,6 +144,14 @@ def check_throttle(account: Account, action: str) -> None:
         if action.startswith("Describe") and account.faults.throttled > 0:
             account.faults.throttled -= 1
             raise Refusal(503, "RequestLimitExceeded", "Request limit exceeded.")
+
+
+def forget_groups(names: Collection[str]) -> None:
+    """An instance that has ended is told without its security groups."""
+    for region in list(backends()):
+        for instance in all_instances(region):
+            if instance.id in names:
+                instance.security_groups = []
 
 
 def check_stop(region: str, form: dict[str, str]) -> None:
@@ -250,10 +265,12 @@ def quota_answer(account: Account, body: dict[str, Any]) -> bytes:
 def image_answer(account: Account, region: str, body: dict[str, Any]) -> bytes:
     """GetParameter of SSM for the vendors' public image parameters; the image then exists in the region."""
     name = body["Name"]
-    known = name.startswith(
-        ("/aws/service/canonical/ubuntu/server/24.04/stable/current/", "/aws/service/deeplearning/ami/")
-    )
-    if not known or not name.endswith("/ami-id"):
+    series = {
+        "/aws/service/canonical/ubuntu/server/24.04/stable/current/": "/ami-id",
+        "/aws/service/deeplearning/ami/": "/ami-id",
+        "/aws/service/neuron/dlami/base/": "/image_id",
+    }
+    if not any(name.startswith(begins) and name.endswith(ends) for begins, ends in series.items()):
         raise Refusal(400, "ParameterNotFound", "")
     with account.lock:
         image_id = account.images.get((region, name))

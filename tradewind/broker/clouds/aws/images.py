@@ -23,8 +23,9 @@ _NEURON = "/aws/service/neuron/dlami/base/ubuntu-24.04/latest/image_id"
 _UBUNTU_ARCH = {"x86_64": "amd64", "arm64": "arm64"}
 _NEURON_FAMILIES = ("inf", "trn")
 # NVIDIA's open kernel modules need Turing or newer (K80, M60 and V100 are not), and AWS publishes no image of a supported Ubuntu with the
-# closed ones; AMD's, Habana's and Xilinx' devices have no image in these series at all.
-_NO_DRIVER_IMAGE = ("p2.", "p3.", "p3dn.", "g3.", "g3s.", "g4ad.", "dl1.", "dl2q.", "f1.", "f2.", "vt1.")
+# closed ones; the Neuron images leave out Inf1 since 2.26.1 (Neuron DLAMI user guide); AMD's, Habana's and Xilinx' devices have no image in
+# these series at all.
+_NO_DRIVER_IMAGE = ("p2.", "p3.", "p3dn.", "g3.", "g3s.", "g4ad.", "dl1.", "dl2q.", "f1.", "f2.", "vt1.", "inf1.")
 MIN_DISK_GIB, GPU_DISK_GIB = (
     40,
     150,
@@ -51,13 +52,13 @@ def image_parameter(offer: Offer) -> str:
         )
     if not offer.accelerator or offer.accelerator_count <= 0:
         return _UBUNTU.format(arch=_UBUNTU_ARCH[offer.arch])
-    if offer.instance_type.startswith(_NEURON_FAMILIES):
-        return _NEURON
     if offer.instance_type.startswith(_NO_DRIVER_IMAGE):
         raise refusal(
             "NoDriverImage",
             f"AWS publishes no current Ubuntu image with drivers for {offer.accelerator} ({offer.instance_type})",
         )
+    if offer.instance_type.startswith(_NEURON_FAMILIES):
+        return _NEURON
     return _NVIDIA.format(arch=offer.arch)
 
 
