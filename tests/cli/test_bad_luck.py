@@ -74,7 +74,7 @@ def test_a_disk_that_fills_while_a_job_prints_ends_nothing(world: World, tmp_pat
         "tradewind launch prints.yaml -c a -y -d || exit 1\n"
         f"for i in $(seq 600); do [ $(df --output=avail {tmp_path} | tail -1) -lt 100 ] && break; sleep 0.1; done\n"
         f"df --output=avail {tmp_path} | tail -1; tradewind status\n"
-        f"rm -rf {tmp_path}/data/instances/*/home/logs/*\ntradewind status && tradewind down a -y"
+        f"rm -rf {tmp_path}/data/instances/*/*/logs/*\ntradewind status && tradewind down a -y"
     )
     ran = apart(world, small, line)
     assert "Traceback" not in ran.stderr
