@@ -7,8 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.optimizer.problems import candidate, offer
-from tradewind.optimizer import Candidate, InvalidProblem, Limits, Place, Position, Problem, Request, Terms, advise
+from tests.optimizer.problems import candidate, offer, random_problem
+from tradewind.optimizer import (
+    Candidate,
+    InvalidProblem,
+    Limits,
+    Place,
+    Position,
+    Problem,
+    Request,
+    Terms,
+    advise,
+    optimize,
+)
 
 OFFER = offer(ondemand=1.0, spot=0.3)
 ELSEWHERE = offer(ondemand=1.0, spot=0.4, region="r2")
@@ -97,6 +108,30 @@ def test_advice_is_for_one_job():
     two = Problem((Request("a", (candidate(),)), Request("b", (candidate(),))))
     with pytest.raises(InvalidProblem, match="2 requests"):
         advise(two)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([None, 0.1, 5.0, 50.0]),
+    st.sampled_from([1.0, 0.5, 0.01]),
+)
+def test_whatever_is_asked_there_is_an_answer_that_can_be_carried_out(seed, holds, unlisted, deadline, left):
+    problem = random_problem(seed, max_requests=1)
+    before = optimize(problem)
+    held = before.placements[0] if holds and before.feasible else None
+    request = problem.requests[0]
+    if unlisted and len(request.candidates) > 1:
+        request = msgspec.structs.replace(request, candidates=request.candidates[1:])
+        problem = msgspec.structs.replace(problem, requests=(request,))
+    told = advise(problem, Position(1.0, left, held), TERMS, deadline_h=deadline)
+    assert told.why
+    assert (told.act == "go") == (told.plan is not None)
+    assert told.plan is None or told.plan.feasible
+    assert (held is None) if told.act == "wait" else True
+    assert (held is not None) if told.act == "stay" else True
 
 
 @settings(max_examples=30, deadline=None)

@@ -13,13 +13,14 @@ from typing import Literal
 import msgspec
 
 from tradewind.optimizer.check import canonical
-from tradewind.optimizer.cost import hourly_nano, total_nano
+from tradewind.optimizer.cost import ENDLESS_NANO, is_payable, total_nano
 from tradewind.optimizer.decide import optimize
 from tradewind.optimizer.errors import InvalidProblem
 from tradewind.optimizer.limits import is_blocked
 from tradewind.optimizer.mixing import Mix, On, Standing, ours, slack_h
+from tradewind.optimizer.money import nano_usd
 from tradewind.optimizer.plan import Placement, Plan
-from tradewind.optimizer.problem import Candidate, Problem, Request
+from tradewind.optimizer.problem import Candidate, Problem
 from tradewind.optimizer.replan import Moving, replan
 
 Act = Literal["stay", "go", "wait"]
@@ -160,7 +161,7 @@ def _by_deadline(
     work_h = _whole_work_h(on_demand, position.left)
     mix = Mix(work_h, deadline_h, terms.changeover_h, terms.rework_h, terms.step_h)
     on = _market(position.held)
-    may_return = _is_worth_it(problem, on_demand, spot)
+    may_return = _is_worth_it(problem, position.left, on_demand, spot)
     zones = ("held",) if on == "spot" else ("new",) if spot.feasible and may_return else ()
     zone = "held" if on == "spot" else ""
     standing = Standing(position.elapsed_h, work_h * (1 - position.left), on, zone, zones)
@@ -194,17 +195,13 @@ def _market(held: Placement | None) -> On:
     return "spot" if held.use_spot else "on demand"
 
 
-def _is_worth_it(problem: Problem, on_demand: Plan, spot: Plan) -> bool:
+def _is_worth_it(problem: Problem, left: float, on_demand: Plan, spot: Plan) -> bool:
     """Whether spot, now or when it returns, is cheaper than on demand: a market that nobody offers is not waited for."""
     if spot.feasible:
         return spot.total_usd < on_demand.total_usd
     whole = canonical(problem).requests[0]
-    least = min((total_nano(whole, c) for c in whole.candidates if c.use_spot and hourly_nano(whole, c)), default=None)
-    return least is not None and least < _on_demand_nano(whole)
-
-
-def _on_demand_nano(request: Request) -> int:
-    return min(total_nano(request, c) for c in request.candidates if not c.use_spot)
+    priced = (total_nano(whole, c) for c in whole.candidates if c.use_spot and is_payable(c))
+    return min(priced, default=ENDLESS_NANO) < nano_usd(on_demand.total_usd) / left
 
 
 def _bought(plan: Plan) -> str:
