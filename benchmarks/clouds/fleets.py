@@ -62,9 +62,9 @@ async def fleets() -> list[Figure]:
         looked = time.monotonic() - began
         assert not remarks, remarks
         assert sum(one.kind == "instance" for one in found) == number
-        began = time.monotonic()
+        began, worked = time.monotonic(), time.process_time()
         _, remarks = await fleet.reap(dry_run=False)
-        reaped = time.monotonic() - began
+        reaped, worked = time.monotonic() - began, time.process_time() - worked
         assert not remarks, remarks
         left = await fleet.reap(dry_run=True)
         assert left == ([], []), left
@@ -72,7 +72,7 @@ async def fleets() -> list[Figure]:
         for row in broker.store.read(rows.live_instances):
             await broker.services.providers[row.provider].terminate(row.provider_id)
         await broker.stop()
-    note = f"{removed} removed, of {number} machines that no record owns"
+    note = f"{removed} removed, of {number} machines that no record owns; fakes and all took {worked:.1f} s of one processor"
     return [
         Figure(f"status -r of {CLUSTERS} clusters on 3 clouds", 3.0, refreshed),
         Figure(f"reap --dry-run over {whole} resources on 3 clouds, {owned} machines owned", 10.0, looked),
