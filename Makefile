@@ -49,7 +49,7 @@ bench-spot: env-dev ## recorded spot markets replayed against policies that have
 soak-optimizer: env-dev ## 100,000 random problems held to brute force (some 15 minutes)
 	@$(BIN)/python benchmarks/optimizer_soak.py --problems 100000
 
-bench-clouds: env-dev ## failover, status, reap over the clouds, against fakes of their APIs
+bench-clouds: env-dev ## launches, failover, bootstrap, losses, status, reap over fakes of the clouds (needs root for real machines)
 	@$(BIN)/python benchmarks/clouds/run.py
 
 soak-clouds: env-dev ## kill the daemon at every boundary on every cloud (needs root: real machines in network namespaces)
