@@ -236,3 +236,18 @@ def test_the_daemons_planner_goes_by_it_too(record, tmp_path):
             zone()
     finally:
         planner.close()
+
+
+def test_what_no_source_tells_of_ones_own_machines_does_not_rule_them_out(record, tmp_path):
+    (tmp_path / "home" / "limits.yaml").write_text(
+        "placement: {continents: [Europe], max_carbon: 1, minimize: carbon, max_nodes_per_zone: 2}\n"
+    )
+    asked = record.asked("name: t\nrun: x\nresources: {infra: local}\n")
+    assert (asked.wishes.continents, asked.wishes.carbon, asked.aim, asked.limits.max_carbon_kg) == (
+        (),
+        False,
+        None,
+        None,
+    )
+    elsewhere = record.asked()
+    assert (elsewhere.wishes.continents, elsewhere.limits.max_carbon_kg) == (("Europe",), 1)

@@ -63,10 +63,16 @@ def asked_here(
 def _others(data_dir: str, mine: Placement | None) -> list[seen.Held]:
     held = list(seen.held(data_dir))
     for _ in range(0 if mine is None else mine.num_nodes):
-        own = next((h for h in held if mine and (h.offer, h.use_spot) == (mine.offer, mine.use_spot)), None)
+        own = next((h for h in held if mine is not None and _is_of(h, mine)), None)
         if own is not None:
             held.remove(own)
     return held
+
+
+def _is_of(held: seen.Held, mine: Placement) -> bool:
+    offer = held.offer
+    same = (offer.cloud, offer.region, offer.instance_type) == (mine.cloud, mine.region, mine.instance_type)
+    return same and held.use_spot == mine.use_spot and (not mine.zone or offer.zone == mine.zone)
 
 
 def _less_held(limits: Limits, standing: Placing, held: Sequence[seen.Held]) -> Limits:

@@ -47,12 +47,15 @@ def asked_of(
     standing: Placing = Placing(),  # noqa: B008  a frozen value
     seen: Experience = NOTHING_SEEN,
 ) -> Asked:
-    """What the task asks together with what stands for all tasks; the narrower of two limits holds.
+    """What the task asks together with what stands for all tasks; the narrower of two limits holds. Of machines of one's own no source tells place
+    or emissions, so that what stands for all tasks about those does not bear on them.
 
     Raises PlanError for a pattern, a residency, a quota or a measure without a meaning, and for limits that rule each other out.
     """
     own_machines = all(resources.infra.cloud in OWN for resources in task.resources)
     mine = task.placement
+    if own_machines:
+        standing = msgspec.structs.replace(standing, continents=(), countries=(), max_carbon=None, minimize=None)
     clouds = None if own_machines else catalog.clouds()
     both = (limits_of(standing, None, "limits.yaml: placement"), limits_of(mine, clouds, "placement"))
     limits = Limits(
@@ -65,11 +68,10 @@ def asked_of(
     aim = _said("placement.minimize", parse_aim, mine.minimize or standing.minimize or "cost")
     continents = _narrowed("continents", standing.continents, mine.continents)
     countries = _narrowed("countries", standing.countries, mine.countries)
-    if not own_machines:
-        check_residency(catalog, continents, countries)
+    check_residency(catalog, continents, countries)
     wishes = Wishes(
-        continents=() if own_machines else continents,
-        countries=() if own_machines else countries,
+        continents=continents,
+        countries=countries,
         estimates=estimates_of(task),
         carbon=aim.counts_carbon or limits.max_carbon_kg is not None,
         most_per_zone=_least(standing.max_nodes_per_zone, mine.max_nodes_per_zone),
