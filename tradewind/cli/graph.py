@@ -90,6 +90,7 @@ def submit(
     secrets: Mapping[str, str],
     market: dict[str, Any] | None,
     not_before_unix: float | None,
+    share: str | None,
 ) -> int:
     """Hand the tasks over as one; the number of their array."""
     from tradewind.spec import task_to_dict
@@ -99,6 +100,7 @@ def submit(
         job: dict[str, Any] = {**shared, "task": task_to_dict(task), "accepted_hourly_usd": placement.hourly_usd}
         job["secrets"] = {secret: secrets[secret] for secret in task.secrets if secret in secrets}
         job |= {} if market is None else {"market": market}
+        job |= {} if share is None else {"share": share}
         job |= {} if not_before_unix is None else {"not_before_unix": not_before_unix}
         jobs.append(job)
     body = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,17 @@ def test_rehearsals_and_real_money_are_counted_apart():
     waiting = [job(1, rehearse=False), job(2, rehearse=True)]
     assert admit(waiting, now, Limits(max_hourly_cost=10.0)) == (2,)
     assert admit(waiting, Situation(IDLE, spent=frozenset({True})), Limits(budget=1)) == (1,)
+
+
+def test_shares_take_turns_whoever_came_first():
+    crowd = [msgspec.structs.replace(job(n), share="crowd") for n in range(1, 8)]
+    lone = [msgspec.structs.replace(job(n), share="lone") for n in (8, 9)]
+    now = Situation({False: Load(), True: Load()})
+    assert admit([*crowd, *lone], now, Limits(max_active_jobs=5)) == (1, 8, 2, 9, 3)
+    busy = msgspec.structs.replace(now, load={False: Load(3, 0.3), True: Load()}, shares={"lone": 3})
+    assert admit([*crowd, *lone], busy, Limits(max_active_jobs=8)) == (1, 2, 3, 4, 8)
+    urgent = msgspec.structs.replace(job(10, priority=1), share="crowd")
+    assert admit([*crowd, *lone, urgent], now, Limits(max_active_jobs=3)) == (10, 8, 1)
 
 
 def test_it_is_said_when_a_job_may_start():

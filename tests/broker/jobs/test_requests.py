@@ -341,3 +341,19 @@ def test_a_resumed_job_waits_for_a_place(directory):
             assert r.job_state(job) == "RECOVERING"
 
     run(scenario())
+
+
+def test_one_persons_crowd_does_not_keep_another_waiting(directory, tmp_path):
+    async def scenario():
+        (tmp_path / "data").mkdir(mode=0o700)
+        (tmp_path / "data" / "limits.yaml").write_text("max_active_jobs: 2\n")
+        async with Running(directory, ScriptedCloud()) as r:
+            for _ in range(70):
+                await r.broker.submit(job_request(task("wait"), share="crowd"))
+            lone = await r.broker.submit(job_request(task("wait"), share="lone"))
+            await r.until("two of the crowd run", lambda: r.job_state(2) == "RUNNING")
+            await r.broker.cancel_managed(1)
+            await r.until("the other is next", lambda: r.job_state(lone) == "RUNNING")
+            assert r.job_state(3) == "PENDING"
+
+    run(scenario())

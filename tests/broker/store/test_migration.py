@@ -8,7 +8,7 @@ from tradewind.broker.store import migration, rows, schema
 from tradewind.broker.store.database import Store
 
 NEW_COLUMNS = {
-    "course", "rehearse", "priority", "not_before_unix", "array_id", "array_index", "budget_usd", "warned", "waits_on", "successor_id",
+    "course", "rehearse", "priority", "not_before_unix", "array_id", "array_index", "budget_usd", "warned", "waits_on", "successor_id", "share",
 }  # fmt: skip
 
 

@@ -47,6 +47,7 @@ def situation(
     return Situation(
         load=waiting.load(connection),
         arrays=waiting.active_in_arrays(connection, arrays),
+        shares=waiting.active_in_shares(connection),
         array_limits=waiting.array_limits(connection, arrays),
         spent=spent,
     )

@@ -15,10 +15,13 @@ _TOLERANCE = 1e-9
 
 
 class Situation(msgspec.Struct, frozen=True):
-    """What is active now: `load` for rehearsals (True) and real money (False), in `arrays` by array; `spent` are worlds without budget left."""
+    """What is active now: `load` for rehearsals (True) and real money (False), in `arrays` by array, in `shares` by who they are for; `spent` are
+    worlds without budget left.
+    """
 
     load: Mapping[bool, Load]
     arrays: Mapping[int, int] = {}
+    shares: Mapping[str, int] = {}
     array_limits: Mapping[int, int] = {}
     spent: frozenset[bool] = frozenset()
 
@@ -26,26 +29,29 @@ class Situation(msgspec.Struct, frozen=True):
 def admit(waiting: Sequence[Waiting], now: Situation, limits: Limits) -> tuple[int, ...]:
     """The jobs that may start, in the order in which they shall.
 
-    The highest priority goes first. Among equals, arrays and jobs that stand alone take turns: who has least active comes next, then the
-    oldest. A job that does not fit under the hourly cap holds back those behind it, so that small ones cannot starve it; one that never
+    The highest priority goes first. Among equals, whoever has the fewest jobs active comes next (`share`: a person, a team); among theirs, arrays
+    and jobs that stand alone take turns: what has least active, then the oldest. A job that does not fit under the hourly cap holds back those behind it, so that small ones cannot starve it; one that never
     could is passed over.
     """
     free = limits.max_active_jobs - sum(load.count for load in now.load.values())
     hourly = {world: load.hourly_usd for world, load in now.load.items()}
-    active: Counter[int | None] = Counter()
-    active.update(now.arrays)
+    active, shares = Counter[int | None](now.arrays), Counter[str](now.shares)
     held: set[bool] = set(now.spent)
     admitted: list[int] = []
-    queues: dict[tuple[int, int | None], deque[Waiting]] = defaultdict(deque)
+    queues: dict[tuple[int, str, int | None], deque[Waiting]] = defaultdict(deque)
     for one in sorted(waiting, key=lambda job: (-job.priority, job.id)):
-        queues[-one.priority, one.array_id].append(one)
-    heap = [_turn(queue[0], active) for queue in queues.values()]
+        queues[-one.priority, one.share, one.array_id].append(one)
+    heap = [_turn(queue[0], active, shares) for queue in queues.values()]
     heapq.heapify(heap)
     cap = limits.max_hourly_cost
     while heap and free > 0:
-        rank, _, _, array_id = heapq.heappop(heap)
+        turn = heapq.heappop(heap)
+        rank, _, _, _, share, array_id = turn
         array = array_id if array_id >= 0 else None
-        queue = queues[rank, array]
+        queue = queues[rank, share, array]
+        if (later := _turn(queue[0], active, shares)) > turn:
+            heapq.heappush(heap, later)  # another of its share has started meanwhile
+            continue
         one = queue.popleft()
         if array is not None and active[array] >= now.array_limits.get(array, active[array] + 1):
             continue  # none of it may, so the rest of it is not looked at
@@ -55,17 +61,19 @@ def admit(waiting: Sequence[Waiting], now: Situation, limits: Limits) -> tuple[i
                 free -= 1
                 hourly[one.rehearse] += one.hourly_usd
                 active[array] += array is not None
+                shares[share] += 1
             elif _fits(one.hourly_usd, 0.0, cap):
                 held.add(one.rehearse)
         if queue:
-            heapq.heappush(heap, _turn(queue[0], active))
+            heapq.heappush(heap, _turn(queue[0], active, shares))
     return tuple(admitted)
 
 
-def _turn(one: Waiting, active: Counter[int | None]) -> tuple[int, int, int, int]:
-    """Its place in the order: priority, how much of its array is active, age. Jobs that stand alone have no array that could be."""
+def _turn(one: Waiting, active: Counter[int | None], shares: Counter[str]) -> tuple[int, int, int, int, str, int]:
+    """Its place in the order: priority, how much of its share is active, and of its array, age. Jobs that stand alone have no array that could be."""
     array_id = -1 if one.array_id is None else one.array_id
-    return (-one.priority, 0 if one.array_id is None else active[one.array_id], one.id, array_id)
+    in_array = 0 if one.array_id is None else active[one.array_id]
+    return (-one.priority, shares[one.share], in_array, one.id, one.share, array_id)
 
 
 def _fits(more_usd_h: float, usd_h: float, cap_usd_h: float) -> bool:

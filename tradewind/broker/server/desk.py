@@ -152,6 +152,7 @@ class JobDesk:
             priority=asked.task.priority,
             not_before_unix=asked.not_before_unix,
             budget_usd=asked.task.budget_usd,
+            share=asked.share or "",
             **columns,
         )
         uri = f"file://{self._services.path('checkpoints', str(job_id))}"

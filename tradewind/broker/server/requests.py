@@ -91,6 +91,7 @@ class JobRequest(msgspec.Struct, frozen=True):
     market: Market | None = None
     client_key: str | None = None
     not_before_unix: float | None = None
+    share: str | None = None
     traceparent: str = ""
     clicked_unix: float = 0.0
     secrets: dict[str, str] = {}

@@ -14,7 +14,7 @@ _jobs, _clusters = schema.managed_jobs, schema.clusters
 PAGE = 1000
 _COLUMNS = (
     "id", "name", "state", "attempt", "recoveries", "hourly_usd", "checkpoint_uri", "created_unix", "started_unix", "ended_unix",
-    "why", "waiting_for", "rehearse", "priority", "not_before_unix", "array_id", "array_index", "budget_usd", "waits_on",
+    "why", "waiting_for", "rehearse", "priority", "not_before_unix", "array_id", "array_index", "budget_usd", "share", "waits_on",
 )  # fmt: skip
 UNFINISHED = (*ACTIVE, "PENDING", "PAUSED")
 
@@ -50,6 +50,7 @@ class Listed(msgspec.Struct, frozen=True):
     array_id: int | None
     array_index: int | None
     budget_usd: float | None
+    share: str
     waits_on: int
     cluster: str | None
     cluster_state: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 4  # `migration.upgrade` brings older records here
+SCHEMA_VERSION = 5  # `migration.upgrade` brings older records here
 
 metadata = MetaData()
 
@@ -115,6 +115,7 @@ managed_jobs = Table(
     Column("array_index", Integer),
     Column("budget_usd", Float),
     Column("warned", Integer, nullable=False, default=0),  # that its budget is nearly spent
+    Column("share", Text, nullable=False, default=""),  # who it is for: the queue is fair between shares
     Column("waits_on", Integer, nullable=False, default=0),  # jobs of its graph that must have succeeded before
     sqlite_autoincrement=True,
 )

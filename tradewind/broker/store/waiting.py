@@ -15,13 +15,14 @@ _LIVE = tuple(state for state in ACTIVE if state not in {"CANCELLING", "PAUSING"
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """A job that waits to be admitted. `hourly_usd` is what its plan costs (USD/hour, all nodes)."""
+    """A job that waits to be admitted. `hourly_usd` is what its plan costs (USD/hour, all nodes), `share` who it is for."""
 
     id: int
     priority: int
     array_id: int | None
     hourly_usd: float
     rehearse: bool
+    share: str = ""
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -32,21 +33,22 @@ class Load(msgspec.Struct, frozen=True):
 
 
 def candidates(connection: Connection, *, now: float, limit: int) -> list[Waiting]:
-    """The first `limit` jobs that stand alone, and the first `limit` of every array that has jobs waiting; by priority, then oldest first."""
+    """Of everyone who has jobs waiting, the first `limit` that stand alone, and the first `limit` of every array; by priority, then oldest first."""
     waits = and_(
         _jobs.c.state == "PENDING",
         _jobs.c.waits_on == 0,
         or_(_jobs.c.not_before_unix.is_(None), _jobs.c.not_before_unix <= now),
     )
-    columns = (_jobs.c.id, _jobs.c.priority, _jobs.c.array_id, _jobs.c.hourly_usd, _jobs.c.rehearse)
-    arrays = connection.execute(
-        select(_jobs.c.array_id).where(_jobs.c.state == "PENDING", _jobs.c.array_id.is_not(None)).distinct()
-    ).scalars()
+    columns = (_jobs.c.id, _jobs.c.priority, _jobs.c.array_id, _jobs.c.hourly_usd, _jobs.c.rehearse, _jobs.c.share)
+    groups = connection.execute(select(_jobs.c.array_id, _jobs.c.share).where(_jobs.c.state == "PENDING").distinct())
     found: list[Waiting] = []
-    for array_id in (None, *arrays):
-        query = select(*columns).where(waits, _jobs.c.array_id.is_(array_id)).limit(limit)
+    for array_id, share in groups.all():
+        query = select(*columns).where(waits, _jobs.c.array_id.is_(array_id), _jobs.c.share == share).limit(limit)
         ordered = connection.execute(query.order_by(_jobs.c.priority.desc(), _jobs.c.id))
-        found.extend(Waiting(row.id, row.priority, row.array_id, row.hourly_usd, bool(row.rehearse)) for row in ordered)
+        found.extend(
+            Waiting(row.id, row.priority, row.array_id, row.hourly_usd, bool(row.rehearse), row.share)
+            for row in ordered
+        )
     return sorted(found, key=lambda one: (-one.priority, one.id))
 
 
@@ -70,6 +72,12 @@ def active_in_arrays(connection: Connection, arrays: set[int]) -> dict[int, int]
     )
     counted = {row[0]: int(row[1]) for row in connection.execute(query)}
     return {array_id: counted.get(array_id, 0) for array_id in arrays}
+
+
+def active_in_shares(connection: Connection) -> dict[str, int]:
+    """How many jobs are active for whom."""
+    query = select(_jobs.c.share, func.count()).where(_jobs.c.state.in_(ACTIVE)).group_by(_jobs.c.share)
+    return {row[0]: int(row[1]) for row in connection.execute(query)}
 
 
 def array_limits(connection: Connection, arrays: set[int]) -> Mapping[int, int]:

@@ -30,6 +30,10 @@ from tradewind.cli.overrides import read, task_flags
 @click.option(
     "--max-active", type=click.IntRange(min=1), help="Of an array or graph: how many of its jobs are active at a time."
 )
+@click.option(
+    "--share", metavar="NAME", envvar="TRADEWIND_SHARE",
+    help="Whom it is for, a person or a team: of equal priority, who has the fewest jobs active comes next. Default: $TRADEWIND_SHARE.",
+)  # fmt: skip
 @click.option("--key", metavar="TEXT", help="Submitting again under the same key is the same job.")
 @options.rehearse
 @options.dryrun
@@ -56,7 +60,7 @@ from tradewind.cli.overrides import read, task_flags
 def launch(
     words: tuple[str, ...], name: str | None, catalog: str | None, seed: int | None, time_scale: float | None, reclaims: int, notice: float,
     priority: int | None, budget: str | None, secrets: tuple[str, ...], secret_files: tuple[str, ...], after: str | None,
-    axes: tuple[str, ...], max_active: int | None, key: str | None, job_recovery: str | None, flags: dict[str, Any],
+    axes: tuple[str, ...], max_active: int | None, key: str | None, share: str | None, job_recovery: str | None, flags: dict[str, Any],
     *, rehearse: bool, dryrun: bool, yes: bool, detach: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Plan a task, ask, and run it to its end: after a preemption it plans again and goes on from its last checkpoint.
@@ -83,13 +87,15 @@ def launch(
         return graph.launch(
             daemon.reach(start=True), workload, rehearse=rehearse, dryrun=dryrun, catalog=catalog, yes=yes, detach=detach,
             secrets={} if dryrun else submission.with_environment(named, given), name=name, key=key, max_active=max_active, market=market,
-            not_before_unix=not_before,
+            not_before_unix=not_before, share=share,
         )  # fmt: skip
     if max_active is not None and not axes:
         raise click.UsageError("--max-active is for several jobs; it needs --array, or a file of several tasks.")
     task = read(words, flags, "job")
     given = {} if dryrun else submission.with_environment(task.secrets, given)
     more: dict[str, Any] = {"secrets": given} if given else {}
+    if share is not None:
+        more["share"] = share
     if not_before is not None:
         more["not_before_unix"] = not_before
     members = submission.members(axes)
