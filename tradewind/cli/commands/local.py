@@ -129,6 +129,7 @@ def down(names: tuple[str, ...], *, force: bool) -> int:
                 yard.end(name)
             if not names:
                 yard.sweep([])
+                yard.sweep_abandoned()
     except ProviderError as error:
         raise CliError(f"{error.message}.", exits.FAILED) from error
     print(f"{', '.join(ending)}: gone." if ending else "No machine stands on this computer.")

@@ -207,15 +207,14 @@ class Yard:
 
     def leftovers(self, used: Sequence[str]) -> list[str]:
         """Machines that have ended or serve none of the instances `used` and were made for one; limits and a bridge without machines."""
-        abandoned = [f"bridge {name}" for name in network.abandoned_bridges()]
         if not os.path.isdir(self._root):
-            return abandoned
+            return []
         kept = {m.name for m in self.machines() if self.is_up(m) and (m.stands or m.name in used)}
         kept |= {name for name in instance_ids(self._root) if name in used}
         names = [f"machine {name}" for name in instance_ids(self._root) if name not in kept]
         names += [f"limits {path}" for path in cgroup.found(self.tag) if os.path.basename(path) not in kept]
         bridge = network.bridge_name(self.tag)
-        return [*names, *([f"bridge {bridge}"] if network.exists(bridge) and not kept else []), *abandoned]
+        return [*names, *([f"bridge {bridge}"] if network.exists(bridge) and not kept else [])]
 
     def sweep(self, used: Sequence[str]) -> list[str]:
         """Remove what `leftovers` names; returns it. Raises ProviderError."""
@@ -226,12 +225,19 @@ class Yard:
             elif kind == "limits":
                 with contextlib.suppress(OSError):
                     cgroup.remove([name])
-            else:
-                network.remove_link(name)
-                cgroup.remove(cgroup.found(network.tag_of(name)))
         if not instance_ids(self._root):
             self._close_network()
         remove_leftovers(self._root)
+        return names
+
+    @staticmethod
+    def sweep_abandoned() -> list[str]:
+        """Remove bridges and limits of data directories that are gone, whose machines have ended by themselves; the bridges' names. Raises ProviderError."""
+        names = network.abandoned_bridges()
+        for name in names:
+            network.remove_link(name)
+            with contextlib.suppress(OSError):
+                cgroup.remove(cgroup.found(network.tag_of(name)))
         return names
 
     # -- parts ------------------------------------------------------------------------------------------------------------------------
