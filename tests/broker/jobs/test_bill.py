@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tests.broker.harness import offer, ranked
+from sqlalchemy import text
+
+from tests.broker.harness import Running, job_request, offer, ranked, run, task
+from tests.broker.scripted import ScriptedCloud
 from tradewind.broker.jobs.bill import exact_text, make_bill
+from tradewind.broker.store import rows
 from tradewind.broker.store.records import EventRow
 from tradewind.optimizer.plan import Certificate, Plan
 
@@ -35,3 +39,23 @@ def test_half_an_hour_beside_what_else_was_for_sale():
     assert (bill.spent_usd, bill.spent_usd_exact, bill.node_hours) == (0.05, "0.050000000000", 0.5)
     costs = {c.how: c.usd for c in bill.comparisons}
     assert costs == {"spot": 0.05, "on demand": 0.15000000000000002, "cheapest on aws": 0.05, "cheapest on gcp": 0.1}
+
+
+def test_a_damaged_event_row_hides_nothing(tmp_path):
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(str(tmp_path / "data"), cloud) as r:
+            job = await r.broker.submit(job_request(task("wait")))
+            await r.until("it runs", lambda: r.job_state() == "RUNNING")
+            cloud.kill(cloud.running()[0], "taken")
+            await r.until("it recovers", lambda: r.broker.managed_job(job).recoveries == 1)
+            await r.broker.cancel_managed(job)
+            await r.until("it ends", lambda: r.job_state() == "CANCELLED")
+            before, kinds = r.broker.bill(job), r.kinds(managed_job_id=job)
+            r.store.write(lambda c: c.execute(text("UPDATE events SET data = '{\"instance' WHERE seq % 2 = 0")))
+            assert (r.broker.bill(job), r.kinds(managed_job_id=job)) == (before, kinds)
+            damaged = [f for f in r.store.read(rows.events) if "unreadable" in f.data]
+            assert len(damaged) > 3
+            assert all(f.data["unreadable"] == '{"instance' for f in damaged)
+
+    run(scenario())

@@ -277,6 +277,7 @@ _JSON_COLUMNS: Mapping[str, Any] = {
     "data": dict[str, Any],
 }
 _decoders = {name: msgspec.json.Decoder(kind) for name, kind in _JSON_COLUMNS.items()}
+UNREADABLE = "unreadable"  # the key of a fact's data under which stands what could not be read
 _FLAGS = frozenset({"use_spot", "rehearse"})
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -287,13 +288,22 @@ def as_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def _decoded(name: str, text: str) -> Any:
+    try:
+        return _decoders[name].decode(text)
+    except msgspec.DecodeError:
+        if name != "data":
+            raise
+        return {UNREADABLE: text[:200]}  # one damaged fact must not hide the others
+
+
 def row_as(kind: type[R], mapping: Mapping[str, Any]) -> R:
     """A row of the database as the record type `kind`."""
     fields: dict[str, Any] = {}
     for name in kind.__struct_fields__:
         value = mapping[name]
         if name in _decoders and isinstance(value, str) and kind is not AttemptRow:
-            value = _decoders[name].decode(value)
+            value = _decoded(name, value)
         elif name in _FLAGS and value is not None:
             value = bool(value)
         fields[name] = value

@@ -16,6 +16,7 @@ from tradewind.broker.lifecycle import cluster_job as job_machine
 from tradewind.broker.lifecycle import managed_job as managed_machine
 from tradewind.broker.store import schema
 from tradewind.broker.store.records import (
+    UNREADABLE,
     AttemptRow,
     BlockRow,
     ClusterRow,
@@ -372,7 +373,24 @@ def events(
     wanted: Sequence[str] = tuple(kinds)
     if wanted:
         query = query.where(table.c.kind.in_(wanted))
-    return _all(connection, EventRow, query)
+    found = _all(connection, EventRow, query)
+    return [_mended(connection, fact) if UNREADABLE in fact.data else fact for fact in found]
+
+
+def _mended(connection: Connection, fact: EventRow) -> EventRow:
+    """A damaged fact about an instance, with what the instance's own row says of it: the bill stays whole."""
+    row = instance(connection, fact.subject.removeprefix("instance/"))
+    if row is None:
+        return fact
+    offer = row.offer
+    place = "/".join(part for part in (offer.cloud, offer.region, offer.zone) if part)
+    known = {
+        "instance_id": row.id,
+        "place": f"{place} {offer.instance_type}{' (spot)' if row.use_spot else ''}",
+        "price_usd_h": row.price_usd_h,
+        "since_unix": fact.unix if row.launched_unix is None else row.launched_unix,
+    }
+    return msgspec.structs.replace(fact, data={**fact.data, **known})
 
 
 def insert_block(connection: Connection, row: BlockRow) -> None:
