@@ -51,29 +51,42 @@ class Shell:
 
 
 class Running:
-    """A command at a terminal, as it is while somebody looks at it. `close` ends it."""
+    """A command at a terminal, as it is while somebody looks at it."""
 
     def __init__(self, words: tuple[str, ...], directory: pathlib.Path, environment: dict[str, str]) -> None:
         self._master, slave = pty.openpty()
+        self._said = bytearray()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "tradewind.cli", *words],
             cwd=directory, env=environment, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
         )  # fmt: skip
         os.close(slave)
 
+    def until(self, text: str) -> None:
+        """It has said that."""
+        while text not in self._said.decode(errors="replace"):
+            assert self._read(), f"it ended and never said {text!r}: {self._said.decode(errors='replace')}"
+
     def interrupt(self) -> tuple[int, str]:
-        """Ctrl-C: the exit code, and all it has said."""
+        """Ctrl-C: the exit code, and the sentence with which it ended."""
         self.process.send_signal(signal.SIGINT)
-        return self.ends()
+        code, said = self.ends()
+        return code, said.strip().splitlines()[-1].removeprefix("tradewind: ")
 
     def ends(self) -> tuple[int, str]:
         """The exit code once it has ended, and all it has said."""
-        said = bytearray()
+        while self._read():
+            pass
+        os.close(self._master)
+        said = self._said.decode(errors="replace")
+        assert "Traceback" not in said
+        return self.process.wait(timeout=DEADLINE_S), said
+
+    def _read(self) -> bool:
+        """Whether it said more; False once it has ended."""
         try:
-            while chunk := os.read(self._master, 65536):
-                said += chunk
-        except OSError:
-            pass  # Linux says so when the last program at the terminal is gone
-        finally:
-            os.close(self._master)
-        return self.process.wait(timeout=DEADLINE_S), said.decode(errors="replace")
+            chunk = os.read(self._master, 65536)
+        except OSError:  # so Linux tells that the last program at the terminal is gone
+            return False
+        self._said += chunk
+        return bool(chunk)

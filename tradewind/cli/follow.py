@@ -6,8 +6,10 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
+
+import click
 
 from tradewind.cli import exits, terminal, timeline
 from tradewind.cli.errors import CliError
@@ -25,13 +27,18 @@ def watched() -> TextIO | None:
 
 
 @contextmanager
-def detaching(back: str) -> Iterator[None]:
-    """Turn Ctrl-C into a detachment: what was launched goes on, and `back` is the line that comes back to it."""
+def interrupted(sentence: str) -> Iterator[None]:
+    """Ctrl-C within says the sentence: what has become of what was asked for, and how to come back to it."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         print(file=sys.stderr)
-        raise CliError(f"detached; it goes on running. Come back with `{back}`.", exits.INTERRUPTED) from None
+        raise CliError(sentence, exits.INTERRUPTED) from None
+
+
+def detaching(back: str) -> AbstractContextManager[None]:
+    """Turn Ctrl-C into a detachment: what was launched goes on, and `back` is the line that comes back to it."""
+    return interrupted(f"detached; it goes on running. Come back with `{back}`.")
 
 
 def copy_logs(api: Api, path: str) -> None:

@@ -200,6 +200,8 @@ def test_many_regions_are_asked_at_once_and_a_silent_one_is_not_taken_for_empty(
         assert time.monotonic() - started < 0.75
         world.slow(0)
         world.account.disabled_regions.add("eu-west-1")
+        assert await provider.describe({"tradewind-owner": "nobody"}) == [], "nothing can stand where nothing may"
+        world.account.denied.add("ec2:DescribeInstances")
         with pytest.raises(ProviderError):
             await provider.describe({"tradewind-owner": "nobody"})
 

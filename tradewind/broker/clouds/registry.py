@@ -159,5 +159,6 @@ def _made_by_entry(name: str, data_dir: str) -> Provider:
     if name == "ssh":
         made = entry(name).make(settings, data_dir, prepare)
     else:
-        made = entry(name).make(settings, SshConnector(KeyRing(data_dir), cloud=name, prepare=prepare))
+        connector = SshConnector(KeyRing(data_dir), cloud=name, prepare=prepare, deadline_s=settings.boot_deadline_s)
+        made = entry(name).make(settings, connector)
     return made

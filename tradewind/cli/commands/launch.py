@@ -55,7 +55,7 @@ def launch(
     import msgspec
 
     from tradewind.cli import daemon, jobs, submission
-    from tradewind.cli.follow import copy_logs, detaching, stages, watched
+    from tradewind.cli.follow import copy_logs, detaching, interrupted, stages, watched
     from tradewind.cli.purchase import accept, further_job
 
     given = submission.secret_values(secrets, secret_files)
@@ -72,13 +72,17 @@ def launch(
         )
         body = further_job(task)
     else:
-        body = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes or dryrun).body
+        with interrupted("interrupted; nothing was bought."):
+            body = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes or dryrun).body
     if dryrun:
         print("Only shown: nothing was bought or started.", file=sys.stderr)
         return exits.OK
     body = {**body, **more, "cluster": wanted, "retry_until_up": retry_until_up}
     began = time.time()
-    launched = api.post("/v1/launch", body)
+    with interrupted(
+        "interrupted while it was being launched; `tradewind status` shows whether it has begun, `tradewind down` ends it."
+    ):
+        launched = api.post("/v1/launch", body)
     name, job_id = launched["cluster"], int(launched["job_id"])
     back = f"tradewind logs {name} {job_id}"
     if detach:

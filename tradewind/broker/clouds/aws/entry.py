@@ -19,13 +19,17 @@ _VENDOR = (
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a person may set. `regions` limits AWS to some, `vpcs` names the VPC of a region; `endpoint_url` is for compatible services."""
+    """What a person may set. `regions` limits AWS to some, `vpcs` names the VPC of a region; `endpoint_url` is for compatible services.
+
+    A machine that has not let us in by SSH after `boot_deadline_s` seconds is given up.
+    """
 
     profile: str | None = None
     regions: tuple[str, ...] = ()
     vpcs: dict[str, str] = {}
     endpoint_url: str | None = None
     poll_interval_s: float = 1.5
+    boot_deadline_s: float = 300.0
 
 
 def why_not(settings: Settings) -> str:

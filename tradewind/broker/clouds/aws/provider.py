@@ -21,6 +21,7 @@ from tradewind.broker.clouds.tags import cluster_of
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
 
+NOT_ENABLED = "OptInRequired"  # EC2's code for a region that the account has not enabled
 LISTING_DEADLINE_S = 60.0  # EC2 lists a new instance within seconds as a rule
 ENDING_DEADLINE_S = 900.0  # large machines take many minutes from shutting-down to terminated
 GROUP_TRIES = 8
@@ -115,6 +116,8 @@ class AwsProvider:
     async def launch(self, request: LaunchRequest, token: str) -> Instance:
         """The instance bought under `token`, listed by EC2 with its tags. Raises ProviderError, with nothing bought unless it says NotListed."""
         region = request.offer.region
+        if region not in await self.regions():  # EC2 itself would say that our login is not valid
+            raise refusal(NOT_ENABLED, f"the account has not enabled {region}, or clouds.yaml leaves it out")
         place, image = await asyncio.gather(self._network(region), self._image(request))
         subnet = place.subnet(request.offer.zone) if request.offer.zone else None
         if subnet is None and region in self._vpcs:
@@ -169,8 +172,19 @@ class AwsProvider:
             await asyncio.sleep(self._pause_s)
 
     async def _described(self, region: str, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        reservations = await self.session.pages(region, "ec2", "describe_instances", "Reservations", Filters=filters)
+        reservations = await self._listed(region, "describe_instances", "Reservations", filters)
         return [instance for reservation in reservations for instance in reservation["Instances"]]
+
+    async def _listed(
+        self, region: str, operation: str, key: str, filters: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """What the region lists; nothing where the account has not enabled it, since nothing can stand there. Raises ProviderError."""
+        try:
+            return await self.session.pages(region, "ec2", operation, key, Filters=filters)
+        except ProviderError as error:
+            if error.code == NOT_ENABLED:
+                return []
+            raise
 
     async def _network(self, region: str) -> network.Network:
         if region not in self._networks:
@@ -304,9 +318,9 @@ class AwsProvider:
 
         async def of(region: str) -> list[tuple[str, str, str]]:
             listings = await asyncio.gather(
-                self.session.pages(region, "ec2", "describe_volumes", "Volumes", Filters=filters),
-                self.session.pages(region, "ec2", "describe_network_interfaces", "NetworkInterfaces", Filters=filters),
-                self.session.pages(region, "ec2", "describe_security_groups", "SecurityGroups", Filters=filters),
+                self._listed(region, "describe_volumes", "Volumes", filters),
+                self._listed(region, "describe_network_interfaces", "NetworkInterfaces", filters),
+                self._listed(region, "describe_security_groups", "SecurityGroups", filters),
             )
             keys = ("VolumeId", "NetworkInterfaceId", "GroupId")
             return [

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
     """What a person may set. `self_deletion` gives each machine an identity that may delete its own cluster's resource group.
 
     `endpoint` and `authority` are for tests and sovereign clouds: the address of Azure Resource Manager, and the certificate to trust there.
+    A machine that has not let us in by SSH after `boot_deadline_s` seconds is given up.
     """
 
     subscription: str = ""
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True):
     authority: str = ""
     poll_interval_s: float = 2.0
     retry_first_s: float = 0.8
+    boot_deadline_s: float = 300.0
 
 
 def find() -> Found:

@@ -36,7 +36,8 @@ class Found(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True):
     """What a person may set. `service_account` is the e-mail of the account that instances act as, "" for none.
 
-    An address of an API is a host, or a URL where a test serves it.
+    An address of an API is a host, or a URL where a test serves it. A machine that has not let us in by SSH after `boot_deadline_s` seconds
+    is given up.
     """
 
     project: str = ""
@@ -48,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True):
     poll_interval_s: float = 1.0
     retry_first_s: float = 0.5
     retry_for_s: float = 45.0
+    boot_deadline_s: float = 300.0
 
 
 def find() -> Found:
