@@ -157,3 +157,21 @@ def test_damage_is_said_in_the_jobs_log(agent, run, end_of, tmp_path):
         await client.close()
 
     run(scenario())
+
+
+def test_a_file_that_is_renamed_into_place_is_copied_at_once_however_often_it_is_replaced(tmp_path, run):
+    shelf = Shelf()
+    sync, _ = make(tmp_path, shelf)
+
+    async def scenario():
+        for number in range(3):
+            (tmp_path / "x.tmp").write_bytes(b"%d" % number)
+            os.utime(tmp_path / "x.tmp", (1.0, 1.0 + number))  # as if written a while ago: a clock's tick may be 10 ms
+            os.replace(tmp_path / "x.tmp", tmp_path / "x")
+            await sync.sync_now()
+            assert shelf.kept == ["x"] * (number + 1), "no two looks see the same"
+        (tmp_path / "y").write_bytes(b"1")
+        await sync.sync_now()
+        assert "y" not in shelf.kept, "it may still be written"
+
+    run(scenario())

@@ -41,6 +41,21 @@ def is_complete_name(name: str) -> bool:
     return not name.startswith(".") and not name.endswith(_UNFINISHED)
 
 
+def was_renamed_here(entry: Entry, path: str) -> bool:
+    """Whether the file at `path`, which is the entry, got its name after its last write: then it is whole, however soon it is replaced.
+
+    A rename changes a file's status and not its content (rename(2)): `st_ctime` is later than `st_mtime`. While it is written both are the same.
+    """
+    if entry.is_directory:
+        return False
+    try:
+        state = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    (stamp,) = entry.files
+    return (state.st_ino, state.st_mtime_ns) == (stamp.inode, stamp.mtime_ns) and state.st_ctime_ns > state.st_mtime_ns
+
+
 def scan(directory: str) -> dict[str, Entry]:
     """Every entry with a complete name. Links are not followed and do not count; what vanishes meanwhile is left out."""
     found: dict[str, Entry] = {}

@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Callable
 
-from tradewind.agent.checkpoints.entries import Entry, scan
+from tradewind.agent.checkpoints.entries import Entry, scan, was_renamed_here
 from tradewind.agent.checkpoints.store import CheckpointStore, StoreError
 
 # Two looks see an entry unchanged before it is copied, so that a file written in place, without a rename, is not taken half-way.
@@ -42,16 +42,20 @@ class CheckpointSync:
         self._task = asyncio.create_task(self._run(), name=f"checkpoints of {self._directory}")
 
     async def sync_now(self, *, settled: bool = False) -> None:
-        """Copy every entry that two looks have seen unchanged; with `settled`, when nothing writes any more, every one. Raises StoreError."""
+        """Copy every file that was renamed into place and every entry that two looks have seen unchanged; with `settled`, when nothing writes any
+        more, every one. Raises StoreError.
+        """
         async with self._one_at_a_time:
             entries = await asyncio.to_thread(scan, self._directory)
             for name in sorted(self._kept.keys() - entries.keys()):
                 await asyncio.to_thread(self._store.forget, name)
                 del self._kept[name]
             for name, entry in sorted(entries.items(), key=lambda item: item[1].newest_ns):
-                if self._kept.get(name) == entry or not (settled or self._seen.get(name) == entry):
+                path = os.path.join(self._directory, name)
+                whole = settled or self._seen.get(name) == entry or was_renamed_here(entry, path)
+                if self._kept.get(name) == entry or not whole:
                     continue
-                if await asyncio.to_thread(self._store.keep, entry, os.path.join(self._directory, name)):
+                if await asyncio.to_thread(self._store.keep, entry, path):
                     self._kept[name] = entry
                     self._synced(name, entry.bytes)
             self._seen = entries
