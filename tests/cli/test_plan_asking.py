@@ -55,7 +55,7 @@ def planned(world: World, flags: str) -> dict:
         ("--quota aws/eu-north-1=0", "p4d"),
         ("--quota 'aws=4 accelerators'", "h3"),
         ("--quota 'aws=64 vcpus' --exclude aws/eu-*", "h3"),
-        ("--share aws=50%", "h3"),
+        ("--share aws=50% --time-limit 30", "h3"),
         ("--max-carbon 1 --exclude aws/us-*", "p3"),
     ],
 )
@@ -102,6 +102,7 @@ def test_the_reasons_as_a_page_and_as_json(asked: World) -> None:
         ("--quota aws=many", "no quota"),
         ("--quota nowhere=4", "no cloud here"),
         ("--share aws=150%", "no share"),
+        ("--time-limit 0", "--time-limit"),
         ("--pareto cost", "not two measures"),
         ("--svg f.svg", "--pareto"),
         ("--budget -1", "--budget"),
