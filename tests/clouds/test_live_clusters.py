@@ -3,50 +3,35 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
+import shutil
+import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from clouds.estate import Estate, open_estate
+from clouds.lab.doors import IPTABLES, listening
 from clouds.lab.namespaces import Lab, open_lab
+from clouds.shell import Shell, purchases
 from tests.broker.real import until
 
 TASK = """
 name: hello
 workdir: .
 resources: {{infra: {cloud}}}
-setup: echo the setup
+setup: echo the setup | tee -a ~/setups
 run: echo "I am rank $TRADEWIND_NODE_RANK of $SKYPILOT_NUM_NODES"; cat greeting.txt; ls
 """
-AGAIN = "resources: {cpus: 1+}\nrun: echo once more in $(pwd)\n"
+AGAIN = "resources: {cpus: 1+}\nrun: echo once more in $(pwd); wc -l <~/setups\n"
+PORT = 8080
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
         yield lab
-
-
-class Person:
-    """Somebody at a shell."""
-
-    def __init__(self, estate: Estate, directory: pathlib.Path) -> None:
-        self.directory = directory
-        self.environment = {**os.environ, **estate.environment(), "TRADEWIND_DATA_DIR": estate.data_dir}
-
-    def types(self, *words: str, ok: bool = True) -> str:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "tradewind.cli", *words],
-            cwd=self.directory, env=self.environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=40,
-        )  # fmt: skip
-        assert (done.returncode == 0) == ok, (
-            f"tradewind {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        )
-        return done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -65,7 +50,7 @@ def test_the_quickstart(estate: Estate, tmp_path: pathlib.Path, cloud: str) -> N
     (work / "greeting.txt").write_text("hello, world\n")
     (work / "secret.txt").write_text("stays here\n")
     (work / ".skyignore").write_text("secret.txt\n")
-    person = Person(estate, work)
+    person = Shell(estate, work)
     estate.start()
     assert f"{cloud}: " in person.types("check")
     out = person.types("launch", "task.yaml", "-c", "mine", "--catalog", estate.catalog, "-y")
@@ -73,15 +58,26 @@ def test_the_quickstart(estate: Estate, tmp_path: pathlib.Path, cloud: str) -> N
     assert "hello, world" in out
     assert "secret.txt" not in out
     assert "UP" in person.types("status", "-r")
-    assert "once more in /home/tradewind/workdir" in person.types("exec", "mine", "again.yaml")
+    again = person.types("exec", "mine", "again.yaml")
+    assert "once more in /home/tradewind/workdir\n1\n" in again  # without its set-up
+    bought = purchases(estate)
+    assert "the setup" in person.types("launch", "task.yaml", "-c", "mine", "--catalog", estate.catalog, "-y")
+    assert purchases(estate) == bought  # the cluster that is up is used
     assert "I am rank 0" in person.types("logs", "mine", "1")
-    assert person.types("ssh", "mine", "id", "-un") == "tradewind\n"
+    reach(estate, person, cloud)
     assert person.types("reap", "--dry-run") == "Nothing is left over.\n"
-    person.types("autostop", "mine", "--idle-minutes", "60")
-    assert "stopped" in person.types("stop", "mine", "-y")
+    if cloud == "gcp":  # by itself, once it is idle
+        person.types("autostop", "mine", "--idle-minutes", "0", "--wait-for", "jobs")
+        until("it has stopped", lambda: "STOPPED" in person.types("status"), estate.daemon.log)
+        person.types("autostop", "mine", "--cancel")
+    else:
+        person.types("autostop", "mine", "--idle-minutes", "60")
+        assert "stopped" in person.types("stop", "mine", "-y")
     assert "STOPPED" in person.types("status")
+    assert not any(machine.alive() for machine in estate.rooms[cloud].machines.values())
     assert "up" in person.types("start", "mine")
-    assert "once more" in person.types("exec", "mine", "again.yaml")
+    assert "once more in /home/tradewind/workdir\n2\n" in person.types("exec", "mine", "again.yaml")  # on the same disk
+    assert plain_ssh(estate, "cat", "setups").count("the setup") == 2  # by the name it had, wherever it is now
     costs = json.loads(person.types("cost-report", "--json"))
     assert costs[0]["cluster"] == "mine"
     assert costs[0]["usd"] > 0
@@ -89,10 +85,44 @@ def test_the_quickstart(estate: Estate, tmp_path: pathlib.Path, cloud: str) -> N
     assert estate.held() == []
 
 
+def plain_ssh(estate: Estate, *command: str) -> str:
+    """What the command prints on the cluster called mine, by the person's own OpenSSH."""
+    config = pathlib.Path(estate.environment()["HOME"], ".ssh", "config")
+    argv = ["ssh", "-F", str(config), "mine", *command]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+def reach(estate: Estate, person: Shell, cloud: str) -> None:
+    """Log in by name in both ways, copy there and back, and open a port to the world."""
+    assert person.types("ssh", "mine", "id", "-un") == "tradewind\n"
+    person.types("ssh", "--include", "mine")
+    assert plain_ssh(estate, "id", "-un") == "tradewind\n"
+    if shutil.which("rsync"):
+        person.types("rsync", "greeting.txt", "mine:sent.txt")
+        assert plain_ssh(estate, "cat", "sent.txt") == "hello, world\n"
+        person.types("rsync", "mine:sent.txt", "back.txt")
+        assert (person.directory / "back.txt").read_text() == "hello, world\n"
+    machine = estate.machine(cloud)
+    with machine.inside(lambda: socket.create_server(("0.0.0.0", PORT))):  # in the lab's own network
+        assert PORT in listening(machine)
+        assert not is_open(machine.addresses[-1]) or not IPTABLES
+        person.types("ports", "mine", str(PORT))
+        until("the world reaches it", lambda: is_open(machine.addresses[-1]), estate.daemon.log)
+
+
+def is_open(address: str) -> bool:
+    """Whether somebody outside reaches the port."""
+    try:
+        socket.create_connection((address, PORT), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.mark.timeout(120)
 def test_what_vanished_is_said_to_be_preempted(estate: Estate, tmp_path: pathlib.Path) -> None:
     client = estate.start()
-    person = Person(estate, tmp_path)
+    person = Shell(estate, tmp_path)
     (tmp_path / "task.yaml").write_text("resources: {infra: gcp, use_spot: true}\nrun: sleep 600\n")
     person.types("launch", "task.yaml", "-c", "mine", "--catalog", estate.catalog, "-y", "-d")
     until("it is up", lambda: client.get("/v1/clusters/mine")["state"] == "UP", estate.daemon.log)
@@ -101,4 +131,5 @@ def test_what_vanished_is_said_to_be_preempted(estate: Estate, tmp_path: pathlib
     told = person.types("status", "-r")
     assert "PREEMPTED" in told
     assert "Compute Engine preempted it at" in client.get("/v1/clusters/mine")["why"]
+    assert "Compute Engine preempted it at" in person.types("events", "mine")
     person.types("down", "mine", "-y")
