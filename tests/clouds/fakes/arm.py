@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from clouds.fakes.addresses import BLOCK
+
 LOCATIONS = ("eastus", "westeurope")
 
 
@@ -421,7 +423,7 @@ class Arm:
             for ip in config["properties"]["ipConfigurations"]:
                 entry = {
                     "name": ip["name"],
-                    "properties": {"privateIPAddress": f"10.0.0.{3 + self._count}", "primary": True},
+                    "properties": {"privateIPAddress": f"10.0.{BLOCK}.{3 + self._count}", "primary": True},
                 }
                 if public := ip["properties"].get("publicIPAddressConfiguration"):
                     address_id = (
@@ -430,7 +432,7 @@ class Arm:
                     self._part(
                         address_id,
                         body,
-                        {"ipAddress": f"198.18.0.{self._count}", "publicIPAllocationMethod": "Static"},
+                        {"ipAddress": f"198.18.{BLOCK}.{self._count}", "publicIPAllocationMethod": "Static"},
                         public["properties"],
                     )
                     entry["properties"]["publicIPAddress"] = {"id": address_id}

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from clouds.fakes.addresses import BLOCK
 from clouds.fakes.google_errors import Refusal
 
 ROOT = "https://www.googleapis.com/compute/v1/"
@@ -504,9 +505,9 @@ class Gce:
         machine.status = "RUNNING"
         self._addresses += 1
         interface = machine.body["networkInterfaces"][0]
-        interface.setdefault("networkIP", f"10.128.0.{self._addresses}")
+        interface.setdefault("networkIP", f"10.128.{BLOCK}.{self._addresses}")
         for config in interface.get("accessConfigs", []):
-            config["natIP"] = f"203.0.113.{self._addresses}"
+            config["natIP"] = f"198.19.{BLOCK}.{self._addresses}"
         if self.on_boot is not None:
             items = {item["key"]: item["value"] for item in machine.body["metadata"]["items"]}
             addresses = interface["networkIP"], interface["accessConfigs"][0]["natIP"]
