@@ -292,7 +292,8 @@ class Calls:
             self.refill(target.group, target)
         elif target is not None:
             target.finished(call)
-        if not found:
+        if not found and isinstance(call.args, Stored) and call.args.name == message.name:
+            # Arguments by value, put into a node's arena that is gone, cannot be made again. A ref's value can, or has been since.
             self.fail(call, exceptions.ObjectLostError(f"The arguments of {call.name}() are lost: {message.reason}"))
         elif type(target) is Lease:
             if not self._process.arguments.await_slots(call, self.enqueue):

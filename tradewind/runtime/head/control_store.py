@@ -16,7 +16,7 @@ from tradewind.runtime.head.groups import GroupRecord, PlacementGroups
 from tradewind.runtime.head.reports import Reports, actor_row, group_row, node_row
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.cluster import ActorSpec, NodeView
-from tradewind.runtime.node.resources import ResourcePool, describe, to_units
+from tradewind.runtime.node.resources import UNIT, ResourcePool, describe, to_units
 
 TRANSITIONS: dict[str, frozenset[str]] = {
     "PENDING": frozenset({"STARTING", "DEAD"}),
@@ -80,7 +80,12 @@ Send = Callable[[str, cluster.FromHead], None]
 class ControlStore:
     """The cluster's record. `send(node, message)` and `save(kind, key, data)` carry out what it decides."""
 
-    def __init__(self, send: Send, save: Callable[[str, str, bytes | None], None]) -> None:
+    def __init__(
+        self, send: Send, save: Callable[[str, str, bytes | None], None], *, publishes_itself: bool = True
+    ) -> None:
+        """publishes_itself: every change of the view is sent at once; else when `publish` is called."""
+        self._publishes_itself = publishes_itself
+        self._unpublished = False
         self._send = send
         self._save = save
         self.nodes: dict[str, NodeView] = {}
@@ -91,6 +96,7 @@ class ControlStore:
         self.values: dict[str, bytes] = {}
         self._turn = 0
         self._lost: dict[str, str] = {}
+        self._wholes: dict[str, ResourcePool] = {}
         self._buried: deque[str] = deque()
         # Values under "job/<driver>/", which go with their job.
         self._of_jobs: dict[str, set[str]] = {}
@@ -195,6 +201,7 @@ class ControlStore:
         if self.nodes.pop(node, None) is None:
             return
         self._lost[node] = reason
+        self._wholes.pop(node, None)
         if len(self._lost) > KEPT_LOST_NODES:
             del self._lost[next(iter(self._lost))]
         for other in list(self.nodes):
@@ -209,9 +216,17 @@ class ControlStore:
                 self._kill(record, f"its owner was on node {node[:8]}, which was lost", graceful=False)
 
     def _publish_view(self) -> None:
-        views = list(self.nodes.values())
-        for node in list(self.nodes):
-            self._send(node, cluster.View(views))
+        self._unpublished = True
+        if self._publishes_itself:
+            self.publish()
+
+    def publish(self) -> None:
+        """Every node has the view of now, one message for all of them; nothing happens when they had it."""
+        if self._unpublished:
+            self._unpublished = False
+            view = cluster.View(list(self.nodes.values()))
+            for node in list(self.nodes):
+                self._send(node, view)
 
     # questions
 
@@ -328,11 +343,18 @@ class ControlStore:
         if strategy.startswith("PG:"):
             _, group, index = strategy.split(":")
             return [self.nodes[node] for node in self.groups.nodes_of(group, int(index))]
-        views = [view for view in self.nodes.values() if ResourcePool(view.total).feasible(units)]
+        views = [view for view in self.nodes.values() if self._whole(view).feasible(units)]
         if strategy.startswith(("NODE:", "NODE?")):
             exact = [view for view in views if view.node == strategy[5:]]
             return exact if exact or strategy[4] == ":" else views
         return views
+
+    def _whole(self, view: NodeView) -> ResourcePool:
+        """The node when it is empty."""
+        found = self._wholes.get(view.node)
+        if found is None:
+            found = self._wholes[view.node] = ResourcePool(view.total)
+        return found
 
     def _feasible(self, spec: ActorSpec) -> bool:
         if spec.placement.strategy.startswith("PG:"):
@@ -359,11 +381,12 @@ class ControlStore:
         def free(view: NodeView) -> bool:
             if spec.placement.strategy.startswith("PG:"):
                 return _free_in_bundle(view, spec.placement.strategy, units)
-            available = to_units({name: max(0.0, amount) for name, amount in view.available.items()})
-            return all(available.get(name, 0) >= amount for name, amount in units.items())
+            return all(round(view.available.get(name, 0.0) * UNIT) >= amount for name, amount in units.items())
 
-        fitting = [view for view in views if free(view)]
         owner_node = spec.owner.partition("/")[0]
+        if spec.placement.strategy == "DEFAULT" and owner_node in self.nodes and free(self.nodes[owner_node]):
+            views = [view for view in views if view.node == owner_node] or views
+        fitting = [view for view in views if free(view)]
         if spec.placement.strategy == "SPREAD":
             pool = sorted(fitting or views, key=lambda view: view.node)
             self._turn += 1

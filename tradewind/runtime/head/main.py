@@ -36,6 +36,9 @@ class HeadConfig(msgspec.Struct, frozen=True):
 
 # Nodes of a head that was restarted have this long to say which actors live on them.
 _REJOIN_S = 10.0
+# Changes of what nodes have free reach the others after this long, and after so much more for each node.
+_VIEW_S = 0.01
+_VIEW_S_PER_NODE = 0.001
 
 
 class HeadServer:
@@ -46,7 +49,8 @@ class HeadServer:
         self._token = token
         self._outboxes: dict[str, asyncio.Queue[cluster.FromHead | None]] = {}
         self._heard: dict[str, float] = {}
-        self._store = ControlStore(self._send, records.save)
+        self._store = ControlStore(self._send, records.save, publishes_itself=False)
+        self._encoded: tuple[cluster.View | None, bytes] = (None, b"")
         self._store.remember(records.load("actor"), records.load("value"), records.load("group"), records.load("place"))
 
     def _send(self, node: str, message: cluster.FromHead) -> None:
@@ -82,7 +86,8 @@ class HeadServer:
                     batch.append(outbox.get_nowait())
                 ready = [message for message in batch if message is not None]
                 if ready:
-                    yield bytes(wire.encode(_latest_view_only(ready)))
+                    for part in _by_view(_latest_view_only(ready)):
+                        yield self._frame(part)
                 if len(ready) < len(batch):
                     return
         finally:
@@ -105,6 +110,20 @@ class HeadServer:
         if first.protocol != control.PROTOCOL:
             return f"the head speaks protocol {control.PROTOCOL} and this node {first.protocol}; install the same version of tradewind on both"
         return ""
+
+    async def publish(self) -> None:
+        """Nodes hear what has changed about the others, the less often the more there are: all of them hear of all."""
+        while True:
+            await asyncio.sleep(max(_VIEW_S, _VIEW_S_PER_NODE * len(self._outboxes)))
+            self._store.publish()
+
+    def _frame(self, messages: list[cluster.FromHead]) -> bytes:
+        """The messages as bytes; a view, which goes to every node, is encoded once."""
+        if len(messages) == 1 and isinstance(messages[0], cluster.View):
+            if self._encoded[0] is not messages[0]:
+                self._encoded = (messages[0], bytes(wire.encode(messages)))
+            return self._encoded[1]
+        return bytes(wire.encode(messages))
 
     async def watch(self) -> None:
         """Nodes that have been silent for too long are lost. A lag of the head's own is not held against them."""
@@ -151,6 +170,13 @@ def _latest_view_only(messages: list[cluster.FromHead]) -> list[cluster.FromHead
     return [message for index, message in enumerate(messages) if index == last or not isinstance(message, cluster.View)]
 
 
+def _by_view(messages: list[cluster.FromHead]) -> list[list[cluster.FromHead]]:
+    """The messages in their order, a view in a part of its own."""
+    at = next((index for index, message in enumerate(messages) if isinstance(message, cluster.View)), -1)
+    parts = [messages] if at < 0 else [messages[:at], [messages[at]], messages[at + 1 :]]
+    return [part for part in parts if part]
+
+
 async def serve(config: HeadConfig) -> None:
     """Serves until SIGTERM or, when asked, the end of the starting process."""
     credentials = config.credentials.restore()
@@ -167,9 +193,10 @@ async def serve(config: HeadConfig) -> None:
         loop.add_reader(config.parent_pidfd, ended.set)
     os.write(config.ready_fd, f"ok {config.host}:{port}".encode())
     os.close(config.ready_fd)
-    watching = asyncio.create_task(head.watch())
+    tasks = [asyncio.create_task(head.watch()), asyncio.create_task(head.publish())]
     await ended.wait()
-    watching.cancel()
+    for task in tasks:
+        task.cancel()
     await server.stop(0)
     records.close()
 

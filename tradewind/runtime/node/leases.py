@@ -75,6 +75,8 @@ class LeaseBook:
         self.pool = pool
         self.pending: dict[tuple[str, int], Pending] = {}
         self._others: dict[str, _Other] = {}
+        # The other nodes when they are empty; what a node has in all never changes.
+        self._wholes: dict[str, ResourcePool] = {}
         self._gone_groups: dict[str, str] = {}
         self._order = itertools.count()
         self._spread = 0
@@ -121,6 +123,7 @@ class LeaseBook:
     def lose(self, node: str) -> None:
         """The node is gone; what it was asked for is wanted again."""
         self._others.pop(node, None)
+        self._wholes.pop(node, None)
 
     def answered(self, process: str, request: int, node: str, *, granted: bool) -> None:
         """The node that was asked has answered."""
@@ -251,7 +254,12 @@ class LeaseBook:
         if node == self.node:
             return self.pool.feasible(units)
         other = self._others.get(node)
-        return other is not None and ResourcePool(other.view.total).feasible(units)
+        if other is None:
+            return False
+        whole = self._wholes.get(node)
+        if whole is None:
+            whole = self._wholes[node] = ResourcePool(other.view.total)
+        return whole.feasible(units)
 
     def _debit(self, node: str, units: Mapping[str, int]) -> bool:
         other = self._others.get(node)
