@@ -1,4 +1,4 @@
-"""A provider made with no setting at all, through name resolution and a test authority, with credentials where `aws configure` leaves them."""
+"""A daemon without any setting at all, through name resolution and a test authority, with credentials where `aws configure` leaves them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def test_a_life_with_default_clients(tmp_path: pathlib.Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout)
-    assert said["said"][0].startswith("AWS works as arn:aws:")
-    assert said["said"][1:] == ["RUNNING"]
+    assert said["said"]["works"], said["said"]["findings"]
+    assert said["said"]["findings"][0]["why"].startswith("arn:aws:")
+    assert (said["said"]["state"], said["said"]["bought"]) == ("BOOTSTRAPPING", 1)
     assert said["held"] == []
     assert said["regions"] > 10, "every enabled region was asked"

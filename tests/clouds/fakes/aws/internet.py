@@ -2,20 +2,19 @@
 
     python -m clouds.fakes.aws.internet SERVER.PEM
 
-The provider is made with no setting at all: names are resolved, certificates checked, credentials found. Prints what happened as JSON.
+The daemon's provider is made with no setting at all: names are resolved, certificates checked, credentials found. Prints what happened as JSON.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import threading
 
 from clouds.fakes.aws.shim import Shim
-from clouds.fakes.aws.world import AwsWorld
+from clouds.fakes.aws.world import AwsWorld, offer
 from clouds.fakes.certificate import context_of
-from tradewind.broker.clouds.aws import AwsProvider
+from clouds.fakes.daily import day
 
 ADDRESS = ("127.0.0.1", 443)
 
@@ -29,16 +28,6 @@ def names() -> list[str]:
     return [
         f"{service}.{region}.amazonaws.com" for region in regions for service in ("ec2", "ssm", "sts", "servicequotas")
     ]
-
-
-async def life(provider: AwsProvider, world: AwsWorld) -> list[str]:
-    """Check, launch, describe everywhere, terminate."""
-    said = [await provider.check()]
-    request = world.request()
-    made = await provider.launch(request, "token")
-    said += [i.state for i in await provider.describe({"tradewind-owner": request.tags["tradewind-owner"]})]
-    await provider.terminate(made.provider_id)
-    return said
 
 
 def main(server_pem: str) -> None:
@@ -55,11 +44,10 @@ def main(server_pem: str) -> None:
     shim = Shim(DomainDispatcherApplication(create_backend_app))
     server = make_server(*ADDRESS, shim, threaded=True, request_handler=Quiet, ssl_context=context)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    world, provider = AwsWorld(shim, "unused"), AwsProvider(pause_s=0.01)
-    said = asyncio.run(life(provider, world))
-    provider.close()
+    world = AwsWorld(shim, "unused")
+    said = day(offer(), world.live)
     regions = {region for _, region, _ in shim.journal}
-    print(json.dumps({"said": said, "held": world.held(), "calls": len(shim.journal), "regions": len(regions)}))
+    print(json.dumps({"said": said, "held": world.held(), "regions": len(regions)}))
 
 
 if __name__ == "__main__":
