@@ -126,7 +126,7 @@ class Mortals:
         return str(client.get("/v1/clusters/mine")["state"])
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
 def test_two_machines_are_bought_used_stopped_started_and_ended_over_the_bodies_of_daemons(
     estate: Estate, cloud: str
