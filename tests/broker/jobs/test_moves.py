@@ -66,6 +66,27 @@ def test_on_a_notice_the_job_moves_before_its_machine_dies(directory, nodes):
     run(scenario())
 
 
+def test_a_notice_that_comes_before_the_program_runs_is_heeded_then(directory):
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(directory, cloud) as r:
+            job = await r.broker.submit(job_request(task("wait", setup="wait")))
+
+            def setting_up():
+                return [a for a in cloud.agents.values() if ("1-1", "setup") in a.jobs]
+
+            await r.until("set-up runs", lambda: bool(setting_up()))
+            notice(cloud, cloud.running()[0])
+            await r.until("it is told", lambda: "notice" in r.kinds(managed_job_id=job))
+            assert not r.broker.managed_job(job).course.moving
+            setting_up()[0].finish("1-1", "setup")
+            await r.until("a successor comes", lambda: r.broker.managed_job(job).course.moving)
+            await r.broker.cancel_managed(job)
+            await r.until("it ends", lambda: r.job_state() == "CANCELLED" and not cloud.instances)
+
+    run(scenario())
+
+
 def test_a_machine_that_dies_before_the_successor_is_up_is_followed_by_it(directory):
     async def scenario():
         cloud = ScriptedCloud()

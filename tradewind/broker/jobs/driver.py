@@ -37,6 +37,7 @@ SYNCED = "checkpoint synced"
 AT_ONCE = 64  # admissions in one transaction: others want to write in between
 MAX_ALARM_S = 60.0
 LIMITS_RETRY_S = 5.0
+RUNS_SOON_S = 0.2  # between looks whether a job, whose machine is to be taken before it has begun, runs
 
 
 def situation(
@@ -224,15 +225,24 @@ class ManagedJobs:
 
     async def _plan_move(self, job_id: int, order: mm.PlanMove) -> None:
         try:
-            row = self._services.store.read(lambda c: rows.managed_job(c, job_id))
-            if row is None or row.state != "RUNNING" or row.course.moving:
-                return
-            plan = await self._plan_without_lost(row)
-            await self.move(job_id, plan, order.why, order.cause)
+            while (row := self._standing_on(job_id, order.instance_id)) is not None and row.state != "RUNNING":
+                await asyncio.sleep(RUNS_SOON_S)
+            if row is not None:
+                plan = await self._plan_without_lost(row)
+                await self.move(job_id, plan, order.why, order.cause)
         except PlanRefused as error:
             log.warning("managed job %d stays until it is taken: %s", job_id, error)
         except Exception:
             log.exception("managed job %d: planning a move failed; it is recovered once it is lost", job_id)
+
+    def _standing_on(self, job_id: int, instance_id: str) -> ManagedJobRow | None:
+        """The job while it runs, or is about to, on that instance and moves nowhere else."""
+        row = self._services.store.read(lambda c: rows.managed_job(c, job_id))
+        instance = self._services.store.read(lambda c: rows.instance(c, instance_id))
+        if row is None or row.state not in {"STARTING", "RECOVERING", "RUNNING"} or row.course.moving:
+            return None
+        lives = instance is not None and instance.state == "RUNNING" and instance.ended_unix is None
+        return row if lives and instance is not None and instance.cluster_id == row.cluster_id else None
 
     async def move(self, job_id: int, plan: Plan, why: str, cause: str) -> bool:
         """Whether the job, which runs on meanwhile, is on its way to the place of this plan; not if it does not run or moves already."""

@@ -204,8 +204,9 @@ class EndCluster(Instruction, frozen=True):
 
 
 class PlanMove(Instruction, frozen=True):
-    """Plan a place to move to without what is about to be lost."""
+    """Plan a place to move to, without this instance's, which is about to be lost; once the job runs, if it does not yet."""
 
+    instance_id: str
     why: str
 
 

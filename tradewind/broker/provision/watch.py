@@ -334,7 +334,7 @@ class Watch:
     def _on_notice(self, ledger: Ledger, row: InstanceRow, cause: str, seconds_left: float) -> None:
         """A managed job looks for its next place before this one is taken."""
         cluster = rows.cluster(ledger.connection, row.cluster_id)
-        if cluster is None or cluster.managed_job_id is None or cluster.state != "UP":
+        if cluster is None or cluster.managed_job_id is None or cluster.state not in {"UP", "BOOTSTRAPPING"}:
             return
         why = f"{row.offer.zone or row.offer.region} takes rank {row.rank} back in {seconds_left:.0f} s"
         block = block_for_loss(
@@ -342,7 +342,9 @@ class Watch:
         )
         rows.insert_block(ledger.connection, block)
         ledger.orders.append(
-            Order(instruction=mm.PlanMove(cause=cause, why=why), managed_job_id=cluster.managed_job_id)
+            Order(
+                instruction=mm.PlanMove(cause=cause, instance_id=row.id, why=why), managed_job_id=cluster.managed_job_id
+            )
         )
 
     def _job_event(self, ledger: Ledger, key: str, event: Event) -> None:
