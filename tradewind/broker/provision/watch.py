@@ -40,6 +40,13 @@ class _Watching(Protocol):
     async def watch(self, instance: Instance) -> str: ...
 
 
+def why_vanished(row: InstanceRow) -> str:
+    """What can be said of an instance that its cloud lists no more, and gives no reason for: Azure deletes a spot machine that it evicts."""
+    if row.use_spot:
+        return f"{row.provider} does not list this spot instance any more, as when it takes one back"
+    return f"{row.provider} does not list it any more"
+
+
 class Watch:
     """What is known of the instances of one cluster as it happens."""
 
@@ -90,7 +97,7 @@ class Watch:
             if instance.state in {"RUNNING", "PENDING"}:
                 return None
             return instance.reason or f"it is {instance.state.lower()}"
-        return told or "its provider does not list it any more"
+        return told or why_vanished(row)
 
     async def look_for_losses(self, instances: Sequence[InstanceRow]) -> bool:
         """Whether any of them is gone; those that are have been reported."""

@@ -18,6 +18,7 @@ from tradewind.broker.provision.gang import BOOTED, TAG_CLUSTER, TAG_OWNER
 from tradewind.broker.provision.release import end_strays
 from tradewind.broker.provision.services import log
 from tradewind.broker.provision.ssh_keys import KeyRing
+from tradewind.broker.provision.watch import why_vanished
 from tradewind.broker.server.broker import Broker
 from tradewind.broker.server.requests import Refusal
 from tradewind.broker.store import rows
@@ -233,7 +234,7 @@ class Fleet:
             if seen is not None and seen.state in {"RUNNING", "PENDING"}:
                 continue
             why = seen.reason if seen is not None else await _why_ended(provider, row)
-            await self._broker.driver(row.cluster_id).gone(row.id, why or "its provider does not list it any more")
+            await self._broker.driver(row.cluster_id).gone(row.id, why or why_vanished(row))
         return ""
 
     def costs(self) -> list[Cost]:
