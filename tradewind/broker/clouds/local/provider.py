@@ -308,7 +308,7 @@ class LocalProvider:
         for machine in standing[first:] + standing[:first]:
             if machine.name not in used:
                 return machine
-        raise refusal("no-machine-free", why_no_machine(standing, used))
+        raise refusal("no-machine-free", _why_no_machine(standing, used))
 
     def _stands(self, name: str) -> bool:
         machine = self._yard.find(name)
@@ -431,7 +431,7 @@ def _is_of_machine(offer: Offer) -> bool:
     return offer.cloud == errors.CLOUD and offer.instance_type != THIS_MACHINE
 
 
-def why_no_machine(standing: Sequence[Machine], used: Mapping[str, str]) -> str:
+def _why_no_machine(standing: Sequence[Machine], used: Mapping[str, str]) -> str:
     """Why none of these machines can be had, and who has each; one sentence."""
     if not standing:
         return "no machine like that stands on this computer any more"
