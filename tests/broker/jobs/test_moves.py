@@ -106,6 +106,22 @@ def test_a_machine_that_dies_before_the_successor_is_up_is_followed_by_it(direct
     run(scenario())
 
 
+def test_a_program_that_its_agent_ends_before_the_machine_goes_is_followed_by_the_successor(directory):
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(directory, cloud) as r:
+            job = await r.broker.submit(job_request(task("wait")))
+            await r.until("it runs", lambda: r.job_state() == "RUNNING")
+            agent = cloud.agents[cloud.running()[0]]
+            agent.jobs["1-1", "run"] = wire.JobInfo(job_id="1-1", phase="run", state="LOST")
+            agent.tell(wire.Notice(seconds_left=20.0))
+            agent.tell(wire.JobEnded(job_id="1-1", phase="run", state="LOST"))
+            await r.until("it runs elsewhere", lambda: r.job_state() == "RUNNING" and zones(cloud) == ["b"])
+            assert r.broker.managed_job(job).attempt == 2
+
+    run(scenario())
+
+
 def test_a_successor_that_cannot_be_had_leaves_the_job_where_it_is(directory):
     async def scenario():
         cloud = ScriptedCloud()
