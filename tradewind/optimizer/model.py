@@ -64,11 +64,12 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
     columns = tuple((k, c) for k, group in enumerate(members) for c in pool.left[group[0]])
     costs = [score_nano(requests[k], c) for k, c in columns]
     rows: list[Row] = []
-    floor = first = 0
+    floor = paid = first = 0
     for group in members:
         span = range(first, first + len(pool.left[group[0]]))
         rows.append(Row(tuple(span), (1.0,) * len(span), float(len(group)), float(len(group))))
         floor += len(group) * min(costs[j] for j in span)
+        paid += len(group) * min((costs[j] for j in span if costs[j]), default=0)
         first = span.stop
     sizes = [len(group) for group in members]
     rows += _quota_rows(problem, requests, columns, sizes)
@@ -93,7 +94,9 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
     if limits.max_carbon_kg is not None:
         emitted = [carbon_mg(requests[k], c) for k, c in columns]
         rows += _cap_rows(columns, sizes, emitted, carbon_cap_mg(limits.max_carbon_kg))
-    scale = SCALED_FLOOR / max(floor, 1)
+    scale = SCALED_FLOOR / (
+        floor or paid or 1
+    )  # reservations may pay for all of it: then what the cheapest would cost without
     upper = () if max(sizes) == 1 else tuple(float(sizes[k]) for k, _ in columns)
     return Model(
         IntegerProgram(tuple(c * scale for c in costs), tuple(rows), len(flows.saved) + timing, upper, timing),

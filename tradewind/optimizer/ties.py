@@ -15,6 +15,7 @@ from tradewind.optimizer.solvers import IntegerProgram, Row, Solution, Solver
 SETTLED_ONE_BY_ONE = 12
 # A reduced cost below this may be the rounding of 0 (costs are scaled to a sum near 1000).
 NO_DEARER = 1e-6
+ROUNDING = 1e-12  # of a sum of costs, relative
 
 
 def contenders(model: Model, solution: Solution) -> tuple[Model, tuple[int, ...]]:
@@ -25,7 +26,7 @@ def contenders(model: Model, solution: Solution) -> tuple[Model, tuple[int, ...]
     if not solution.reduced:
         return model, solution.chosen
     room = sum(model.program.costs[j] for j in solution.chosen) if not model.program.continuous else solution.bound
-    room += NO_DEARER - solution.relaxed
+    room += max(NO_DEARER, ROUNDING * abs(room)) - solution.relaxed
     kept = sorted({*model.program.within(solution.reduced, room), *solution.chosen})
     program = model.program.only(kept)
     whole = kept[: program.whole]
