@@ -19,7 +19,11 @@ from tradewind.cli.overrides import read, task_flags
 @task_flags
 @click.option("--priority", type=int, help="From -1000 to 1000; of those that wait, the higher goes first.")
 @click.option("--budget", metavar="USD", help="What it may cost in all; of an array, what each of its jobs may.")
-@click.option("--job-recovery", metavar="TEXT", help="Where it goes after a loss: eager or failover.")
+@click.option(
+    "--job-recovery",
+    metavar="TEXT",
+    help="Where it goes after a loss: eager, failover or deadline, or a strategy of your own.",
+)
 @options.secrets
 @options.secret_files
 @click.option(
