@@ -14,7 +14,7 @@ from tradewind.optimizer.plan import RankedCandidate
 from tradewind.optimizer.problem import Place, Quota
 
 ASKED_AT_ONCE = 8  # the choice and the next places: the plan after it mostly goes to one of them
-ASK_TIMEOUT_S = 5.0
+ASK_TIMEOUT_S = 20.0  # the vendor's library is read on the first call, which takes seconds on a busy machine
 KNOWN_S = 15.0  # a plan is shown and made again when it is bought; what else is bought meanwhile is asked for before each purchase
 Quotas = Callable[[Sequence[RankedCandidate]], Awaitable[tuple[Quota, ...]]]
 Where = tuple[str, str, str, bool]  # cloud, region, type, market
@@ -50,19 +50,21 @@ class QuotaDesk:
         return tuple(
             Quota(Place(cloud, region, "", instance_type, use_spot), left)
             for cloud, region, instance_type, use_spot in wanted
-            if (left := self._known[cloud, region, instance_type, use_spot][1]) is not None
+            if (left := self._known.get((cloud, region, instance_type, use_spot), (now, None))[1]) is not None
         )
 
     async def _ask(self, cloud: str, use_spot: bool, some: list[RankedCandidate]) -> dict[Where, int | None]:
+        """By place, what its cloud tells; {} when it does not answer: then it is asked again the next time."""
         provider: Any = self._providers[cloud]
-        left: list[int | None] = [None] * len(some)
-        if hasattr(provider, "headroom"):
-            try:
-                async with asyncio.timeout(ASK_TIMEOUT_S):
-                    left = await provider.headroom([c.offer for c in some], use_spot=use_spot)
-            except (ProviderError, TimeoutError) as error:
-                # asking is a courtesy: the launch itself will tell
-                log.info("quotas of %s are not known: %s", cloud, str(error) or f"no answer in {ASK_TIMEOUT_S:.0f} s")
+        if not hasattr(provider, "headroom"):
+            return {}
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                left = await provider.headroom([c.offer for c in some], use_spot=use_spot)
+        except (ProviderError, TimeoutError) as error:
+            # asking is a courtesy: the launch itself will tell
+            log.info("quotas of %s are not known: %s", cloud, str(error) or f"no answer in {ASK_TIMEOUT_S:.0f} s")
+            return {}
         return {_where(candidate): amount for candidate, amount in zip(some, left, strict=True)}
 
 
