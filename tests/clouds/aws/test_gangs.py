@@ -117,6 +117,7 @@ def test_a_part_of_a_gang_is_kept_until_the_rest_has_room_in_its_zone(
     room: MachineRoom, world: AwsWorld, person: Person
 ) -> None:
     (person.home / "task.yaml").write_text(SMALL)
+    person.environment["TRADEWIND_GANG_HOLD_S"] = "30"  # long enough to be looked at on a slow machine
     full: dict[str, str] = {}
 
     def weather(action: str) -> None:
@@ -127,7 +128,7 @@ def test_a_part_of_a_gang_is_kept_until_the_rest_has_room_in_its_zone(
 
     world.account.weather = weather
     launching = start(person, "launch", "-c", "mine", "-y", "task.yaml")
-    until("a part is kept", lambda: "kept for up to 3 s" in person.says("status", "--json"), person.log)
+    until("a part is kept", lambda: "kept for up to 30 s" in person.says("status", "--json"), person.log)
     (kept,) = running()
     world.account.capacity.clear()
     said, _ = launching.communicate(timeout=60)
