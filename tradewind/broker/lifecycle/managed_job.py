@@ -359,14 +359,8 @@ def _on_successor_up(job: ManagedJob, event: Event) -> Step[ManagedJob]:
     if job.state == "RUNNING":
         after = msgspec.structs.replace(job, state="RECOVERING", why=course.moving, course=course)
         return after, (Vacate(cause=event.cause),)
-    return (
-        _take_over(msgspec.structs.replace(job, course=course), event)
-        if course.vacated
-        else (
-            msgspec.structs.replace(job, course=course),
-            (),
-        )
-    )
+    after = msgspec.structs.replace(job, course=course)
+    return _take_over(after, event) if course.vacated else (after, ())
 
 
 def _take_over(job: ManagedJob, event: Event) -> Step[ManagedJob]:
