@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,24 @@ def test_it_says_what_it_should(program: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert SAYS[program.stem] in done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(
+    not os.environ.get("TRADEWIND_TEST_RAY"), reason="TRADEWIND_TEST_RAY names no interpreter that has Ray"
+)
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_ray_says_the_same_with_the_import_changed(program: Path, tmp_path: Path) -> None:
+    text = program.read_text()
+    changed = text.replace("import tradewind.runtime as ray", "import ray")
+    assert changed != text
+    copy = tmp_path / program.name
+    copy.write_text(changed)
+    done = subprocess.run(
+        [os.environ["TRADEWIND_TEST_RAY"], str(copy)],
+        env={**environment(), "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert SAYS[program.stem] in done.stdout
 
 
 def test_all_five_are_here() -> None:

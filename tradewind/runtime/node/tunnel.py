@@ -12,6 +12,8 @@ from collections.abc import Callable
 from tradewind.runtime.loop import READ, WRITE, Loop
 
 _CHUNK = 1 << 18
+# Where bytes are received; a node daemon's loop has one thread, and what is in here is used at once.
+_room = memoryview(bytearray(_CHUNK))
 # Reading from one side stops while this much waits for the other.
 _LIMIT = 1 << 20
 
@@ -77,10 +79,9 @@ class Tunnel:
         moved = False
         if self._plain_open and len(self._to_tls) < _LIMIT:
             try:
-                data = self._plain.recv(_CHUNK)
-                self._plain_open = bool(data)
-                moved = bool(data)
-                self._to_tls += data
+                size = self._plain.recv_into(_room)
+                self._plain_open = moved = bool(size)
+                self._to_tls += _room[:size]
             except BlockingIOError:
                 pass
             except OSError:
@@ -106,10 +107,9 @@ class Tunnel:
         moved = False
         if self._tls_open and len(self._to_plain) < _LIMIT:
             try:
-                data = self._tls.recv(_CHUNK)
-                self._tls_open = bool(data)
-                moved = bool(data)
-                self._to_plain += data
+                size = self._tls.recv_into(_room)
+                self._tls_open = moved = bool(size)
+                self._to_plain += _room[:size]
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
                 pass
             except OSError:
