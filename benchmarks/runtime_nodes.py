@@ -183,6 +183,8 @@ def rays(python):
             pids = subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True, check=False).stdout
             for pid in pids.split():
                 subprocess.run(["kill", "-9", pid], check=False, capture_output=True)
+        # Ray would look for this cluster from now on.
+        pathlib.Path("/tmp/ray/ray_current_cluster").unlink(missing_ok=True)
 
 
 def main():

@@ -12,6 +12,8 @@ import pytest
 from tests.runtime.conftest import environment
 
 PROGRAMS = sorted((Path(__file__).parents[2] / "examples" / "runtime").glob("*.py"))
+# An interpreter that has Ray, on which the same programs are tried.
+RAY = os.environ.get("TRADEWIND_TEST_RAY", "")
 SAYS = {
     "fault_tolerance": "squares [0, 1, 4, 9], connected, counts [1, 2, 3]",
     "map_reduce": "the ",
@@ -31,9 +33,7 @@ def test_it_says_what_it_should(program: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.skipif(
-    not os.environ.get("TRADEWIND_TEST_RAY"), reason="TRADEWIND_TEST_RAY names no interpreter that has Ray"
-)
+@pytest.mark.skipif(not RAY, reason="TRADEWIND_TEST_RAY names no interpreter that has Ray")
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
 def test_ray_says_the_same_with_the_import_changed(program: Path, tmp_path: Path) -> None:
     text = program.read_text()
@@ -42,7 +42,7 @@ def test_ray_says_the_same_with_the_import_changed(program: Path, tmp_path: Path
     copy = tmp_path / program.name
     copy.write_text(changed)
     done = subprocess.run(
-        [os.environ["TRADEWIND_TEST_RAY"], str(copy)],
+        [RAY, str(copy)],
         env={**environment(), "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
