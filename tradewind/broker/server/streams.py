@@ -21,7 +21,8 @@ TEND_S = 5.0  # how often a stream looks again although nothing told it to
 async def job_log(
     broker: Broker, job: JobRow, nodes: int, *, follow: bool, offset: int = 0, rank: int | None = None
 ) -> AsyncIterator[bytes]:
-    """The job's output from byte `offset` of the chosen view; with `follow` until the job is over and all is told."""
+    """The job's output from byte `offset` of the chosen view; with `follow`, or when it has ended, until all is told."""
+    follow = follow or job.state in jm.FINAL  # the last of it may still be on its way from the instance
     reader = broker.logs.reader(job.key, rank=rank, nodes=nodes)
     skip = offset
     try:
