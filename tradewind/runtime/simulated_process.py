@@ -13,6 +13,7 @@ from tradewind.runtime.core.objects import dump_error
 from tradewind.runtime.core.process import Process
 from tradewind.runtime.messages import cluster, control, peer
 from tradewind.runtime.messages.values import Failed, Shape, Stored
+from tradewind.runtime.simulated_network import SimulatedLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,8 +103,6 @@ class SimulatedProcess(Process):
         return _Pump()
 
     def _make_node_link(self, sock: Any) -> Any:
-        from tradewind.runtime.simulator import SimulatedLink
-
         del sock
         return SimulatedLink(self.simulation.network, self._own_address, self.home.name)
 
@@ -132,8 +131,6 @@ class SimulatedProcess(Process):
         self.finish_turn()
 
     def _from_node(self, message: Any) -> None:
-        from tradewind.runtime.simulator import SimulatedLink
-
         if isinstance(message, control.Connected):
             target = self.peers.get(message.process, connect=False)
             if target.link is None and not target.lost:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tradewind.runtime.head.control_store import TRANSITIONS, ActorRecord, ControlStore, IllegalTransitionError
+from tradewind.runtime.head.actor_record import TRANSITIONS, ActorRecord, IllegalTransitionError
+from tradewind.runtime.head.control_store import ControlStore
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.cluster import ActorSpec, NodeView
 from tradewind.runtime.messages.values import Shape

@@ -12,7 +12,7 @@ from tradewind.runtime.messages.cluster import NodeView, Row
 from tradewind.runtime.node.resources import describe
 
 if TYPE_CHECKING:
-    from tradewind.runtime.head.control_store import ActorRecord
+    from tradewind.runtime.head.actor_record import ActorRecord
     from tradewind.runtime.head.groups import GroupRecord
 
 # Kinds that the head knows all about; the others are asked of the nodes.
