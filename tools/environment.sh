@@ -20,19 +20,20 @@ if [ -z "$python" ]; then
   exit 1
 fi
 
-# The tests log in to real machines behind a firewall: sshd, ip and iptables are needed, and installed as root. Without them those tests are
+# The tests log in to real machines behind a firewall: sshd, ip, iptables and rsync are needed, and installed as root. Without them those tests are
 # skipped and say so.
 lab_packages() {
   PATH="$PATH:/usr/sbin:/sbin"
-  if command -v sshd >/dev/null 2>&1 && command -v ip >/dev/null 2>&1 && command -v iptables >/dev/null 2>&1; then return 0; fi
+  lab="openssh-server iproute2 iptables rsync"
+  if command -v sshd >/dev/null && command -v ip >/dev/null && command -v iptables >/dev/null && command -v rsync >/dev/null; then return 0; fi
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    say "tests against real SSH machines will be skipped; for them: sudo apt-get install openssh-server iproute2 iptables"
+    say "tests against real SSH machines will be skipped; for them: sudo apt-get install $lab"
     return 0
   fi
-  say "installing Debian's openssh-server, iproute2 and iptables for the tests (no service is started)"
+  say "installing Debian's $lab for the tests (no service is started)"
   policy=/usr/sbin/policy-rc.d
   if [ -e "$policy" ]; then policy=; else printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"; fi
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openssh-server iproute2 iptables; } >/dev/null ||
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $lab; } >/dev/null ||
     say "they could not be installed; tests against real SSH machines will be skipped"
   if [ -n "$policy" ]; then rm -f "$policy"; fi
   if command -v systemctl >/dev/null 2>&1; then systemctl disable --quiet ssh 2>/dev/null || true; fi
