@@ -16,7 +16,7 @@ import pytest
 from clouds.estate import Estate, open_estate
 from clouds.fakes.aws.world import AwsWorld
 from tests.broker.real import DEADLINE_S, RealDaemon, task, until
-from tradewind.broker.server.client import EXIT_BUSY, DaemonUnreachable
+from tradewind.broker.server.client import EXIT_BUSY, DaemonClient, DaemonUnreachable
 
 # By cloud: a call of a launch that comes before the purchase, and the purchase.
 MOMENTS = {
@@ -79,7 +79,10 @@ def test_a_daemon_that_slept_while_another_took_over_buys_nothing(estate: Estate
         # A lock goes when a person removes its file, or with the disk of a machine that was put to sleep and started elsewhere.
         os.unlink(os.path.join(estate.data_dir, "daemon.lock"))
         estate.daemon = RealDaemon(estate.data_dir)
-        heir = estate.start()
+        estate.spawn()
+        # Before it listens in the other one's place, a question would go to that one, which says nothing.
+        until("it serves", lambda: "token 2" in estate.daemon.log(), estate.daemon.log)
+        heir = DaemonClient.connect(estate.data_dir, start=False)
         until("the other one buys", lambda: estate.live() == 1, estate.daemon.log)
     finally:
         os.kill(pid, signal.SIGCONT)
