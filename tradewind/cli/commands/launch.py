@@ -85,6 +85,9 @@ def launch(
         launched = api.post("/v1/launch", body)
     name, job_id = launched["cluster"], int(launched["job_id"])
     back = f"tradewind logs {name} {job_id}"
+    if as_json:
+        print_json(launched)
+        return exits.OK
     if detach:
         print(f"{name}: accepted as job {job_id}; follow it with `{back}`.")
         return exits.OK
