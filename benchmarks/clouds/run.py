@@ -35,7 +35,9 @@ def main() -> int:
     """Print every figure with its goal; 1 when one is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=GROUPS, action="append")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was set up is taken down also when a time limit ends us
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(143)
+    )  # what was set up is taken down also when a time limit ends us
     missed = False
     for name in parser.parse_args().only or GROUPS:
         for figure in asyncio.run(GROUPS[name]()):

@@ -11,7 +11,9 @@ import pytest
 from tradewind.agent.protocol import Usage
 from tradewind.agent.usage import Counted, Sampler, between, count, nvidia_utilization, parse_utilization
 
-BUSY = "import time\nend = time.process_time() + 0.5\nheld = bytearray(64 << 20)\nwhile time.process_time() < end: pass\n"
+BUSY = (
+    "import time\nend = time.process_time() + 0.5\nheld = bytearray(64 << 20)\nwhile time.process_time() < end: pass\n"
+)
 
 
 def test_the_mean_of_cores_between_two_samples():
