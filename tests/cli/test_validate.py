@@ -63,7 +63,7 @@ def test_chains_and_groups(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture
     assert main.run(["validate", "--json", str(chain)]) == exits.OK
     assert json.loads(capsys.readouterr().out)[0]["documents"] == [{"name": "c"}, {"run": "a"}, {"run": "b"}]
     assert main.run(["launch", str(chain)]) == exits.BAD_INPUT
-    assert "not there yet" in capsys.readouterr().err
+    assert "`tradewind jobs launch` runs them all" in capsys.readouterr().err
 
 
 def test_a_plan_refuses_what_is_not_there_yet(file: str, capsys: pytest.CaptureFixture[str]) -> None:
