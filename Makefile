@@ -15,8 +15,8 @@ env-dev:
 demo: env-demo   ## plan, launch, train, lose a machine, recover, bill: rehearsed here, no cloud touched
 	@$(BIN)/tradewind demo
 
-test: lint       ## every check and every test
-	@$(BIN)/python -m pytest
+test: lint       ## every check and every test, two files at a time
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: env-dev    ## ruff, mypy --strict, the import law
 	@$(BIN)/ruff check .
