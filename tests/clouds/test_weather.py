@@ -95,7 +95,7 @@ def test_ctrl_c_in_every_phase_of_launch(estate: Estate, tmp_path: pathlib.Path)
     # provisioning: the cloud takes its time over the purchase
     estate.aws.slow(0.4)
     buying = shell.starts(*words, "-y")
-    until("it is being bought", lambda: (c := client.get("/v1/clusters")) and c[0]["state"] == "PROVISIONING")
+    buying.until("provisioning")  # said once the launch is handed over: from then on Ctrl-C detaches
     code, said = buying.interrupt()
     assert (code, said) == (130, "detached; it goes on running. Come back with `tradewind logs mine 1`.")
     assert "nothing of it is left" in shell.types("down", "mine", "-y")
@@ -103,7 +103,8 @@ def test_ctrl_c_in_every_phase_of_launch(estate: Estate, tmp_path: pathlib.Path)
     assert estate.live() == 0
     # bootstrapping: nobody answers by SSH yet
     booting = shell.starts(*words, "-y")
-    until("it boots", lambda: client.get("/v1/clusters/mine")["state"] == "BOOTSTRAPPING", estate.daemon.log)
+    booting.until("bootstrapping")
+    assert client.get("/v1/clusters/mine")["state"] == "BOOTSTRAPPING"
     assert booting.interrupt()[0] == 130
     assert estate.live() == 1, "it goes on"
     assert "nothing of it is left" in shell.types("down", "mine", "-y")
