@@ -46,24 +46,28 @@ def why_no_lab() -> str:
     return "" if probe.returncode == 0 else f"no namespaces here: {probe.stderr.decode().strip()}"
 
 
-# Arguments: seed directory, interpreter prefix with the lab's packages, checkout, base prefix. What lies under `disk` outlives a boot.
+# Arguments: seed directory, interpreter prefix with the lab's packages, checkout, base prefix, the lab's packages, name, and what is laid over
+# the whole disk when the interpreter is the system's own (it cannot be mounted over /usr then). What lies under `disk` outlives a boot.
 INIT = r"""
 set -eu
-SEED=$1 PYTHON=$2 CHECKOUT=$3 PREFIX=$4
+SEED=$1 PYTHON=$2 CHECKOUT=$3 PREFIX=$4 LAYER=$7
+LOWER=/; if [ "$PREFIX" = /usr ]; then LOWER=$LAYER:/; fi
 mount --make-rprivate /
 M=$SEED/disk; mkdir -p $M/root; rm -rf $M/work; mkdir $M/work
-mount -t overlay overlay -o lowerdir=/,upperdir=$M/up,workdir=$M/work $M/root
+mount -t overlay overlay -o lowerdir=$LOWER,upperdir=$M/up,workdir=$M/work $M/root
 for hidden in /root /home /tmp /run /var/tmp "$CHECKOUT"; do
   [ -d "$M/root$hidden" ] || continue
   mount -t tmpfs -o mode=755 none "$M/root$hidden"
 done
 chmod 1777 $M/root/tmp
 mount --bind $M/home $M/root/home
-mkdir -p "$M/root$PREFIX" $M/root/run/sshd $M/root/oldroot
-mount --rbind "$PYTHON" "$M/root$PREFIX"
+mkdir -p $M/root/run/sshd $M/root/oldroot
 mkdir -p $M/root/opt/lab/site-packages; mount --bind "$5" $M/root/opt/lab/site-packages
-# a script, not a link: an environment made through a link would look for its library beside the link
-printf '#!/bin/sh\nexec %s/bin/python3 "$@"\n' "$PREFIX" > $M/root/usr/local/bin/python3; chmod 755 $M/root/usr/local/bin/python3
+if [ "$PREFIX" != /usr ]; then
+  mkdir -p "$M/root$PREFIX"; mount --rbind "$PYTHON" "$M/root$PREFIX"
+  # a script, not a link: an environment made through a link would look for its library beside the link
+  printf '#!/bin/sh\nexec %s/bin/python3 "$@"\n' "$PREFIX" > $M/root/usr/local/bin/python3; chmod 755 $M/root/usr/local/bin/python3
+fi
 mount -t proc proc $M/root/proc
 mount --rbind /dev $M/root/dev
 hostname "$6"
@@ -112,7 +116,8 @@ class Host:
         with open(self.seed / "console", "ab") as console:
             self.process = subprocess.Popen(
                 ["ip", "netns", "exec", self.name, "unshare", "--mount", "--pid", "--fork", "--uts", "--ipc", "--kill-child",
-                 "sh", "-c", INIT, "init", str(self.seed), str(lab.python), str(ROOT), sys.base_prefix, str(lab.packages), self.name],
+                 "sh", "-c", INIT, "init", str(self.seed), str(lab.python), str(ROOT), sys.base_prefix, str(lab.packages), self.name,
+                 str(lab.layer)],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
                 env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
             )  # fmt: skip
@@ -175,6 +180,13 @@ class Host:
         return caught[0]
 
 
+def _site_packages() -> str:
+    """Where the interpreter that the tests' environment was made from looks for packages; Debian's own looks elsewhere than others."""
+    asked = "import site; print(site.getsitepackages()[0])"
+    base = os.path.join(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
+    return subprocess.run([base, "-I", "-c", asked], capture_output=True, check=True, text=True).stdout.strip()
+
+
 class Lab:
     """A bridge with hosts on it."""
 
@@ -184,6 +196,7 @@ class Lab:
         self.bridge = f"{self.tag}br"[:15]
         self.hosts: list[Host] = []
         self.python = directory / "python"
+        self.layer = directory / "layer"
         self.packages = pathlib.Path(sysconfig.get_path("purelib"))
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -194,11 +207,9 @@ class Lab:
         _ip("link", "set", self.bridge, "up")
         _ip("address", "add", f"{BRIDGE_ADDRESS}/32", "dev", self.bridge)
         # The image's interpreter: this one, with the packages of the tests' environment but not the checkout itself.
-        extra = (
-            self.directory
-            / "extra"
-            / pathlib.Path(sysconfig.get_path("purelib", vars={"base": sys.base_prefix})).relative_to(sys.base_prefix)
-        )
+        self.layer.mkdir()  # a file system of its own: layers of an overlay must not lie inside one another
+        subprocess.run(["mount", "-t", "tmpfs", self.tag, str(self.layer)], check=True)
+        extra = self.layer / _site_packages().lstrip("/")
         extra.mkdir(parents=True)
         (extra / "lab.pth").write_text("/opt/lab/site-packages\n")
         os.setxattr(extra, "trusted.overlay.opaque", b"y")  # what this machine's interpreter has beside it stays unseen
@@ -210,7 +221,7 @@ class Lab:
                 "overlay",
                 self.tag,  # the source of an overlay is only a name: it says whose mount this is
                 "-o",
-                f"lowerdir={self.directory / 'extra'}:{sys.base_prefix}",
+                f"lowerdir={self.layer}{sys.base_prefix}:{sys.base_prefix}",
                 str(self.python),
             ],
             check=True,
@@ -220,7 +231,8 @@ class Lab:
         for host in self.hosts:
             host.remove()
         _ip("link", "del", self.bridge, check=False)
-        subprocess.run(["umount", "-l", str(self.python)], check=False, capture_output=True)
+        for mounted in (self.python, self.layer):
+            subprocess.run(["umount", "-l", str(mounted)], check=False, capture_output=True)
 
     def host(
         self,
