@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -90,8 +91,11 @@ def test_ports_are_open_at_launch_and_shown_with_labels(tea: World) -> None:
         "run: timeout 60 python3 -m http.server 8765 --bind $TRADEWIND_NODE_IPS >/dev/null 2>&1 & sleep 60\n"
     )
     assert tea.run("tradewind launch web.yaml -c web -d").returncode == exits.OK
+    answers = (
+        f'{sys.executable} -c \'import sys, http.client as h; h.HTTPConnection(sys.argv[1].rpartition(chr(47))[2]).request("GET", "/")\''
+    )
     shown = tea.run(
-        "for i in $(seq 200); do url=$(tradewind ports web) && curl -sf $url >/dev/null && echo $url && break; sleep 0.2; done",
+        f"for i in $(seq 200); do url=$(tradewind ports web) && {answers} $url && echo $url && break; sleep 0.2; done",
         timeout=120,
     ).stdout
     assert shown.endswith(":8765\n"), shown

@@ -144,7 +144,7 @@ with yard.locked():
 @pytest.mark.parametrize(
     ("module", "function", "after"),
     [
-        ("cgroup", "make", True),
+        pytest.param("cgroup", "make", True, marks=needs_limits),
         ("machines", "spawn", False),
         ("machines", "spawn", True),
         ("network", "open_bridge", True),

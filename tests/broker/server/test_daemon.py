@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 
 import pytest
@@ -99,11 +100,12 @@ def test_a_damaged_record_is_told_by_whoever_wanted_it(tmp_path):
 def test_sockets_of_other_users_are_not_trusted(tmp_path, monkeypatch):
     if os.getuid() != 0:
         pytest.skip("needs root to make a directory of somebody else's")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    (tmp_path / "tradewind").mkdir()
-    os.chown(tmp_path / "tradewind", 65534, 65534)
-    with pytest.raises(SocketDirectoryError, match="belongs to someone else"):
-        socket_path(str(tmp_path))
+    with tempfile.TemporaryDirectory() as runtime:  # a long path would be passed over: a socket's has 108 bytes
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        os.mkdir(os.path.join(runtime, "tradewind"))
+        os.chown(os.path.join(runtime, "tradewind"), 65534, 65534)
+        with pytest.raises(SocketDirectoryError, match="belongs to someone else"):
+            socket_path(str(tmp_path))
 
 
 def ask(daemon, request: bytes) -> bytes:
