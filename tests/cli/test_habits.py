@@ -91,9 +91,7 @@ def test_ports_are_open_at_launch_and_shown_with_labels(tea: World) -> None:
         "run: timeout 60 python3 -m http.server 8765 --bind $TRADEWIND_NODE_IPS >/dev/null 2>&1 & sleep 60\n"
     )
     assert tea.run("tradewind launch web.yaml -c web -d").returncode == exits.OK
-    answers = (
-        f'{sys.executable} -c \'import sys, http.client as h; h.HTTPConnection(sys.argv[1].rpartition(chr(47))[2]).request("GET", "/")\''
-    )
+    answers = f'{sys.executable} -c \'import sys, http.client as h; h.HTTPConnection(sys.argv[1].rpartition(chr(47))[2]).request("GET", "/")\''
     shown = tea.run(
         f"for i in $(seq 200); do url=$(tradewind ports web) && {answers} $url && echo $url && break; sleep 0.2; done",
         timeout=120,
