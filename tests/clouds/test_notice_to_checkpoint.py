@@ -87,7 +87,7 @@ def test_on_each_cloud_the_job_is_told_its_hook_runs_and_its_last_checkpoint_is_
     assert re.search(r"notice +its cloud takes the machine in \d+ s", shown), shown
     estate.take("gcp")
     until("it goes on", lambda: "goes on from what was told on gcp" in output("gcp"), told)
-    assert job("gcp")["recoveries"] == 1
+    until("it is counted as a recovery", lambda: job("gcp")["recoveries"] == 1, told)
     for cloud in CLOUDS:
         client.post(f"/v1/jobs/{ids[cloud]}/cancel")
     until("nothing is left", lambda: estate.held() == [], lambda: str(estate.held()))
