@@ -27,7 +27,10 @@ class Signal:
         future = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
-            await asyncio.wait_for(future, timeout_s)
+            async with asyncio.timeout(
+                timeout_s
+            ):  # not wait_for: in 3.11 it may swallow a cancellation that comes with the change
+                await future
         except TimeoutError:
             return False
         finally:

@@ -163,7 +163,10 @@ class Watch:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             try:
-                told = await asyncio.wait_for(node.client.call(protocol.ListJobs(usage=True)), SILENCE_S)
+                async with asyncio.timeout(
+                    SILENCE_S
+                ):  # not wait_for: in 3.11 it may swallow a cancellation that comes with the answer
+                    told = await node.client.call(protocol.ListJobs(usage=True))
                 await self._take_usage(node, told)
                 if self._services.now() >= due:
                     due = await self._renew(node) - LEASE_S + LEASE_RENEWAL_S
@@ -193,7 +196,8 @@ class Watch:
 
     async def _renew(self, node: Node) -> float:
         until = self._services.now() + LEASE_S
-        await asyncio.wait_for(node.client.call(protocol.RenewLease(until_unix=until)), SILENCE_S)
+        async with asyncio.timeout(SILENCE_S):
+            await node.client.call(protocol.RenewLease(until_unix=until))
         await self._services.providers[node.row.provider].lease(node.row.provider_id, until)
 
         def renew(ledger: Ledger) -> None:
