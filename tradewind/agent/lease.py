@@ -33,6 +33,9 @@ class Lease:
             left = self.until_unix - time.time() if self.until_unix > 0 else _LOOK_AT_LEAST_EVERY_S
             self._moved.clear()
             try:
-                await asyncio.wait_for(self._moved.wait(), min(left, _LOOK_AT_LEAST_EVERY_S))
+                async with asyncio.timeout(
+                    min(left, _LOOK_AT_LEAST_EVERY_S)
+                ):  # not wait_for: in 3.11 it may swallow a cancellation
+                    await self._moved.wait()
             except TimeoutError:
                 continue

@@ -83,4 +83,5 @@ class CheckpointSync:
                     self._said = str(error)
                     self._failed(self._said)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):  # not wait_for: in 3.11 it may swallow a cancellation
+                    await self._stopping.wait()
