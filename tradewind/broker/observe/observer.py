@@ -162,10 +162,8 @@ class Observer:
             return []
         owner = self._services.store.owner
         trace = traces.trace_of(owner, event.managed_job_id, event.cluster_id, options.traceparent)
-        is_root = event.subject.startswith("job/") or event.managed_job_id is None
-        if event.kind in {"submitted", "planned"} and "/job/" not in event.subject:
-            is_first = is_root and event.kind == ("submitted" if event.subject.startswith("job/") else "planned")
-            return [traces.click_span(trace, event, options.clicked_unix)] if is_first and options.clicked_unix else []
+        if event.kind == _first_kind(event):
+            return [traces.click_span(trace, event, options.clicked_unix)] if options.clicked_unix else []
         begun, first = history.before(connection, event)
         return list(traces.spans_of(trace, event, begun, first))
 
@@ -184,6 +182,13 @@ class Observer:
         job_id = event.managed_job_id
         row = None if job_id is None else self._services.store.read(lambda c: rows.managed_job(c, job_id))
         return None if row is None else row.name
+
+
+def _first_kind(event: EventRow) -> str:
+    """What the first event of a trace is called: that of a managed job, or of a cluster that none owns; "" for whoever stands below."""
+    if event.subject.startswith("job/"):
+        return "submitted"
+    return "planned" if event.managed_job_id is None and "/job/" not in event.subject else ""
 
 
 def _no_trace(_job: JobRow, _phase: str) -> dict[str, str]:
