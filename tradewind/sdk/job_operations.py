@@ -38,7 +38,8 @@ def launch(
 ) -> Call[int]:
     """A managed job is accepted, and its number returned: after a preemption it plans again and goes on from its last checkpoint.
 
-    The price is agreed to as in `launch`: `max_hourly_usd` in USD/hour for all nodes, or a `plan`; every later attempt keeps to it.
+    The price is agreed to as in `launch`: `max_hourly_usd` in USD/hour for all nodes, or a `plan`. Later attempts are
+    planned anew and may cost more; `max_hourly_cost` of the resources and the task's `budget` bound them.
     `secrets` are the values of the task's secrets. With `seed`, a rehearsal loses an instance at a moment that the seed draws from
     recorded spot traces.
 
