@@ -74,6 +74,11 @@ def satisfies(found: Offer, wanted: OfferFilter) -> bool:
         and not (wanted.any_accelerator and not found.accelerator)
         and least(found.accelerator_count, wanted.min_accelerator_count)
         and most(found.spot_risk_per_h, wanted.max_spot_risk_per_h)
+        and least(found.local_disk_gb, wanted.min_local_disk_gb)
+        and most(found.local_disk_gb, wanted.max_local_disk_gb)
+        and (not wanted.local_disk_kinds or found.local_disk_kind in wanted.local_disk_kinds)
+        and least(found.network_gbps, wanted.min_network_gbps)
+        and set(wanted.features) <= set(found.features)
         and (not wanted.bases or bool(_bases(found, wanted) & set(wanted.bases)))
         and price is not None
         and (wanted.max_price_usd_h is None or price <= wanted.max_price_usd_h)

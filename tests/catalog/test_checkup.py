@@ -16,7 +16,9 @@ def test_the_shipped_catalog_examined(shipped: Catalog) -> None:
     assert "Gaudi" in found.accelerators_without_datasheet
     assert "H100" not in found.accelerators_without_datasheet
     assert found.regions_without_country == ("lambda/europe-south-1",)
-    assert len(found.sentences()) == 3
+    assert (found.types_without_network["aws"], found.types_without_disk["aws"]) == (24, 24)
+    assert found.types_without_network["lambda"] == 25
+    assert len(found.sentences()) == 5
     old = examine(shipped, dt.date(2027, 1, 1))
     assert "days old" in old.sentences()[-1]
 

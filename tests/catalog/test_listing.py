@@ -46,6 +46,10 @@ def test_what_was_left_out_is_said() -> None:
 
 
 def test_wrong_names_are_refused() -> None:
+    with pytest.raises(CatalogError, match="sort='cheapest' is unknown; write price, name, per-gpu"):
+        offers("A100", sort="cheapest")  # type: ignore[arg-type]
+    with pytest.raises(CatalogError, match="one_per='planet' is unknown; write cloud, region, zone, instance_type or"):
+        offers("A100", one_per="planet")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="colour"):
         offers(colour="red")
     with pytest.raises(CatalogError, match="did you mean 'H100'"):
@@ -79,7 +83,7 @@ def test_arrow(empty: bool) -> None:
         "double",
         "bool",
     ]
-    assert table.to_pylist() == found.to_dicts()
+    assert table.to_pylist() == [row | {"features": list(row["features"])} for row in found.to_dicts()]
 
 
 @pytest.mark.parametrize("empty", [False, True])
@@ -104,4 +108,4 @@ def test_polars(empty: bool) -> None:
     found = offers("tpu-v5e-8", limit=0 if empty else 4)
     frame = found.to_polars()
     assert frame.columns == list(COLUMNS)
-    assert frame.to_dicts() == found.to_dicts()
+    assert frame.to_dicts() == [row | {"features": list(row["features"])} for row in found.to_dicts()]

@@ -37,6 +37,14 @@ def test_a_negotiated_price_without_a_zone_holds_in_the_whole_region() -> None:
     ] * 2
 
 
+def test_what_is_known_of_the_equipment_is_kept_where_nothing_else_is_said() -> None:
+    known = offer(local_disk_gb=500.0, local_disk_kind="nvme", network_gbps=25.0, features=("efa",))
+    (kept,) = merge([known], [own(price_ondemand_usd_h=0.5)])
+    assert (kept.local_disk_gb, kept.local_disk_kind, kept.network_gbps, kept.features) == (500, "nvme", 25, ("efa",))
+    (said,) = merge([known], [own(price_ondemand_usd_h=0.5, local_disk_gb=0.0, network_gbps=10.0)])
+    assert (said.local_disk_gb, said.local_disk_kind, said.network_gbps) == (0, "", 10)
+
+
 def test_a_zone_of_its_own_is_added_with_what_the_region_says() -> None:
     merged = merge([offer("r1")], [own(zone="z9", price_spot_usd_h=0.2)])
     assert [(o.zone, o.price_ondemand_usd_h, o.price_spot_usd_h) for o in merged] == [("", 1.0, None), ("z9", 1.0, 0.2)]

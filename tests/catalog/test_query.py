@@ -21,6 +21,9 @@ _types = st.fixed_dictionaries(
         "accelerator": st.sampled_from(["", "", "T4"]),
         "accelerator_count": st.sampled_from([1.0, 2.0]),
         "burstable": st.booleans(),
+        "disk": st.sampled_from([(None, ""), (0.0, ""), (100.0, ""), (100.0, "ssd"), (500.0, "nvme")]),
+        "network_gbps": st.sampled_from([None, 5.0, 100.0]),
+        "features": st.sampled_from([(), ("efa",), ("bare_metal", "efa"), ("nested_virtualization",)]),
     }
 )
 
@@ -35,6 +38,7 @@ def _catalogs(draw: st.DrawFn) -> list[Offer]:
         fields = dict(types[name])
         if not fields["accelerator"]:
             fields["accelerator_count"] = 0.0
+        fields["local_disk_gb"], fields["local_disk_kind"] = fields.pop("disk")
         ondemand, spot = draw(_prices), draw(_prices)
         risk = draw(st.sampled_from([None, 0.001, 0.01]))
         fields |= {
@@ -80,11 +84,16 @@ _filters = st.builds(
     min_accelerator_count=st.sampled_from([None, None, 1.0, 2.0]),
     max_spot_risk_per_h=st.sampled_from([None, None, 0.001]),
     bases=st.sampled_from([(), (), ("exact",), ("exact", "own")]),
+    min_local_disk_gb=st.sampled_from([None, None, 100.0, 200.0]),
+    max_local_disk_gb=st.sampled_from([None, None, None, 100.0]),
+    local_disk_kinds=st.sampled_from([(), (), ("nvme",), ("nvme", "ssd")]),
+    min_network_gbps=st.sampled_from([None, None, 5.0, 25.0]),
+    features=st.sampled_from([(), (), ("efa",), ("bare_metal", "efa")]),
 )
 _few = st.sampled_from([0, 3, 10_000])  # where the walk changes over
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_catalogs(), _filters, st.sampled_from([None, 1, 3, 100]), _few)
 def test_offers_are_those_that_satisfy_the_filter_in_order(
     offers: list[Offer], wanted: OfferFilter, limit: int | None, few: int
@@ -99,7 +108,7 @@ def test_offers_are_those_that_satisfy_the_filter_in_order(
         ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_catalogs(), _filters.filter(lambda wanted: wanted.use_spot is not None), _few)
 def test_cheapest_per_place_is_the_minimum_of_each_place(offers: list[Offer], wanted: OfferFilter, few: int) -> None:
     best: dict[tuple[str, str, str], Offer] = {}
@@ -180,7 +189,7 @@ def _units(found: Offer, order: str) -> float | None:
     }[order]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     _catalogs(),
     _filters,

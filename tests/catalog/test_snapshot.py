@@ -45,7 +45,7 @@ def test_tables_read_back(tmp_path: pathlib.Path) -> None:
     for name, content in encode_tables(split([offer()])).items():
         write_file(str(tmp_path), name, content)
     tables = read_tables(str(tmp_path))
-    assert list(tables.types) == [["0", "aws", "m1", "x86_64", "2", "8", "", "0", "", "0"]]
+    assert list(tables.types) == [["0", "aws", "m1", "x86_64", "2", "8", "", "0", "", "0", "", "", "", ""]]
     assert list(tables.places) == [["0", "aws", "r1", "", "0"]]
     assert list(tables.prices) == [["0", "0", "1", "", "0", ""]]
 

@@ -44,6 +44,17 @@ def test_prices_are_believed_and_indexed(tmp_path: pathlib.Path, own_cache: path
     assert len(list((own_cache / "tradewind").glob("*.sqlite"))) == 1  # the same contents, the same index
 
 
+def test_equipment_may_stand_beside_the_rest() -> None:
+    header = f"{HEADER},features,local_disk_gb,local_disk_kind,network_gbps"
+    (found,) = parse_offers(f"{header}\n{GOOD},efa bare_metal,500,nvme,25\n".encode(), "o.csv")
+    assert (found.local_disk_gb, found.local_disk_kind, found.network_gbps) == (500, "nvme", 25)
+    assert found.features == ("bare_metal", "efa")
+    with pytest.raises(
+        CatalogError, match=r"line 2: local_disk_kind 'tape' is none of nvme, ssd, hdd; line 3: feature 'x'"
+    ):
+        parse_offers(f"{header}\n{GOOD},,1,tape,\n{GOOD},x,,,\n".encode(), "o.csv")
+
+
 def test_a_changed_file_is_another_catalog(tmp_path: pathlib.Path, own_cache: pathlib.Path) -> None:
     path = tmp_path / "offers.csv"
     for price in ("1.0", "2.0"):

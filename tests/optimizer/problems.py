@@ -98,8 +98,11 @@ def random_place(rng: random.Random) -> Place:
     )
 
 
-def random_problem(seed: int, max_requests=5, max_candidates=5) -> Problem:
-    """A problem whose limits bind more often than not: a cap is what some choice costs, to the cent or just under."""
+def random_problem(seed: int, max_requests=5, max_candidates=5, moving=True) -> Problem:
+    """A problem whose limits bind more often than not: a cap is what some choice costs, to the cent or just under.
+
+    With `moving` data may take unlike times between areas, and emit.
+    """
     rng = random.Random(seed)
     requests = tuple(
         Request(
@@ -139,7 +142,10 @@ def random_problem(seed: int, max_requests=5, max_candidates=5) -> Problem:
         deadline_h = rng.choice([1.0, 3.0, 8.0, 20.0])
     edges = _random_edges(rng, requests)
     problem = Problem(requests, limits, edges=edges, egress=EGRESS, together=together, deadline_h=deadline_h)
-    return _with_more(random.Random(seed + 1), problem) if rng.random() < 0.5 else problem
+    if rng.random() >= 0.5:
+        return problem
+    problem = _with_more(random.Random(seed + 1), problem)
+    return _with_moving(random.Random(seed + 2), problem) if moving else problem
 
 
 def _with_more(rng: random.Random, problem: Problem) -> Problem:
@@ -169,6 +175,35 @@ def _with_more(rng: random.Random, problem: Problem) -> Problem:
     carbon = rng.choice([None, None, None, 2.0, 10.0])
     limits = msgspec.structs.replace(problem.limits, reservations=reservations, shares=shares, max_carbon_kg=carbon)
     return msgspec.structs.replace(problem, limits=limits)
+
+
+def _with_moving(rng: random.Random, problem: Problem) -> Problem:
+    """Speeds by area, emissions of what moves, and inputs that have to be fetched."""
+    places = [f"{cloud}/{region}" for cloud in CLOUDS for region in REGIONS]
+    egress = problem.egress
+    if rng.random() < 0.5:
+        area = {place: rng.choice(["north", "south"]) for place in rng.sample(places, 4)}
+        pairs = [(a, b) for a in ("north", "south") for b in ("north", "south")]
+        between = {f"{a}>{b}": rng.choice([0.02, 0.05, 0.5, 5.0]) for a, b in pairs if rng.random() < 0.8}
+        egress = msgspec.structs.replace(egress, area=area, gigabits_between=between)
+    if rng.random() < 0.5:
+        emitted = {place: rng.choice([0.0, 0.001, 0.01, 0.05]) for place in rng.sample(places, 4)}
+        egress = msgspec.structs.replace(egress, kg_per_gb=emitted)
+    if rng.random() < 0.3:
+        problem = msgspec.structs.replace(
+            problem,
+            requests=tuple(
+                msgspec.structs.replace(
+                    r,
+                    candidates=tuple(
+                        msgspec.structs.replace(c, once_usd=rng.choice([0, 0.1]), once_kg=rng.choice([0, 0.1, 0.7]))
+                        for c in r.candidates
+                    ),
+                )
+                for r in problem.requests
+            ),
+        )
+    return msgspec.structs.replace(problem, egress=egress)
 
 
 def _random_edges(rng: random.Random, requests: tuple[Request, ...]) -> tuple[Edge, ...]:

@@ -82,6 +82,18 @@ def test_a_machine_in_hand_is_not_given_up_because_another_was_lost_beside_it():
     )  # no longer listed
 
 
+def test_spot_that_cannot_end_in_time_is_taken_only_where_no_quicker_one_saves():
+    slow = msgspec.structs.replace(AWAY, hourly_usd=0.05, hours=30.0)
+    first = advise(job(slow, SPOT, ON_DEMAND), terms=TERMS, deadline_h=20).plan.placements[0]
+    assert (first.region, first.hours) == ("r1", 10)
+    assert advise(job(slow, SPOT, ON_DEMAND), terms=TERMS).plan.placements[0].region == "r2"  # no deadline
+    dear = msgspec.structs.replace(SPOT, hourly_usd=1.2)
+    for others in ((ON_DEMAND,), (dear, ON_DEMAND)):
+        assert advise(job(slow, *others), terms=TERMS, deadline_h=20).plan.placements[0].region == "r2", others
+    in_hand = advise(job(slow)).plan.placements[0]
+    assert advise(job(slow, SPOT, ON_DEMAND), Position(1.0, 0.9, in_hand), TERMS, deadline_h=20).act == "stay"
+
+
 def test_without_on_demand_the_deadline_is_said_to_be_uncertain():
     told = advise(job(SPOT), terms=TERMS, deadline_h=20)
     assert told.act == "go"

@@ -73,6 +73,29 @@ def test_ties_in_the_first_are_settled_by_the_second():
     assert minimize(one(*same), parse_aim("cost,time")).minimized == "cost,time"
 
 
+@pytest.mark.parametrize(
+    ("text", "order", "why"),
+    [
+        ("cost,time", ["unknown", "cheap", "quick", "clean"], "4.0x"),
+        ("time", ["quick", "unknown", "cheap", "clean"], "10 h, not 2"),
+        ("carbon,cost", ["clean", "cheap", "quick"], "8 kg CO2e, not 1"),
+    ],
+)
+def test_failover_follows_the_same_order_and_knows_no_limit_that_nobody_gave(text, order, why):
+    plan = minimize(one(CHEAP, QUICK, CLEAN, DIRTY), parse_aim(text))
+    assert [c.region for c in plan.candidates] == order
+    assert plan.candidates[0].reason == ""
+    assert why in plan.candidates[-1].reason
+    said = " ".join(c.reason for c in (*plan.candidates, *plan.references))
+    assert not any(word in said for word in ("budget", "deadline", "cap", "limit")), said
+
+
+def test_what_a_tie_in_cost_was_settled_by_is_said():
+    same = (machine(1.0, 10, 1, region="slow"), machine(2.0, 5, 1, region="fast"))
+    slow = minimize(one(*same), parse_aim("cost,time")).candidates[1]
+    assert (slow.region, slow.reason) == ("slow", "the same cost; 10 h, not 5")
+
+
 @settings(max_examples=60, deadline=None)
 @given(problems(max_requests=3))
 def test_no_plan_ends_sooner_and_none_emits_less(problem):
@@ -144,6 +167,43 @@ def test_moving_data_takes_its_time():
     together = optimize(msgspec.structs.replace(problem, deadline_h=2.5))
     assert {p.region for p in together.placements} == {"shared"}
     assert together.makespan_h == 2.0
+
+
+def test_data_goes_where_it_is_quick_to_reach_when_time_is_short():
+    def step(name, *places):
+        return Request(name, tuple(candidate(usd, region=region) for region, usd in places), hours=1.0)
+
+    far = Egress(
+        {},
+        0.0001,
+        gigabits_per_s=1.0,
+        area={"aws/west": "a", "aws/north": "b", "aws/south": "c"},
+        gigabits_between={"a>b": 10.0, "a>c": 0.5},
+    )
+    steps = (step("a", ("west", 1.0)), step("b", ("south", 1.0), ("north", 2.0), ("nowhere", 1.5)))
+    problem = Problem(steps, edges=(Edge("a", "b", 450),), egress=far)
+    ends = {}
+    for deadline in (None, 3.5, 2.2, 2.0):
+        plan = optimize(msgspec.structs.replace(problem, deadline_h=deadline))
+        ends[deadline] = (plan.placements[1].region, round(plan.makespan_h, 3)) if plan.feasible else None
+    assert ends == {None: ("south", 4.0), 3.5: ("nowhere", 3.0), 2.2: ("north", 2.1), 2.0: None}
+
+
+def test_what_moving_emits_counts_in_the_aim_and_against_the_cap():
+    def step(name, *places):
+        rows = (msgspec.structs.replace(candidate(usd, region=region), carbon_kg_h=kg) for region, usd, kg in places)
+        return Request(name, tuple(rows), hours=1.0)
+
+    dirty = Egress({}, 0.0, kg_per_gb={"aws/west": 0.01})
+    steps = (step("a", ("west", 1.0, 0.1)), step("b", ("west", 3.0, 1.0), ("east", 1.0, 0.1)))
+    problem = Problem(steps, edges=(Edge("a", "b", 200),), egress=dirty)
+    apart, beside = optimize(problem), minimize(problem, parse_aim("carbon"))
+    assert (apart.carbon_kg, apart.transfers[0].carbon_kg) == (pytest.approx(2.2), 2.0)
+    assert (beside.carbon_kg, beside.transfers[0].carbon_kg) == (pytest.approx(1.1), 0.0)
+    capped = optimize(msgspec.structs.replace(problem, limits=Limits(max_carbon_kg=2.0)))
+    assert {p.region for p in capped.placements} == {"west"}
+    little = msgspec.structs.replace(problem, edges=(Edge("a", "b", 50),))
+    assert minimize(little, parse_aim("carbon")).carbon_kg == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize("weights", [Weights(0, 0, 0), Weights(-1), Weights(float("nan")), Weights(1, 1e9)])

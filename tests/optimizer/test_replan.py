@@ -6,7 +6,7 @@ import random
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.optimizer.problems import candidate, random_problem
@@ -44,7 +44,30 @@ def test_what_was_lost_moves_whatever_it_costs():
     assert not replan(job(HERE, blocks=(Place(),)), held).plan.feasible
 
 
+def test_an_order_of_preference_is_no_reason_to_pay_for_a_move():
+    first, later = candidate(2.0), candidate(1.0, region="r2", alternative=1)
+
+    def ordered(*candidates, **limits):
+        (request,) = job(*candidates, hours=10).requests
+        return Problem((msgspec.structs.replace(request, ordered=True),), Limits(**limits))
+
+    on_later = optimize(ordered(first, later, max_total_usd=15.0)).placements
+    assert on_later[0].region == "r2"
+    within_reach = replan(ordered(first, later), on_later, MOVING)
+    assert [(s.moves, s.staying_usd, s.going_usd) for s in within_reach.stands] == [(False, 10.0, 21.0)]
+    cheap = msgspec.structs.replace(first, hourly_usd=0.5)
+    assert [(s.moves, s.going_usd) for s in replan(ordered(cheap, later), on_later, MOVING).stands] == [(True, 5.25)]
+
+    on_first = optimize(ordered(first, later)).placements
+    (stand,) = replan(ordered(first, later), on_first, MOVING).stands  # a later one is not taken, however cheap
+    assert (stand.moves, stand.going_usd) == (False, None)
+    assert stand.why == "all else comes later in the order that was asked for"
+    (stand,) = replan(ordered(first, later, max_total_usd=15.0), on_first, MOVING).stands
+    assert stand.why == "it may not stay; it goes to small at aws/r2/z1"
+
+
 @settings(max_examples=150, deadline=None)
+@example(203201, 0.0)  # an alternative that is preferred comes within the budget
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.05, 0.3]))
 def test_no_move_is_dearer_than_staying_and_a_second_look_changes_nothing(seed, margin):
     problem = random_problem(seed, max_requests=3)

@@ -29,7 +29,8 @@ def dearer(problem: Problem, plan, task: str, factor: float) -> Problem:
 
 
 def bought(plan) -> list[tuple]:
-    return [(p.task, p.offer, p.use_spot) for p in plan.placements]
+    """Where each task goes, and on how many nodes that are paid already: the plan changes too when another task is given those."""
+    return [(p.task, p.offer, p.use_spot, p.free_nodes) for p in plan.placements]
 
 
 @settings(max_examples=120, deadline=None)

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from tradewind.catalog.quarantine import Quarantined
     from tradewind.catalog.region import Region
     from tradewind.catalog.traces import SpotSeries, hold_times_s, spot_traces
+    from tradewind.catalog.upkeep import Added, Info, diff, doctor, import_offers, info, keep, remove_offers
 
 _HOMES = {
     "AcceleratorFacts": "accelerators",
     "AcceleratorLimits": "filter",
+    "Added": "upkeep",
     "Catalog": "catalog",
     "CatalogError": "errors",
     "Comparison": "comparing",
+    "Info": "upkeep",
     "MissingLibraryError": "frames",
     "Offer": "offer",
     "OfferFilter": "filter",
@@ -43,21 +46,29 @@ _HOMES = {
     "age_note": "age",
     "compare": "comparing",
     "days_old": "age",
+    "diff": "upkeep",
+    "doctor": "upkeep",
     "egress_prices": "egress",
     "filter_of": "asking",
     "fingerprint": "opening",
     "hold_times_s": "traces",
+    "import_offers": "upkeep",
+    "info": "upkeep",
+    "keep": "upkeep",
     "offers": "listing",
     "open_catalog": "opening",
+    "remove_offers": "upkeep",
     "spot_traces": "traces",
 }
 
 __all__ = [
     "AcceleratorFacts",
     "AcceleratorLimits",
+    "Added",
     "Catalog",
     "CatalogError",
     "Comparison",
+    "Info",
     "MissingLibraryError",
     "Offer",
     "OfferFilter",
@@ -73,12 +84,18 @@ __all__ = [
     "age_note",
     "compare",
     "days_old",
+    "diff",
+    "doctor",
     "egress_prices",
     "filter_of",
     "fingerprint",
     "hold_times_s",
+    "import_offers",
+    "info",
+    "keep",
     "offers",
     "open_catalog",
+    "remove_offers",
     "spot_traces",
 ]
 

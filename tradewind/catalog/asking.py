@@ -8,10 +8,13 @@ import msgspec
 
 from tradewind.catalog.accelerators import names_a_slice
 from tradewind.catalog.catalog import Catalog
+from tradewind.catalog.equipment import FEATURES, with_local_disk
 from tradewind.catalog.errors import CatalogError
 from tradewind.catalog.filter import AcceleratorLimits, OfferFilter, PlacePattern
 from tradewind.catalog.names import matching
-from tradewind.catalog.offer import Basis
+from tradewind.catalog.offer import Basis, Feature
+from tradewind.spec.machine import LocalDisk
+from tradewind.spec.quantities import parse_local_disk
 
 CONTINENTS = ("Africa", "Asia", "Europe", "North America", "Oceania", "South America")
 
@@ -21,7 +24,8 @@ class Wish(msgspec.Struct, frozen=True):
 
     `gpu` is "A100", "A100:8" or "A100:4+", "any" or "none", or a TPU slice ("v5litepod-8"). `cpus`, `memory` (GiB), `gpu_memory` (GiB a
     device): "4" exactly, "4+" at least (of a device's memory always at least); `memory` also "4x" for each vCPU. `infra` is cloud/region/zone
-    with `*` for any. `exclude` are cloud/region/zone/instance_type. `spot` None means either market. Prices USD/hour, carbon gCO2eq/kWh,
+    with `*` for any. `local_disk` is written as in a task file ("nvme:500+", GB), `min_network` Gbit/s, `features` what the machine must
+    have. `exclude` are cloud/region/zone/instance_type. `spot` None means either market. Prices USD/hour, carbon gCO2eq/kWh,
     risk in interruptions/hour.
     """
 
@@ -48,6 +52,9 @@ class Wish(msgspec.Struct, frozen=True):
     bases: tuple[Basis, ...] = ()
     exclude: tuple[str, ...] = ()
     everything: bool = False
+    local_disk: str | None = None
+    min_network: float | None = None
+    features: tuple[str, ...] = ()
 
 
 def filter_of(wish: Wish, catalog: Catalog) -> OfferFilter:
@@ -61,7 +68,7 @@ def filter_of(wish: Wish, catalog: Catalog) -> OfferFilter:
     least_memory, most_memory = bounds(wish.memory.strip()[:-1] if per_vcpu and wish.memory else wish.memory, "memory")
     name, count, least_count = accelerator(wish.gpu, catalog)
     catalog.check_names(instance_type=wish.instance_type)
-    return OfferFilter(
+    asked = OfferFilter(
         clouds=clouds,
         region=region,
         zone=zone,
@@ -88,7 +95,10 @@ def filter_of(wish: Wish, catalog: Catalog) -> OfferFilter:
         excluded=tuple(_pattern(each) for each in wish.exclude),
         restricted=wish.everything or region is not None or zone is not None,
         burstable=wish.everything or wish.instance_type is not None,
+        min_network_gbps=wish.min_network,
+        features=tuple(_feature(each) for each in wish.features),
     )
+    return with_local_disk(asked, _local_disk(wish.local_disk))
 
 
 def bounds(text: str | None, what: str) -> tuple[float | None, float | None]:
@@ -164,6 +174,21 @@ def _continent(typed: str) -> str:
     if len(found) != 1:
         raise CatalogError(f"continent: {_shown(typed)} is none of {', '.join(CONTINENTS)}")
     return found[0]
+
+
+def _local_disk(typed: str | None) -> LocalDisk | None:
+    try:
+        return None if typed is None else parse_local_disk(typed)
+    except ValueError as error:
+        raise CatalogError(f"local-disk: {error}") from error
+
+
+def _feature(typed: str) -> Feature:
+    folded = typed.strip().lower().replace("-", "_")
+    for feature in FEATURES:
+        if feature == folded:
+            return feature
+    raise CatalogError(f"feature: {_shown(typed)} is none of {', '.join(FEATURES)}")
 
 
 def _pattern(typed: str) -> PlacePattern:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from statistics import median
 
 import msgspec
 
@@ -15,7 +16,7 @@ from tradewind.catalog.region import Region
 from tradewind.catalog.snapshot import Manifest, digest_of, encode_csv, encode_tables, write_file
 from tradewind.catalog.tables import split
 
-FORMAT = 1
+FORMAT = 2
 _TRACE_COLUMNS = ("trace", "zone", "time_s", "available")
 
 
@@ -32,9 +33,11 @@ def build(facts: str, data: str) -> Manifest:
         quarantined=len(apart),
         clouds=tuple(sorted({offer.cloud for offer in offers})),
     )
-    files["regions.csv"] = _encode_regions(read_regions(facts, offers))
+    regions = read_regions(facts, offers)
+    files["regions.csv"] = _encode_regions(regions)
     files["quarantined.csv"] = _encode_quarantined(apart)
     files["egress.csv.xz"] = _encode_facts(facts, "egress.csv.gz")
+    files["network_speeds.csv"] = _encode_speeds(facts, regions)
     files["accelerators.csv"] = _encode_facts(facts, "accelerators.csv")
     files["spot_traces_index.csv"] = _encode_facts(facts, "spot_traces_index.csv")
     files["spot_traces.csv.xz"] = _encode_traces(facts)
@@ -46,22 +49,35 @@ def build(facts: str, data: str) -> Manifest:
 
 def _encode_regions(regions: list[Region]) -> bytes:
     columns = Region.__struct_fields__
-    rows = [
-        [
-            ";".join(v) if isinstance(v, tuple) else int(v) if isinstance(v, bool) else v
-            for v in msgspec.structs.astuple(r)
-        ]
-        for r in regions
+    return encode_csv(columns, map(_cells, regions))
+
+
+def _cells(value: msgspec.Struct) -> list[object]:
+    return [
+        ";".join(v) if isinstance(v, tuple) else int(v) if isinstance(v, bool) else v
+        for v in msgspec.structs.astuple(value)
     ]
-    return encode_csv(columns, rows)
+
+
+def _encode_speeds(facts: str, regions: list[Region]) -> bytes:
+    """The median of what was measured between the regions of each two areas, both in the clouds' own networks where there is a choice."""
+    area = {(r.cloud, r.name): f"{r.cloud}/{r.continent}" for r in regions if r.continent}
+    measured: dict[tuple[str, str], list[float]] = {}
+    for row in read_rows(facts, "throughput.csv.gz"):
+        ends = (row["src_cloud"], row["src_region"]), (row["dst_cloud"], row["dst_region"])
+        if (
+            ends[0] != ends[1]
+            and all(end in area for end in ends)
+            and "standard" not in (row["src_tier"], row["dst_tier"])
+        ):
+            measured.setdefault((area[ends[0]], area[ends[1]]), []).append(float(row["gbps_mean"]))
+    rows = [(*pair, round(median(speeds), 4), len(speeds)) for pair, speeds in sorted(measured.items())]
+    return encode_csv(("source", "target", "gigabits_per_s", "pairs"), rows)
 
 
 def _encode_quarantined(apart: list[Quarantined]) -> bytes:
     columns = (*Offer.__struct_fields__, "reason")
-    rows = [
-        (*(int(v) if isinstance(v, bool) else v for v in msgspec.structs.astuple(entry.offer)), entry.reason)
-        for entry in apart
-    ]
+    rows = [(*_cells(entry.offer), entry.reason) for entry in apart]
     return encode_csv(columns, sorted(rows, key=str))
 
 

@@ -14,7 +14,7 @@ from tradewind.catalog import query
 from tradewind.catalog.cache import open_database
 from tradewind.catalog.filter import OfferFilter
 from tradewind.catalog.names import AWS_ZONE_NAME, check, matching, regions_with_zone
-from tradewind.catalog.offer import Offer
+from tradewind.catalog.offer import Offer, features_of
 from tradewind.catalog.region import Region
 from tradewind.catalog.regions import keeps, read_quarantined, read_regions
 from tradewind.catalog.tables import Tables
@@ -235,10 +235,22 @@ class Catalog:
         names = self._names(query.accelerators_of(self._conditions(replace(wanted, accelerator_limits=memory_alone))))
         return judge(limits, names, self.accelerator_facts).unknown
 
+    def unknown_equipment(self, wanted: OfferFilter) -> dict[str, dict[str, int]]:
+        """For each limit of `wanted` on local disks, network and features: how many types of each cloud it leaves out because no source tells
+        theirs.
+        """
+        if replace(wanted, **query.NO_EQUIPMENT) == wanted:
+            return {}
+        asked = query.unknown_equipment(wanted, self._known(wanted))
+        return {figure: dict(rows) for figure, each in asked.items() if (rows := self._rows(each))}
+
     def _names(self, asked: query.Query) -> list[str]:
         return [str(row[0]) for row in self._rows(asked)]
 
     def _conditions(self, wanted: OfferFilter) -> query.Conditions:
+        return query.conditions(wanted, self._known(wanted))
+
+    def _known(self, wanted: OfferFilter) -> query.Known:
         zone_regions = [] if wanted.zone is None else regions_with_zone(wanted.zone, self.regions_by_place)
         regions = accelerators = None
         enough_memory: tuple[str, ...] = ()
@@ -253,7 +265,7 @@ class Catalog:
             accelerators = judge(limits, names, self.accelerator_facts).keep
             if limits.min_memory_gib is not None:
                 enough_memory = by_datasheet(limits.min_memory_gib, names, self.accelerator_facts)
-        return query.conditions(wanted, query.Known(zone_regions, regions, accelerators, enough_memory))
+        return query.Known(zone_regions, regions, accelerators, enough_memory)
 
     def _by_price(self, found: query.Conditions, limit: int | None) -> list[Row]:
         """Along the types that match, the places that match, or the prices upwards: whichever meets fewest rows."""
@@ -278,8 +290,9 @@ class Catalog:
 
 
 def _offer(row: Row) -> Offer:
-    *described, restricted, burstable, risk, spot_date = row
-    return Offer(*described, bool(restricted), bool(burstable), risk, spot_date)  # type: ignore[call-arg]  # the query selects its fields
+    *described, restricted, burstable, risk, spot_date, disk_gb, disk_kind, network, features = row
+    equipment = (disk_gb, disk_kind, network, features_of(str(features)))
+    return Offer(*described, bool(restricted), bool(burstable), risk, spot_date, *equipment)  # type: ignore[call-arg]  # the query selects its fields
 
 
 def _tie_key(offer: Offer, *, spot: bool | None) -> tuple[float, str]:

@@ -8,6 +8,7 @@ import msgspec
 
 from tradewind.catalog.age import age_note
 from tradewind.catalog.catalog import Catalog
+from tradewind.catalog.filter import OfferFilter
 from tradewind.catalog.imports import read_own_offers
 from tradewind.catalog.quarantine import Quarantined
 
@@ -22,8 +23,8 @@ class Imported(msgspec.Struct, frozen=True):
 
 
 class Checkup(msgspec.Struct, frozen=True):
-    """Offers set aside, imports, accelerators on offer without a datasheet, regions without a country or a carbon figure; `age` is a sentence
-    where the prices are old.
+    """Offers set aside, imports, accelerators on offer without a datasheet, regions without a country or a carbon figure, how many types of each
+    cloud have no known local disk and network; `age` is a sentence where the prices are old.
     """
 
     set_aside: tuple[Quarantined, ...]
@@ -31,6 +32,8 @@ class Checkup(msgspec.Struct, frozen=True):
     accelerators_without_datasheet: tuple[str, ...]
     regions_without_country: tuple[str, ...]
     regions_without_carbon: tuple[str, ...]
+    types_without_disk: dict[str, int]
+    types_without_network: dict[str, int]
     age: str
 
     def sentences(self) -> list[str]:
@@ -48,6 +51,10 @@ class Checkup(msgspec.Struct, frozen=True):
             said.append(
                 f"Carbon not known in {len(self.regions_without_carbon)} regions (--json names them). A limit on carbon leaves these out."
             )
+        for what, types in (("Local disk", self.types_without_disk), ("Network", self.types_without_network)):
+            if types:
+                counted = ", ".join(f"{count:,} on {cloud}" for cloud, count in sorted(types.items()))
+                said.append(f"{what} not known of these many types: {counted}. A limit on it leaves these out.")
         if self.age:
             said.append(f"{self.age[0].upper()}{self.age[1:]}.")
         return said
@@ -57,6 +64,10 @@ def examine(catalog: Catalog, today: dt.date) -> Checkup:
     """The checkup of an open catalog on a day."""
     places = [(cloud, region) for cloud in catalog.clouds() for region in catalog.regions(cloud)]
     regions = [catalog.region(*place) for place in places]
+    everything = OfferFilter(
+        use_spot=None, restricted=True, burstable=True, min_local_disk_gb=0.0, min_network_gbps=0.0
+    )
+    unknown = catalog.unknown_equipment(everything)
     return Checkup(
         set_aside=tuple(catalog.quarantined()),
         imports=tuple(
@@ -67,5 +78,7 @@ def examine(catalog: Catalog, today: dt.date) -> Checkup:
         ),
         regions_without_country=tuple(f"{r.cloud}/{r.name}" for r in regions if not r.country),
         regions_without_carbon=tuple(f"{r.cloud}/{r.name}" for r in regions if r.gco2eq_per_kwh is None),
+        types_without_disk=unknown.get("local disk", {}),
+        types_without_network=unknown.get("network", {}),
         age=age_note(catalog.date, today),
     )

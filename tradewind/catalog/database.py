@@ -6,12 +6,13 @@ import sqlite3
 
 from tradewind.catalog.tables import PLACE_COLUMNS, PRICE_COLUMNS, PROVENANCE_COLUMNS, TYPE_COLUMNS, Tables
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x7477_6361  # "twca", in the file's header
 
 _TABLES = """
 CREATE TABLE types (id INTEGER PRIMARY KEY, cloud TEXT NOT NULL, instance_type TEXT NOT NULL, arch TEXT NOT NULL, vcpus REAL,
   memory_gib REAL, accelerator TEXT NOT NULL, accelerator_count REAL NOT NULL, accelerator_memory_gib REAL, burstable INTEGER NOT NULL,
+  local_disk_gb REAL, local_disk_kind TEXT NOT NULL, network_gbps REAL, features TEXT NOT NULL,
   offers INTEGER NOT NULL DEFAULT 0, least_ondemand REAL, least_spot REAL);
 CREATE TABLE places (id INTEGER PRIMARY KEY, cloud TEXT NOT NULL, region TEXT NOT NULL, zone TEXT NOT NULL, restricted INTEGER NOT NULL,
   offers INTEGER NOT NULL DEFAULT 0);
@@ -53,7 +54,9 @@ def fill(connection: sqlite3.Connection, tables: Tables, digest: str) -> None:
     connection.commit()
 
 
-_MAY_BE_UNKNOWN = frozenset({"vcpus", "memory_gib", "accelerator_memory_gib", "ondemand", "spot", "risk"})
+_MAY_BE_UNKNOWN = frozenset(
+    {"vcpus", "memory_gib", "accelerator_memory_gib", "local_disk_gb", "network_gbps", "ondemand", "spot", "risk"}
+)
 
 
 def _value(column: str) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from tradewind.catalog.access import is_burstable, is_restricted
 from tradewind.catalog.attached import AddOn, Limit, with_attached
 from tradewind.catalog.corrections import correct_accelerator, correct_region, correct_zones, named_place
+from tradewind.catalog.equipment import equipped, read_equipment
 from tradewind.catalog.errors import CatalogError
 from tradewind.catalog.offer import Offer
 from tradewind.catalog.provenance import ATTACHED, Provenance, aws_provenance, provenance
@@ -41,11 +42,12 @@ def read_offers(directory: str) -> list[Offer]:
         for row in read_rows(directory, "aws_spot_interruption.csv.gz")
         if row["os"] == "linux"
     }
+    machines = read_equipment(read_rows(directory, "machines.csv.gz"))
     offers: list[Offer] = []
     for name in OFFER_FILES:
         for line, row in enumerate(read_rows(directory, name), start=2):
             try:
-                offers.append(_offer(row, bases, risks))
+                offers.append(equipped(_offer(row, bases, risks), machines))
             except (ValueError, KeyError) as error:
                 raise CatalogError(
                     f"{name}:{line}: the row cannot be read ({error!r}); mend the facts and build again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tradewind.catalog.offer import Basis
+from tradewind.catalog.offer import Basis, DiskKind, Feature
 
 
 class PlacePattern(msgspec.Struct, frozen=True, order=True):
@@ -47,7 +47,8 @@ class OfferFilter(msgspec.Struct, frozen=True):
     `instance_type` beside it the machine may have it built in or attached ("n1-standard-8+T4:2"); `accelerator_count` is exact,
     `min_accelerator_count` the least; `accelerator_limits` judge each device by the datasheets; `no_accelerator` takes machines without
     one only, `any_accelerator` those with some. `min_...` and `max_...` are inclusive, so equal ones ask for an exact figure; vCPUs and GiB
-    for the whole machine, risk in interruptions/hour. Restricted regions and burstable types are left out unless `restricted` / `burstable` is True.
+    for the whole machine, risk in interruptions/hour. `local_disk_kinds` and `min_local_disk_gb` ask for instance storage, of one of the kinds
+    and of that size; `min_network_gbps` is Gbit/s as an offer counts them, `features` must all be there. Restricted regions and burstable types are left out unless `restricted` / `burstable` is True.
     """
 
     clouds: tuple[str, ...] = ()
@@ -76,3 +77,8 @@ class OfferFilter(msgspec.Struct, frozen=True):
     max_gco2eq_per_kwh: float | None = None
     max_spot_risk_per_h: float | None = None
     bases: tuple[Basis, ...] = ()
+    min_local_disk_gb: float | None = None
+    max_local_disk_gb: float | None = None
+    local_disk_kinds: tuple[DiskKind, ...] = ()
+    min_network_gbps: float | None = None
+    features: tuple[Feature, ...] = ()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any, get_args, overload
 
 import msgspec
 
 from tradewind.catalog.asking import Wish, filter_of
 from tradewind.catalog.catalog import Each, Order
+from tradewind.catalog.errors import CatalogError
 from tradewind.catalog.offer import Offer
 from tradewind.catalog.opening import open_catalog
+from tradewind.catalog.query import Ratio
 
 
 class Offers(Sequence[Offer]):
@@ -81,17 +83,26 @@ def offers(
     ('H100', 8.0)
 
     `cpus` and `memory` may be numbers, single names stand for a tuple of one. `catalog` is a CSV to ask instead of the shipped snapshot.
-    Raises CatalogError for an amount that is none or a catalog that cannot be used, UnknownNameError with the nearest for an unknown name,
+    Raises CatalogError for an amount or an order that is none or a catalog that cannot be used, UnknownNameError with the nearest for an unknown name,
     TypeError for a keyword that is no field.
     """
+    _refuse_unknown("sort", sort, ("price", "name", *get_args(Ratio)))
+    if one_per is not None:
+        _refuse_unknown("one_per", one_per, get_args(Each))
     typed = {name: _as_typed(name, value) for name, value in wish.items()}
     with open_catalog(catalog) as shelf:
         wanted = filter_of(Wish(gpu=gpu, **typed), shelf)
         rows = shelf.offers(wanted, limit=limit, order=sort, one_per=one_per)
-        return Offers(rows, notes=left_out(shelf.unknown_figures(wanted)), date=shelf.date)
+        notes = (*left_out(shelf.unknown_figures(wanted)), *equipment_left_out(shelf.unknown_equipment(wanted)))
+        return Offers(rows, notes=notes, date=shelf.date)
 
 
-_PLURAL = frozenset({"bases", "clouds", "continents", "countries", "exclude", "generations", "vendors"})
+def _refuse_unknown(name: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise CatalogError(f"{name}={given!r} is unknown; write {', '.join(known[:-1])} or {known[-1]}")
+
+
+_PLURAL = frozenset({"bases", "clouds", "continents", "countries", "exclude", "features", "generations", "vendors"})
 _TEXTS = frozenset({"cpus", "gpu_memory", "memory"})
 
 
@@ -101,6 +112,15 @@ def _as_typed(name: str, value: Any) -> Any:
     if name in _TEXTS and isinstance(value, int | float):
         return f"{value:g}"
     return value
+
+
+def equipment_left_out(unknown: dict[str, dict[str, int]]) -> tuple[str, ...]:
+    """A sentence for each limit on equipment that left types out because no source tells theirs."""
+    return tuple(
+        f"left out, because no source tells it ({figure}): "
+        + ", ".join(f"{count:,} type{'s' if count > 1 else ''} on {cloud}" for cloud, count in sorted(clouds.items()))
+        for figure, clouds in unknown.items()
+    )
 
 
 def left_out(unknown: dict[str, tuple[str, ...]]) -> tuple[str, ...]:

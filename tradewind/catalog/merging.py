@@ -67,7 +67,13 @@ def _filled(own: Offer, known: Offer | None, *, prices: bool) -> Offer:
         arch=own.arch or known.arch,
         vcpus=known.vcpus if own.vcpus is None else own.vcpus,
         memory_gib=known.memory_gib if own.memory_gib is None else own.memory_gib,
+        network_gbps=known.network_gbps if own.network_gbps is None else own.network_gbps,
+        features=own.features or known.features,
     )
+    if own.local_disk_gb is None:
+        own = replace(
+            own, local_disk_gb=known.local_disk_gb, local_disk_kind=own.local_disk_kind or known.local_disk_kind
+        )
     if prices and own.price_ondemand_usd_h is None:
         own = replace(own, price_ondemand_usd_h=known.price_ondemand_usd_h, basis=known.basis, date=known.date)
     if prices and own.price_spot_usd_h is None and known.price_spot_usd_h is not None:

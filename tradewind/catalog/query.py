@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,11 +13,17 @@ from tradewind.catalog.accelerator_limits import MEMORY_TOLERANCE
 from tradewind.catalog.filter import OfferFilter, PlacePattern
 
 Parameter = str | float | int | None
+Figure = Literal["local disk", "network", "features"]
+
+NO_EQUIPMENT: dict[str, Any] = {
+    "local_disk_kinds": (), "min_local_disk_gb": None, "max_local_disk_gb": None, "min_network_gbps": None, "features": (),
+}  # fmt: skip
 
 COUNT_TOLERANCE = 0.002  # clouds print a third of a device as 0.333
 
 _OFFER = """p.cloud, p.region, p.zone, t.instance_type, t.arch, t.vcpus, t.memory_gib, t.accelerator, t.accelerator_count,
-  t.accelerator_memory_gib, o.ondemand, o.spot, v.basis, v.spot_basis, v.date, p.restricted, t.burstable, o.risk, v.spot_date"""
+  t.accelerator_memory_gib, o.ondemand, o.spot, v.basis, v.spot_basis, v.date, p.restricted, t.burstable, o.risk, v.spot_date,
+  t.local_disk_gb, t.local_disk_kind, t.network_gbps, t.features"""
 _JOINED = "JOIN types t ON t.id = o.type JOIN places p ON p.id = o.place JOIN provenances v ON v.id = o.provenance"
 
 
@@ -120,6 +126,8 @@ def _add_type(wanted: OfferFilter, types: Condition) -> None:
             types.add(f"({named} OR lower(instance_type) GLOB ?)", value, f"{_glob(wanted.instance_type.lower())}+*")
     if wanted.archs:
         types.add(f"arch IN ({', '.join('?' * len(wanted.archs))})", *wanted.archs)
+    for asked in _equipment(wanted).values():
+        types.add(asked.text, *asked.parameters)
     if not wanted.burstable:
         types.add("NOT burstable")
 
@@ -279,6 +287,55 @@ def accelerators_of(found: Conditions) -> Query:
     """The accelerators among the types that match; places and prices are not asked."""
     text = f"SELECT DISTINCT accelerator FROM types WHERE accelerator != '' AND {found.types.text} ORDER BY accelerator"
     return Query(text, tuple(found.types.parameters))
+
+
+def _equipment(wanted: OfferFilter) -> dict[Figure, Condition]:
+    """What the filter limits of a machine's equipment."""
+    disk, network, features = Condition(), Condition(), Condition()
+    if wanted.min_local_disk_gb is not None:
+        disk.add("local_disk_gb >= ?", wanted.min_local_disk_gb)
+    if wanted.max_local_disk_gb is not None:
+        disk.add("local_disk_gb <= ?", wanted.max_local_disk_gb)
+    if wanted.local_disk_kinds:
+        disk.add(f"local_disk_kind IN ({', '.join('?' * len(wanted.local_disk_kinds))})", *wanted.local_disk_kinds)
+    if wanted.min_network_gbps is not None:
+        network.add("network_gbps >= ?", wanted.min_network_gbps)
+    for feature in wanted.features:
+        features.add("instr(';' || features || ';', ?)", f";{feature};")
+    limits: dict[Figure, Condition] = {"local disk": disk, "network": network, "features": features}
+    return {figure: limit for figure, limit in limits.items() if limit.parts}
+
+
+def _untold(figure: Figure, wanted: OfferFilter) -> Condition:
+    """That no source tells whether the filter's limit on the figure is kept."""
+    found = Condition()
+    if figure == "local disk":
+        least, most = wanted.min_local_disk_gb or 0.0, wanted.max_local_disk_gb
+        sized = "local_disk_kind = '' AND local_disk_gb > 0 AND local_disk_gb BETWEEN ? AND ?"
+        kinds = bool(wanted.local_disk_kinds)
+        found.add(f"(local_disk_gb IS NULL OR (? AND {sized}))", kinds, least, 1e300 if most is None else most)
+    elif figure == "network":
+        found.add("network_gbps IS NULL")
+    else:
+        found.add("(features = '' AND local_disk_gb IS NULL AND network_gbps IS NULL)")
+    return found
+
+
+def unknown_equipment(wanted: OfferFilter, known: Known) -> dict[Figure, Query]:
+    """For each limit on equipment: how many types of each cloud would match but for a figure that no source tells."""
+    limits = _equipment(wanted)
+    rest = msgspec.structs.replace(wanted, **NO_EQUIPMENT)
+    queries = {}
+    for figure in limits:
+        types = conditions(rest, known).types
+        types.add(_untold(figure, wanted).text, *_untold(figure, wanted).parameters)
+        for other, limit in limits.items():
+            if other != figure:
+                either = _untold(other, wanted)
+                types.add(f"(({limit.text}) OR {either.text})", *limit.parameters, *either.parameters)
+        text = f"SELECT cloud, count(*) FROM types WHERE {types.text} GROUP BY cloud ORDER BY cloud"
+        queries[figure] = Query(text, tuple(types.parameters))
+    return queries
 
 
 def accelerators_by_cloud(found: Conditions, walk: str) -> Query:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from tradewind.catalog.filter import OfferFilter
-from tradewind.catalog.offer import Basis, Offer
+from tradewind.catalog.offer import Basis, DiskKind, Offer, features_of
 from tradewind.catalog.quarantine import Quarantined
 from tradewind.catalog.region import Region
 from tradewind.catalog.snapshot import DATA_DIRECTORY, read_rows
@@ -50,7 +50,8 @@ def read_quarantined(directory: str = DATA_DIRECTORY) -> list[Quarantined]:
 
 def _quarantined(row: list[str]) -> Quarantined:
     cloud, region, zone, instance_type, arch, vcpus, memory, accelerator, count, accelerator_memory, *rest = row
-    ondemand, spot, basis, spot_basis, date, restricted, burstable, risk, spot_date, reason = rest
+    ondemand, spot, basis, spot_basis, date, restricted, burstable, risk, spot_date, *equipment, reason = rest
+    disk_gb, disk_kind, network, features = equipment
     offer = Offer(
         cloud,
         region,
@@ -71,6 +72,10 @@ def _quarantined(row: list[str]) -> Quarantined:
         burstable == "1",
         _number(risk),
         spot_date,
+        _number(disk_gb),
+        cast("DiskKind", disk_kind),
+        _number(network),
+        features_of(features),
     )
     return Quarantined(offer, reason)
 

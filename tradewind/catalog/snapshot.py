@@ -15,7 +15,7 @@ from typing import Any, cast
 import msgspec
 
 from tradewind.catalog.errors import CatalogError
-from tradewind.catalog.offer import Basis, Offer
+from tradewind.catalog.offer import Basis, DiskKind, Offer, features_of
 from tradewind.catalog.tables import PLACE_COLUMNS, PRICE_COLUMNS, PROVENANCE_COLUMNS, TYPE_COLUMNS, Row, Tables
 
 DATA_DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
@@ -111,14 +111,17 @@ def read_offers(directory: str = DATA_DIRECTORY) -> list[Offer]:
     provenances = {row[0]: row for row in tables.provenances}
     offers = []
     for type_, place, ondemand, spot, provenance, risk in cast("Iterable[list[str]]", tables.prices):
-        _, cloud, name, arch, vcpus, memory, accelerator, count, device_gib, burstable = cast("list[str]", types[type_])
+        _, cloud, name, arch, vcpus, memory, accelerator, count, device_gib, burstable, *equipment = cast(
+            "list[str]", types[type_]
+        )
+        disk, kind, network, features = equipment
         _, _, region, zone, restricted = cast("list[str]", places[place])
         _, basis, spot_basis, date, spot_date = cast("list[str]", provenances[provenance])
         offers.append(
             Offer(
                 cloud, region, zone, name, arch, amount(vcpus), amount(memory), accelerator, float(count), amount(device_gib),
                 amount(ondemand), amount(spot), cast("Basis", basis), cast("Basis", spot_basis), date, restricted == "1",
-                burstable == "1", amount(risk), spot_date,
+                burstable == "1", amount(risk), spot_date, amount(disk), cast("DiskKind", kind), amount(network), features_of(features),
             )
         )  # fmt: skip
     return offers

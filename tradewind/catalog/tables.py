@@ -16,6 +16,7 @@ Row = tuple[Value, ...] | Sequence[str]
 
 TYPE_COLUMNS = (
     "id", "cloud", "instance_type", "arch", "vcpus", "memory_gib", "accelerator", "accelerator_count", "accelerator_memory_gib", "burstable",
+    "local_disk_gb", "local_disk_kind", "network_gbps", "features",
 )  # fmt: skip
 PLACE_COLUMNS = ("id", "cloud", "region", "zone", "restricted")
 PROVENANCE_COLUMNS = ("id", "basis", "spot_basis", "date", "spot_date")
@@ -68,6 +69,10 @@ def _type_of(offer: Offer) -> tuple[Value, ...]:
         offer.accelerator_count,
         offer.accelerator_memory_gib,
         int(offer.burstable),
+        offer.local_disk_gb,
+        offer.local_disk_kind,
+        offer.network_gbps,
+        ";".join(offer.features),
     )
 
 

@@ -9,15 +9,19 @@ import math
 import re
 import zlib
 from collections.abc import Collection
+from typing import cast
 
 from tradewind.catalog.access import is_burstable, is_restricted
+from tradewind.catalog.equipment import check_equipment
 from tradewind.catalog.errors import CatalogError
-from tradewind.catalog.offer import Offer
+from tradewind.catalog.offer import DiskKind, Offer, features_of
 
 COLUMNS = (
     "cloud", "instance_type", "arch", "vcpus", "memory_gib", "accelerator", "accelerator_count", "accelerator_memory_gib", "region", "zone",
     "price_ondemand_usd_h", "price_spot_usd_h",
 )  # fmt: skip
+EXTRA_COLUMNS = ("local_disk_gb", "local_disk_kind", "network_gbps", "features")  # may be left out anywhere
+_ALL = (*COLUMNS, *EXTRA_COLUMNS)
 _NEEDED_OF_OWN = frozenset({"cloud", "instance_type", "region"})
 _OPTIONAL = frozenset({"accelerator", "accelerator_count", "accelerator_memory_gib", "zone", "price_spot_usd_h"})
 _MAX_BYTES = 512_000_000
@@ -94,10 +98,10 @@ def _check_header(header: list[str], path: str, needed: Collection[str]) -> None
         raise CatalogError(
             f"{path}:1: the catalog lacks the column {', '.join(missing)}; its first line must be {','.join(COLUMNS)}"
         )
-    unknown = [name for name in header if name not in COLUMNS]
+    unknown = [name for name in header if name not in _ALL]
     if unknown:
         raise CatalogError(
-            f"{path}:1: the catalog has the unknown column {', '.join(map(_shown, unknown))}; the columns are {','.join(COLUMNS)}"
+            f"{path}:1: the catalog has the unknown column {', '.join(map(_shown, unknown))}; the columns are {','.join(_ALL)}"
         )
     if len(set(header)) != len(header):
         raise CatalogError(f"{path}:1: the catalog has a column twice")
@@ -108,7 +112,7 @@ def _offer(
 ) -> Offer:
     if len(row) != len(header):
         raise ValueError(f"{len(row)} cells where the header has {len(header)}")
-    cells = dict.fromkeys(COLUMNS, "") | {name: cell.strip() for name, cell in zip(header, row, strict=True)}
+    cells = dict.fromkeys(_ALL, "") | {name: cell.strip() for name, cell in zip(header, row, strict=True)}
     for name in ("cloud", "region", "instance_type"):
         if not cells[name]:
             raise ValueError(f"{name} is empty")
@@ -123,6 +127,8 @@ def _offer(
     ondemand, spot = _amount(cells, "price_ondemand_usd_h"), _amount(cells, "price_spot_usd_h")
     if ondemand is None and spot is None:
         raise ValueError("no price")
+    features = features_of(";".join(sorted(filter(None, re.split(r"[;,\s]+", cells["features"])))))
+    check_equipment(cells["local_disk_kind"], features)
     cloud = cells["cloud"].lower()
     key = (cloud, cells["region"], cells["zone"], cells["instance_type"])
     first = lines.setdefault(key, line)
@@ -145,6 +151,10 @@ def _offer(
         burstable=is_burstable(cloud, cells["instance_type"]),
         basis="own",
         spot_basis="own",
+        local_disk_gb=_amount(cells, "local_disk_gb"),
+        local_disk_kind=cast("DiskKind", cells["local_disk_kind"]),
+        network_gbps=_amount(cells, "network_gbps"),
+        features=features,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from tradewind.optimizer.check import canonical
-from tradewind.optimizer.cost import ENDLESS_NANO, is_payable, total_nano
+from tradewind.optimizer.cost import ENDLESS_NANO, is_payable, total_nano, wall_h
 from tradewind.optimizer.decide import optimize
 from tradewind.optimizer.errors import InvalidProblem
 from tradewind.optimizer.limits import is_blocked
@@ -81,13 +81,17 @@ def advise(
     rest = _rest(_with_held(problem, position.held), position.left)
     if deadline_h is None:
         return _by_price(rest, position, terms)
-    on_demand, spot = (optimize(_only(rest, use_spot=use_spot)) for use_spot in (False, True))
+    on_demand = optimize(_only(rest, use_spot=False))
     if not on_demand.feasible:
         told = _by_price(rest, position, terms)
         return msgspec.structs.replace(
             told, why=f"no machine on demand can be had now, so that the deadline is not certain; {told.why}"
         )
-    return _by_deadline(problem, rest, position, terms, deadline_h, on_demand, spot)
+    quick = _in_time(rest, deadline_h - position.elapsed_h, position.held)
+    spot = optimize(_only(quick, use_spot=True))
+    if quick is not rest and not (spot.feasible and spot.total_usd < on_demand.total_usd):
+        quick, spot = rest, optimize(_only(rest, use_spot=True))
+    return _by_deadline(problem, quick, position, terms, deadline_h, on_demand, spot)
 
 
 def _check(problem: Problem, position: Position) -> None:
@@ -133,6 +137,22 @@ def _only(problem: Problem, *, use_spot: bool) -> Problem:
     request = problem.requests[0]
     row = tuple(c for c in request.candidates if c.use_spot == use_spot)
     return msgspec.structs.replace(problem, requests=(msgspec.structs.replace(request, candidates=row),))
+
+
+def _in_time(rest: Problem, left_h: float, held: Placement | None) -> Problem:
+    """The problem without the spot machines that are too slow for the time left; what is held stays. The same one where none is too slow.
+
+    Work begun on a slow machine has to be ended on demand, so that the slow machine's own price is not what the job costs.
+    """
+    request = rest.requests[0]
+    row = tuple(
+        c
+        for c in request.candidates
+        if not c.use_spot or not is_payable(c) or wall_h(request, c) <= left_h or _is_held(c, held)
+    )
+    if len(row) == len(request.candidates):
+        return rest
+    return msgspec.structs.replace(rest, requests=(msgspec.structs.replace(request, candidates=row),))
 
 
 def _by_price(rest: Problem, position: Position, terms: Terms) -> Advice:

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import cast
 
 import msgspec
 
 from tradewind.optimizer.check import MOST_WEIGHT, canonical
 from tradewind.optimizer.cost import longest_around, wall_h
 from tradewind.optimizer.decide import Clock, no_clock, optimize
+from tradewind.optimizer.fallbacks import with_fallbacks
 from tradewind.optimizer.money import nano_usd, usd
 from tradewind.optimizer.plan import Certificate, Plan
-from tradewind.optimizer.problem import MONEY, Problem, Weights
+from tradewind.optimizer.problem import MONEY, Measure, Problem, Weights
 from tradewind.optimizer.prune import usable
 from tradewind.optimizer.solvers import DEFAULT_SOLVERS, Solver
 
-Measure = Literal["cost", "time", "carbon"]
 MEASURES: tuple[Measure, ...] = ("cost", "time", "carbon")
 TIME_GAP = 1e-6  # of the least time, relative
 _TERM = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)\*)?(cost|time|carbon)")
@@ -84,6 +84,7 @@ def minimize(
     started = clock()
     if aim.weights is not None:
         return optimize(msgspec.structs.replace(problem, weights=aim.weights), clock=clock, solvers=solvers)
+    posed = problem
     for measure in aim.order:
         plan = _least(problem, measure, solvers)
         if not plan.feasible:
@@ -91,6 +92,7 @@ def minimize(
         problem = held(problem, measure, plan)
     if aim.order[-1] == "carbon":  # of those that emit as little, the cheapest
         plan = optimize(problem, solvers=solvers)
+    plan = with_fallbacks(posed, aim.order, plan)
     seconds = clock() - started
     certificate = plan.certificate if aim.order == ("cost",) else _certified(plan, aim.order[0])
     return msgspec.structs.replace(

@@ -85,10 +85,16 @@ def _reservations(limits: Limits) -> tuple[Reservation, ...]:
 
 
 def _with_reserved(request: Request, reservations: tuple[Reservation, ...]) -> Request:
-    """The request with, beside each candidate on demand, one for every number of its nodes that a reservation could pay."""
-    if not reservations:
+    """The request with, beside each candidate on demand, one for every number of its nodes that a reservation could pay.
+
+    Candidates that are spread over zones bring theirs along: which of the zones' nodes are paid already is their maker's choice.
+    """
+    if not reservations and not any(c.reservation for c in request.candidates):
         return request
-    bought = [c for c in request.candidates if not c.reservation]
+    sizes = {r.name: r.nodes for r in reservations}
+    bought = [
+        c for c in request.candidates if not c.reservation or (c.spread and c.free_nodes <= sizes.get(c.reservation, 0))
+    ]
     reserved = [
         msgspec.structs.replace(c, reservation=r.name, free_nodes=free)
         for c in bought

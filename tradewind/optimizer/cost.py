@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from graphlib import TopologicalSorter
 
 import msgspec
@@ -29,6 +29,7 @@ def is_payable(candidate: Candidate) -> bool:
     return (
         (own or is_price(candidate.hourly_usd))
         and is_charge(candidate.once_usd)
+        and is_charge(candidate.once_kg)
         and (candidate.hours is None or 0 < candidate.hours <= MOST_HOURS)
     )
 
@@ -119,13 +120,13 @@ def total_nano(request: Request, candidate: Candidate) -> int:
 
 
 def carbon_mg(request: Request, candidate: Candidate) -> int:
-    """Milligrams of CO2-equivalent over the hours that are billed; what no source tells counts as endless."""
+    """Milligrams of CO2-equivalent over the hours that are billed and, once, for moving the inputs; what no source tells counts as endless."""
     run = expected(request, candidate)
     billed_h = work_h(request, candidate) if run is None else run.billed_h
     kg_h = candidate.carbon_kg_h
     if kg_h is None or not math.isfinite(kg_h) or not math.isfinite(billed_h):
         return ENDLESS_NANO
-    return round(kg_h * request.num_nodes * billed_h * MG_PER_KG)
+    return round(kg_h * request.num_nodes * billed_h * MG_PER_KG) + round(candidate.once_kg * MG_PER_KG)
 
 
 def score_nano(request: Request, candidate: Candidate) -> int:
@@ -148,25 +149,50 @@ def site_of(candidate: Candidate) -> Site:
     return candidate.offer.cloud, candidate.offer.region
 
 
-def moving_nano(problem: Problem, edge: Edge, source: Candidate, target: Candidate) -> int:
-    """Nano-dollars to move the edge's data between two candidates."""
-    return nano_usd(edge.gigabytes * problem.egress.price(site_of(source), site_of(target)))
+def moving_nano(problem: Problem, edge: Edge, source: Site, target: Site) -> int:
+    """Nano-dollars to move the edge's data between two regions."""
+    return nano_usd(edge.gigabytes * problem.egress.price(source, target))
+
+
+def moving_mg(problem: Problem, edge: Edge, source: Site, target: Site) -> int:
+    """Milligrams of CO2-equivalent to move the edge's data between two regions."""
+    return round(problem.egress.kg(source, target, edge.gigabytes) * MG_PER_KG)
+
+
+def moving_score(problem: Problem, edge: Edge, source: Site, target: Site) -> int:
+    """What moving the edge's data between two regions counts in the objective, in billionths."""
+    weights, money = problem.weights, moving_nano(problem, edge, source, target)
+    if weights == MONEY:
+        return money
+    score = round(weights.usd * money)
+    if weights.kg:
+        score += round(weights.kg * moving_mg(problem, edge, source, target) * (NANO_PER_USD // MG_PER_KG))
+    return score
 
 
 def plan_score(problem: Problem, choice: Sequence[Candidate]) -> int:
-    """The objective of the whole choice, in billionths; the moving of data counts as the money it costs."""
+    """The objective of the whole choice, in billionths; the moving of data counts as the money it costs and what it emits."""
     if problem.weights == MONEY:
         return plan_nano(problem, choice)
     total = sum(score_nano(r, c) for r, c in zip(problem.requests, choice, strict=True))
-    at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)}
-    moved = (moving_nano(problem, edge, at[edge.source], at[edge.target]) for edge in problem.edges)
-    return total + sum(round(problem.weights.usd * each) for each in moved)
+    return total + _moved(problem, choice, moving_score)
+
+
+def plan_mg(problem: Problem, choice: Sequence[Candidate]) -> int:
+    """Milligrams of CO2-equivalent of the whole choice: machines and moving data."""
+    total = sum(carbon_mg(r, c) for r, c in zip(problem.requests, choice, strict=True))
+    return total + _moved(problem, choice, moving_mg)
+
+
+def _moved(problem: Problem, choice: Sequence[Candidate], measure: Callable[[Problem, Edge, Site, Site], int]) -> int:
+    """The measure of moving the data of every edge."""
+    if not problem.edges:
+        return 0
+    at = {r.task: site_of(c) for r, c in zip(problem.requests, choice, strict=True)}
+    return sum(measure(problem, edge, at[edge.source], at[edge.target]) for edge in problem.edges)
 
 
 def plan_nano(problem: Problem, choice: Sequence[Candidate]) -> int:
     """Nano-dollars for the whole choice, one candidate a request in the problem's order: machines and moving data."""
     total = sum(total_nano(r, c) for r, c in zip(problem.requests, choice, strict=True))
-    if problem.edges:
-        at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)}
-        total += sum(moving_nano(problem, edge, at[edge.source], at[edge.target]) for edge in problem.edges)
-    return total
+    return total + _moved(problem, choice, moving_nano)

@@ -13,7 +13,9 @@ from tradewind.optimizer.cost import (
     expected,
     hourly_nano,
     makespan_h,
+    moving_mg,
     moving_nano,
+    plan_mg,
     plan_nano,
     site_of,
     total_nano,
@@ -64,15 +66,11 @@ def optimize(problem: Problem, *, clock: Clock = no_clock, solvers: Sequence[Sol
         references=compared(problem, alive, found.choice),
         transfers=_transfers(problem, found.choice),
         makespan_h=makespan_h(problem, found.choice),
-        carbon_kg=_carbon_kg(pairs),
+        carbon_kg=None
+        if any(c.carbon_kg_h is None for c in found.choice)
+        else plan_mg(problem, found.choice) / MG_PER_KG,
         minimized=name_of(problem.weights),
     )
-
-
-def _carbon_kg(pairs: Sequence[tuple[Request, Candidate]]) -> float | None:
-    if any(c.carbon_kg_h is None for _, c in pairs):
-        return None
-    return sum(carbon_mg(r, c) for r, c in pairs) / MG_PER_KG
 
 
 def name_of(weights: Weights) -> str:
@@ -82,14 +80,15 @@ def name_of(weights: Weights) -> str:
 
 
 def _transfers(problem: Problem, choice: Sequence[Candidate]) -> tuple[Transfer, ...]:
-    at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)}
+    at = {r.task: site_of(c) for r, c in zip(problem.requests, choice, strict=True)}
     return tuple(
         Transfer(
             e.source,
             e.target,
             e.gigabytes,
             usd(moving_nano(problem, e, at[e.source], at[e.target])),
-            problem.egress.hours(site_of(at[e.source]), site_of(at[e.target]), e.gigabytes),
+            problem.egress.hours(at[e.source], at[e.target], e.gigabytes),
+            moving_mg(problem, e, at[e.source], at[e.target]) / MG_PER_KG if problem.egress.kg_per_gb else None,
         )
         for e in problem.edges
     )
@@ -134,7 +133,7 @@ def _placement(request: Request, candidate: Candidate) -> Placement:
         offer=offer,
         alternative=candidate.alternative,
         expected=expected(request, candidate),
-        carbon_kg=_carbon_kg(((request, candidate),)),
+        carbon_kg=None if candidate.carbon_kg_h is None else carbon_mg(request, candidate) / MG_PER_KG,
         reservation=candidate.reservation,
         free_nodes=candidate.free_nodes,
         spread=candidate.spread,

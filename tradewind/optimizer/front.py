@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tradewind.optimizer.aims import Aim, Measure, minimize
+from tradewind.optimizer.aims import Aim, minimize
 from tradewind.optimizer.decide import optimize
 from tradewind.optimizer.plan import Plan
-from tradewind.optimizer.problem import MONEY, Problem, Weights
+from tradewind.optimizer.problem import MONEY, Measure, Problem, Weights
 from tradewind.optimizer.solvers import DEFAULT_SOLVERS, Solver
 
 

@@ -6,7 +6,16 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from tradewind.optimizer.cost import MG_PER_KG, carbon_mg, hourly_nano, makespan_h, plan_nano, total_nano, wall_h
+from tradewind.optimizer.cost import (
+    MG_PER_KG,
+    carbon_mg,
+    hourly_nano,
+    makespan_h,
+    plan_mg,
+    plan_nano,
+    total_nano,
+    wall_h,
+)
 from tradewind.optimizer.money import nano_usd
 from tradewind.optimizer.problem import MONEY, Candidate, Limits, Problem, Quota, Request
 
@@ -80,9 +89,7 @@ def keeps_limits(problem: Problem, choice: Sequence[Candidate]) -> bool:
         return False
     if limits.max_total_usd is not None and plan_nano(problem, choice) > nano_usd(limits.max_total_usd):
         return False
-    if limits.max_carbon_kg is not None and sum(carbon_mg(r, c) for r, c in pairs) > carbon_cap_mg(
-        limits.max_carbon_kg
-    ):
+    if limits.max_carbon_kg is not None and plan_mg(problem, choice) > carbon_cap_mg(limits.max_carbon_kg):
         return False
     if problem.deadline_h is not None and makespan_h(problem, choice) > problem.deadline_h * (1 + ON_TIME):
         return False

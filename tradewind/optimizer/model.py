@@ -21,10 +21,10 @@ from itertools import zip_longest
 import msgspec
 
 from tradewind.optimizer.cost import carbon_mg, hourly_nano, score_nano, total_nano
-from tradewind.optimizer.flows import flow_columns
+from tradewind.optimizer.flows import Moved, flow_columns
 from tradewind.optimizer.limits import carbon_cap_mg, quota_sizes, quota_use
 from tradewind.optimizer.money import nano_usd
-from tradewind.optimizer.problem import MONEY, Candidate, Problem, Request
+from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.prune import Pool
 from tradewind.optimizer.solvers import IntegerProgram, Row
 from tradewind.optimizer.timing import timing_rows
@@ -74,11 +74,9 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
     sizes = [len(group) for group in members]
     rows += _quota_rows(problem, requests, columns, sizes)
     flows = flow_columns(problem, columns)
-    moving = [*flows.surcharge, *(-saved for saved in flows.saved)]
-    money = moving if problem.weights == MONEY else [round(problem.weights.usd * each) for each in moving]
-    costs = [cost + more for cost, more in zip_longest(costs, money, fillvalue=0)]
+    costs = _with_moved(costs, flows.score)
     rows += flows.rows
-    ends = timing_rows(problem, requests, columns, flows.staying, len(costs))
+    ends = timing_rows(problem, requests, columns, flows.waits, len(costs))
     timing = len(requests) if ends else 0
     rows += ends
     costs += [0] * timing
@@ -88,22 +86,26 @@ def build_model(problem: Problem, pool: Pool, *, by_class: bool = False) -> Mode
         hourly = [hourly_nano(requests[k], c) for k, c in columns]
         rows += _cap_rows(columns, sizes, hourly, nano_usd(limits.max_hourly_usd))
     if limits.max_total_usd is not None:
-        spent = [total_nano(requests[k], c) for k, c in columns]
-        spent = [each + more for each, more in zip_longest(spent, moving, fillvalue=0)]
+        spent = _with_moved([total_nano(requests[k], c) for k, c in columns], flows.money)
         rows += _cap_rows(columns, sizes, spent, nano_usd(limits.max_total_usd))
     if limits.max_carbon_kg is not None:
-        emitted = [carbon_mg(requests[k], c) for k, c in columns]
+        emitted = _with_moved([carbon_mg(requests[k], c) for k, c in columns], flows.carbon)
         rows += _cap_rows(columns, sizes, emitted, carbon_cap_mg(limits.max_carbon_kg))
     scale = SCALED_FLOOR / (
         floor or paid or 1
     )  # reservations may pay for all of it: then what the cheapest would cost without
     upper = () if max(sizes) == 1 else tuple(float(sizes[k]) for k, _ in columns)
     return Model(
-        IntegerProgram(tuple(c * scale for c in costs), tuple(rows), len(flows.saved) + timing, upper, timing),
+        IntegerProgram(tuple(c * scale for c in costs), tuple(rows), len(flows.score.saved) + timing, upper, timing),
         columns,
         members,
         scale,
     )
+
+
+def _with_moved(figures: list[int], moved: Moved) -> list[int]:
+    """The figures of the whole columns with what the edges add, and then those of the flows."""
+    return [figure + more for figure, more in zip_longest(figures, moved.columns, fillvalue=0)]
 
 
 def _classes(problem: Problem, pool: Pool) -> tuple[tuple[int, ...], ...]:

@@ -21,8 +21,8 @@ def search_in_order(problem: Problem, alive: Pool, solvers: Sequence[Solver]) ->
     for i, request in enumerate(problem.requests):
         if not request.ordered:
             continue
-        for alternative in sorted({c.alternative for c in pool.left[i]}):
-            row = tuple(c for c in pool.left[i] if c.alternative == alternative)
+        for preference in sorted({request.preference(c) for c in pool.left[i]}):
+            row = tuple(c for c in pool.left[i] if request.preference(c) == preference)
             only = msgspec.structs.replace(pool, left=(*pool.left[:i], row, *pool.left[i + 1 :]))
             tried = search(problem, compete(problem, only), solvers)
             if tried.choice:

@@ -75,13 +75,14 @@ class Certificate(msgspec.Struct, frozen=True):
 
 
 class Transfer(msgspec.Struct, frozen=True):
-    """Data that one placement writes and another reads, and what moving it costs in USD and takes in hours; 0 within a region."""
+    """Data that one placement writes and another reads, and what moving it costs in USD, takes in hours and emits in kg CO2-equivalent (None: not counted); 0 within a region."""
 
     source: str
     target: str
     gigabytes: float
     usd: float
     hours: float = 0.0
+    carbon_kg: float | None = None
 
 
 class Conflict(msgspec.Struct, frozen=True):

@@ -65,6 +65,8 @@ class Weights(msgspec.Struct, frozen=True):
 
 MONEY = Weights()
 
+Measure = Literal["cost", "time", "carbon"]  # what a plan may be least in
+
 
 class ZoneShare(msgspec.Struct, frozen=True):
     """The part of a gang that stands in one zone: so many nodes, each at USD/hour."""
@@ -77,7 +79,7 @@ class ZoneShare(msgspec.Struct, frozen=True):
 class Candidate(msgspec.Struct, frozen=True):
     """An offer that satisfies one alternative of a request, in one market. `hourly_usd` is USD/hour for one node.
 
-    `once_usd` is paid once for going there, whatever the hours: moving inputs that already lie somewhere else. `hours` is how long the
+    `once_usd` is paid, and `once_kg` emitted, once for going there, whatever the hours: moving inputs that already lie somewhere else. `hours` is how long the
     request's work takes on this machine, where that is known to differ from the request's own. `carbon_kg_h` is kg CO2-equivalent/hour of
     one node, None unknown. `free_nodes` of the request's nodes are paid already, under the `reservation` of that name. `spread` says how
     many nodes stand in which zone, where they may not all stand in one; `hourly_usd` is then the mean. `hazard` is how often such a machine was
@@ -95,6 +97,7 @@ class Candidate(msgspec.Struct, frozen=True):
     free_nodes: int = 0
     spread: tuple[ZoneShare, ...] = ()
     hazard: Hazard | None = None
+    once_kg: float = 0.0
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -111,6 +114,7 @@ class Request(msgspec.Struct, frozen=True):
     it is price times hours. `deadline_h` is the hours from launch within which it is expected to end (the plain hours without `recovery`).
 
     `ordered` takes the first alternative for which there is any plan, whatever it costs; of several such requests the first by name goes first.
+    Alternatives up to the one numbered `content_with` count as one: among them it is cost that settles.
 
     `why_no_candidates` is what the maker of the problem knows about an empty list ("no offer has 7 A100; counts sold: 1, 2, 4, 8").
     """
@@ -125,6 +129,11 @@ class Request(msgspec.Struct, frozen=True):
     why_no_candidates: tuple[str, ...] = ()
     weights: Weights = MONEY  # the problem's, set when it is checked
     ordered: bool = False
+    content_with: int = 0
+
+    def preference(self, candidate: Candidate) -> int:
+        """Where the candidate comes in the order of preference, the first lowest; the same for all where no order was asked for."""
+        return max(candidate.alternative, self.content_with) if self.ordered else 0
 
 
 class Edge(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -11,9 +11,11 @@ from tradewind.optimizer.cost import (
     carbon_mg,
     hourly_nano,
     is_payable,
+    moving_mg,
     moving_nano,
     risk_micro_per_h,
     score_nano,
+    site_of,
     total_nano,
     wall_h,
     work_h,
@@ -28,42 +30,66 @@ from tradewind.optimizer.prune import Pool
 MOST_PER_TASK = 50
 
 
-def ranked_candidates(problem: Problem, pool: Pool, choice: tuple[Candidate, ...]) -> tuple[RankedCandidate, ...]:
+Figures = Callable[[Request, Candidate], tuple[float, ...]]
+
+
+def ranked_candidates(
+    problem: Problem, pool: Pool, choice: tuple[Candidate, ...], figures: Figures | None = None
+) -> tuple[RankedCandidate, ...]:
     """For each task the choice, then its other places, cheapest first: one candidate a place, the best of every cloud always among them.
 
-    In a DAG a place costs what the machines cost there and what moving data costs with the other tasks where they are.
+    `figures` go before the price: the first that differs decides. In a DAG a place costs what the machines cost there and what moving data costs with the other tasks where they are.
     """
     ranked: list[RankedCandidate] = []
     at = {r.task: c for r, c in zip(problem.requests, choice, strict=True)}
     for request, row, chosen in zip(problem.requests, pool.left, choice, strict=True):
         touching = [edge for edge in problem.edges if request.task in {edge.source, edge.target}]
         ours = _with_moving(problem, at, touching, request, chosen)
-        others = _in_order(request, (_with_moving(problem, at, touching, request, c) for c in row), ours)
-        ranked += (as_ranked(request, c, "" if c is ours else why_not(request, ours, c)) for c in others)
+        others = _in_order(request, (_with_moving(problem, at, touching, request, c) for c in row), ours, figures)
+        ranked += (as_ranked(request, c, "" if c is ours else _why(request, ours, c, figures)) for c in others)
     return tuple(ranked)
+
+
+def _why(request: Request, chosen: Candidate, candidate: Candidate, figures: Figures | None) -> str:
+    tied = (
+        figures is not None
+        and request.weights == MONEY
+        and total_nano(request, candidate) == total_nano(request, chosen)
+    )
+    if tied and wall_h(request, candidate) > wall_h(request, chosen):
+        return f"the same cost; {wall_h(request, candidate):.3g} h, not {wall_h(request, chosen):.3g}"
+    return why_not(request, chosen, candidate)
 
 
 def _with_moving(
     problem: Problem, at: dict[str, Candidate], touching: list[Edge], request: Request, candidate: Candidate
 ) -> Candidate:
-    """The candidate with the moving of data to and from the choice's other places as a cost of its own."""
+    """The candidate with the moving of data to and from the choice's other places as a cost, and emissions, of its own."""
     if not touching:
         return candidate
-    moving = 0
-    for edge in touching:
-        if edge.source == request.task:
-            moving += moving_nano(problem, edge, candidate, at[edge.target])
-        else:
-            moving += moving_nano(problem, edge, at[edge.source], candidate)
-    return msgspec.structs.replace(candidate, once_usd=candidate.once_usd + usd(moving))
+    here = site_of(candidate)
+    pairs = [
+        (edge, here, site_of(at[edge.target]))
+        if edge.source == request.task
+        else (edge, site_of(at[edge.source]), here)
+        for edge in touching
+    ]
+    return msgspec.structs.replace(
+        candidate,
+        once_usd=candidate.once_usd + usd(sum(moving_nano(problem, *pair) for pair in pairs)),
+        once_kg=candidate.once_kg + sum(moving_mg(problem, *pair) for pair in pairs) / MG_PER_KG,
+    )
 
 
-def _in_order(request: Request, row: Iterable[Candidate], chosen: Candidate) -> list[Candidate]:
+def _in_order(
+    request: Request, row: Iterable[Candidate], chosen: Candidate, figures: Figures | None
+) -> list[Candidate]:
     places = {(chosen.offer.cloud, chosen.offer.region, chosen.offer.zone)}
     others: list[Candidate] = []
     ranked = sorted_candidates(request, row)
-    if request.ordered:
-        ranked.sort(key=lambda c: c.alternative)
+    if figures is not None:
+        ranked.sort(key=lambda c: figures(request, c))
+    ranked.sort(key=request.preference)
     for candidate in ranked:
         offer = candidate.offer
         place = (offer.cloud, offer.region, offer.zone)
@@ -100,7 +126,7 @@ def as_ranked(request: Request, candidate: Candidate, reason: str) -> RankedCand
 
 def why_not(request: Request, chosen: Candidate, candidate: Candidate) -> str:
     """Why the choice stands before the candidate, in one sentence."""
-    if request.ordered and candidate.alternative > chosen.alternative:
+    if request.preference(candidate) > request.preference(chosen):
         return f"it comes later in the order that was asked for; {difference(request, chosen, candidate)}"
     if request.weights != MONEY:
         return _weighed(request, chosen, candidate)

@@ -29,7 +29,7 @@ class Stand(msgspec.Struct, frozen=True):
     """What became of one task: `moves` to where the plan says, or stays; `why` says so in a sentence.
 
     `staying_usd` is what is left to be paid where it stands (None: it can't stay), `going_usd` what the best other place would cost with the
-    move, None when there is none.
+    move (a place that comes later in an order of preference is no better), None when there is none.
     """
 
     task: str
@@ -57,19 +57,26 @@ def replan(
 
     The problem's hours are those that are left and its candidates today's; a held placement that is among them no more, or blocked, was
     lost, and its task moves in any case. Exact: every candidate elsewhere carries the price of going there and the margin, so one plan settles which moves
-    together are worth it. Raises as `optimize` does.
+    together are worth it. A task that asked for an order of preference goes to one it prefers only when that pays, and to a later one only when
+    it may not stay. Raises as `optimize` does.
     """
     problem = canonical(problem)
     standing = {placement.task: placement for placement in held}
     here = {r.task: _held(r, standing.get(r.task)) for r in problem.requests}
-    priced = tuple(_priced(r, here[r.task], standing, moving, margin=True) for r in problem.requests)
+    requests = tuple(_content(r, here[r.task]) for r in problem.requests)
+    priced = tuple(_priced(r, here[r.task], standing, moving, margin=True) for r in requests)
     plan = optimize(msgspec.structs.replace(problem, requests=priced), solvers=solvers)
     if not plan.feasible:
         return Replanned(plan, ())
     places = {p.task: p for p in plan.placements}
-    true = tuple(_priced(r, here[r.task], standing, moving, margin=False) for r in problem.requests)
+    true = tuple(_priced(r, here[r.task], standing, moving, margin=False) for r in requests)
     stands = tuple(_stand(r, here[r.task], places[r.task], known=r.task in standing) for r in true)
     return Replanned(_without_margin(plan, true), stands)
+
+
+def _content(request: Request, here: Candidate | None) -> Request:
+    """The request content with what it holds: an earlier alternative that has come within reach has to pay for the move as any other."""
+    return request if here is None else msgspec.structs.replace(request, content_with=here.alternative)
 
 
 def _held(request: Request, placement: Placement | None) -> Candidate | None:
@@ -118,8 +125,6 @@ def _priced(
 
 def _stand(request: Request, here: Candidate | None, placement: Placement, *, known: bool) -> Stand:
     chosen = next(c for c in request.candidates if _is(c, placement))
-    others = [total_nano(request, c) for c in request.candidates if here is None or not _alike(c, here)]
-    going = usd(min(others)) if others else None
     where = (
         f"{placement.instance_type} at {'/'.join(p for p in (placement.cloud, placement.region, placement.zone) if p)}"
     )
@@ -128,12 +133,20 @@ def _stand(request: Request, here: Candidate | None, placement: Placement, *, kn
         return Stand(request.task, True, None, usd(total_nano(request, chosen)), f"{why}; it goes to {where}")
     staying = usd(total_nano(request, here))
     if _alike(chosen, here):
-        return Stand(request.task, False, staying, going, _why_stay(staying, going))
+        others = [c for c in request.candidates if not _alike(c, here)]
+        no_later = [total_nano(request, c) for c in others if request.preference(c) <= request.preference(here)]
+        going = usd(min(no_later)) if no_later else None
+        why = (
+            "all else comes later in the order that was asked for"
+            if others and not no_later
+            else _why_stay(staying, going)
+        )
+        return Stand(request.task, False, staying, going, why)
     ours = usd(total_nano(request, chosen))
     saving = f"{staying - ours:.4g} of {staying:.4g} USD ({(staying - ours) / staying:.0%})" if staying else "nothing"
     why = (
         f"going to {where} saves {saving}, the move paid for"
-        if ours < staying
+        if ours < staying and request.preference(chosen) <= request.preference(here)
         else f"it may not stay; it goes to {where}"
     )
     return Stand(request.task, True, staying, ours, why)

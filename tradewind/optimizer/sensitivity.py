@@ -14,7 +14,7 @@ from tradewind.optimizer.cost import hourly_nano, machine_nano, plan_nano, work_
 from tradewind.optimizer.money import nano_usd, usd
 from tradewind.optimizer.ordered import search_in_order
 from tradewind.optimizer.plan import Plan, RankedCandidate
-from tradewind.optimizer.problem import Candidate, Problem
+from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.prune import Pool, compete, usable
 from tradewind.optimizer.rank import as_ranked, difference
 from tradewind.optimizer.search import search
@@ -101,30 +101,47 @@ def _parts(problem: Problem, chosen: list[Candidate]) -> tuple[CostParts, ...]:
 
 
 def _margin(problem: Problem, plan: Plan, chosen: list[Candidate], i: int, solvers: Sequence[Solver]) -> Margin:
-    """Plans that keep the placement all rise with its price, so the plan loses first to the best one without it (or breaks a cap)."""
+    """Plans that keep the placement all rise with its price as fast, so the plan loses first to the best one of another slope (or breaks a cap).
+
+    Other offers do not rise at all; the same offer on more nodes that are paid already rises slower.
+    """
     request, ours = problem.requests[i], chosen[i]
     alive = usable(problem)
-    others = tuple(c for c in alive.left[i] if (c.offer, c.use_spot) != (ours.offer, ours.use_spot))
-    left = [
-        tuple(
-            c for c in row if not r.ordered or c.alternative == own.alternative
-        )  # the order stands, whatever the price
-        for r, row, own in zip(problem.requests, (*alive.left[:i], others, *alive.left[i + 1 :]), chosen, strict=True)
-    ]
-    without = compete(problem, Pool(tuple(left), alive.refused))
-    found = search(problem, without, solvers)
+    slope = _slope(problem, request, ours)
+    slower: dict[float, list[Candidate]] = {}
+    for candidate in alive.left[i]:
+        same = (candidate.offer, candidate.use_spot) == (ours.offer, ours.use_spot)
+        at = _slope(problem, request, candidate) if same else 0.0
+        if not same or at < slope:
+            slower.setdefault(at, []).append(candidate)
     rise, held_by = _until_a_cap(problem, chosen, i)
     next_best = None
-    ours_nano = problem.weights.usd * machine_nano(request, ours)
-    if found.choice and not ours_nano:  # nothing is paid for it, so no price can rise
-        next_best = as_ranked(request, found.choice[i], difference(request, ours, found.choice[i]))
-    elif found.choice:
-        rival = (nano_usd(found.objective_usd) - nano_usd(plan.certificate.objective)) / ours_nano
-        if rise is None or rival <= rise:
-            rise, held_by = max(rival, 0.0), ""
-        candidate = found.choice[i]
-        next_best = as_ranked(request, candidate, difference(request, ours, candidate))
+    for at, candidates in sorted(slower.items()):
+        left = [
+            tuple(c for c in row if r.preference(c) == r.preference(own))  # the order stands, whatever the price
+            for r, row, own in zip(
+                problem.requests, (*alive.left[:i], tuple(candidates), *alive.left[i + 1 :]), chosen, strict=True
+            )
+        ]
+        found = search(problem, compete(problem, Pool(tuple(left), alive.refused)), solvers)
+        if not found.choice:
+            continue
+        rival = found.choice[i]
+        named = as_ranked(request, rival, difference(request, ours, rival))
+        if not slope:  # nothing is paid for it, so no price can rise
+            next_best = named
+            continue
+        until = (nano_usd(found.objective_usd) - nano_usd(plan.certificate.objective)) / (slope - at)
+        if rise is None or until <= rise:
+            rise, held_by, next_best = max(until, 0.0), "", named
+        elif next_best is None:
+            next_best = named
     return Margin(request.task, rise, next_best, held_by)
+
+
+def _slope(problem: Problem, request: Request, candidate: Candidate) -> float:
+    """By how much what is minimised grows while the price of the candidate's offer doubles."""
+    return problem.weights.usd * machine_nano(request, candidate)
 
 
 def _until_a_cap(problem: Problem, chosen: list[Candidate], i: int) -> tuple[float | None, str]:

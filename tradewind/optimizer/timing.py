@@ -4,13 +4,14 @@ With t[v] the end of task v as a fraction of the deadline, so that it lies betwe
 
     t[v] - t[u] - sum over c of wall_h(v, c) / deadline_h x[v, c] >= 0       for each edge u -> v, and without t[u] where nothing precedes v
 
-Where moving the edge's data between regions takes m hours, the right side is m / deadline_h, and each flow within one region takes as much
-off the left side: the data that stays takes no time.
+Where moving the edge's data takes m hours at most, the right side is m / deadline_h, and each flow that is quicker, or stays within one
+region, adds what it saves to the left side (`flows.py`).
 """
 
 from __future__ import annotations
 
 from tradewind.optimizer.cost import wall_h
+from tradewind.optimizer.flows import Wait
 from tradewind.optimizer.limits import ON_TIME
 from tradewind.optimizer.problem import Candidate, Problem, Request
 from tradewind.optimizer.solvers import Row
@@ -19,7 +20,7 @@ Columns = tuple[tuple[int, Candidate], ...]
 
 
 def timing_rows(
-    problem: Problem, requests: list[Request], columns: Columns, staying: tuple[tuple[int, ...], ...], first: int
+    problem: Problem, requests: list[Request], columns: Columns, waits: tuple[Wait, ...], first: int
 ) -> list[Row]:
     """The rows of the deadline; the end of request i is column `first` + i. None without a deadline."""
     if problem.deadline_h is None:
@@ -30,16 +31,19 @@ def timing_rows(
     for j, (i, candidate) in enumerate(columns):
         own[i][0].append(j)
         own[i][1].append(-wall_h(requests[i], candidate) / latest)
-    before: list[list[tuple[int, float, tuple[int, ...]]]] = [[] for _ in requests]
-    for edge, stay in zip(problem.edges, staying, strict=True):
-        moving = problem.egress.hours_between(edge.gigabytes) / latest
-        before[index[edge.target]].append((index[edge.source], moving, stay if moving else ()))
+    before: list[list[tuple[int, Wait]]] = [[] for _ in requests]
+    for edge, wait in zip(problem.edges, waits, strict=True):
+        before[index[edge.target]].append((index[edge.source], wait))
     rows = []
     for i, (places, shares) in enumerate(own):
         if not before[i]:
             rows.append(Row((*places, first + i), (*shares, 1.0), lower=0.0))
         rows += (
-            Row((*places, first + i, first + u, *stay), (*shares, 1.0, -1.0, *(moving for _ in stay)), lower=moving)
-            for u, moving, stay in before[i]
+            Row(
+                (*places, first + i, first + u, *(flow for flow, _ in wait.quicker)),
+                (*shares, 1.0, -1.0, *(hours / latest for _, hours in wait.quicker)),
+                lower=wait.slowest / latest,
+            )
+            for u, wait in before[i]
         )
     return rows

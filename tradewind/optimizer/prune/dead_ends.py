@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tradewind.optimizer.cost import score_nano, site_of
+from tradewind.optimizer.cost import MG_PER_KG, score_nano, site_of
 from tradewind.optimizer.limits import coupled_use
 from tradewind.optimizer.money import NANO_PER_USD
 from tradewind.optimizer.order import sorted_candidates
@@ -41,9 +41,10 @@ def drop_dead_ends(problem: Problem, pool: Pool) -> Pool:
 
 
 def _moving_is_a_cost_twice(problem: Problem) -> bool:
-    """Whether moving data also takes time under a deadline, or counts otherwise against the budget than in the objective."""
-    late = problem.deadline_h is not None and problem.egress.gigabits_per_s is not None
-    return late or (problem.weights != MONEY and problem.limits.max_total_usd is not None)
+    """Whether moving data also takes time under a deadline, or counts otherwise against the budget or the cap on carbon than in the objective."""
+    late = problem.deadline_h is not None and problem.egress.takes_time
+    spent = problem.weights != MONEY and problem.limits.max_total_usd is not None
+    return late or spent or (problem.limits.max_carbon_kg is not None and bool(problem.egress.kg_per_gb))
 
 
 def _best_per_site(problem: Problem, request: Request, row: tuple[Candidate, ...]) -> list[Candidate]:
@@ -65,11 +66,12 @@ class _Elimination:
     def __init__(self, numpy: Any, problem: Problem, rows: list[list[Candidate]]) -> None:
         self.numpy = numpy
         self.rows = rows
-        self.per_usd = problem.weights.usd
+        self.weights = problem.weights
         sites = sorted({site_of(c) for row in rows for c in row})
         number = {site: k for k, site in enumerate(sites)}
         price = problem.egress.price
         self.prices = numpy.array([[price(a, b) for b in sites] for a in sites])
+        self.kg = numpy.array([[problem.egress.kg(a, b, 1.0) for b in sites] for a in sites])
         self.sites = [numpy.array([number[site_of(c)] for c in row]) for row in rows]
         requests = problem.requests
         self.costs = [
@@ -96,8 +98,10 @@ class _Elimination:
             for c in row
         )
         dearest = max([problem.egress.unknown_usd_per_gb, *problem.egress.usd_per_gb.values()])
-        moved = sum(edge.gigabytes for edge in problem.edges) * dearest * NANO_PER_USD
-        return cls(np, problem, rows) if largest + moved * max(problem.weights.usd, 1.0) < LARGEST_NANO else None
+        dirtiest = max(problem.egress.kg_per_gb.values(), default=0.0)
+        each = dearest * max(problem.weights.usd, 1.0) + dirtiest * problem.weights.kg
+        moved = sum(edge.gigabytes for edge in problem.edges) * each * NANO_PER_USD
+        return cls(np, problem, rows) if largest + moved < LARGEST_NANO else None
 
     def sweep(self) -> bool:
         """Whether another place fell."""
@@ -125,10 +129,14 @@ class _Elimination:
         return True
 
     def _moving(self, source: int, target: int, gigabytes: float) -> Any:
-        """What moving counts in the objective for every pair of places, rounded as `cost.plan_score` rounds."""
-        prices = self.prices[self.sites[source][:, None], self.sites[target][None, :]]
-        nano = self.numpy.rint(gigabytes * prices * NANO_PER_USD)
-        return self.numpy.rint(self.per_usd * nano).astype(self.numpy.int64)
+        """What moving counts in the objective for every pair of places, rounded as `cost.moving_score` rounds."""
+        rint, weights = self.numpy.rint, self.weights
+        between = self.sites[source][:, None], self.sites[target][None, :]
+        score = rint(weights.usd * rint(gigabytes * self.prices[between] * NANO_PER_USD))
+        if weights.kg:
+            milligrams = rint(gigabytes * self.kg[between] * MG_PER_KG)
+            score += rint(weights.kg * milligrams * (NANO_PER_USD // MG_PER_KG))
+        return score.astype(self.numpy.int64)
 
     def _least_gain(self, moving: Any) -> Any:
         """For each pair (p, p') the least over the neighbour's places of moving(p) - moving(p')."""

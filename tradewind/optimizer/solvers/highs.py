@@ -9,6 +9,7 @@ search over everything, for small programs and where HiGHS gives no reduced cost
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -30,6 +31,9 @@ OPTIONS: dict[str, bool | int | float] = {
 }
 # A column of the relaxation this close to a whole number is whole.
 WHOLE = 1e-7
+# By how much, relative, the cost of the rounded columns may exceed the relaxation's: the rounding of the sum. More is what a row's tolerance
+# let the relaxation save, and the relaxation then proves less than the search.
+SAME_COST = 5e-10
 # A program with fewer columns is searched whole; its core would not be much smaller.
 FEW_COLUMNS = 500
 # The core starts with so many columns a row, those of least reduced cost, and is widened as needed.
@@ -61,7 +65,7 @@ class HighsArrays:
             solution = model.getSolution()
             relaxed, reduced = float(model.getInfo().objective_function_value), tuple(solution.col_dual)
             values = solution.col_value[: program.whole]
-            if all(abs(x - round(x)) < WHOLE for x in values):
+            if all(abs(x - round(x)) < WHOLE for x in values) and _costs_as_much(program, solution.col_value, relaxed):
                 return Solution("optimal", columns_at(values), relaxed, self.name, relaxed, reduced)
         if reduced and len(program.costs) > FEW_COLUMNS:
             found = self._search_core(highspy, program, time_limit_s, relaxed, reduced)
@@ -124,6 +128,12 @@ class HighsArrays:
             [1] * program.whole + [0] * program.continuous,
         )
         return model
+
+
+def _costs_as_much(program: IntegerProgram, values: Sequence[float], relaxed: float) -> bool:
+    """Whether the columns, rounded, cost what the relaxation costs; those of time cost nothing."""
+    rounded = math.fsum(cost * round(x) for cost, x in zip(program.costs, values, strict=True) if cost)
+    return rounded <= relaxed or math.isclose(rounded, relaxed, rel_tol=SAME_COST, abs_tol=1e-12)
 
 
 def _read(highspy: Any, model: Any, name: str, whole: int) -> Solution:
