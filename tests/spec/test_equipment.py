@@ -46,6 +46,16 @@ def test_local_disk(text: str, disk: LocalDisk) -> None:
     assert one(f"{{local_disk: '{text}'}}").local_disk == disk
 
 
+@pytest.mark.parametrize(("text", "gbps"), [("25", 25), ("25+", 25), ("2.5 Gbps", 2.5), ("100Gbit/s", 100)])
+def test_network_speed(text: str, gbps: float) -> None:
+    assert one(f"{{network_speed: '{text}'}}").network_gbps == gbps
+
+
+def test_features_are_in_order_and_once() -> None:
+    assert one("{features: [nested_virtualization, EFA, efa]}").features == ("efa", "nested_virtualization")
+    assert one("{features: efa}").features == ("efa",)
+
+
 def test_images() -> None:
     assert one("{image_id: ami-1}").image == Image("ami-1")
     assert one("{image_id: 'docker:a/b:1'}").image == Image(docker="a/b:1")
@@ -67,7 +77,7 @@ def test_disks_and_arguments_of_accelerators() -> None:
 @pytest.mark.parametrize(
     ("text", "autostop"),
     [
-        ("true", Autostop(5)),
+        ("true", Autostop(0)),
         ("false", None),
         ("-1", None),
         ("0", Autostop(0)),
@@ -91,6 +101,9 @@ def test_autostop(text: str, autostop: Autostop | None) -> None:
         ("{disk_tier: hihg}", "disk_tier: 'hihg' is none of low, medium, high, ultra, best; did you mean 'high'?"),
         ("{network_tier: fast}", "network_tier: 'fast' is none of standard, best"),
         ("{local_disk: hdd}", "local_disk: 'hdd' is no local disk; write nvme, ssd:300 or nvme:500+ (GB)"),
+        ("{network_speed: fast}", "network_speed: 'fast' is no speed of a network; write 25 or 25+ (Gbit/s, at least)"),
+        ("{network_speed: 0}", "network_speed: '0' is out of range; it must be above 0"),
+        ("{features: [efa, eta]}", "features: 'eta' is none of bare_metal, efa, infiniband, nested_virtualization, tier_1; did you mean 'efa'?"),
         ("{image_id: {}}", "image_id: names no image; remove the field when none is needed"),
         ("{image_id: 'docker:'}", "image_id: must not be empty"),
         ("{labels: {a: 1}}", "labels.a: must be text, not a number; quote it"),

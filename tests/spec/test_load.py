@@ -6,7 +6,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -66,7 +65,6 @@ def test_null_means_the_default() -> None:
         ("run_on: tail", "1: run_on: 'tail' is none of all, head"),
         ("envs: [A]", "1: envs: must be a mapping of names to values, not a list"),
         ("envs: {A: }", "1: envs.A: has no value; write one, or give it with --env A=VALUE"),
-        ("envs: {A: [1]}", "1: envs.A: must be a single value, not a list"),
         (
             "envs:\n  A-B: 1",
             "2: envs.A-B: is no name for a variable: letters, digits and _ only, not starting with a digit",
@@ -149,18 +147,6 @@ def test_a_command_without_a_file() -> None:
         Quantity(4, at_least=True),
     )
     assert str(pytest.raises(SpecError, command_task, " ").value) == "the command: there is no command to run"
-
-
-def test_two_hundred_files_take_under_two_seconds(tmp_path: pathlib.Path) -> None:
-    file = tmp_path / "t.yaml"
-    file.write_text(
-        "name: a\nresources:\n  accelerators: {A100: 8, H100: 4}\n  any_of: [{infra: aws}, {infra: gcp}]\nenvs: {A: 1}\nrun: |\n"
-        + "  echo\n" * 50
-    )
-    start = time.monotonic()
-    for _ in range(200):
-        load_task(str(file))
-    assert time.monotonic() - start < 2.0
 
 
 def test_importing_the_room_loads_no_yaml() -> None:

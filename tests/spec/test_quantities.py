@@ -64,7 +64,7 @@ def test_accelerators(text: str, value: AcceleratorRequest) -> None:
         (parse_cpus, "-1", "no number"),
         (parse_cpus, "4x", "no number"),
         (parse_cpus, "nan", "no number"),
-        (parse_cpus, "1e999", "out of range"),
+        (parse_cpus, "1e999", "out of range; it must be at most 1,000,000,000"),
         (parse_memory, "lots", "no amount of memory"),
         (parse_memory, "4GBx", "mixes a unit with x"),
         (parse_memory, "0GB", "above 0"),

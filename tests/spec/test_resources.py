@@ -150,7 +150,7 @@ def test_accelerators_by_their_memory(text: str, request_: AcceleratorRequest) -
         ("{gpus: {}}", "resources.gpus: names no accelerator; remove the field when none is needed"),
         ("{gpus: {A100:8: 2}}", "resources.gpus.A100:8: gives its count twice"),
         ("{gpus: [A100, {}]}", "resources.gpus: names no accelerator; remove the field when none is needed"),
-        ("{any_of: []}", "resources.any_of: must be a list with at least one alternative, not an empty list"),
+        ("{any_of: aws}", "resources.any_of: must be a list of alternatives, not text"),
         ("{any_of: [{any_of: [{cpus: 1}]}]}", "resources.any_of[0].any_of: alternatives cannot be nested"),
         ("{any_of: [{cpus: 1}, {cpu: 2}]}", "resources.any_of[1].cpu: unknown field; did you mean 'cpus'?"),
         ("[1]", "resources: must be a mapping of names to values, not a list"),

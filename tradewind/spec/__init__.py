@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tradewind.spec.built import not_built, refuse_unbuilt
     from tradewind.spec.errors import SpecError
-    from tradewind.spec.load import command_task, load_defaults, load_task, load_workload, parse_task, parse_workload
+    from tradewind.spec.load import (
+        command_task,
+        load_defaults,
+        load_secrets,
+        load_task,
+        load_workload,
+        parse_task,
+        parse_workload,
+    )
     from tradewind.spec.normal import normal_form, normal_forms
     from tradewind.spec.overrides import Overrides
     from tradewind.spec.schema import json_schema
@@ -29,6 +37,7 @@ _HOMES = {
     "command_task": "load",
     "json_schema": "schema",
     "load_defaults": "load",
+    "load_secrets": "load",
     "load_task": "load",
     "load_workload": "load",
     "normal_form": "normal",
@@ -55,6 +64,7 @@ __all__ = [
     "command_task",
     "json_schema",
     "load_defaults",
+    "load_secrets",
     "load_task",
     "load_workload",
     "normal_form",

@@ -16,7 +16,6 @@ Use = Literal["plan", "launch", "job", "exec"]
 # field of Resources -> the field as written, and what it is
 _EQUIPMENT = {
     "accelerator_args": ("accelerator_args", "settings of TPUs are"),
-    "local_disk": ("local_disk", "asking for instance storage is"),
     "volumes": ("volumes", "attached disks are"),
 }
 # field of Task -> the field as written, and what it is
@@ -28,7 +27,6 @@ _WHOLE = {
     "pool": ("pool", "pools are", ""),
     "event_callback": ("event_callback", "callbacks are", ""),
     "api_server_access": ("api_server_access", "launching from within a job is", ""),
-    "elastic": ("elastic", "going on without a lost node is", ""),
     "priority_class": ("resources.priority_class", "classes of priority are", "use `priority`"),
 }  # fmt: skip
 
@@ -74,17 +72,29 @@ def _of_task(task: Task, use: Use) -> Iterator[str]:
         yield f"depends_on: {names} must stand in the same file; `tradewind jobs launch FILE` takes all its tasks"
     if task.engine != "tradewind":
         yield _not_there("engine", f"the engine {task.engine} is", "remove the field to run on tradewind's own")
-    for name in task.inline_secrets:
-        yield _not_there(
-            f"secrets.{name}",
-            "values written in the file are",
-            f"write `{name}:` alone and give it with --secret {name}",
-        )
+    for name in task.inline_secrets if use != "plan" else ():
+        yield f"secrets.{name}: the value in the file is no part of the task; give it with --secret {name}, or as secrets= in Python"
     if task.config != Settings():
         for name in (name for name in written(task.config) if name != "hooks"):
             yield _not_there(f"config.{name}", "settings of one task are")
     if use in {"launch", "exec"} and task.checkpoint is not None:
         yield "checkpoint: checkpoints are kept for managed jobs; use `tradewind jobs launch`"
+    if use in {"launch", "exec"} and task.share:
+        yield "share: turns are taken in the queue of managed jobs; use `tradewind jobs launch`"
+    if use in {"launch", "exec"} and task.elastic:
+        yield "elastic: nodes of managed jobs are replaced; use `tradewind jobs launch`"
+    if use != "exec" and task.job_recovery.strategy == "dynamic_node_set":
+        yield _not_there(
+            "resources.job_recovery",
+            "sets of nodes that change are",
+            "`elastic: true` goes on with the nodes that are left",
+        )
+    elif use != "exec" and task.job_recovery.min_nodes is not None:
+        yield _not_there(
+            "resources.job_recovery.min_nodes",
+            "a least number of nodes is",
+            "`elastic: true` goes on with whatever is left",
+        )
     if use == "job" and task.job_recovery.strategy == "deadline" and task.deadline_hours is None:
         yield "job_recovery: the strategy deadline needs one; add `deadline: 20h`, or whatever it is"
     if use == "launch" and task.deadline_hours is not None:
@@ -105,8 +115,6 @@ def _of_node(resources: Resources) -> Iterator[str]:
     cloud = resources.infra.cloud
     if cloud in CLUSTERS and cloud != "ssh":
         yield _not_there("infra", f"{cloud} is", "name a cloud, or local for this machine")
-    if resources.network_tier == "best":
-        yield _not_there("network_tier", "the fastest network is", "standard is what machines have")
     if resources.image is not None and resources.image.docker is not None:
         yield _not_there("image_id", "containers are", "name a machine's image, or install in `setup`")
     for name, (field, what) in _EQUIPMENT.items():

@@ -6,7 +6,7 @@ from typing import TypeVar, cast, get_args
 
 from tradewind.spec.document import Mapping, Node, Scalar, Sequence
 from tradewind.spec.fields import nearest
-from tradewind.spec.machine import AttachedDisk, Autostop, DiskTier, Image, NetworkTier, PortRange
+from tradewind.spec.machine import AttachedDisk, Autostop, DiskTier, Image, MachineFeature, NetworkTier, PortRange
 from tradewind.spec.nodes import (
     check_fields,
     is_null,
@@ -17,7 +17,7 @@ from tradewind.spec.nodes import (
     read_text,
     read_whole_number,
 )
-from tradewind.spec.quantities import merge_ports, parse_gigabytes, parse_minutes, parse_ports
+from tradewind.spec.quantities import merge_ports, parse_gigabytes, parse_minutes, parse_network_speed, parse_ports
 from tradewind.spec.typed import read_struct
 
 T = TypeVar("T")
@@ -42,6 +42,17 @@ def read_disk_tier(node: Node, field: str) -> DiskTier:
 def read_network_tier(node: Node, field: str) -> NetworkTier:
     """Standard or best."""
     return cast("NetworkTier", read_tier(node, field, NetworkTier))
+
+
+def read_network_speed(node: Node, field: str) -> float:
+    """Gbit/s, at least."""
+    return read_amount(node, field, parse_network_speed)
+
+
+def read_features(node: Node, field: str) -> tuple[MachineFeature, ...]:
+    """One feature of a machine, or a list of them; each once, in the order of the alphabet."""
+    items = node.items if isinstance(node, Sequence) else (node,)
+    return tuple(sorted({cast("MachineFeature", read_tier(item, field, MachineFeature)) for item in items}))
 
 
 def read_disk_size(node: Node, field: str) -> int:

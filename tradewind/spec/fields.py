@@ -6,13 +6,14 @@ from collections.abc import Iterable
 
 TASK_FIELDS = (
     "name", "workdir", "num_nodes", "resources", "envs", "secrets", "managed_secrets", "setup", "run", "run_on", "file_mounts", "volumes",
-    "estimates", "placement", "budget", "deadline", "checkpoint", "elastic", "engine", "service", "pool", "inputs", "outputs", "config", "event_callback",
+    "estimates", "placement", "budget", "deadline", "checkpoint", "share", "elastic", "engine", "service", "pool", "inputs", "outputs", "config", "event_callback",
     "depends_on",
     "api_server_access",
 )  # fmt: skip
 RESOURCE_FIELDS = (
     "infra", "cloud", "region", "zone", "cpus", "memory", "accelerators", "gpus", "accelerator_args", "instance_type", "use_spot", "arch",
-    "burstable", "max_hourly_cost", "disk_size", "ephemeral_storage", "disk_tier", "network_tier", "local_disk", "ports", "image_id",
+    "burstable", "max_hourly_cost", "disk_size", "ephemeral_storage", "disk_tier", "network_tier", "local_disk", "network_speed", "features", "ports",
+    "image_id",
     "labels", "volumes",
 )  # fmt: skip
 # Of the task as a whole, though SkyPilot has them under `resources`.

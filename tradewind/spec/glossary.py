@@ -26,7 +26,7 @@ TASK = {
     ),
     "secrets": Entry(
         "list of names, or map",
-        "Variables whose values are given with `--secret` when the task is submitted; never written in clear, starred out of its output. SkyPilot's `secrets:NAME` is read too; a value written in the file is not kept, and refused at launch.",
+        "Variables whose values are given with `--secret` when the task is submitted; never written in clear, starred out of its output. SkyPilot's `secrets:NAME` is read too; a value written in the file is handed over as a secret, and kept nowhere else.",
     ),
     "managed_secrets": Entry("list of names, or `{NAME: {mount_path}}`", "Secrets that a server holds."),
     "setup": Entry("shell", "Runs on every node before `run`, once for each job."),
@@ -52,6 +52,7 @@ TASK = {
         "`20`, `20 USD`", "What a managed job may cost in all; it is warned at 80 % and ended when it is spent."
     ),
     "deadline": Entry("`10h`, `90m`, `2d`", "How long after its launch the job should have ended."),
+    "share": Entry("name", "Whom a managed job is for, a person or a team: of equal priority, whoever has the fewest active comes next."),
     "checkpoint": Entry("URI", "Where checkpoints are kept, such as `s3://bucket/path`."),
     "depends_on": Entry(
         "name or list of names",
@@ -102,8 +103,10 @@ RESOURCES = {
     "disk_size": Entry("`256`, `1TB`", "The boot disk, in GB, on AWS, Google Cloud and Azure. Prices shown are the machines', without disks."),
     "ephemeral_storage": Entry("", "The old form of `disk_size`."),
     "disk_tier": Entry("`low`, `medium`, `high`, `ultra`, `best`", "How fast the boot disk is: a magnetic or standard one, a plain SSD (the default), a fast SSD; `ultra` is AWS's io2 alone; `best` the fastest that the cloud boots from."),
-    "network_tier": Entry("`standard`, `best`", "`standard` is what machines have; `best` is refused, as it is not there yet."),
-    "local_disk": Entry("`nvme`, `ssd:300`, `nvme:500+`", "Only machines with such instance storage, in GB."),
+    "network_tier": Entry("`standard`, `best`", "`standard` is what machines have; `best` takes AWS's machines with EFA alone, and gives each an EFA interface on its first network card."),
+    "local_disk": Entry("`nvme`, `ssd:300`, `nvme:500+`", "Only machines that come with such instance storage, in GB, all disks together; an NVMe drive is an SSD too. It is there unformatted (Azure mounts it at `/mnt`) and gone with the machine."),
+    "network_speed": Entry("`25`, `25+`", "Only machines whose network has at least so many Gbit/s: on AWS the baseline, elsewhere the cloud's published most."),
+    "features": Entry("`efa`, `infiniband`, `tier_1`, `bare_metal`, `nested_virtualization`, list", "Only machines of which a source says that they have all of these. What the cloud switches on by itself is there; `tier_1` must be bought and switched on at Google."),
     "ports": Entry("`8080`, `8000-8010`, list", "TCP ports that the world may reach while the cluster is up; `tradewind ports NAME` shows where."),
     "image_id": Entry("text, `docker:IMAGE`, or map of regions", "What the machines boot, by the cloud's own name: an AMI with its region, `projects/P/global/images/I`, `publisher:offer:sku:version`. It must run cloud-init. Containers are refused, as they are not there yet."),
     "labels": Entry("map", "Tags on the machines and disks that are bought, shown in `tradewind status --json`; those of an alternative are added to those beside it."),
@@ -121,7 +124,7 @@ SHARED = {
     "priority_class": Entry("text", "A class of priority by its name."),
     "autostop": Entry(
         "true, minutes, `2h`, or map",
-        "The cluster is stopped once it is idle that long (true: 5 minutes), or ended with `down: true`. As a map: `idle_minutes`, `down`, and what it is not idle during, `wait_for`: `jobs_and_ssh` (the default), `jobs`, or `none`. This machine and machines of your own end instead of stopping.",
+        "The cluster is stopped once it is idle that long (true: at once, as in SkyPilot), or ended with `down: true`. As a map: `idle_minutes`, `down`, and what it is not idle during, `wait_for`: `jobs_and_ssh` (the default), `jobs`, or `none`. This machine and machines of your own end instead of stopping.",
     ),
 }
 

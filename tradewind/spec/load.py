@@ -6,9 +6,11 @@ import os
 
 from tradewind.spec.defaults import defaults_added, names_no_size
 from tradewind.spec.document import MAX_BYTES, Mapping, Mark, Scalar, read_documents
+from tradewind.spec.nodes import is_null
 from tradewind.spec.overrides import Overrides, apply_overrides
 from tradewind.spec.reading import read_task
 from tradewind.spec.task import Task
+from tradewind.spec.variables import read_value
 from tradewind.spec.workload import Workload, check_group, check_order, split_header
 
 SIZE_FIELDS = ("resources.cpus", "resources.memory")  # their default is the planner's
@@ -40,6 +42,16 @@ def load_defaults(path: str, *, base_dir: str | None = None) -> list[dict[str, o
         | defaults_added(read_task(document, path, here), document)
         for document in documents
     ]
+
+
+def load_secrets(path: str) -> dict[str, str]:
+    """The values that the one task in the file at `path` writes beside its secrets' names; {} of several tasks. No `Task` holds them. Raises SpecError."""
+    documents = split_header(read_documents(_read_text(path), path))[1]
+    written = documents[0].entries.get("secrets")
+    if len(documents) > 1 or not isinstance(written, Mapping):
+        return {}
+    given = {name: node for name, node in written.entries.items() if not is_null(node)}
+    return {name: read_value(node, f"secrets.{name}") for name, node in given.items()}
 
 
 def parse_task(text: str, source: str, base_dir: str, *, overrides: Overrides | None = None) -> Task:

@@ -9,9 +9,12 @@ import msgspec
 DiskTier = Literal["low", "medium", "high", "ultra", "best"]
 NetworkTier = Literal["standard", "best"]
 LocalDiskKind = Literal["nvme", "ssd"]
+MachineFeature = Literal["bare_metal", "efa", "infiniband", "nested_virtualization", "tier_1"]
 WaitFor = Literal["jobs_and_ssh", "jobs", "none"]
 
-DEFAULT_IDLE_MINUTES = 5  # SkyPilot's, for `autostop: true`
+DEFAULT_IDLE_MINUTES = (
+    0  # SkyPilot 0.14's (AutostopConfig in sky/resources.py), for `autostop: true` and `{down: true}`
+)
 
 
 class PortRange(msgspec.Struct, frozen=True):

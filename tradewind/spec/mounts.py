@@ -113,6 +113,7 @@ def _storage(node: Mapping, field: str, around: Surroundings) -> Storage:
     storage = read_struct(node_here, field, Storage)
     if storage.name is None and storage.source is None:
         raise node.mark.error(field, "needs a `name` (a bucket to make or find) or a `source` (its URL)")
+    _check_mode(storage, node, field)
     sources = (storage.source,) if isinstance(storage.source, str) else storage.source or ()
     local = [source for source in sources if not _URL.match(source)]
     if local and storage.name is None:
@@ -126,6 +127,19 @@ def _storage(node: Mapping, field: str, around: Surroundings) -> Storage:
     mark = node.entries["source"].mark
     paths = tuple(_there(source, mark, f"{field}.source", around) for source in local)
     return msgspec.structs.replace(storage, source=paths[0] if isinstance(storage.source, str) else paths)
+
+
+def _check_mode(storage: Storage, node: Mapping, field: str) -> None:
+    """What is said of a way of mounting goes with that way."""
+    config = storage.config
+    for name, needs, said in (
+        ("type", "MOUNT_CACHED", storage.type is not None),
+        ("config.mount_cached", "MOUNT_CACHED", config is not None and config.mount_cached is not None),
+        ("config.mount", "MOUNT", config is not None and config.mount is not None),
+    ):
+        if said and storage.mode != needs:
+            mark = node.key_marks[name.partition(".")[0]]
+            raise mark.error(f"{field}.{name}", f"goes with `mode: {needs}` only, and the mode is {storage.mode}")
 
 
 def read_volumes(node: Node | None, around: Surroundings) -> tuple[VolumeMount, ...]:

@@ -11,7 +11,7 @@ from tradewind.spec.workload import Workload
 
 REDACTED = "<not shown>"  # a secret's value that stood in the file
 _PLAIN = (
-    "placement", "checkpoint", "elastic", "engine", "service", "pool", "config", "event_callback", "api_server_access",
+    "placement", "checkpoint", "share", "elastic", "engine", "service", "pool", "config", "event_callback", "api_server_access",
 )  # fmt: skip
 
 
@@ -85,10 +85,12 @@ def _shared(task: Task) -> dict[str, object]:
     form: dict[str, object] = {}
     recovery = task.job_recovery
     if recovery != JobRecovery():
+        least = {} if recovery.min_nodes is None else {"min_nodes": recovery.min_nodes}
         form["job_recovery"] = {
             "strategy": recovery.strategy,
             "max_restarts_on_errors": recovery.max_restarts_on_errors,
             "recover_on_exit_codes": list(recovery.recover_on_exit_codes),
+            **least,
         }
     if task.priority:
         form["priority"] = task.priority
@@ -129,6 +131,10 @@ def _resources(resources: Resources) -> dict[str, object]:
         form["accelerator_args"] = written(resources.accelerator_args)
     if resources.local_disk is not None:
         form["local_disk"] = _local_disk(resources.local_disk)
+    if resources.network_gbps is not None:
+        form["network_speed"] = f"{_number(resources.network_gbps)}+"
+    if resources.features:
+        form["features"] = list(resources.features)
     if resources.ports:
         form["ports"] = [_port(port) for port in resources.ports]
     if resources.image is not None:

@@ -31,6 +31,7 @@ _RESOURCE_FLAGS = {
     "disk_tier": "--disk-tier",
     "network_tier": "--network-tier",
     "local_disk": "--local-disk",
+    "network_speed": "--network-speed",
     "image_id": "--image-id",
 }
 # A flag replaces every spelling of the same thing.
@@ -44,7 +45,7 @@ _REPLACES = {
 class Overrides(msgspec.Struct, frozen=True):
     """Values from flags; None leaves the file's. Texts are read as the file's values are ("4+", "A100:8", "aws/us-east-1").
 
-    `run` is a command given in place of a file's. `ports` replace the file's. `envs` are added to the file's and win over them; the names in `secrets` to the
+    `run` is a command given in place of a file's. `ports` and `features` replace the file's. `envs` are added to the file's and win over them; the names in `secrets` to the
     file's. `git_url` takes the place of any work directory, `git_ref` that of its ref. What is said of `autostop` is put into the file's; `idle_minutes` below 0
     clears it.
     """
@@ -67,6 +68,8 @@ class Overrides(msgspec.Struct, frozen=True):
     disk_tier: str | None = None
     network_tier: str | None = None
     local_disk: str | None = None
+    network_speed: str | None = None
+    features: tuple[str, ...] = ()
     image_id: str | None = None
     git_url: str | None = None
     git_ref: str | None = None
@@ -92,7 +95,8 @@ def apply_overrides(document: Mapping, overrides: Overrides) -> Mapping:
     changes: dict[str, Node | None] = {
         field: _scalar(getattr(overrides, field), flag) for field, flag in _RESOURCE_FLAGS.items()
     }
-    changes["ports"] = _ports(overrides.ports)
+    changes["ports"] = _listed(overrides.ports, "--ports")
+    changes["features"] = _listed(overrides.features, "--feature")
     changes["autostop"] = _autostop(task, overrides)
     if any(node is not None for node in changes.values()):
         resources = _put(_mapping_at(task, "resources"), changes)
@@ -158,11 +162,11 @@ def _scalar(value: object, flag: str) -> Scalar | None:
     return Scalar(None if cleared else value, text, Mark(flag))
 
 
-def _ports(ports: tuple[str, ...]) -> Node | None:
-    here = Mark("--ports")
-    if any(port.lower() == "none" for port in ports):
+def _listed(words: tuple[str, ...], flag: str) -> Node | None:
+    here = Mark(flag)
+    if any(word.lower() == "none" for word in words):
         return Scalar(None, "none", here)
-    return Sequence(tuple(Scalar(port, port, here) for port in ports), here) if ports else None
+    return Sequence(tuple(Scalar(word, word, here) for word in words), here) if words else None
 
 
 def _mapping_at(document: Mapping, field: str) -> Mapping:

@@ -21,7 +21,8 @@ from tradewind.spec.task import JobRecovery
 
 HIGHEST_PRIORITY = 1000  # SkyPilot's range is -1000 to 1000, the higher first
 MOST_RESTARTS = 1_000_000
-_RECOVERY = ("strategy", "max_restarts_on_errors", "recover_on_exit_codes")
+MOST_NODES = 10_000
+_RECOVERY = ("strategy", "max_restarts_on_errors", "recover_on_exit_codes", "min_nodes")
 STRATEGY_GROUP = "tradewind.strategies"  # the entry points of installed packages that bring strategies of their own
 # SkyPilot's names lead to the strategy that does what they say.
 STRATEGIES: dict[str, str] = {
@@ -29,6 +30,7 @@ STRATEGIES: dict[str, str] = {
     "eager_next_region": "eager",
     "failover": "failover",
     "deadline": "deadline",
+    "dynamic_node_set": "dynamic_node_set",
     "none": "eager",  # SkyPilot's word for the default
 }
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -46,13 +48,14 @@ def read_job_recovery(node: Node | None, field: str = "resources.job_recovery") 
     mapping = read_mapping(node, field)
     check_fields(mapping, f"{field}.", _RECOVERY)
     given = {name: value for name, value in mapping.entries.items() if not is_null(value)}
-    strategy, restarts, codes = (given.get(name) for name in _RECOVERY)
+    strategy, restarts, codes, least = (given.get(name) for name in _RECOVERY)
     return JobRecovery(
         strategy="eager" if strategy is None else _strategy(strategy, f"{field}.strategy"),
         max_restarts_on_errors=0
         if restarts is None
         else read_whole_number(restarts, f"{field}.max_restarts_on_errors", least=0, most=MOST_RESTARTS),
         recover_on_exit_codes=() if codes is None else _exit_codes(codes, f"{field}.recover_on_exit_codes"),
+        min_nodes=None if least is None else read_whole_number(least, f"{field}.min_nodes", least=1, most=MOST_NODES),
     )
 
 

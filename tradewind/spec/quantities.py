@@ -14,6 +14,7 @@ _MEMORY = re.compile(rf"({_NUMBER})\s*(b|[kmgtp]i?b?)?\s*([+x]?)", re.IGNORECASE
 _ACCELERATOR = re.compile(r"[A-Za-z][A-Za-z0-9._-]*(?: [A-Za-z0-9._-]+)*")
 _BY_MEMORY = re.compile(rf"(?:([A-Za-z]+):)?({_NUMBER}\s*[mgt]i?b)(\+?)(?::(.*))?", re.IGNORECASE)
 _LOCAL_DISK = re.compile(rf"(nvme|ssd)(?::({_NUMBER})(\+?))?|({_NUMBER})(\+?)", re.IGNORECASE)
+_NETWORK_SPEED = re.compile(rf"({_NUMBER})\s*(?:\+|gbps|gbit/s)?\s*\+?", re.IGNORECASE)
 _PORTS = re.compile(r"(\d{1,5})(?:\s*-\s*(\d{1,5}))?")
 _MINUTES = re.compile(r"(\d+)\s*([mhdw])?", re.IGNORECASE)
 _HOURS = re.compile(rf"({_NUMBER})\s*(d|h|m|min|w)?", re.IGNORECASE)
@@ -81,7 +82,8 @@ def parse_count(text: str) -> float:
 def _positive(number: str, text: str) -> float:
     value = float(number)
     if not 0 < value <= _LARGEST:
-        raise ValueError(f"{_shown(text)} is out of range; it must be above 0")
+        wanted = "above 0" if value <= _LARGEST else f"at most {_LARGEST:,.0f}"
+        raise ValueError(f"{_shown(text)} is out of range; it must be {wanted}")
     return value
 
 
@@ -110,6 +112,14 @@ def parse_local_disk(text: str) -> LocalDisk:
     if size is None:
         return LocalDisk(kind)
     return LocalDisk(kind, _positive(size, text), at_least=bool(match[3] or match[5]))
+
+
+def parse_network_speed(text: str) -> float:
+    """Gbit/s, at least: "25", "25+", "25 Gbps". Raises ValueError with the sentence to show."""
+    match = _NETWORK_SPEED.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{_shown(text)} is no speed of a network; write 25 or 25+ (Gbit/s, at least)")
+    return _positive(match[1], text)
 
 
 def parse_ports(text: str) -> tuple[PortRange, ...]:

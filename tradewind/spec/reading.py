@@ -9,7 +9,7 @@ import msgspec
 
 from tradewind.spec.document import Mapping, Node, Scalar, Sequence
 from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
-from tradewind.spec.mounts import Surroundings, read_file_mounts, read_volumes, read_workdir, substituted
+from tradewind.spec.mounts import Surroundings, read_file_mounts, read_volumes, read_workdir
 from tradewind.spec.nodes import (
     check_fields,
     is_null,
@@ -23,10 +23,10 @@ from tradewind.spec.nodes import (
     read_whole_number,
 )
 from tradewind.spec.placing_reading import read_estimates, read_placing
-from tradewind.spec.policy import read_budget, read_managed_secrets, read_secrets
+from tradewind.spec.policy import MOST_NODES, read_budget, read_managed_secrets, read_secrets
 from tradewind.spec.quantities import parse_hours
 from tradewind.spec.resources import read_resources
-from tradewind.spec.service import Pool, Service
+from tradewind.spec.service_reading import read_pool, read_service
 from tradewind.spec.settings import Settings
 from tradewind.spec.storage import DataSize, GitSource
 from tradewind.spec.task import Engine, RunOn, Task
@@ -36,7 +36,6 @@ from tradewind.spec.variables import read_envs
 S = TypeVar("S", bound=msgspec.Struct)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _URI = re.compile(r"(/|[A-Za-z][A-Za-z0-9+.-]*://).+")
-_MAX_NODES = 10_000
 _ELSEWHERE = dict.fromkeys(
     (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, "any_of", "ordered"), "resources"
 ) | dict.fromkeys(
@@ -62,7 +61,7 @@ def read_task(document: Mapping, source: str, base_dir: str) -> Task:
         name=None if name is None else read_name(name),
         workdir=place if isinstance(place, str) else None,
         git=place if isinstance(place, GitSource) else None,
-        num_nodes=1 if num_nodes is None else read_whole_number(num_nodes, "num_nodes", least=1, most=_MAX_NODES),
+        num_nodes=1 if num_nodes is None else read_whole_number(num_nodes, "num_nodes", least=1, most=MOST_NODES),
         resources=asked.alternatives,
         ordered=asked.ordered,
         job_recovery=asked.shared.job_recovery,
@@ -83,13 +82,14 @@ def read_task(document: Mapping, source: str, base_dir: str) -> Task:
         budget_usd=read_budget(given.get("budget")),
         deadline_hours=_read_deadline(given.get("deadline")),
         checkpoint=_read_checkpoint(given.get("checkpoint"), around),
+        share="" if given.get("share") is None else read_name(given["share"], "share"),
         depends_on=_read_names(given.get("depends_on"), "depends_on"),
         estimates=read_estimates(given.get("estimates")),
         placement=read_placing(given.get("placement")),
         elastic=_read_flag(given.get("elastic"), "elastic"),
         engine="tradewind" if engine is None else cast("Engine", read_choice(engine, "engine", get_args(Engine))),
-        service=_read_service(given, around),
-        pool=_read_pool(given),
+        service=read_service(given, around),
+        pool=read_pool(given),
         inputs=_read_data(given.get("inputs"), "inputs"),
         outputs=_read_data(given.get("outputs"), "outputs"),
         config=Settings() if "config" not in given else read_struct(given["config"], "config", Settings),
@@ -143,39 +143,6 @@ def _read_checkpoint(node: Node | None, around: Surroundings) -> str | None:
             "checkpoint", f"{uri!r} is no place for checkpoints; write a URI such as s3://bucket/path"
         )
     return uri
-
-
-def _read_service(given: dict[str, Node], around: Surroundings) -> Service | None:
-    node = given.get("service")
-    if node is None:
-        return None
-    if "pool" in given:
-        raise node.mark.error("service", "pool is given too; a task is one of the two")
-    service = read_struct(substituted(node, around), "service", Service)
-    mapping = read_mapping(node, "service")
-    policy = service.replica_policy
-    if policy is not None and service.replicas is not None:
-        raise mapping.key_marks["replicas"].error(
-            "service.replicas", "replica_policy is given too; keep one of the two"
-        )
-    if policy is not None and policy.max_replicas is not None and policy.max_replicas < policy.min_replicas:
-        raise mapping.entries["replica_policy"].mark.error(
-            "service.replica_policy.max_replicas", "must not be below min_replicas"
-        )
-    return service
-
-
-def _read_pool(given: dict[str, Node]) -> Pool | None:
-    node = given.get("pool")
-    if node is None:
-        return None
-    pool = read_struct(node, "pool", Pool)
-    bounds = pool.min_workers, pool.max_workers
-    if pool.workers is not None and bounds != (None, None):
-        raise node.mark.error("pool.workers", "min_workers or max_workers is given too; keep one of the two ways")
-    if pool.min_workers is not None and pool.max_workers is not None and pool.max_workers < pool.min_workers:
-        raise node.mark.error("pool.max_workers", "must not be below min_workers")
-    return pool
 
 
 def _read_data(node: Node | None, field: str) -> DataSize | None:

@@ -14,8 +14,10 @@ from tradewind.spec.equipment import (
     read_disk_size,
     read_disk_tier,
     read_disks,
+    read_features,
     read_image,
     read_labels,
+    read_network_speed,
     read_network_tier,
     read_ports,
 )
@@ -70,7 +72,7 @@ def read_resources(node: Node | None) -> Asked:
     base = read_mapping(node, "resources")
     known = (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, *ALTERNATIVE_LISTS)
     check_fields(base, "resources.", known, _TOP_LEVEL)
-    lists = [name for name in ALTERNATIVE_LISTS if not is_null(base.entries.get(name))]
+    lists = [name for name in ALTERNATIVE_LISTS if not _is_nothing(base.entries.get(name))]
     if len(lists) > 1:
         raise base.key_marks["ordered"].error("resources.ordered", "any_of is given too; keep one of the two")
     if not lists:
@@ -101,8 +103,8 @@ def read_resources(node: Node | None) -> Asked:
 def _entries(base: Mapping, name: str) -> list[Mapping]:
     node = base.entries[name]
     field = f"resources.{name}"
-    if not isinstance(node, Sequence) or not node.items:
-        raise node.mark.error(field, f"must be a list with at least one alternative, not {_said(node)}")
+    if not isinstance(node, Sequence):
+        raise node.mark.error(field, f"must be a list of alternatives, not {kind_of(node)}")
     if len(node.items) > _MAX_ALTERNATIVES:
         raise node.mark.error(field, f"holds more than {_MAX_ALTERNATIVES} alternatives")
     found = []
@@ -117,8 +119,9 @@ def _entries(base: Mapping, name: str) -> list[Mapping]:
     return found
 
 
-def _said(node: Node) -> str:
-    return "an empty list" if isinstance(node, Sequence) else kind_of(node)
+def _is_nothing(node: Node | None) -> bool:
+    """Whether a list of alternatives says nothing; an empty one does not."""
+    return is_null(node) or (isinstance(node, Sequence) and not node.items)
 
 
 def _refuse_choice_in_order(base: Mapping, entries: list[Mapping]) -> None:
@@ -187,6 +190,8 @@ def _read_one(given: dict[str, Node], prefix: str) -> Resources:
         disk_tier=read("disk_tier", read_disk_tier),
         network_tier=read("network_tier", read_network_tier),
         local_disk=read("local_disk", lambda node, field: read_amount(node, field, parse_local_disk)),
+        network_gbps=read("network_speed", read_network_speed),
+        features=read("features", read_features) or (),
         ports=read("ports", read_ports) or (),
         image=read("image_id", read_image),
         labels=read("labels", read_labels) or (),

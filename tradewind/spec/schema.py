@@ -13,7 +13,7 @@ import msgspec
 
 from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
 from tradewind.spec.glossary import ALTERNATIVES, RESOURCES, SHARED, TASK, Entry
-from tradewind.spec.machine import AcceleratorArgs, AttachedDisk, Autostop, DiskTier, NetworkTier
+from tradewind.spec.machine import AcceleratorArgs, AttachedDisk, Autostop, DiskTier, MachineFeature, NetworkTier
 from tradewind.spec.placing import Placing
 from tradewind.spec.policy import HIGHEST_PRIORITY, STRATEGIES
 from tradewind.spec.service import Pool, Service
@@ -56,7 +56,7 @@ def json_schema() -> Schema:
         _shared(), SHARED_RESOURCE_FIELDS, SHARED
     )
     defs["Alternative"] = _closed(single)
-    lists = {name: _list(_ref("Alternative"), least=1) for name in ALTERNATIVES}
+    lists = {name: _list(_ref("Alternative")) for name in ALTERNATIVES}
     defs["Resources"] = _closed(single | _described(lists, tuple(ALTERNATIVES), ALTERNATIVES))
     return {
         "$schema": DIALECT,
@@ -70,12 +70,13 @@ def _task() -> dict[str, Schema]:
     shell = _TEXT
     data = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": {"type": "number"}}
     values = {"type": ["string", "number", "boolean", "null"]}
+    variables = {"type": [*values["type"], "array", "object"]}  # the reader makes texts of them, as SkyPilot does
     return {
         "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"},
         "workdir": _any(_TEXT, _ref("GitSource")),
         "num_nodes": {"type": "integer", "minimum": 1},
         "resources": _ref("Resources"),
-        "envs": {"type": "object", "propertyNames": {"pattern": _VARIABLE}, "additionalProperties": values},
+        "envs": {"type": "object", "propertyNames": {"pattern": _VARIABLE}, "additionalProperties": variables},
         "secrets": _any(_list(_TEXT), {"type": "object", "propertyNames": {"pattern": _VARIABLE}, "additionalProperties": values}),
         "managed_secrets": _list(_any(_TEXT, {"type": "object", "minProperties": 1, "maxProperties": 1})),
         "setup": shell,
@@ -88,6 +89,7 @@ def _task() -> dict[str, Schema]:
         "budget": _AMOUNT,
         "deadline": _AMOUNT,
         "checkpoint": _TEXT,
+        "share": _TEXT,
         "depends_on": _any(_TEXT, {"type": "array", "items": _TEXT}),
         "elastic": _FLAG,
         "engine": _words(Engine),
@@ -124,6 +126,8 @@ def _resources() -> dict[str, Schema]:
         "disk_tier": _words(DiskTier),
         "network_tier": _words(NetworkTier),
         "local_disk": _AMOUNT,
+        "network_speed": _AMOUNT,
+        "features": _any(_words(MachineFeature), _list(_words(MachineFeature))),
         "ports": _any(port, _list(port)),
         "image_id": _any(_TEXT, _TEXTS),
         "labels": _TEXTS,

@@ -69,6 +69,7 @@ class Kubernetes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dws: Dws | None = None
     kueue: Kueue | None = None
     quota: Free = {}
+    container_tools: Free = {}
     remote_identity: str | dict[str, str] | None = None
     enable_docker: bool | Literal["ALL", "BUILD"] | DockerInPods | None = None
     set_pod_resource_limits: bool | Annotated[float, Meta(ge=1)] | None = None
@@ -114,6 +115,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nvidia_gpus: NvidiaGpus | None = None
     ssh: Pods | None = None
     kubernetes: Kubernetes | None = None
+    aws: Free = {}
     azure: Azure | None = None
     gcp: Gcp | None = None
     vast: Free = {}

@@ -17,6 +17,7 @@ from tradewind.spec.machine import (
     DiskTier,
     Image,
     LocalDisk,
+    MachineFeature,
     NetworkTier,
     PortRange,
 )
@@ -64,7 +65,7 @@ class Resources(msgspec.Struct, frozen=True):
     """What each node needs. A dimension that is None is not limited (defaults are the optimizer's business, and printed).
 
     `accelerators` holds alternatives (any one of them does); empty means none asked. `arch` None means the default x86_64 unless a type or
-    accelerator is named. `max_hourly_cost` is USD/hour per node. `burstable` True admits shared-core types. `disk_size` in GB. `ports` are
+    accelerator is named. `network_gbps` is the least Gbit/s that a node can count on. `max_hourly_cost` is USD/hour per node. `burstable` True admits shared-core types. `disk_size` in GB. `ports` are
     in order and apart, `labels` in order of their names.
     """
 
@@ -82,6 +83,8 @@ class Resources(msgspec.Struct, frozen=True):
     disk_tier: DiskTier | None = None
     network_tier: NetworkTier | None = None
     local_disk: LocalDisk | None = None
+    network_gbps: float | None = None
+    features: tuple[MachineFeature, ...] = ()
     ports: tuple[PortRange, ...] = ()
     image: Image | None = None
     labels: tuple[tuple[str, str], ...] = ()
@@ -101,11 +104,13 @@ class JobRecovery(msgspec.Struct, frozen=True):
     `strategy` says where after a loss: "eager" leaves the place that was lost, "failover" looks in the same region first, "deadline" mixes spot
     and on demand so that the task's deadline is met; an installed package may bring others. A program that
     fails is started again `max_restarts_on_errors` times, and without a limit when it exits with one of `recover_on_exit_codes` (0-255).
+    SkyPilot's "dynamic_node_set" and its `min_nodes`, the fewest that go on after a loss, are read and not carried out yet.
     """
 
     strategy: str = "eager"
     max_restarts_on_errors: int = 0
     recover_on_exit_codes: tuple[int, ...] = ()
+    min_nodes: int | None = None
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -152,6 +157,7 @@ class Task(msgspec.Struct, frozen=True):
     engine: Engine = "tradewind"
     deadline_hours: float | None = None
     checkpoint: str | None = None
+    share: str = ""
     depends_on: tuple[str, ...] = ()
     estimates: tuple[Length, ...] = ()
     placement: Placing = Placing()

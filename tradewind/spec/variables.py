@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from tradewind.spec.document import Node, Scalar
-from tradewind.spec.nodes import is_null, kind_of, read_mapping, read_text
+from tradewind.spec.nodes import is_null, read_mapping, read_text
+from tradewind.spec.typed import plain
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# execve(2), "Limits on size of arguments and environment": 128 KiB a string, and under the usual stack limit of 8 MiB a quarter of it in all.
+# The rest of that is for what the node itself gives a process.
+MAX_VARIABLE_BYTES, MAX_ENVS_BYTES = 131_072, 1_700_000
 
 
 def read_envs(node: Node | None) -> dict[str, str]:
@@ -24,19 +29,36 @@ def read_envs(node: Node | None) -> dict[str, str]:
             )
         if is_null(value):
             raise mapping.key_marks[name].error(field, f"has no value; write one, or give it with --env {name}=VALUE")
-        if not isinstance(value, Scalar):
-            raise value.mark.error(field, f"must be a single value, not {kind_of(value)}")
-        if isinstance(value.value, str):
-            envs[name] = read_text(value, field)
-        elif isinstance(value.value, bool | int | float):
-            envs[name] = _text_of(value)
-        else:
-            envs[name] = value.text  # a date: YAML's reading of it is nobody's wish
+        envs[name] = read_value(value, field)
+    if why := too_large(envs):
+        raise mapping.mark.error("envs", why)
     return envs
 
 
-def _text_of(value: Scalar) -> str:
-    """Python's str of the value, as SkyPilot does: true becomes True, 1e3 stays the text it is. Digits beyond int's print limit stay as typed."""
+def too_large(envs: Mapping[str, str]) -> str:
+    """Why no process could be given these variables; "" when one can."""
+    total = 0
+    for name, value in envs.items():
+        size = len(name.encode()) + len(value.encode("utf-8", "surrogateescape")) + 2  # "=", and the NUL behind
+        if size > MAX_VARIABLE_BYTES:
+            return f"{name} has {size:,} bytes, and Linux gives a process at most {MAX_VARIABLE_BYTES:,} in one variable; put it into a file of the workdir"
+        total += size
+    if total > MAX_ENVS_BYTES:
+        return f"they have {total:,} bytes, and {MAX_ENVS_BYTES:,} is what every Linux gives a process; put them into a file of the workdir"
+    return ""
+
+
+def read_value(value: Node, field: str) -> str:
+    """A variable's value: Python's str of what YAML reads, as SkyPilot does: true becomes True, 1e3 stays the text it is, [1] becomes "[1]".
+
+    Digits beyond int's print limit stay as typed, and so do dates: YAML's reading of them is nobody's wish.
+    """
+    if not isinstance(value, Scalar):
+        return str(plain(value, field))
+    if isinstance(value.value, str):
+        return read_text(value, field)
+    if not isinstance(value.value, bool | int | float):
+        return value.text
     try:
         return str(value.value)
     except ValueError:
