@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -108,6 +110,31 @@ def two_nodes(standing_nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setenv("TRADEWIND_ADDRESS", standing_nodes.nodes[0].address)
     yield standing_nodes
     ray.shutdown()
+
+
+def ip(*words: str) -> None:
+    """Runs the command of that name."""
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def link() -> Iterator[tuple[str, str, str, str]]:
+    """(namespace, device here, address here, address there) of a network namespace behind one cable."""
+    if os.getuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("needs rights over network namespaces")
+    number = os.getpid() % 200
+    space, here, there = f"twp{os.getpid()}", f"twp{os.getpid()}a", f"twp{os.getpid()}b"
+    near, far = f"10.213.{number}.1", f"10.213.{number}.2"
+    ip("netns", "add", space)
+    try:
+        ip("link", "add", here[-15:], "type", "veth", "peer", "name", there[-15:], "netns", space)
+        ip("addr", "add", f"{near}/30", "dev", here[-15:])
+        ip("link", "set", here[-15:], "up")
+        ip("-n", space, "addr", "add", f"{far}/30", "dev", there[-15:])
+        ip("-n", space, "link", "set", there[-15:], "up")
+        yield space, here[-15:], near, far
+    finally:
+        ip("netns", "del", space)
 
 
 def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 
 import pytest
@@ -164,16 +165,15 @@ def test_async_methods_overlap() -> None:
 
 def test_threaded_actors_overlap() -> None:
     @ray.remote(max_concurrency=4)
-    class Slow:
-        def sleep(self):
-            time.sleep(0.3)
-            return 1
+    class Meeting:
+        def __init__(self):
+            self.all_here = threading.Barrier(4)
 
-    slow = Slow.remote()
-    ray.get(slow.sleep.remote(), timeout=20)
-    begin = time.monotonic()
-    assert ray.get([slow.sleep.remote() for _ in range(4)], timeout=20) == [1] * 4
-    assert time.monotonic() - begin < 1.0
+        def wait(self):
+            return self.all_here.wait(timeout=60) >= 0
+
+    meeting = Meeting.remote()
+    assert ray.get([meeting.wait.remote() for _ in range(4)], timeout=80) == [True] * 4
 
 
 def test_methods_may_return_several_values_and_actors_may_leave() -> None:

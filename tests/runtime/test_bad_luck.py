@@ -178,7 +178,7 @@ def test_the_wall_clock_decides_nothing() -> None:
                 clock = (node.value.id, node.attr) in {("time", "time"), ("time", "time_ns"), ("datetime", "now")}
                 if clock or (node.attr in {"utcnow", "CLOCK_REALTIME"}):
                     readers.add(path.name)
-    assert readers <= {"describing.py", "credentials.py"}
+    assert readers <= {"describing.py"}
 
 
 NOTEBOOK = """

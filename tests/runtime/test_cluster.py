@@ -4,13 +4,14 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tradewind.runtime as ray
 from tests.runtime.conftest import Nodes, alive, eventually
-from tradewind.runtime import exceptions
+from tradewind.runtime import exceptions, grpc_settings
 from tradewind.runtime.scheduling import NodeAffinitySchedulingStrategy
 
 BIG = 500_000
@@ -20,6 +21,16 @@ Make = Callable[[int], Nodes]
 @ray.remote
 def where(seconds=0.0):
     time.sleep(seconds)
+    return os.environ["NODE_NUMBER"]
+
+
+@ray.remote
+def meet(path):
+    """Ends when this task runs on two nodes at once."""
+    with open(os.path.join(path, os.environ["NODE_NUMBER"]), "w"):
+        pass
+    while len(os.listdir(path)) < 2:
+        time.sleep(0.01)
     return os.environ["NODE_NUMBER"]
 
 
@@ -33,10 +44,10 @@ def on(number: str, *, soft: bool = False) -> NodeAffinitySchedulingStrategy:
 
 
 @pytest.mark.usefixtures("two_nodes")
-def test_tasks_run_on_all_nodes_and_where_they_are_told() -> None:
+def test_tasks_run_on_all_nodes_and_where_they_are_told(tmp_path: Path) -> None:
     ray.init()
     assert ray.cluster_resources()["CPU"] == 2
-    assert set(ray.get([where.remote(0.2) for _ in range(6)], timeout=30)) == {"0", "1"}
+    assert set(ray.get([meet.remote(str(tmp_path)) for _ in range(2)], timeout=60)) == {"0", "1"}
     assert set(ray.get([where.options(scheduling_strategy="SPREAD").remote(0.1) for _ in range(4)], timeout=30)) == {
         "0",
         "1",
@@ -146,6 +157,24 @@ def test_a_stopped_node_daemon_is_not_declared_dead_at_once(two_nodes: Nodes) ->
 
 
 @pytest.mark.usefixtures("two_nodes")
+def test_a_node_under_full_load_is_late_and_not_dead() -> None:
+    ray.init()
+    before = node_ids()
+
+    @ray.remote(num_cpus=0, max_retries=0)
+    def burn(seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            ray.put(np.ones(50_000))  # keeps the node daemon as busy as the processors
+        return os.environ["NODE_NUMBER"]
+
+    longer_than_silence_may_last = grpc_settings.LOST_AFTER_S + 1
+    refs = [burn.options(scheduling_strategy=on("1")).remote(longer_than_silence_may_last) for _ in range(8)]
+    assert ray.get(refs, timeout=120) == ["1"] * 8, "a single loss would have been an error"
+    assert node_ids() == before
+
+
+@pytest.mark.usefixtures("two_nodes")
 def test_a_leaving_driver_takes_its_workers_along_and_leaves_detached_actors() -> None:
     ray.init(namespace="shop")
 
@@ -214,13 +243,11 @@ def test_a_lost_node_is_noticed_and_its_work_done_elsewhere(make_nodes: Make, tm
     running = [where.remote(1.0) for _ in range(6)]
     time.sleep(0.5)
 
-    begin = time.monotonic()
     os.kill(nodes.nodes[2].pid, signal.SIGKILL)
-    assert eventually(lambda: len(ray.nodes()) == 2, 5.0), "noticed within five seconds"
+    assert eventually(lambda: len(ray.nodes()) == 2, 60.0)
     assert ids["2"] not in node_ids().values()
     with pytest.raises(exceptions.ActorDiedError, match="lost"):
         ray.get(doomed.where.remote(), timeout=20)
-    assert time.monotonic() - begin < 5
     assert set(ray.get(running, timeout=60)) <= {"0", "1", "2"}
     assert ray.get(server.where.remote(), timeout=30)[0] != "2"
     assert ray.get(made, timeout=30).sum() == BIG, "made again from its call"
@@ -230,22 +257,21 @@ def test_a_lost_node_is_noticed_and_its_work_done_elsewhere(make_nodes: Make, tm
     assert eventually(lambda: not alive(pid), 2.0), "the lost node's workers went with it"
 
 
-def test_a_silent_node_is_lost_within_five_seconds(make_nodes: Make) -> None:
-    """SIGSTOP for good looks, from outside, like a machine that lost power: no FIN, no answer."""
+def test_a_silent_node_is_lost_and_joins_again_when_it_is_back(make_nodes: Make) -> None:
+    """SIGSTOP for good looks, from outside, like a machine that lost power: no FIN, no answer. How soon: benchmarks/runtime_drivers.py."""
     nodes = make_nodes(2)
     ray.init()
     os.kill(nodes.nodes[1].pid, signal.SIGSTOP)
-    begin = time.monotonic()
-    assert eventually(lambda: len(ray.nodes()) == 1, 8.0)
-    assert time.monotonic() - begin < 6.0
+    assert eventually(lambda: len(ray.nodes()) == 1, 60.0)
     os.kill(nodes.nodes[1].pid, signal.SIGCONT)
     assert eventually(lambda: len(ray.nodes()) == 2, 20.0), "it joins again when it is back"
     assert ray.get(where.options(scheduling_strategy=on("1")).remote(), timeout=30) == "1"
 
 
-def test_nodes_join_while_work_waits(make_nodes: Make) -> None:
+def test_nodes_join_while_work_waits(make_nodes: Make, tmp_path: Path) -> None:
     nodes = make_nodes(1)
     ray.init()
-    refs = [where.remote(0.3) for _ in range(8)]
+    (tmp_path / "met").mkdir()
+    refs = [meet.remote(str(tmp_path / "met")) for _ in range(2)]
     nodes.add()
     assert set(ray.get(refs, timeout=60)) == {"0", "1"}

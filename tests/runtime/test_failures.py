@@ -100,6 +100,26 @@ class TestWorkers:
 
         assert ray.get(fork.remote(), timeout=20) == 7
 
+    def test_a_child_that_a_task_forks_cannot_disturb_it(self) -> None:
+        @ray.remote
+        def fork():
+            inner = ray.remote(abs)
+            read, write = os.pipe()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    ray.get(inner.remote(-1), timeout=20)
+                except exceptions.RaySystemError as error:
+                    os.write(write, str(error).encode())
+                os._exit(0)
+            os.waitpid(pid, 0)
+            os.close(write)
+            return os.read(read, 1000).decode(), ray.get(inner.remote(-2), timeout=20)
+
+        said, value = ray.get(fork.remote(), timeout=30)
+        assert "forked by a task and cannot use the runtime" in said
+        assert value == 2
+
     def test_a_stopped_worker_is_not_a_dead_one(self) -> None:
         @ray.remote
         class Sleeper:
@@ -137,6 +157,32 @@ ref = spin.remote()
 print(*ray.get(actor.pids.remote()), flush=True)
 time.sleep(1000)
 """
+
+
+MUTE = """
+import sys
+import tradewind.runtime as ray
+ray.init(num_cpus=1)
+
+@ray.remote
+def speak():
+    print("into nothing")
+    print("and nothing more", file=sys.stderr)
+    return 7
+
+with open(sys.argv[1], "w") as file:
+    print(ray.get(speak.remote(), timeout=60), ray.get(speak.remote(), timeout=60), file=file)
+ray.shutdown()
+"""
+
+
+@pytest.mark.parametrize("closed", [[1], [0, 1, 2]])
+def test_a_driver_whose_output_is_closed_works_in_silence(closed: list[int], tmp_path) -> None:
+    path = tmp_path / "said"
+    descriptors = " ".join(f"{number}>&-" for number in closed)
+    command = ["sh", "-c", f'exec "$0" "$@" {descriptors}', sys.executable, "-c", MUTE, str(path)]
+    assert subprocess.run(command, timeout=120, env=environment(), check=False).returncode == 0
+    assert path.read_text() == "7 7\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -252,7 +298,7 @@ def test_an_argument_that_was_lost_with_its_node_is_made_again(make_nodes, tmp_p
 
     far = NodeAffinitySchedulingStrategy(ids["1"], soft=True)
     refs = [make.options(scheduling_strategy=far).remote(str(tmp_path / "made")) for _ in range(3)]
-    ray.wait(refs, num_returns=3, timeout=30)
+    ray.wait(refs, num_returns=3, timeout=30, fetch_local=False)
     os.kill(nodes.nodes[1].pid, signal.SIGKILL)
     assert ray.get([size.remote(ref) for ref in refs], timeout=60) == [500_000] * 3
     assert (tmp_path / "made").read_text() == "x" * 6

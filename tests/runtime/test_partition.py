@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tradewind.runtime as ray
-from tests.runtime.conftest import Nodes, alive, build, eventually
+from tests.runtime.conftest import Nodes, alive, build, eventually, ip
 from tradewind.runtime.scheduling import NodeAffinitySchedulingStrategy
 
 pytestmark = pytest.mark.skipif(
@@ -32,28 +32,6 @@ print("ready", flush=True)
 sys.stdin.read()
 node.stop()
 """
-
-
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True)
-
-
-@pytest.fixture
-def link() -> Iterator[tuple[str, str, str, str]]:
-    """(namespace, device here, address here, address there) of a network namespace behind one cable."""
-    number = os.getpid() % 200
-    space, here, there = f"twp{os.getpid()}", f"twp{os.getpid()}a", f"twp{os.getpid()}b"
-    near, far = f"10.213.{number}.1", f"10.213.{number}.2"
-    ip("netns", "add", space)
-    try:
-        ip("link", "add", here[-15:], "type", "veth", "peer", "name", there[-15:], "netns", space)
-        ip("addr", "add", f"{near}/30", "dev", here[-15:])
-        ip("link", "set", here[-15:], "up")
-        ip("-n", space, "addr", "add", f"{far}/30", "dev", there[-15:])
-        ip("-n", space, "link", "set", there[-15:], "up")
-        yield space, here[-15:], near, far
-    finally:
-        ip("netns", "del", space)
 
 
 @pytest.fixture

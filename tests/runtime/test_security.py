@@ -16,7 +16,7 @@ from tests.runtime.conftest import Nodes
 from tradewind.runtime import grpc_settings, launcher, wire
 from tradewind.runtime.credentials import ClusterCredentials, MemberCertificate, tls_contexts
 from tradewind.runtime.exceptions import RaySystemError
-from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.messages import cluster, control, neighbour
 
 
 def listening(pid: int) -> list[tuple[str, int]]:
@@ -44,7 +44,7 @@ def test_every_port_wants_a_certificate_of_this_cluster(two_nodes: Nodes) -> Non
     for host, port in ports:
         assert host.startswith("127.9.1."), "bound to its own address only"
         with socket.create_connection((host, port), 5) as plain:
-            plain.sendall(bytes(wire.encode((cluster.Greet(control.PROTOCOL, b"", "x"),))) * 10)
+            plain.sendall(bytes(wire.encode((neighbour.Greet(control.PROTOCOL, b"", "x"),))) * 10)
             plain.settimeout(5)
             assert _silent(plain)
         naked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 
 import pytest
@@ -12,15 +13,12 @@ from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.simulated_process import SimulatedHandle, SimulatedProcess
 from tradewind.runtime.simulator import Simulation
 
-ACTIONS = st.tuples(
-    st.sampled_from(
-        [
-            "call", "call", "call", "nested", "by value", "put", "actor", "actor call", "actor keep", "actor drop", "drop", "drop", "drop handle",
-            "cancel", "steps", "steps", "steps", "steps", "kill worker", "kill node", "join", "duplicate",
-        ]
-    ),
-    st.integers(0, 1000),
-)  # fmt: skip
+NAMES = [
+    "call", "call", "call", "nested", "by value", "by value", "put", "put large", "put large", "put large", "actor", "actor call", "actor keep", "actor drop", "drop", "drop", "drop handle",
+    "cancel", "steps", "steps", "steps", "steps", "kill worker", "kill node", "join", "duplicate",
+    "kill head", "start head", "cut", "silence", "heal", "disk",
+]  # fmt: skip
+ACTIONS = st.tuples(st.sampled_from(NAMES), st.integers(0, 1000))
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +57,11 @@ class Play:
         elif what == "put":
             object_ref.bound = driver
             refs.append(driver.objects.put(number))
+        elif what == "put large":
+            object_ref.bound = driver
+            driver.put_large(refs)
+        elif what == "disk":
+            simulation.disk_full = number % 2 == 0
         elif what == "actor" and len(handles) < 2:
             handles.append(driver.actor(max_restarts=number % 3, max_task_retries=number % 2))
         elif what == "drop handle" and handles:
@@ -85,14 +88,31 @@ class Play:
         elif what == "kill node" and len(simulation.nodes) > 1:
             self.kills += 1
             simulation.kill_node(min(set(simulation.nodes) - {"n1"}))
+        elif what in {"kill head", "start head", "cut", "silence", "heal"}:
+            self.trouble(what, number)
         elif what == "join" and len(simulation.nodes) < 3:
             simulation.add_node(2)
         elif what == "duplicate":
-            simulation.duplicate_next = True
+            simulation.head.say_twice = True
         for driver in self.drivers:
             driver.finish_turn()
         self.note_cancelled()
         simulation.validate()
+
+    def trouble(self, what: str, number: int) -> None:
+        simulation = self.simulation
+        cut = simulation.network.cut
+        if what == "kill head" and simulation.head.alive:
+            simulation.head.die()
+        elif what == "start head" and not simulation.head.alive:
+            simulation.head.start()
+        elif what == "cut" and not cut and len(simulation.nodes) > 1:
+            simulation.cut_off(max(simulation.nodes))
+        elif what == "silence" and cut and simulation.head.alive:
+            self.kills += 1
+            simulation.fall_silent(next(iter(cut)), noticed_there=number % 2 == 0)
+        elif what == "heal":
+            simulation.heal()
 
     def note_cancelled(self) -> None:
         """A call whose result says that it was cancelled must not begin from now on."""
@@ -102,6 +122,10 @@ class Play:
                     self.simulation.cancelled.add((driver.address, key))
 
     def finish(self) -> None:
+        self.simulation.heal()
+        self.simulation.disk_full = False
+        if not self.simulation.head.alive:
+            self.simulation.head.start()
         self.simulation.settle()
         self.note_cancelled()
         self.simulation.validate()
@@ -132,6 +156,7 @@ class Play:
                 allowed += (
                     exceptions.WorkerCrashedError, exceptions.RayActorError, exceptions.OwnerDiedError, exceptions.ObjectLostError,
                 )  # fmt: skip
+            allowed += (exceptions.ObjectStoreFullError,)
             assert isinstance(error, allowed) or "out of scope" in str(error), error
 
     def close(self) -> None:
@@ -141,7 +166,9 @@ class Play:
 
 @given(st.lists(ACTIONS, max_size=40), st.integers(0, 2**32))
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=int(os.environ.get("TRADEWIND_STORIES", "150")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 def test_whatever_happens_in_whatever_order_nothing_is_lost_kept_or_never_ends(
     actions: list[tuple[str, int]], seed: int

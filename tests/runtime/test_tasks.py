@@ -173,13 +173,11 @@ def test_a_list_raises_as_soon_as_one_has_failed() -> None:
 
     @ray.remote
     def slow():
-        time.sleep(5)
+        time.sleep(600)
 
-    begin = time.monotonic()
     refs = [slow.remote(), fail.remote()]
     with pytest.raises(KeyError):
-        ray.get(refs, timeout=20)
-    assert time.monotonic() - begin < 3
+        ray.get(refs, timeout=60)
     ray.cancel(refs[0], force=True)
 
 

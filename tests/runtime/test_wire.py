@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.runtime import wire
-from tradewind.runtime.messages import cluster, control, peer
+from tradewind.runtime.messages import cluster, control, neighbour, peer
 
 VALUES = st.one_of(
     st.binary(max_size=50),
@@ -59,14 +59,6 @@ def test_an_announced_giant_is_refused_before_anything_is_held() -> None:
         reader.feed((wire.MAX_FRAME_BYTES + 1).to_bytes(4, "little"))
 
 
-def test_a_budget_leaves_what_follows_the_greeting_untouched() -> None:
-    reader: wire.FrameReader[object] = wire.FrameReader(cluster.NodeToNode)
-    reader.budget = 1
-    greeting = cluster.Greet(1, b"token", "node", "a", "b")
-    assert reader.feed(bytes(wire.encode((greeting,))) + b"raw bytes of a tunnel") == [greeting]
-    assert reader.take_rest() == b"raw bytes of a tunnel"
-
-
 @pytest.mark.parametrize(
     "family",
     [
@@ -75,7 +67,7 @@ def test_a_budget_leaves_what_follows_the_greeting_untouched() -> None:
         control.FromNode,
         cluster.ToHead,
         cluster.FromHead,
-        cluster.NodeToNode,
+        neighbour.NodeToNode,
         cluster.HeadQuestion,
     ],
 )

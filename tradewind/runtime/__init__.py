@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         shutdown,
         wait,
     )
-    from tradewind.runtime.context import get_runtime_context
+    from tradewind.runtime.context import get_gpu_ids, get_runtime_context
+    from tradewind.runtime.core.streams import DynamicObjectRefGenerator, ObjectRefGenerator
     from tradewind.runtime.object_ref import ObjectRef
     from tradewind.runtime.tracing import timeline
 
@@ -45,7 +46,8 @@ _HOMES = {
         "shutdown",
         "wait",
     ),
-    "context": ("get_runtime_context",),
+    "context": ("get_gpu_ids", "get_runtime_context"),
+    "core.streams": ("DynamicObjectRefGenerator", "ObjectRefGenerator"),
     "object_ref": ("ObjectRef",),
     "tracing": ("timeline",),
 }
@@ -56,7 +58,9 @@ _SUBMODULES = frozenset({"actor", "exceptions", "runtime_env", "util"})
 __all__ = [
     "ActorClass",
     "ActorHandle",
+    "DynamicObjectRefGenerator",
     "ObjectRef",
+    "ObjectRefGenerator",
     "available_resources",
     "cancel",
     "cluster_resources",
@@ -64,6 +68,7 @@ __all__ = [
     "exit_actor",
     "get",
     "get_actor",
+    "get_gpu_ids",
     "get_runtime_context",
     "init",
     "is_initialized",

@@ -7,27 +7,23 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tradewind.runtime import object_ref, serialization, session
+from tradewind.runtime import exceptions, object_ref, serialization, session
 from tradewind.runtime.core.dispatch import Call
 from tradewind.runtime.messages import cluster
-from tradewind.runtime.messages.values import Shape
+from tradewind.runtime.messages.values import Method
 from tradewind.runtime.object_ref import ObjectRef
-from tradewind.runtime.remote_function import check_options, requested
-from tradewind.runtime.runtime_env import environment_of
-from tradewind.runtime.scheduling import check_bundle, effective, group_text, strategy_text
+from tradewind.runtime.options import ACTOR_OPTIONS, METHOD_OPTIONS, STREAMING, check_options, requested
+from tradewind.runtime.scheduling import check_bundle, effective, group_text, shape_of
 
-ACTOR_OPTIONS = frozenset(
-    {
-        "num_cpus", "num_gpus", "memory", "resources", "name", "namespace", "lifetime", "max_restarts", "max_task_retries", "max_concurrency",
-        "get_if_exists", "scheduling_strategy", "concurrency_groups", "runtime_env",
-    }
-)  # fmt: skip
-METHOD_OPTIONS = frozenset({"num_returns", "name", "concurrency_group"})
-_OWN_METHODS = ("__ray_ready__", "__ray_terminate__")
+_OWN_METHODS = {name: Method() for name in ("__ray_ready__", "__ray_terminate__", "__ray_call__")}
 
 
-def method(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The decorated actor method has these options, e.g. num_returns=2."""
+def method(*bare: Callable[..., Any], **options: Any) -> Any:
+    """The decorated actor method has these options, e.g. num_returns=2: `@method` or `@method(num_returns=2)`. Raises ValueError."""
+    if bare:
+        if len(bare) != 1 or options or not callable(bare[0]):
+            raise ValueError("method() takes options by name: @method(num_returns=2).")
+        return bare[0]
     check_options(options, METHOD_OPTIONS, "An actor method")
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,41 +33,44 @@ def method(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return decorate
 
 
-# The number of results of a method that streams them.
-_STREAMING = -1
-
-
-def _returns(given: Any) -> int:
-    """num_returns as handles carry it. Raises ValueError for what is neither a number nor "streaming"."""
-    if given in {"streaming", _STREAMING}:
-        return _STREAMING
-    if not isinstance(given, int) or given < 0:
-        raise ValueError(f"num_returns is {given!r}; it must be a number, zero or more, or 'streaming'.")
-    return given
+def _with(base: Method, options: Mapping[str, Any]) -> Method:
+    """The method's way of being called, with these options on top."""
+    returns = options.get("num_returns", base.returns)
+    retry = options.get("retry_exceptions", base.retry_exceptions)
+    if not isinstance(retry, (bool, bytes)):
+        retry = serialization.serialize(tuple(retry or ())).to_bytes() if retry else False
+    return Method(
+        STREAMING if returns == "streaming" else base.returns if returns is None else returns,
+        max(0, options.get("_generator_backpressure_num_objects", base.ahead) or 0),
+        options.get("max_task_retries", base.max_task_retries),
+        retry,
+        options.get("concurrency_group") or base.concurrency_group,
+    )
 
 
 class ActorMethod:
     """`handle.method`, whose `.remote()` calls it."""
 
-    __slots__ = ("_group", "_handle", "_name", "_returns")
+    __slots__ = ("_call_name", "_handle", "_method", "_name")
 
-    def __init__(self, handle: ActorHandle, name: str, returns: int, group: str = "") -> None:
+    def __init__(self, handle: ActorHandle, name: str, how: Method, call_name: str = "") -> None:
         self._handle = handle
-        self._group = group
         self._name = name
-        self._returns = returns
+        self._method = how
+        self._call_name = call_name
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
-        """A ref to the call's result."""
+        """A ref to the call's result, or num_returns refs. Raises PendingCallsLimitExceeded, TypeError for what cannot be pickled."""
         return self._handle._call(  # noqa: SLF001  public names of a handle are the user's methods
-            f"{self._name}@{self._group}" if self._group else self._name, args, kwargs, self._returns
+            self._name, args, kwargs, self._method, self._call_name
         )
 
     def options(self, **options: Any) -> ActorMethod:
-        """The same method with other options."""
+        """The same method with other options. Raises ValueError for one that does not exist or makes no sense."""
         check_options(options, METHOD_OPTIONS, "An actor method")
-        group = options.get("concurrency_group") or self._group
-        return ActorMethod(self._handle, self._name, _returns(options.get("num_returns", self._returns)), group)
+        return ActorMethod(
+            self._handle, self._name, _with(self._method, options), options.get("name") or self._call_name
+        )
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
         raise TypeError(f"{self._name} is a method of an actor; call {self._name}.remote(...).")
@@ -84,10 +83,11 @@ class ActorHandle:
         self,
         actor_id: str,
         class_name: str,
-        methods: Mapping[str, int],
+        methods: Mapping[str, Method],
         ordered: bool,
         max_task_retries: int,
         ref: ObjectRef | None,
+        max_pending_calls: int = -1,
     ) -> None:
         self._actor_id = actor_id
         self._class_name = class_name
@@ -95,29 +95,30 @@ class ActorHandle:
         self._ordered = ordered
         self._max_task_retries = max_task_retries
         self._ref = ref
+        self._max_pending_calls = max_pending_calls
         self._bound: object | None = None
         self._target: Any = None
 
     def __getattr__(self, name: str) -> ActorMethod:
-        returns = self.__dict__.get("_methods", {}).get(name)
-        if returns is None:
-            if name in _OWN_METHODS:
-                returns = 1
-            else:
-                raise AttributeError(f"The actor class {self.__dict__.get('_class_name', '?')} has no method {name!r}.")
-        return ActorMethod(self, name, returns)
+        how = self.__dict__.get("_methods", {}).get(name) or _OWN_METHODS.get(name)
+        if how is None:
+            raise AttributeError(f"The actor class {self.__dict__.get('_class_name', '?')} has no method {name!r}.")
+        return ActorMethod(self, name, how)
 
-    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], returns: int) -> Any:
+    def _call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], how: Method, call_name: str) -> Any:
         process = object_ref.bound
         if process is None or process is not self._bound:
             process = self._bind()
-        ahead = 0 if returns == _STREAMING else -1
-        return process.actors.call(self._target, name, args, kwargs, abs(returns), ahead, self._ref)
+        return process.actors.call(self._target, name, args, kwargs, how, self._ref, call_name)
 
     def _bind(self) -> Any:
         process = session.process()
         self._target = process.actors.target(
-            self._actor_id, self._class_name, ordered=self._ordered, max_task_retries=self._max_task_retries
+            self._actor_id,
+            self._class_name,
+            ordered=self._ordered,
+            max_task_retries=self._max_task_retries,
+            max_pending_calls=self._max_pending_calls,
         )
         self._bound = process
         return process
@@ -130,7 +131,11 @@ class ActorHandle:
             self._ordered,
             self._max_task_retries,
             self._ref,
+            self._max_pending_calls,
         )
+
+    def __dir__(self) -> list[str]:
+        return sorted(self._methods)
 
     def __repr__(self) -> str:
         return f"Actor({self._class_name}, {self._actor_id})"
@@ -172,14 +177,14 @@ class ActorClass:
         name = options.get("name") or ""
         namespace = options.get("namespace") or process.namespace
         lifetime = options.get("lifetime")
-        if lifetime not in {None, "detached", "non_detached"}:
-            raise ValueError(f"lifetime is {lifetime!r}; it must be 'detached' or 'non_detached'.")
+        if options.get("get_if_exists") and not name:
+            raise ValueError("get_if_exists needs the actor's name: options(name=..., get_if_exists=True).")
         if name:
             existing = process.head(cluster.FindActor(name, namespace)).spec
             if existing is not None:
                 if options.get("get_if_exists"):
                     return handle_of(existing)
-                raise ValueError(
+                raise exceptions.ActorAlreadyExistsError(
                     f"An actor named {name!r} is alive in namespace {namespace!r}; use get_actor(), get_if_exists=True or another name."
                 )
         call = Call(0, None, b"", 1)
@@ -195,9 +200,13 @@ class ActorClass:
             # The constructor's arguments are needed again when the actor is restarted.
             process.table.entries[key].inner = call.holds
         ref = ObjectRef(key, process.release)
-        handle = ActorHandle(spec.actor, spec.class_name, spec.methods, spec.ordered, spec.max_task_retries, ref)
+        handle = handle_of(spec, ref)
         target = process.actors.target(
-            spec.actor, spec.class_name, ordered=spec.ordered, max_task_retries=spec.max_task_retries
+            spec.actor,
+            spec.class_name,
+            ordered=spec.ordered,
+            max_task_retries=spec.max_task_retries,
+            max_pending_calls=spec.max_pending_calls,
         )
         process.actors.create(spec, call, target, get_if_exists=bool(options.get("get_if_exists")))
         return handle
@@ -213,11 +222,11 @@ class ActorClass:
             self._code_for = process
         members = dict(inspect.getmembers(self._kind, callable))
         methods = {
-            key: _returns(
-                getattr(member, "__tradewind_method__", {}).get(
-                    "num_returns",
-                    "streaming" if inspect.isgeneratorfunction(member) or inspect.isasyncgenfunction(member) else 1,
-                )
+            key: _with(
+                Method(STREAMING)
+                if inspect.isgeneratorfunction(member) or inspect.isasyncgenfunction(member)
+                else Method(),
+                getattr(member, "__tradewind_method__", {}),
             )
             for key, member in members.items()
             if not key.startswith("__") or key == "__call__"
@@ -227,12 +236,14 @@ class ActorClass:
         )
         groups = _groups(self._kind.__name__, options.get("concurrency_groups"), members)
         held = requested(options, 0.0)
-        if options.get("num_cpus") is None and (options.get("num_gpus") or options.get("resources")):
+        if options.get("num_cpus") is None and any(
+            options.get(name) for name in ("num_gpus", "resources", "accelerator_type")
+        ):
             held = requested(options, 1.0)
         placed = held if held or options.get("num_cpus") is not None else {"CPU": 1.0}
         if options.get("num_cpus") is None and "CPU" not in placed:
             placed = {**placed, "CPU": 1.0}
-        strategy = effective(options.get("scheduling_strategy"), process)
+        strategy = effective(options, process)
         check_bundle(strategy, placed)
         return cluster.ActorSpec(
             actor=secrets.token_hex(8),
@@ -240,24 +251,25 @@ class ActorClass:
             code=self._code,
             args=b"",
             slots=[],
-            placement=Shape(
-                placed,
-                strategy_text(strategy),
-                environment_of(options.get("runtime_env"), process.environment, process.packages),
-            ),
+            placement=shape_of(placed, strategy, options, process),
             resources=held,
             owner="" if detached else process.address,
             job=process.job,
             name=name,
             namespace=namespace,
-            max_restarts=options.get("max_restarts", 0),
-            max_task_retries=options.get("max_task_retries", 0),
-            max_concurrency=options.get("max_concurrency", 1),
-            ordered=not is_async and not groups and options.get("max_concurrency", 1) == 1,
+            max_restarts=options.get("max_restarts") or 0,
+            max_task_retries=options.get("max_task_retries") or 0,
+            max_concurrency=options.get("max_concurrency") or 1,
+            ordered=not is_async
+            and not groups
+            and (options.get("max_concurrency") or 1) == 1
+            and not options.get("allow_out_of_order_execution"),
             methods=methods,
             detached=detached,
             concurrency_groups=groups,
             group=group_text(strategy),
+            job_namespace=process.namespace,
+            max_pending_calls=options.get("max_pending_calls") or -1,
         )
 
 
@@ -278,9 +290,11 @@ def _groups(name: str, given: Any, members: Mapping[str, Any]) -> dict[str, int]
     return groups
 
 
-def handle_of(spec: cluster.ActorSpec) -> ActorHandle:
-    """A weak handle to a named actor."""
-    return ActorHandle(spec.actor, spec.class_name, spec.methods, spec.ordered, spec.max_task_retries, None)
+def handle_of(spec: cluster.ActorSpec, ref: ObjectRef | None = None) -> ActorHandle:
+    """A handle to the actor, weak without the ref that keeps it alive."""
+    return ActorHandle(
+        spec.actor, spec.class_name, spec.methods, spec.ordered, spec.max_task_retries, ref, spec.max_pending_calls
+    )
 
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import inspect
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from tradewind.runtime import session
 from tradewind.runtime.actor import ActorClass, ActorHandle
+from tradewind.runtime.core.streams import ObjectRefGenerator
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.remote_function import RemoteFunction
-
-_KEY = operator.attrgetter("key")
 
 
 def init(
@@ -31,13 +29,24 @@ def init(
     include_dashboard: bool | None = None,
     logging_level: Any = None,
     configure_logging: bool = True,
+    logging_format: str | None = None,
+    logging_config: Any = None,
+    dashboard_host: str | None = None,
+    dashboard_port: int | None = None,
+    local_mode: bool = False,
 ) -> RuntimeContextInfo:
     """This process is a driver: of the cluster at address or in TRADEWIND_ADDRESS, else of a one-node cluster that ends with it.
 
-    object_store_memory is in bytes. runtime_env may hold env_vars, working_dir and py_modules. The dashboard and logging arguments are accepted as Ray's programs pass
-    them and change nothing. Raises RuntimeError when called twice, ConnectionError when nobody answers at the address.
+    object_store_memory is in bytes. runtime_env may hold env_vars, working_dir and py_modules. The dashboard and logging arguments are accepted
+    as Ray's programs pass them and change nothing. Raises RuntimeError when called twice, ConnectionError when nobody answers at the address,
+    ValueError for local_mode.
     """
-    del include_dashboard, logging_level, configure_logging
+    del include_dashboard, dashboard_host, dashboard_port
+    del logging_level, logging_format, logging_config, configure_logging
+    if local_mode:
+        raise ValueError(
+            "There is no local_mode; to debug a remote function in this process call it as f.__wrapped__(...)."
+        )
     made = session.begin(
         address,
         num_cpus=num_cpus,
@@ -56,6 +65,20 @@ def init(
 class RuntimeContextInfo(dict[str, str]):
     """What init() tells: the node and the namespace. Leaves the cluster when used as a context manager."""
 
+    @property
+    def address_info(self) -> dict[str, str]:
+        """The same, under Ray's name."""
+        return dict(self)
+
+    @property
+    def dashboard_url(self) -> str:
+        """There is no web dashboard: ""."""
+        return ""
+
+    def disconnect(self) -> None:
+        """As shutdown()."""
+        shutdown()
+
     def __enter__(self) -> Self:
         return self
 
@@ -63,8 +86,9 @@ class RuntimeContextInfo(dict[str, str]):
         shutdown()
 
 
-def shutdown() -> None:
-    """This process is no driver any more; a cluster of its own is gone. Without a session nothing happens."""
+def shutdown(*, wait_for_processes: bool = True, _exiting_interpreter: bool = False) -> None:
+    """This process is no driver any more; a cluster of its own is gone, processes and all. Without a session nothing happens."""
+    del wait_for_processes, _exiting_interpreter  # they are always waited for
     session.end()
 
 
@@ -118,20 +142,32 @@ def put(value: Any) -> ObjectRef:
 
 
 def wait(
-    refs: Sequence[ObjectRef], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
-) -> tuple[list[ObjectRef], list[ObjectRef]]:
-    """(ready, not ready), as soon as num_returns are ready or timeout seconds have passed. Raises ValueError for a list with a ref twice."""
-    del fetch_local
-    if isinstance(refs, ObjectRef):
+    refs: Sequence[Any], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+) -> tuple[list[Any], list[Any]]:
+    """(ready, not ready), as soon as num_returns are ready or timeout seconds have passed.
+
+    With fetch_local a value is ready once its bytes are on this node. A generator among the refs is ready when its next item is, or its end.
+    Raises ValueError for a list with a ref twice, a num_returns that is not between 1 and its length, and a negative timeout.
+    """
+    if isinstance(refs, (ObjectRef, ObjectRefGenerator)):
         raise TypeError("wait() takes a list of refs, not a single one.")
+    if not isinstance(refs, (list, tuple)):
+        raise TypeError(f"wait() was given a {type(refs).__name__}; it takes a list of refs.")
     listed = list(refs)
+    for ref in listed:
+        if not isinstance(ref, (ObjectRef, ObjectRefGenerator)):
+            raise TypeError(
+                f"wait() was given a list with a {type(ref).__name__} in it; every item must be an ObjectRef."
+            )
     if not listed:
         return [], []
-    if len(set(map(_KEY, listed))) != len(listed):
+    if timeout is not None and timeout < 0:
+        raise ValueError(f"timeout is {timeout:g}; it cannot be negative.")
+    if len({ref.key if type(ref) is ObjectRef else id(ref) for ref in listed}) != len(listed):
         raise ValueError("wait() was given the same ref twice.")
     if not 1 <= num_returns <= len(listed):
         raise ValueError(f"num_returns is {num_returns}; it must be between 1 and the number of refs ({len(listed)}).")
-    return session.process().objects.wait(listed, num_returns, timeout)
+    return session.process().waiting.wait(listed, num_returns, timeout, fetch_local=fetch_local)
 
 
 def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
@@ -141,20 +177,25 @@ def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     session.process().head(cluster.KillActor(actor._actor_id, "it was killed with kill()", no_restart))  # noqa: SLF001  public names of a handle are the user's methods
 
 
-def cancel(ref: ObjectRef, *, force: bool = False, recursive: bool = True) -> None:
+def cancel(ref: ObjectRef | ObjectRefGenerator, *, force: bool = False, recursive: bool = True) -> None:
     """The call's result is TaskCancelledError unless it has one already; a running task gets KeyboardInterrupt, with force its worker is killed."""
+    if isinstance(ref, ObjectRefGenerator):
+        ref = ref.completed()
     if not isinstance(ref, ObjectRef):
         raise TypeError(f"cancel() takes an ObjectRef, not a {type(ref).__name__}; use kill() for an actor.")
     session.process().calls.cancel(ref, force=force, recursive=recursive)
 
 
 def nodes() -> list[dict[str, Any]]:
-    """Every living node: NodeID, Alive, NodeManagerAddress, Resources, Labels."""
+    """Every living node: NodeID, Alive, NodeManagerAddress, NodeManagerHostname, NodeName, Resources, Labels."""
     return [
         {
             "NodeID": view.node,
             "Alive": view.alive,
+            "alive": view.alive,
             "NodeManagerAddress": view.host,
+            "NodeManagerHostname": view.host,
+            "NodeName": view.host,
             "Resources": dict(view.total),
             "Labels": dict(view.labels),
         }

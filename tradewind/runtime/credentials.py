@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import secrets
+import socket
 import ssl
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec
 
-# A cluster lives days at most; a machine whose clock is an hour behind must still be able to join.
-_VALID = dt.timedelta(days=90)
-_CLOCK_SKEW = dt.timedelta(hours=25)
+# What ends a membership is a new cluster with a new authority, never a clock: one that jumps, or that a dead battery has set back to 1970, would
+# lock the members out of their own cluster. The last date is what RFC 5280 (4.1.2.5) gives to certificates without a well-defined end.
+_FROM = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_UNTIL = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 
 
 class ClusterCredentials(msgspec.Struct, frozen=True):
@@ -70,6 +71,11 @@ class ClusterCredentials(msgspec.Struct, frozen=True):
         """The name on every member's certificate."""
         return f"{self.cluster_id}.tradewind"
 
+    @property
+    def process_name(self) -> str:
+        """The name on the certificates that drivers and workers show each other."""
+        return f"processes.{self.cluster_id}.tradewind"
+
     def __repr__(self) -> str:
         return f"ClusterCredentials(cluster_id={self.cluster_id!r}, ...)"
 
@@ -82,8 +88,8 @@ class MemberCertificate:
     key: bytes
 
     @staticmethod
-    def issue(credentials: ClusterCredentials) -> MemberCertificate:
-        """A new certificate that every member of the cluster accepts, as a client and as a server."""
+    def issue(credentials: ClusterCredentials, name: str = "") -> MemberCertificate:
+        """A new certificate that every member of the cluster accepts, as a client and, by its name (default `server_name`), as a server."""
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import ec
@@ -98,7 +104,7 @@ class MemberCertificate:
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(_name(credentials.cluster_id), ca.subject, key)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(credentials.server_name)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name or credentials.server_name)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(ca=False), critical=True)
             .add_extension(
@@ -119,26 +125,36 @@ class TlsContexts:
     client: ssl.SSLContext
     server_name: str
 
+    def shake(self, sock: socket.socket, *, server: bool) -> ssl.SSLSocket:
+        """The connected socket as one side of TLS, whose handshake is still to be done. Raises OSError when it has broken."""
+        if server:
+            return self.server.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return self.client.wrap_socket(sock, server_hostname=self.server_name, do_handshake_on_connect=False)
+
 
 def tls_contexts(credentials: ClusterCredentials, member: MemberCertificate) -> TlsContexts:
     """TLS 1.3 contexts that accept members of this cluster and nobody else."""
+    return contexts_of(credentials.ca_certificate, credentials.server_name, member)
+
+
+def contexts_of(authority: bytes, server_name: str, member: MemberCertificate) -> TlsContexts:
+    """As tls_contexts, with the authority's certificate (PEM) and the name that servers must have."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority = credentials.ca_certificate.decode()
-    # load_cert_chain reads files only: a private directory that is gone before this function returns.
-    with tempfile.TemporaryDirectory(prefix="tradewind-tls-") as directory:
-        path = os.path.join(directory, "member.pem")
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(member.key + member.certificate)
+    # load_cert_chain reads files only: one in memory, without a name, so that the key is never on a disk.
+    descriptor = os.memfd_create("member.pem", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, member.key + member.certificate)
         for context in (server, client):
             context.minimum_version = ssl.TLSVersion.TLSv1_3
-            context.load_cert_chain(path)
-            context.load_verify_locations(cadata=authority)
+            context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+            context.load_verify_locations(cadata=authority.decode())
             context.verify_mode = ssl.CERT_REQUIRED
+    finally:
+        os.close(descriptor)
     client.check_hostname = True
     server.num_tickets = 0  # sessions are never resumed, and unread tickets turn a quick close into a reset
-    return TlsContexts(server, client, credentials.server_name)
+    return TlsContexts(server, client, server_name)
 
 
 def _name(common_name: str) -> x509.Name:
@@ -151,15 +167,14 @@ def _name(common_name: str) -> x509.Name:
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     from cryptography import x509
 
-    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + _VALID)
+        .not_valid_before(_FROM)
+        .not_valid_after(_UNTIL)
     )
 
 

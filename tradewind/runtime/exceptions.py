@@ -7,9 +7,13 @@ RayError
 |  +- OutOfMemoryError
 +- RayActorError
 |  +- ActorDiedError                it will not come back
+|  |  +- ActorPlacementGroupRemoved its placement group was removed
 |  +- ActorUnavailableError         it may come back
 |  +- ActorUnschedulableError       no node can ever hold it
++- ActorAlreadyExistsError          also a ValueError
++- PendingCallsLimitExceeded        more unanswered calls than the actor's max_pending_calls
 +- TaskUnschedulableError           no node can ever run it
+|  +- TaskPlacementGroupRemoved     its placement group was removed
 +- ObjectLostError
 |  +- ObjectReconstructionFailedError
 |  +- OwnerDiedError
@@ -74,12 +78,28 @@ class ActorUnavailableError(RayActorError):
     """The actor's process went away during the call; the actor may come back."""
 
 
+class ActorPlacementGroupRemoved(ActorDiedError):  # noqa: N818  Ray's name
+    """The actor ended, or cannot start, because its placement group was removed."""
+
+
+class ActorAlreadyExistsError(ValueError, RayError):
+    """A living actor has the name already."""
+
+
+class PendingCallsLimitExceeded(RayError):  # noqa: N818  Ray's name
+    """The caller has as many calls to the actor without an answer as max_pending_calls allows."""
+
+
 class ActorUnschedulableError(RayActorError):
     """No node of the cluster could ever hold the actor."""
 
 
 class TaskUnschedulableError(RayError):
     """No node of the cluster could ever run the task; the message says what was asked and what each node has."""
+
+
+class TaskPlacementGroupRemoved(TaskUnschedulableError):  # noqa: N818  Ray's name
+    """The task ended, or cannot start, because its placement group was removed."""
 
 
 class ObjectLostError(RayError):

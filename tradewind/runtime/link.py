@@ -19,6 +19,8 @@ from tradewind.runtime import wire
 
 RECEIVE_BYTES = 1 << 18
 _SOCKET_BUFFER = 1 << 20
+# The most that one TLS record holds (RFC 8446, 5.1).
+_RECORD_BYTES = 1 << 14
 _FD_SIZE = array.array("i").itemsize
 
 
@@ -196,35 +198,51 @@ class TlsLink(Link):
         self._shaken = False
 
     def _handshake(self) -> bool:
-        if not self._shaken:
-            assert isinstance(self.sock, ssl.SSLSocket)
-            try:
-                self.sock.do_handshake()
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return False
-            self._shaken = True
+        """True once it is done; the other side's part of it shows as something to read. Raises OSError when it failed."""
+        assert isinstance(self.sock, ssl.SSLSocket)
+        try:
+            self.sock.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            # Its few bytes always have room in a new connection's buffer.
+            return False
+        self._shaken = True
         return True
+
+    def pump_out(self) -> None:
+        """As Link's; before the handshake is done, that."""
+        if not self._shaken:
+            try:
+                if not self._handshake():
+                    return
+            except OSError:
+                self._drop_out()
+                return
+        super().pump_out()
 
     def _write(self, view: memoryview, fds: list[int]) -> int:
         del fds  # TLS carries none
-        if not self._handshake():
-            raise BlockingIOError
         return self.sock.send(view[:RECEIVE_BYTES])
 
     def receive(self) -> list[Any] | None:
         """As Link.receive; reads until TLS has nothing buffered, since poll does not see what it has decrypted."""
         messages: list[Any] = []
         try:
-            if not self._handshake():
-                return messages
-            if self._out and not self.wants_write:
+            if not self._shaken:
+                if not self._handshake():
+                    return messages
                 self.pump_out()
+            sock = self.sock
+            assert isinstance(sock, ssl.SSLSocket)
             room = _room.view
             while True:
-                size = self.sock.recv_into(room)
+                size = sock.recv_into(room)
                 if not size:
                     return messages or None
-                messages += self._reader.feed(room[:size])
+                found = self._reader.feed(room[:size])
+                messages = messages + found if messages else found
+                # A record that is not full is most often the last; if it was not, poll says so.
+                if size < _RECORD_BYTES and not sock.pending():
+                    return messages
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
             return messages
         except OSError:

@@ -23,6 +23,17 @@ def bind(process: Process | None) -> None:
     bound = process
 
 
+# True in a child that a task has forked.
+is_forked = False
+
+
+def forked() -> None:
+    """This is a child that a task has forked: it is no worker, and would share its parent's sockets and confuse both."""
+    global is_forked  # noqa: PLW0603  one of it a process
+    is_forked = True
+    bind(None)
+
+
 class ObjectRef:
     """A counted reference. key: the object's number when this process owns it, else (owner, number)."""
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from tradewind.runtime import labels
+from tradewind.runtime.messages.values import Condition, Shape
+from tradewind.runtime.runtime_env import environment_of
 
 if TYPE_CHECKING:
     from tradewind.runtime.core.process import Process
@@ -19,6 +23,67 @@ class NodeAffinitySchedulingStrategy:
     soft: bool = False
 
 
+class In:
+    """The label has one of these values."""
+
+    operator = "in"
+
+    def __init__(self, *values: str) -> None:
+        """Raises ValueError for no value, or one that is no text."""
+        if not values or not all(isinstance(value, str) for value in values):
+            name = type(self).__name__
+            raise ValueError(
+                f'{name} takes one or more values as text, e.g. {name}("a", "b"), and was given {values!r}.'
+            )
+        self.values = list(values)
+
+
+class NotIn(In):
+    """The label has none of these values, or is not there."""
+
+    operator = "not in"
+
+
+class Exists:
+    """The label is there, whatever its value."""
+
+    operator = "exists"
+    values: Sequence[str] = ()
+
+
+class DoesNotExist(Exists):
+    """The label is not there."""
+
+    operator = "missing"
+
+
+Wanted = Mapping[str, In | Exists]
+
+
+class NodeLabelSchedulingStrategy:
+    """On a node whose labels are as hard says, if possible one whose labels are as soft says."""
+
+    def __init__(self, hard: Wanted | None, *, soft: Wanted | None = None) -> None:
+        """Each label with In, NotIn, Exists or DoesNotExist. Raises ValueError for anything else, and when both are empty."""
+        self.hard = _conditions("hard", hard)
+        self.soft = _conditions("soft", soft)
+        if not self.hard and not self.soft:
+            raise ValueError("hard and soft of NodeLabelSchedulingStrategy cannot both be empty.")
+
+
+def _conditions(field: str, given: Wanted | None) -> list[Condition]:
+    if given is None:
+        return []
+    if not isinstance(given, Mapping):
+        raise ValueError(f'{field} is a {type(given).__name__}; it must be a dict such as {{"zone": In("a")}}.')  # noqa: TRY004  Ray raises so too
+    for key, wanted in given.items():
+        if not isinstance(key, str) or not isinstance(wanted, (In, Exists)):
+            raise ValueError(  # noqa: TRY004  Ray raises so too
+                f"{field} has {key!r}: {wanted!r}; labels are text, and what they must be is In, NotIn, Exists or DoesNotExist."
+            )
+    return [Condition(key, wanted.operator, list(wanted.values)) for key, wanted in given.items()]
+
+
 @dataclass(frozen=True, slots=True)
 class PlacementGroupSchedulingStrategy:
     """In this bundle of the group, or with index -1 in any of them that has room."""
@@ -28,8 +93,22 @@ class PlacementGroupSchedulingStrategy:
     placement_group_capture_child_tasks: bool | None = None
 
 
-def effective(strategy: Any, process: Process) -> Any:
-    """The strategy, or for none that of the running task's placement group when it captures the tasks that it starts."""
+def effective(options: Mapping[str, Any], process: Process) -> Any:
+    """The strategy that options name, or for none that of the running task's placement group when it captures the tasks that it starts.
+
+    Ray's older spelling (placement_group=, placement_group_bundle_index=, placement_group_capture_child_tasks=) is understood. Raises ValueError
+    for both spellings at once.
+    """
+    strategy = options.get("scheduling_strategy")
+    group = options.get("placement_group", "default")
+    if group not in {"default", None}:
+        if strategy is not None:
+            raise ValueError("Give a placement group as scheduling_strategy or as placement_group, not both.")
+        return PlacementGroupSchedulingStrategy(
+            group, options.get("placement_group_bundle_index", -1), options.get("placement_group_capture_child_tasks")
+        )
+    if group is None and strategy is None:
+        return "DEFAULT"
     if strategy is None and process.scope:
         from tradewind.runtime.util.placement_group import group_of
 
@@ -59,7 +138,7 @@ def check_bundle(strategy: Any, resources: Mapping[str, float]) -> None:
 
 def strategy_text(strategy: Any) -> str:
     """The strategy as messages carry it. Raises ValueError for one that does not exist."""
-    if strategy is None or strategy == "DEFAULT":
+    if strategy is None or strategy == "DEFAULT" or isinstance(strategy, NodeLabelSchedulingStrategy):
         return "DEFAULT"
     if strategy == "SPREAD":
         return "SPREAD"
@@ -68,5 +147,16 @@ def strategy_text(strategy: Any) -> str:
     if isinstance(strategy, PlacementGroupSchedulingStrategy):
         return f"PG:{strategy.placement_group.id}:{strategy.placement_group_bundle_index}"
     raise ValueError(
-        f"scheduling_strategy is {strategy!r}; it must be 'DEFAULT', 'SPREAD', a NodeAffinitySchedulingStrategy or a PlacementGroupSchedulingStrategy."
+        f"scheduling_strategy is {strategy!r}; it must be 'DEFAULT', 'SPREAD', or a NodeAffinity-, NodeLabel- or PlacementGroupSchedulingStrategy."
     )
+
+
+def shape_of(resources: Mapping[str, float], strategy: Any, options: Mapping[str, Any], process: Process) -> Shape:
+    """What a worker must have for a task or actor of these options. Raises ValueError for a label selector or environment that makes no sense."""
+    hard = labels.conditions(options.get("label_selector"))
+    soft: list[Condition] = []
+    if isinstance(strategy, NodeLabelSchedulingStrategy):
+        hard += strategy.hard
+        soft = strategy.soft
+    around = environment_of(options.get("runtime_env"), process.environment, process.packages)
+    return Shape(dict(resources), strategy_text(strategy), around, hard, soft)

@@ -91,17 +91,17 @@ _installed_roots: tuple[str, ...] = ()
 _custom: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {}
 
 
-def register_serializer(kind: type, serializer: Callable[[Any], Any], deserializer: Callable[[Any], Any]) -> None:
-    """Values of exactly this class travel as what serializer returns."""
+def register_serializer(cls: type, *, serializer: Callable[[Any], Any], deserializer: Callable[[Any], Any]) -> None:
+    """Values of exactly this class, sent by this process, travel as what serializer returns; deserializer, sent along, makes them again."""
     global _make_pickler  # noqa: PLW0603  one of it a process
-    _custom[kind] = (serializer, deserializer)
+    _custom[cls] = (serializer, deserializer)
     _make_pickler = None
 
 
-def deregister_serializer(kind: type) -> None:
+def deregister_serializer(cls: type) -> None:
     """Values of this class are pickled as usual again."""
     global _make_pickler  # noqa: PLW0603  one of it a process
-    _custom.pop(kind, None)
+    _custom.pop(cls, None)
     _make_pickler = None
 
 
@@ -176,8 +176,8 @@ def _name(value: Any) -> str:
     return getattr(value, "__qualname__", None) or f"A value of type {type(value).__qualname__}"
 
 
-def _culprit(value: Any) -> str:
-    """Which attribute, item or captured variable does not pickle, one level down."""
+def parts_of(value: Any) -> list[tuple[str, Any]]:
+    """What the value is made of, one level down: items, attributes, captured variables and globals, each with what it is called."""
     parts: list[tuple[str, Any]] = []
     if isinstance(value, dict):
         parts = [(f"item {key!r}", item) for key, item in value.items()]
@@ -193,7 +193,12 @@ def _culprit(value: Any) -> str:
         parts += [(f"global {name!r}", value.__globals__[name]) for name in names if name in value.__globals__]
     elif hasattr(value, "__dict__"):
         parts += [(f"attribute {name!r}", item) for name, item in vars(value).items()]
-    for name, item in parts:
+    return parts
+
+
+def _culprit(value: Any) -> str:
+    """Which part of the value does not pickle, one level down."""
+    for name, item in parts_of(value):
         try:
             _pickler_class()(io.BytesIO(), protocol=5).dump(item)
         except Exception as error:  # user objects raise anything while being pickled

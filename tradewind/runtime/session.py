@@ -17,12 +17,13 @@ import msgspec
 
 from tradewind.runtime import object_ref
 from tradewind.runtime.core.process import Process
+from tradewind.runtime.exceptions import RaySystemError
 from tradewind.runtime.messages import control
 from tradewind.runtime.messages.values import Environment
 from tradewind.runtime.node.main import NodeConfig
 from tradewind.runtime.packages import Packages
 from tradewind.runtime.runtime_env import environment_of
-from tradewind.runtime.starting import own_path, start_daemon
+from tradewind.runtime.starting import fill_standard_descriptors, own_path, start_daemon
 
 ADDRESS_VARIABLE = "TRADEWIND_ADDRESS"
 _START_S = 20.0
@@ -52,6 +53,11 @@ def current() -> Session:
     if session is None:
         if object_ref.bound is not None:
             raise RuntimeError("A worker has no session of its own.")
+        if object_ref.is_forked:
+            raise RaySystemError(
+                "This process was forked by a task and cannot use the runtime, whose connections are its parent's; "
+                "let the task make the calls, or start another program with subprocess."
+            )
         return begin()
     return session
 
@@ -94,6 +100,7 @@ def begin(
             raise RuntimeError(
                 "init() was called inside a task or actor, which is part of a cluster already; just call remote functions."
             )
+        fill_standard_descriptors()
         where = address or os.environ.get(ADDRESS_VARIABLE, "")
         own = where in {"", "local"}
         around = environment_of(runtime_env, None, None) if own else None
@@ -229,6 +236,8 @@ def _forget_after_fork() -> None:
 
 def _print_lines(lines: list[str], error: bool) -> None:
     stream = sys.stderr if error else sys.stdout
+    if stream is None:
+        return  # it was closed before Python began
     try:
         stream.write("\n".join(lines) + "\n")
         stream.flush()

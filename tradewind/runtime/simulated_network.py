@@ -30,9 +30,7 @@ class SimulatedLoop:
 
     def after(self, seconds: float, callback: Callable[[], None]) -> _Timer:
         """As Loop's."""
-        timer = _Timer(callback)
-        heapq.heappush(self._network.timers, (self._network.clock + seconds, next(self._network.order), timer))
-        return timer
+        return self._network.after(seconds, callback)
 
     def soon(self, callback: Callable[[], None]) -> None:
         """As Loop's."""
@@ -101,20 +99,40 @@ class Network:
         self.wires: dict[tuple[str, str], deque[Any]] = {}
         self.endpoints: dict[str, Callable[[str, Any], None]] = {}
         self.delivered: Counter[str] = Counter()
+        # Nodes that are cut off: nothing passes between them and anybody else until that heals, and nothing is lost.
+        self.cut: set[str] = set()
+        # Pairs of processes whose link is closed for good.
+        self.broken: set[frozenset[str]] = set()
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> _Timer:
+        """The callback runs once, when the clock has come so far."""
+        timer = _Timer(callback)
+        heapq.heappush(self.timers, (self.clock + seconds, next(self.order), timer))
+        return timer
+
+    def reaches(self, source: str, target: str) -> bool:
+        """True when no cut lies between the endpoints; those of one node reach each other always."""
+        here, there = side(source), side(target)
+        return here == there or not self.cut or (here not in self.cut and there not in self.cut)
+
+    @property
+    def moving(self) -> list[tuple[str, str]]:
+        """The queues of which a message could arrive now."""
+        return [key for key, queue in self.wires.items() if queue and self.reaches(*key)]
 
     def put(self, source: str, target: str, message: Any) -> None:
-        """The message is on its way, unless its target is gone."""
-        if target in self.endpoints:
+        """The message is on its way, unless its target or the link to it is gone."""
+        if target in self.endpoints and frozenset((source, target)) not in self.broken:
             self.wires.setdefault((source, target), deque()).append(message)
 
     def deliver(self) -> bool:
         """One message has arrived, from the queue that was chosen. False when none is on its way."""
-        waiting = [key for key, queue in self.wires.items() if queue]
+        waiting = self.moving
         if not waiting:
             return False
         key = waiting[self.choose(len(waiting))]
         message = self.wires[key].popleft()
-        self.delivered[type(message).__name__] += 1
+        self.delivered[type(message[1] if isinstance(message, tuple) else message).__name__] += 1
         self.endpoints[key[1]](key[0], message)
         return True
 
@@ -132,3 +150,8 @@ class Network:
                 timer.callback()
                 return True
         return False
+
+
+def side(endpoint: str) -> str:
+    """The node that an endpoint ("head", "n1", "n1/w2") belongs to."""
+    return endpoint.partition("/")[0]

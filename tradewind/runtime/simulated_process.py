@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
+import zlib
 from typing import TYPE_CHECKING, Any
 
-from tradewind.runtime import exceptions, object_ref, serialization
+from tradewind.runtime import object_ref
 from tradewind.runtime.core.calls import CallOptions
 from tradewind.runtime.core.dispatch import IDLE_LEASE_S, Call
-from tradewind.runtime.core.objects import dump_error
 from tradewind.runtime.core.process import Process
-from tradewind.runtime.messages import cluster, control, peer
-from tradewind.runtime.messages.values import Failed, Shape, Stored
-from tradewind.runtime.simulated_network import SimulatedLink
+from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.messages.values import Method, Shape, Stored
+from tradewind.runtime.simulated_executor import SimulatedExecutor, content
+from tradewind.runtime.simulated_network import SimulatedLink, side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tradewind.runtime.core.peers import Peer
     from tradewind.runtime.simulator import SimulatedNode, Simulation
-
-# What a task or method can be told to do, by its first argument.
-PROGRAMS = ("nothing", "give back", "put", "large", "child", "keep", "drop", "fail")
-
 
 # No link is made of it.
 _NO_SOCKET: Any = None
@@ -48,22 +42,41 @@ class _Pump:
 
 
 class _Arena:
-    """Stands for ArenaClient: objects have names and places, and no bytes."""
+    """Stands for ArenaClient. Real bytes, in the node's real arena; nobody waits, so whoever wants room or bytes says what is to be done then."""
 
     ended: tuple[()] = ()
 
     def __init__(self, process: SimulatedProcess) -> None:
         self._process = process
 
-    def write(self, value: serialization.Serialized, name: str) -> Stored:
-        """As ArenaClient's; the extent is had without a question."""
-        process = self._process
-        offset = process.home.daemon.store.book.take(process.address, value.size)
-        if offset is None:
-            raise exceptions.ObjectStoreFullError("The simulated arena is full.")
-        stored = Stored(process.node, offset, value.size, name)
-        process.tell_node(control.Seal(stored))
-        return stored
+    def write(self, data: bytes, name: str, then: Callable[[Stored | None], None]) -> None:
+        """Then hears where the bytes stand, or None when there is no room for them."""
+
+        def on_extent(message: control.Extent) -> None:
+            if message.offset < 0:
+                then(None)
+                return
+            process = self._process
+            process.home.daemon.store.memory[message.offset : message.offset + len(data)] = data
+            process.simulation.contents[name] = zlib.crc32(data)
+            stored = Stored(process.node, message.offset, len(data), name)
+            process.tell_node(control.Seal(stored))
+            then(stored)
+
+        self._process.ask_later(lambda request: control.TakeExtent(request, len(data)), on_extent)
+
+    def read(self, stored: Stored, then: Callable[[control.Opened], None]) -> None:
+        """Then hears where the bytes stand, which are what was written, or why they cannot be had; it has to close what it was given."""
+
+        def on_opened(message: control.Opened) -> None:
+            if message.offset >= 0:
+                process = self._process
+                data = process.home.daemon.store.memory[message.offset : message.offset + stored.size]
+                expected = process.simulation.contents[stored.name]
+                assert zlib.crc32(data) == expected, f"{stored.name} is not what was written"
+            then(message)
+
+        self._process.ask_later(lambda request: control.Open(request, stored), on_opened)
 
     def free(self, stored: Stored) -> None:
         """As ArenaClient's."""
@@ -90,14 +103,16 @@ class SimulatedProcess(Process):
         self.dead = False
         # What was sent over a link whose end here is still on its way.
         self._early: dict[str, list[Any]] = {}
+        self._asked: dict[int, Callable[[Any], None]] = {}
         super().__init__(_NO_SOCKET)
         self.address = address
         self.node = node.name
         self.job = address
-        arena: Any = _Arena(self)
+        self.bytes = _Arena(self)
+        arena: Any = self.bytes
         self.arena = arena
         if is_worker:
-            self.executor = _Executor(self)
+            self.executor = SimulatedExecutor(self)
 
     def _make_pump(self) -> Any:
         return _Pump()
@@ -114,12 +129,8 @@ class SimulatedProcess(Process):
     def receive(self, source: str, message: Any) -> None:
         """A message has come from the node daemon or from another process."""
         object_ref.bound = self
-        if message == "closed":
-            target = self.peers.known(source)
-            if target is not None and not target.lost:
-                target.link = None
-                target.lost = True
-                self.tell_node(control.WhyDied(source))
+        if message == "closed" or (isinstance(message, tuple) and message[0] == "closed"):
+            self._lose(source if message == "closed" else message[1])
         elif source == self.home.name:
             self._from_node(message)
         else:
@@ -130,6 +141,17 @@ class SimulatedProcess(Process):
                 self._peer_handlers[message.__class__](sender, message)
         self.finish_turn()
 
+    def _lose(self, address: str) -> None:
+        target = self.peers.known(address)
+        if target is not None and not target.lost:
+            target.link = None
+            target.lost = True
+            self.tell_node(control.WhyDied(address))
+
+    def linked_to(self, node: str) -> list[str]:
+        """The processes of that node to which this one has a link."""
+        return [address for address in list(self.peers._peers) if side(address) == node and self.has_link(address)]  # noqa: SLF001
+
     def _from_node(self, message: Any) -> None:
         if isinstance(message, control.Connected):
             target = self.peers.get(message.process, connect=False)
@@ -138,11 +160,16 @@ class SimulatedProcess(Process):
                 link.peer = target
                 target.connecting = False
                 self.use(target, link)
-                if message.process not in self.simulation.processes:
+                network = self.simulation.network
+                if frozenset((self.address, message.process)) in network.broken:
+                    self._lose(message.process)
+                elif message.process not in self.simulation.processes:
                     # It ended while the link was made.
-                    self.simulation.network.put(message.process, self.address, "closed")
+                    network.put(message.process, self.address, "closed")
                 for early in self._early.pop(message.process, ()):
                     self._peer_handlers[early.__class__](target, early)
+        elif isinstance(message, (control.Extent, control.Opened)):
+            self._asked.pop(message.request)(message)
         elif not isinstance(message, control.Welcome):
             self._node_handlers[message.__class__](message)
 
@@ -165,7 +192,7 @@ class SimulatedProcess(Process):
     @property
     def can_run(self) -> bool:
         """True when this is a worker with something to do."""
-        return self.executor is not None and bool(self.executor.queue)
+        return self.executor is not None and self.executor.can_run
 
     def run(self) -> None:
         """The worker's next call has run, or its actor was made."""
@@ -173,7 +200,25 @@ class SimulatedProcess(Process):
         self.executor.run()
         self.finish_turn()
 
+    def ask_later(self, make: Callable[[int], Any], then: Callable[[Any], None]) -> None:
+        """Then gets the node daemon's answer to make(number)."""
+        number = self.next_request()
+        self._asked[number] = then
+        self.tell_node(make(number))
+
     # what drivers and programs do
+
+    def put_large(self, refs: list[object_ref.ObjectRef]) -> None:
+        """A ref to a large object is appended to refs when there is room for it."""
+        key = self.table.create()
+        ref = object_ref.ObjectRef(key, self.release)
+
+        def then(stored: Stored | None) -> None:
+            if stored is not None:
+                self.table.entries[key].value = stored
+                refs.append(ref)
+
+        self.bytes.write(content(f"{self.address}:{key}"), f"{self.address}:{key}", then)
 
     def call(self, program: str, *arguments: Any, retries: int = 3, cpus: float = 1.0) -> object_ref.ObjectRef:
         """The ref of a task that runs the program."""
@@ -217,151 +262,5 @@ class SimulatedHandle:
     def call(self, program: str, *arguments: Any) -> object_ref.ObjectRef:
         """The ref of a method call."""
         object_ref.bound = self._process
-        ref: Any = self._process.actors.call(self._target, program, arguments, {}, 1, -1, self._ref)
+        ref: Any = self._process.actors.call(self._target, program, arguments, {}, Method(), self._ref)
         return ref  # type: ignore[no-any-return]
-
-
-class _Acknowledging:
-    """The part of Replies that refs which are unpickled here ask."""
-
-    def __init__(self, executor: _Executor) -> None:
-        self._executor = executor
-
-    def expect_acknowledgement(self, owner: str) -> Callable[[], None] | None:
-        """As Replies'."""
-        executor = self._executor
-        if executor.sender is None or owner in (executor.process.address, executor.sender.address):
-            return None
-        executor.unacknowledged += 1
-        return executor.acknowledged
-
-
-class _Executor:
-    """Stands for Executor: one call at a time, each a small program."""
-
-    def __init__(self, process: SimulatedProcess) -> None:
-        self.process = process
-        self.queue: deque[tuple[Peer | None, Any]] = deque()
-        self.replies = _Acknowledging(self)
-        self.producing = self
-        self.unacknowledged = 0
-        self.sender: Peer | None = None
-        self.actor: control.BecomeActor | None = None
-        self.kept: list[Any] = []
-        self.history: list[Any] = []
-        self.current = threading.local()
-        self._held: list[tuple[Peer, Any]] = []
-        self._exit = ""
-        self._exit_unneeded = False
-
-    def on_task(self, sender: Peer, task: peer.Task) -> None:
-        """A call has come."""
-        self.queue.append((sender, task))
-
-    def become_actor(self, message: control.BecomeActor) -> None:
-        """The constructor is next."""
-        self.actor = message
-        self.queue.appendleft((None, message))
-
-    def on_cancel(self, sender: Peer, message: peer.Cancel) -> None:
-        """A call that has not begun does not begin."""
-        for item in self.queue:
-            if item[0] is sender and item[1].id == message.id:
-                self.queue.remove(item)
-                error = exceptions.TaskCancelledError("cancelled")
-                self.process.post(sender, peer.Done(message.id, 0, Failed(dump_error(error))))
-                return
-
-    def on_exit(self, reason: str, *, when_unneeded: bool = False) -> None:
-        """The worker ends when its calls are done."""
-        self._exit, self._exit_unneeded = reason, when_unneeded
-        self._end_if_done()
-
-    def lose_peer(self, target: Peer) -> None:
-        """A caller has ended: what it asked for is not begun."""
-        self.queue = deque(item for item in self.queue if item[0] is not target)
-        self._held = [item for item in self._held if item[0] is not target]
-
-    def acknowledged(self) -> None:
-        """An owner has entered a ref of ours: results that waited for that go."""
-        self.unacknowledged -= 1
-        if not self.unacknowledged:
-            held, self._held = self._held, []
-            for sender, done in held:
-                self.process.post(sender, done)
-            self._end_if_done()
-
-    def run(self) -> None:
-        """The next call has run."""
-        sender, task = self.queue.popleft()
-        if isinstance(task, control.BecomeActor):
-            self.process.tell_node(control.ActorReady(task.actor))
-            return
-        assert sender is not None
-        if (sender.address, task.id) in self.process.simulation.cancelled:
-            self.process.simulation.begun_after_cancel.append((sender.address, task.id))
-        self.sender = sender
-        try:
-            done = self._done(sender, task)
-        finally:
-            self.sender = None
-        if self.unacknowledged:
-            self._held.append((sender, done))
-        else:
-            self.process.post(sender, done)
-        self._end_if_done()
-
-    def _done(self, sender: Peer, task: peer.Task) -> Any:
-        process = self.process
-        args, _ = serialization.deserialize(task.args) if task.args else ((), {})  # type: ignore[arg-type]
-        arguments = list(args)
-        for position, value in task.slots or ():
-            if isinstance(value, Failed):
-                return peer.Done(task.id, 1, value)
-            arguments[position] = f"{len(value)} bytes" if isinstance(value, bytes) else value.name  # type: ignore[index]
-        program = task.fn if isinstance(task.fn, str) else serialization.deserialize(sender.functions[task.fn].code)
-        try:
-            result = self._program(program, arguments)
-        except ValueError as error:
-            return peer.Done(task.id, 1, Failed(dump_error(error)))
-        if result == "large":
-            padded = serialization.Serialized(b"\x80" + bytes(200_000))
-            worker = process.address.rpartition("/")[2]
-            return peer.Done(task.id, 1, process.objects.store(padded, f"{sender.address}:{task.id}@{worker}"))
-        serialized = serialization.serialize(result)
-        refs = process.objects.keep_for(sender.address, task.id, serialized.refs) if serialized.refs else None
-        return peer.Done(task.id, 1, serialized.to_bytes(), refs)
-
-    def _program(self, program: str, arguments: list[Any]) -> Any:
-        process = self.process
-        if program == "fail":
-            raise ValueError("as told")
-        if program == "put":
-            return [process.objects.put("small")]
-        if program == "child":
-            return [process.call("nothing", *arguments)]
-        if program == "keep":
-            self.kept.append(arguments)
-            return None
-        if program == "drop":
-            self.kept.clear()
-            return None
-        return {"nothing": None, "large": "large"}.get(program, arguments)
-
-    def _end_if_done(self) -> None:
-        if not self._exit or self.queue or self._held:
-            return
-        self.kept.clear()
-        self.process.drain()
-        if not (self._exit_unneeded and self.process.table.entries):
-            self.process.flush_all()
-            self.process.simulation.kill_process(self.process.address)
-
-    def timeout(self) -> None:
-        """Nobody sleeps."""
-
-    def tick(self, _now: float) -> None:
-        """Nothing runs long."""
-
-    def on_consumed(self, _sender: Peer, _message: Any) -> None:
-        """No program streams."""

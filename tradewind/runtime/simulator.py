@@ -8,19 +8,21 @@ A link keeps its order, as a stream does; a death loses what was on its way. Wha
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from tradewind.runtime.head.control_store import ControlStore
-from tradewind.runtime.head.local import apply
-from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.messages import control
 from tradewind.runtime.messages.values import Death
 from tradewind.runtime.node.daemon import DaemonSettings, NodeDaemon
+from tradewind.runtime.node.direct_links import DirectLinks
+from tradewind.runtime.node.neighbours import TlsNeighbours, _Neighbour
 from tradewind.runtime.node.workers import Driver, TemplateSettings, Worker, WorkerPool
-from tradewind.runtime.simulated_network import Choose, Network, SimulatedLink, SimulatedLoop
+from tradewind.runtime.simulated_files import SimulatedFiles
+from tradewind.runtime.simulated_head import HeadPort, SimulatedHead
+from tradewind.runtime.simulated_network import Choose, Network, SimulatedLink, SimulatedLoop, side
 from tradewind.runtime.simulated_process import SimulatedProcess
 
-_ARENA_BYTES = 1 << 28
+# Room for four large objects, so that they have to go to disk and come back.
+ARENA_BYTES = 800 << 10
 
 
 class _Workers:
@@ -83,77 +85,59 @@ class _Workers:
         """Nothing to be closed."""
 
 
-class _HeadPort:
-    """A node's way to the head."""
+class _Neighbours(TlsNeighbours):
+    """A node's way to the others: what is said and pulled is the real code's, over queues in the place of TLS links."""
 
-    def __init__(self, node: SimulatedNode) -> None:
+    chunk_bytes = 1 << 16
+
+    def __init__(self, node: SimulatedNode) -> None:  # no port, no certificates
         self._node = node
+        self._daemon = node.daemon
+        self._loop = node.daemon.loop
+        self._views: dict[str, Any] = {}
+        self._lost: dict[str, str] = {}
+        self._early: dict[str, list[Any]] = {}
+        self._transfers: dict[int, Any] = {}
+        self._numbers = itertools.count(1)
+        self._links = DirectLinks(node.daemon, cast("Any", None), self._dial)
+        self._handlers = self._make_handlers()
 
-    def send(self, message: Any) -> None:
-        """As RemoteHead's."""
-        self._node.network.put(self._node.name, "head", message)
+    def _reach(self, node: str) -> Any:
+        if node not in self._views:
+            return None
+        return _Neighbour(node, cast("Any", SimulatedLink(self._node.network, self._node.name, node)))
 
-    def close(self) -> None:
-        """Nothing to be closed."""
-
-
-class _Neighbours:
-    """A node's way to the others."""
-
-    def __init__(self, node: SimulatedNode) -> None:
-        self._node = node
-        daemon = node.daemon
-        self.handlers: dict[type, Callable[[str, Any], None]] = {
-            cluster.AskWorker: daemon.granting.asked,
-            cluster.OfferWorker: daemon.granting.offered,
-            cluster.DropCopy: lambda _node, message: daemon.store.drop_copy(message.name),
-            cluster.YieldLease: daemon.granting.yield_there,
-            cluster.DropLease: lambda _node, message: daemon.granting.drop(message.lease),
-            cluster.AskDeath: lambda source, message: daemon.deaths.asked(source, message.process),
-            cluster.TellDeath: lambda _node, message: daemon.deaths.told(message.death),
-            cluster.FreeThere: lambda _node, message: daemon.store.free(message.stored),
-            cluster.KillThere: lambda _node, message: daemon.kill_process(message.process, message.reason),
-        }
-
-    def send(self, node: str, message: Any) -> None:
-        """As TlsNeighbours'."""
+    def connect(self, node: str, to_process: str, from_process: str) -> None:
+        """As TlsNeighbours': the process has its end, and the other node hands the other one to its process, if that lives."""
         network = self._node.network
-        if node in network.endpoints:
-            network.put(self._node.name, node, message)
-        elif isinstance(message, cluster.AskDeath):
-            daemon = self._node.daemon
-            daemon.loop.soon(lambda: daemon.deaths.told(Death(message.process, 0, node, "its node was lost")))
-        elif isinstance(message, cluster.AskWorker):
-            daemon = self._node.daemon
-            daemon.loop.soon(lambda: daemon.granting.offered(node, cluster.OfferWorker(message.request, 0)))
-
-    def tunnel(self, sock: Any, node: str, to_process: str, from_process: str) -> None:
-        """As TlsNeighbours': the other node hands its end to its process, if that lives."""
-        sock.close()
-        network = self._node.network
-        if node in network.endpoints:
-            network.put(self._node.name, node, ("tunnel", (to_process, from_process)))
+        self._node.daemon.tell(from_process, control.Connected(to_process))
+        if node in network.endpoints and node in self._views:
+            network.put(self._node.name, node, ("link", (to_process, from_process)))
         else:
             network.put(to_process, from_process, "closed")
 
-    def see(self, _nodes: Any) -> None:
-        """The network knows who there is."""
+    def receive(self, source: str, message: Any) -> None:
+        """The other node's daemon has said something."""
+        handler = self._handlers.get(message.__class__)
+        if handler is not None:
+            handler(source, message)
 
-    def pull(self, stored: Any, offset: int, done: Callable[[str], None]) -> None:
-        """The bytes come at once: it is who holds them that is simulated."""
-        simulation = self._node.simulation
-        there = simulation.nodes.get(stored.node)
-        found = there is not None and there.daemon.store.book.knows(stored.name)
-        del offset
-        if there is not None and found:
-            there.daemon.store.copied(stored.name, self._node.name)
-        self._node.daemon.loop.soon(lambda: done("" if found else f"the object {stored.name} is not there any more"))
+    def has_lost(self, node: str) -> bool:
+        """True when the node has to join again before anybody here listens."""
+        return node in self._lost
 
-    def lose(self, _node: str, _reason: str) -> None:
-        """Nothing is kept of it."""
+    def _close(self, node: str) -> None:
+        self._node.simulation.sever(self._node.name, node)
 
     def forget_all(self) -> None:
-        """There are no links of its own."""
+        """Every link to and from another node is closed."""
+        for node in [name for name in self._node.simulation.nodes if name != self._node.name]:
+            self._close(node)
+            self.broke(node)
+
+    def broke(self, node: str) -> None:
+        """The link to the node is no more, with what was on its way."""
+        self._broke(node)
 
     def close(self) -> None:
         """Nothing to be closed."""
@@ -169,40 +153,48 @@ class SimulatedNode:
         loop: Any = SimulatedLoop(self.network)
         self.loop = loop
         settings = DaemonSettings(
-            node=name, host=name, total={"CPU": cpus}, labels={}, arena_bytes=_ARENA_BYTES,
+            node=name, host=name, total={"CPU": cpus}, labels={}, arena_bytes=ARENA_BYTES,
             template=TemplateSettings("", [], [], "", {}, by_value=True, mark=name), end_with_driver=False,
         )  # fmt: skip
         self.daemon = NodeDaemon(loop, settings)
         workers: Any = _Workers(self)
         self.workers = workers
         self.daemon.workers = workers
-        self.daemon.head = _HeadPort(self)
+        self.port = HeadPort(self)
+        self.daemon.head = self.port
         self.daemon.neighbours = self.neighbours = _Neighbours(self)
+        self.files = SimulatedFiles(self)
+        self.daemon.store.use_files(self.files)
         simulation.network.endpoints[name] = self.receive
 
     def receive(self, source: str, message: Any) -> None:
         """A message has come: from the head, another node, or a process of this one."""
         daemon = self.daemon
-        if isinstance(message, tuple):
+        if source == "head":
+            self.port.receive(message)
+        elif self.neighbours.has_lost(source):
+            return  # it has to join again before anybody here listens
+        elif isinstance(message, tuple):
             self._happened(*message)
-        elif source == "head":
-            daemon.on_head(message)
         elif source in daemon.processes:
             who = daemon.processes[source]
             daemon._handlers[message.__class__](who, message)  # noqa: SLF001  what the daemon's own link would do
-        elif source in self.simulation.nodes or source in self.simulation.lost:
-            handler = self.neighbours.handlers.get(message.__class__)
-            if handler is not None and source not in self.simulation.lost:
-                handler(source, message)
+        elif source in self.simulation.nodes:
+            self.neighbours.receive(source, message)
         self.turn()
 
     def _happened(self, what: str, subject: Any) -> None:
-        if what == "tunnel":
-            sock = self.daemon.accept_tunnel(*subject)
-            if sock is None:
-                self.network.put(subject[0], subject[1], "closed")
+        if what == "link":
+            mine, other = subject
+            if mine in self.daemon.processes:
+                self.daemon.tell(mine, control.Connected(other))
+                self.daemon.connections.connected(mine, other)
             else:
-                sock.close()
+                self.network.put(mine, other, "closed")
+        elif what == "broke":
+            self.neighbours.broke(subject)
+        elif what == "disk":
+            self.files.move()
         elif what == "ready":
             self.workers.on_ready(subject)
         elif what == "ended":
@@ -210,7 +202,7 @@ class SimulatedNode:
             if isinstance(who, Worker):
                 self.workers.end(who, "signal 9 (SIGKILL)")
             elif isinstance(who, Driver):
-                self.daemon._end_driver(who)  # noqa: SLF001  what the end of its link does
+                self.daemon.drivers.end(who)
 
     def turn(self) -> None:
         """As a turn of the loop."""
@@ -231,23 +223,16 @@ class Simulation:
         self.nodes: dict[str, SimulatedNode] = {}
         self.lost: set[str] = set()
         self.processes: dict[str, SimulatedProcess] = {}
-        self.duplicate_next = False
         self._names = itertools.count(1)
         self._home: dict[str, SimulatedNode] = {}
-        self.head = ControlStore(lambda node, message: self.network.put("head", node, message), lambda *_: None)
-        self.network.endpoints["head"] = self._at_head
+        self.head = SimulatedHead(self.network)
         self.cancelled: set[tuple[str, int]] = set()
         self.begun_after_cancel: list[tuple[str, int]] = []
+        # What was written under each name, as a checksum; every reading is held to it.
+        self.contents: dict[str, int] = {}
+        self.disk_full = False
         for _ in range(nodes):
             self.add_node(cpus)
-
-    def _at_head(self, node: str, message: Any) -> None:
-        if node in self.nodes:
-            apply(self.head, node, message)
-            if self.duplicate_next and not isinstance(message, (cluster.Join, cluster.Question)):
-                # A node that lost its head for a moment says again what it may have said already.
-                self.duplicate_next = False
-                apply(self.head, node, message)
 
     # who there is
 
@@ -255,7 +240,7 @@ class Simulation:
         """A node has joined."""
         name = f"n{next(self._names)}"
         node = self.nodes[name] = SimulatedNode(self, name, cpus)
-        self.network.put(name, "head", cluster.Join(control.PROTOCOL, b"", node.daemon.view()))
+        node.port.connect()
         return node
 
     def add_driver(self, node: SimulatedNode) -> SimulatedProcess:
@@ -265,7 +250,7 @@ class Simulation:
         driver = Driver(address, link, 0, job=address)
         link.peer = driver
         made = self.add_process(node, address, driver)
-        link.send(control.Welcome(address, node.name, address, _ARENA_BYTES, shared_filesystem=True))
+        link.send(control.Welcome(address, node.name, address, ARENA_BYTES, shared_filesystem=True))
         return made
 
     def add_process(self, node: SimulatedNode, address: str, who: Driver | Worker) -> SimulatedProcess:
@@ -307,13 +292,46 @@ class Simulation:
         self.network.remove(name)
         for key in [key for key in self.network.wires if key[0] == name]:
             del self.network.wires[key]
-        self.head.lose(name, "it was lost")
+        for other_node in self.nodes:
+            self.network.put(name, other_node, ("broke", name))
+        self.head.leave(name, "it was lost")
         node.close()
+
+    def cut_off(self, name: str) -> None:
+        """Nothing passes between the node and the rest any more; nobody knows."""
+        self.network.cut.add(name)
+
+    def fall_silent(self, name: str, *, noticed_there: bool) -> None:
+        """The head has heard nothing of the cut-off node for too long; it may have noticed that it hears nothing either."""
+        self.head.leave(name, "it was silent for 4 s")
+        if noticed_there and name in self.nodes:
+            self.nodes[name].port.lose_stream()
+
+    def sever(self, here: str, there: str) -> None:
+        """The one node has closed everything between it and the other: what is on its way is lost, and so is what is still sent that way."""
+        network = self.network
+        for key in [key for key in network.wires if {side(key[0]), side(key[1])} == {here, there}]:
+            del network.wires[key]
+        near = [process for process in self.processes.values() if process.home.name == here]
+        far = [process for process in self.processes.values() if process.home.name == there]
+        for mine, other in itertools.product(near, far):
+            pair = frozenset((mine.address, other.address))
+            if pair not in network.broken:
+                network.put(mine.address, other.address, "closed")
+                network.broken.add(pair)
+        for mine in near:
+            for address in mine.linked_to(there):
+                network.put(here, mine.address, ("closed", address))
+        network.put(here, there, ("broke", here))
+
+    def heal(self) -> None:
+        """Everybody reaches everybody again."""
+        self.network.cut.clear()
 
     def step(self) -> bool:
         """A message arrives, or a worker does the next thing that it can do. False when neither is possible."""
         busy = [process for process in self.processes.values() if process.can_run]
-        waiting = any(self.network.wires.values())
+        waiting = bool(self.network.moving)
         if busy and (not waiting or self.network.choose(3) == 0):
             busy[self.network.choose(len(busy))].run()
             return True
@@ -321,6 +339,7 @@ class Simulation:
 
     def settle(self, steps: int = 200_000) -> None:
         """Everything has happened that happens by itself. Raises AssertionError when there is no end to it."""
+        self._moved = self.network.clock
         for _ in range(steps):
             if not self.step():
                 now = self.network.clock
@@ -328,8 +347,8 @@ class Simulation:
                     process.tick(now)
                 for node in list(self.nodes.values()):
                     node.turn()
-                if not any(self.network.wires.values()) and not any(it.can_run for it in self.processes.values()):
-                    # Guards and reports look again and again; nothing else takes longer than this.
+                if not self.network.moving and not any(it.can_run for it in self.processes.values()):
+                    # Guards and reports look again and again; nothing else takes longer than a restarted head's patience.
                     if not self.network.timers or self.network.timers[0][0] > self._quiet_until():
                         return
                     self.network.pass_time()
@@ -342,13 +361,13 @@ class Simulation:
     _moved = 0.0
 
     def _quiet_until(self) -> float:
-        return self._moved + 10.0
+        return self._moved + 12.0
 
     # what must hold
 
     def validate(self) -> None:
         """Raises AssertionError unless every part's own invariants hold, at any moment."""
-        self.head.validate()
+        self.head.store.validate()
         for node in self.nodes.values():
             node.daemon.granting.pool.validate()
             node.daemon.store.book.validate()
@@ -370,6 +389,10 @@ class Simulation:
             book = node.daemon.store.book
             if book.objects:
                 out[f"{node.name}: objects"] = book.objects
+            if book.used_bytes:
+                out[f"{node.name}: bytes of the arena"] = book.used_bytes
+            if len(node.files):
+                out[f"{node.name}: files"] = len(node.files)
             pool = node.daemon.granting.pool
             if pool.free != pool.total:
                 out[f"{node.name}: CPUs taken"] = pool.total["CPU"] - pool.free["CPU"]

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -109,7 +110,16 @@ def find(address: str) -> Standing:
     )
 
 
-def start_cluster(host: str, port: int, resources: Mapping[str, float], object_store_bytes: int | None) -> Standing:
+@dataclass(frozen=True, slots=True)
+class NodeOffer:
+    """What a node of this machine has for the cluster."""
+
+    resources: Mapping[str, float]
+    labels: Mapping[str, str]
+    object_store_bytes: int | None = None  # a share of the memory
+
+
+def start_cluster(host: str, port: int, offer: NodeOffer) -> Standing:
     """A head and a node on this machine that run until stopped. Raises RaySystemError with the reason when one does not start."""
     cluster = secrets.token_hex(4)
     directory = os.path.join(state_directory(), cluster)
@@ -124,7 +134,7 @@ def start_cluster(host: str, port: int, resources: Mapping[str, float], object_s
         )
         made = Standing(cluster, head.address, [_daemon(head)])
         try:
-            return _add_node(made, credentials, host, resources, object_store_bytes)
+            return _add_node(made, credentials, host, offer)
         except BaseException:
             head.stop()
             raise
@@ -133,39 +143,30 @@ def start_cluster(host: str, port: int, resources: Mapping[str, float], object_s
         raise
 
 
-def join_cluster(
-    head_address: str, credentials_file: str, host: str, resources: Mapping[str, float], object_store_bytes: int | None
-) -> Standing:
+def join_cluster(head_address: str, credentials_file: str, host: str, offer: NodeOffer) -> Standing:
     """A node of this machine in a cluster that runs elsewhere (or here). Raises RaySystemError, OSError for a file that cannot be read."""
     with open(credentials_file, "rb") as file:
         credentials = ClusterCredentials.from_bytes(file.read())
     for standing in clusters():
         if standing.cluster == credentials.cluster_id:
-            return _add_node(standing, credentials, host, resources, object_store_bytes)
+            return _add_node(standing, credentials, host, offer)
     directory = os.path.join(state_directory(), credentials.cluster_id)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     _write(os.path.join(directory, "credentials"), credentials.to_bytes())
-    return _add_node(
-        Standing(credentials.cluster_id, head_address, []), credentials, host, resources, object_store_bytes
-    )
+    return _add_node(Standing(credentials.cluster_id, head_address, []), credentials, host, offer)
 
 
-def _add_node(
-    standing: Standing,
-    credentials: ClusterCredentials,
-    host: str,
-    resources: Mapping[str, float],
-    object_store_bytes: int | None,
-) -> Standing:
+def _add_node(standing: Standing, credentials: ClusterCredentials, host: str, offer: NodeOffer) -> Standing:
     node = launcher.start_node(
         os.path.join(standing.directory, f"node-{secrets.token_hex(3)}"),
         standing.head_address,
         host,
         credentials=credentials,
-        resources=resources,
+        resources=offer.resources,
+        labels=offer.labels,
         python=sys.executable,
         working_dir=os.getcwd(),
-        object_store_bytes=object_store_bytes,
+        object_store_bytes=offer.object_store_bytes,
         die_with_parent=False,
         timeout_s=30,
     )
@@ -213,10 +214,13 @@ def _stop(daemon: Daemon) -> None:
         os.close(descriptor)
 
 
-def machine_resources(num_cpus: float | None, num_gpus: float | None) -> dict[str, float]:
-    """What a node of this machine offers: all cores and memory unless said otherwise."""
+def machine_resources(
+    num_cpus: float | None, num_gpus: float | None, others: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """What a node of this machine offers: all cores and memory unless said otherwise, and custom resources."""
     return {
         "CPU": float(os.cpu_count() or 1) if num_cpus is None else num_cpus,
         "GPU": num_gpus or 0.0,
         "memory": float(physical_memory()),
+        **(others or {}),
     }

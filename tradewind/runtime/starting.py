@@ -26,6 +26,16 @@ def own_path() -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def fill_standard_descriptors() -> None:
+    """Descriptors 0 to 2 are open, on nothing where they were closed: sockets that got these numbers would become a child's input or output."""
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            return
+        os.set_inheritable(descriptor, True)
+
+
 def start_daemon(
     module: str,
     config: bytes,

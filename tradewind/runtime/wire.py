@@ -44,13 +44,11 @@ def encode(messages: Sequence[Any]) -> bytes:
 class FrameReader(Generic[M]):
     """Collects received bytes and gives the complete messages in them."""
 
-    __slots__ = ("_buffer", "_decoder", "budget")
+    __slots__ = ("_buffer", "_decoder")
 
     def __init__(self, family: Any) -> None:
         """Reads messages of family, a union of Message types."""
         self._buffer = bytearray()
-        # How many frames may still be read; -1 for any number. What follows them is not ours to parse.
-        self.budget = -1
         self._decoder: msgspec.msgpack.Decoder[list[M]] = decoder_of(family)
 
     def feed(self, data: bytes | memoryview) -> list[M]:
@@ -65,7 +63,7 @@ class FrameReader(Generic[M]):
         messages: list[M] = []
         try:
             with memoryview(source) as view:
-                while total - offset >= 4 and self.budget:
+                while total - offset >= 4:
                     (size,) = _HEAD.unpack_from(source, offset)
                     if size > MAX_FRAME_BYTES:
                         raise WireError(
@@ -76,7 +74,6 @@ class FrameReader(Generic[M]):
                     with view[offset + 4 : offset + 4 + size] as body:
                         batch = self._decoder.decode(body)
                     offset += 4 + size
-                    self.budget -= self.budget > 0
                     if messages:
                         messages += batch
                     else:
@@ -89,12 +86,6 @@ class FrameReader(Generic[M]):
         elif offset < total:
             buffer += data[offset:] if offset else data
         return messages
-
-    def take_rest(self) -> bytes:
-        """The bytes received and not parsed; the reader has them no longer."""
-        rest = bytes(self._buffer)
-        self._buffer.clear()
-        return rest
 
     @property
     def pending_bytes(self) -> int:

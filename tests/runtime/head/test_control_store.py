@@ -16,15 +16,32 @@ def node(name: str, cpus: float = 2) -> NodeView:
     return NodeView(name, "host", "host:1", {"CPU": cpus}, {"CPU": cpus}, {})
 
 
+def join(name: str, **more: object) -> cluster.Join:
+    return cluster.Join(0, b"", node(name), **more)  # type: ignore[arg-type]
+
+
 def spec(actor: str, **changes: object) -> ActorSpec:
     base = ActorSpec(actor, "C", b"", b"", [], Shape({"CPU": 1}), {"CPU": 1}, "n1/1", "n1/1", namespace="here")
     return msgspec.structs.replace(base, **changes)
 
 
 class Recorder:
-    def __init__(self) -> None:
+    """A head and what it sends and writes down; `restarted` is its next life."""
+
+    def __init__(self, rows: dict[str, dict[str, bytes]] | None = None) -> None:
         self.sent: list[tuple[str, object]] = []
-        self.store = ControlStore(lambda to, message: self.sent.append((to, message)), lambda _kind, _key, _data: None)
+        self.rows = rows if rows is not None else {kind: {} for kind in ("actor", "value", "group", "place", "node")}
+        self.store = ControlStore(lambda to, message: self.sent.append((to, message)), self.save)
+        self.store.remember(*({**rows} for rows in self.rows.values()))
+
+    def save(self, kind: str, key: str, data: bytes | None) -> None:
+        if data is None:
+            self.rows[kind].pop(key, None)
+        else:
+            self.rows[kind][key] = data
+
+    def restarted(self) -> Recorder:
+        return Recorder(self.rows)
 
     def ask(self, body: object, request: int = 1) -> object:
         before = len(self.sent)
@@ -42,8 +59,8 @@ class Recorder:
 
 def test_an_actor_is_placed_started_watched_restarted_and_buried() -> None:
     head = Recorder()
-    head.store.join(node("n1"))
-    head.store.join(node("n2"))
+    head.store.join(join("n1"))
+    head.store.join(join("n2"))
     assert head.ask(cluster.CreateActor(spec("a", max_restarts=1))) == cluster.Accepted()
     assert head.ask(cluster.WatchActor("a"), 7) is None
     head.store.started(cluster.ActorStarted("a", 1, "n1/5"))
@@ -60,7 +77,7 @@ def test_an_actor_is_placed_started_watched_restarted_and_buried() -> None:
 
 def test_a_late_word_about_an_old_life_changes_nothing() -> None:
     head = Recorder()
-    head.store.join(node("n1"))
+    head.store.join(join("n1"))
     head.ask(cluster.CreateActor(spec("a", max_restarts=5)))
     head.store.started(cluster.ActorStarted("a", 1, "n1/5"))
     head.store.ended(cluster.ActorEnded("a", 1, "x"))
@@ -72,7 +89,7 @@ def test_a_late_word_about_an_old_life_changes_nothing() -> None:
 
 def test_the_fate_of_a_lost_actor_waits_for_the_node_daemons_word() -> None:
     head = Recorder()
-    head.store.join(node("n1"))
+    head.store.join(join("n1"))
     head.ask(cluster.CreateActor(spec("a", max_restarts=1)))
     head.store.started(cluster.ActorStarted("a", 1, "n1/5"))
     assert head.ask(cluster.WatchActor("a", 1, fate=True), 9) is None
@@ -85,7 +102,7 @@ def test_the_fate_of_a_lost_actor_waits_for_the_node_daemons_word() -> None:
 
 def test_names_are_unique_among_the_living() -> None:
     head = Recorder()
-    head.store.join(node("n1"))
+    head.store.join(join("n1"))
     head.ask(cluster.CreateActor(spec("a", name="bob")))
     refused = head.ask(cluster.CreateActor(spec("b", name="bob")))
     assert isinstance(refused, cluster.Accepted)
@@ -97,7 +114,7 @@ def test_names_are_unique_among_the_living() -> None:
 
 def test_the_end_of_its_owner_ends_an_actor_but_not_a_detached_one() -> None:
     head = Recorder()
-    head.store.join(node("n1"))
+    head.store.join(join("n1"))
     head.ask(cluster.CreateActor(spec("a")))
     head.ask(cluster.CreateActor(spec("b", owner="", detached=True)))
     head.store.process_gone(cluster.ProcessGone("n1/1", driver=True))
@@ -105,9 +122,50 @@ def test_the_end_of_its_owner_ends_an_actor_but_not_a_detached_one() -> None:
     assert head.store.actors["b"].state != "DEAD"
 
 
+def test_a_restarted_head_tells_who_was_lost_meanwhile_and_fences_who_was_lost_before() -> None:
+    first = Recorder()
+    for name in ("n1", "n2", "n3"):
+        first.store.join(join(name))
+    first.store.lose("n3", "power")
+    head = first.restarted()
+    head.store.join(join("n1", again=True, knows=["n2", "n3"]))
+    assert ("n1", cluster.LostNode("n3", "power")) in head.sent, "it may not have heard"
+    assert not [1 for _, message in head.sent if isinstance(message, cluster.LostNode) and message.node == "n2"]
+    head.store.join(join("n3", again=True))
+    assert ("n3", cluster.LostNode("n3", "power")) in head.sent, "others do its work since"
+    head.store.give_up_unseen()
+    lost = [to for to, message in head.sent if isinstance(message, cluster.LostNode) and message.node == "n2"]
+    assert lost == ["n1", "n3"], "it died while nobody could notice"
+    head.store.join(join("n2"))
+    assert [to for to, message in head.sent if isinstance(message, cluster.LostNode)][-1] == "n2"
+
+
+def test_an_actor_that_left_while_the_head_was_away_is_not_started_again() -> None:
+    for intended in (True, False):
+        first = Recorder()
+        first.store.join(join("n1"))
+        first.ask(cluster.CreateActor(spec("a", max_restarts=-1)))
+        first.store.started(cluster.ActorStarted("a", 1, "n1/5"))
+        head = first.restarted()
+        head.store.join(
+            join("n1", again=True, processes=["n1/1"], ended=[cluster.ActorEnded("a", 1, "it left", intended)])
+        )
+        assert head.store.actors["a"].state == ("DEAD" if intended else "STARTING")
+
+
+def test_a_driver_that_ended_while_the_head_was_away_ends_its_job_everywhere() -> None:
+    first = Recorder()
+    for name in ("n1", "n2"):
+        first.store.join(join(name))
+    head = first.restarted()
+    head.store.join(join("n1", again=True, drivers=["n1/1"]))
+    head.store.join(join("n2", again=True))
+    assert {to for to, message in head.sent if message == cluster.EndJob("n1/1")} == {"n1", "n2"}
+
+
 def test_what_no_node_can_hold_is_refused() -> None:
     head = Recorder()
-    head.store.join(node("n1"))
+    head.store.join(join("n1"))
     refused = head.ask(cluster.CreateActor(spec("a", placement=Shape({"CPU": 64}))))
     assert isinstance(refused, cluster.Accepted)
     assert refused.error.startswith("no node can hold it")
@@ -128,7 +186,7 @@ class HeadMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.head = Recorder()
-        self.head.store.join(node("n1"))
+        self.head.store.join(join("n1"))
         self.count = 0
 
     @rule(restarts=st.integers(-1, 2), name=st.sampled_from(["", "x", "y"]))
@@ -139,7 +197,7 @@ class HeadMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(["n1", "n2", "n3"]))
     def join(self, name: str) -> None:
         self.head.store.lose(name, "it joined again")
-        self.head.store.join(node(name))
+        self.head.store.join(join(name))
 
     @rule(name=st.sampled_from(["n1", "n2", "n3"]))
     def lose(self, name: str) -> None:

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.runtime.messages.cluster import NodeView
-from tradewind.runtime.messages.values import Shape
+from tradewind.runtime.messages.values import Condition, Shape
 from tradewind.runtime.node.bundles import BundledPool
-from tradewind.runtime.node.leases import AskThere, GrantHere, LeaseBook, Refuse
+from tradewind.runtime.node.leases import SPREAD_TURN_S, AskThere, GrantHere, LeaseBook, Refuse
 
 
 def view(node: str, total: float, free: float) -> NodeView:
@@ -55,6 +55,29 @@ def test_spread_takes_turns() -> None:
     kinds = [type(decision).__name__ for decision in book.decide()]
     assert kinds.count("GrantHere") == 2
     assert kinds.count("AskThere") == 2
+
+
+def test_a_node_keeps_its_turn_for_a_while_and_then_loses_it() -> None:
+    book = make(1)
+    book.see([view("bbbb", 4, 0)])
+    book.want("p", 1, Shape({"CPU": 0.25}, "SPREAD"), 3, 1)
+    assert [type(decision).__name__ for decision in book.decide(now=1.0)] == ["GrantHere"]
+    assert book.decide(now=1.0 + SPREAD_TURN_S / 2) == []
+    assert book.waits_for_turn
+    assert [type(decision).__name__ for decision in book.decide(now=1.0 + 2 * SPREAD_TURN_S)] == ["GrantHere"] * 2
+
+
+def test_labels_are_wanted_or_preferred() -> None:
+    book = LeaseBook("aaaa", BundledPool({"CPU": 4}), {"zone": "a"})
+    book.see([NodeView("bbbb", "host", "host:1", {"CPU": 4}, {"CPU": 4}, {"zone": "b"})])
+    book.want("p", 1, Shape({"CPU": 1}, hard=[Condition("zone", "in", ["b"])]), 1, 1)
+    book.want("p", 2, Shape({"CPU": 1}, soft=[Condition("zone", "in", ["b"])]), 1, 1)
+    book.want("p", 3, Shape({"CPU": 1}, soft=[Condition("zone", "in", ["c"])]), 1, 1)
+    assert [type(decision) for decision in book.decide()] == [AskThere, AskThere, GrantHere]
+    book.want("p", 4, Shape({"CPU": 1}, hard=[Condition("zone", "in", ["c"])]), 1, 1)
+    (refusal,) = book.decide()
+    assert isinstance(refusal, Refuse)
+    assert "zone in c" in refusal.reason
 
 
 def test_affinity_is_kept_or_refused_with_the_reason() -> None:

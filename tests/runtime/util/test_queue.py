@@ -39,3 +39,16 @@ def test_limits() -> None:
     with pytest.raises(Empty):
         queue.get_nowait_batch(1)
     assert len(queue) == 0
+
+
+def test_the_end_waits_for_what_was_asked_before() -> None:
+    queue = Queue(maxsize=1)
+    queue.put(1)
+    assert queue.size() == len(queue) == 1
+    with pytest.raises(ValueError, match="negative"):
+        queue.get(timeout=-1)
+    queue.shutdown()
+    assert queue.actor is None
+    other = Queue()
+    other.shutdown(force=True)
+    other.shutdown()

@@ -9,7 +9,7 @@ from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.dispatch import Call
 from tradewind.runtime.core.streams import ObjectRefGenerator
 from tradewind.runtime.messages import cluster, peer
-from tradewind.runtime.messages.values import Death, Failed
+from tradewind.runtime.messages.values import Death, Failed, Method
 from tradewind.runtime.object_ref import ObjectRef
 
 if TYPE_CHECKING:
@@ -20,12 +20,22 @@ if TYPE_CHECKING:
 class ActorTarget:
     """One actor as this caller knows it."""
 
-    def __init__(self, calls: ActorCalls, actor: str, name: str, *, ordered: bool, max_task_retries: int) -> None:
+    def __init__(
+        self,
+        calls: ActorCalls,
+        actor: str,
+        name: str,
+        *,
+        ordered: bool,
+        max_task_retries: int,
+        max_pending_calls: int = -1,
+    ) -> None:
         self._calls = calls
         self.actor = actor
         self.name = name
         self.ordered = ordered
         self.max_task_retries = max_task_retries
+        self.max_pending_calls = max_pending_calls
         self.queue: deque[Call] = deque()
         self.running: dict[int, Call] = {}
         self.peer: Peer | None = None
@@ -172,12 +182,22 @@ class ActorCalls:
         self.targets: dict[str, ActorTarget] = {}
         self.undecided: list[tuple[ActorTarget, Call]] = []
 
-    def target(self, actor: str, name: str, *, ordered: bool, max_task_retries: int) -> ActorTarget:
+    def target(
+        self, actor: str, name: str, *, ordered: bool, max_task_retries: int, max_pending_calls: int = -1
+    ) -> ActorTarget:
         """The actor's one queue in this process."""
         found = self.targets.get(actor)
         if found is None:
             found = self.targets.setdefault(
-                actor, ActorTarget(self, actor, name, ordered=ordered, max_task_retries=max_task_retries)
+                actor,
+                ActorTarget(
+                    self,
+                    actor,
+                    name,
+                    ordered=ordered,
+                    max_task_retries=max_task_retries,
+                    max_pending_calls=max_pending_calls,
+                ),
             )
         return found
 
@@ -187,16 +207,25 @@ class ActorCalls:
         method: str,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        returns: int,
-        ahead: int,
+        how: Method,
         holds: ObjectRef | None,
+        name: str = "",
     ) -> ObjectRef | list[ObjectRef] | ObjectRefGenerator | None:
-        """The ref, or refs, of a method call."""
+        """The ref, or refs, of a method call. Raises PendingCallsLimitExceeded, TypeError for what cannot be pickled."""
         process = self.process
+        returns, ahead = abs(how.returns), how.ahead if how.returns < 0 else -1
+        if 0 < target.max_pending_calls <= len(target.queue) + len(target.running):
+            raise exceptions.PendingCallsLimitExceeded(
+                f"{target.max_pending_calls} calls of this process to actor {target.name} have no answer yet, which is its max_pending_calls; "
+                "get() some of them before making more."
+            )
         call = Call(0, None, b"", returns)
-        call.method = method
-        call.name = f"{target.name}.{method}"
-        call.retries = target.max_task_retries
+        call.method = f"{method}@{how.concurrency_group}" if how.concurrency_group else method
+        call.name = name or f"{target.name}.{method}"
+        call.retries = target.max_task_retries if how.max_task_retries is None else how.max_task_retries
+        if how.retry_exceptions:
+            given = how.retry_exceptions
+            call.retry_exceptions = True if isinstance(given, bool) else serialization.deserialize(given)
         if args or kwargs:
             process.arguments.prepare(call, args, kwargs)
         if holds is not None:
@@ -302,7 +331,9 @@ class ActorCalls:
                 f"The actor {target.name} can never start: {state.reason}", target.actor
             )
         else:
-            error = exceptions.ActorDiedError(f"The actor {target.name} is dead: {state.reason}", target.actor)
+            removed = "its placement group is gone" in state.reason
+            kind = exceptions.ActorPlacementGroupRemoved if removed else exceptions.ActorDiedError
+            error = kind(f"The actor {target.name} is dead: {state.reason}", target.actor)
         self.process.calls.fail(call, error)
 
     def lose_peer(self, target: Peer) -> None:

@@ -83,7 +83,10 @@ class ArenaClient:
         return reply.offset
 
     def read(self, stored: Stored, *, owned: bool) -> Any:
-        """The value, its buffers read in place. Raises ObjectLostError when its bytes cannot be had."""
+        """The value, its buffers read in place.
+
+        Raises ObjectLostError when its bytes are gone, and ObjectStoreFullError when there is no room to bring them into.
+        """
         process = self._process
         local = owned and stored.node == process.node
         if local:
@@ -95,6 +98,10 @@ class ArenaClient:
         if not local:
             reply = process.ask_node(lambda request: control.Open(request, stored))
             assert isinstance(reply, control.Opened)
+            if reply.full:
+                raise exceptions.ObjectStoreFullError(
+                    f"An object of {stored.size:,} bytes was not read. {reply.reason}."
+                )
             if reply.offset < 0:
                 raise exceptions.ObjectLostError(reply.reason)
             offset = reply.offset

@@ -57,7 +57,7 @@ class Calls:
             self._process.forever.extend(serialized.refs)
         code = serialized.to_bytes()
         digest = hashlib.blake2b(
-            code + repr((sorted(resources.items()), max_calls, group)).encode(), digest_size=16
+            code + repr((name, sorted(resources.items()), max_calls, group)).encode(), digest_size=16
         ).digest()
         with self._process.lock:
             found = self._functions.get(digest)
@@ -149,6 +149,8 @@ class Calls:
                     function.resources,
                     function.max_calls,
                     function.group,
+                    process.job,
+                    process.namespace,
                 ),
             )
         if call.slots is None and lease.accelerators is None and call.ahead < 0:

@@ -142,8 +142,8 @@ class AsyncCalls(ConcurrentCalls):
         result: Any = None
         try:
             async with self._semaphores[self.group_of(task.fn)]:
-                function = executor.function_of(sender, task)
-                args, kwargs = executor.arguments_of(sender, task) if task.args or task.slots else ((), {})
+                function = executor.functions.function_of(sender, task)
+                args, kwargs = executor.functions.arguments_of(sender, task) if task.args or task.slots else ((), {})
                 result = function(*args, **kwargs)
                 if task.ahead >= 0:
                     await self._stream(sender, task, result)

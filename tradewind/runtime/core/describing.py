@@ -38,14 +38,16 @@ def _timeline_rows(process: Process) -> list[Row]:
     if executor is None or not executor.history:
         return []
     offset = time.time() - time.perf_counter()
-    events = [
-        (name, int((begin + offset) * 1e6), max(1, int((end - begin) * 1e6)))
-        for name, begin, end in list(executor.history)
-    ]
-    actor = executor.actor
-    state, name = ("ACTOR", actor.name) if actor is not None else ("WORKER", "")
-    more = {"events": msgspec.json.encode(events).decode()}
-    return [Row("timeline", process.address, state, name, process.node, process.address, os.getpid(), more=more)]
+    # A worker that became an actor has run tasks before.
+    parts: dict[tuple[str, str], list[tuple[str, int, int]]] = {}
+    for name, begin, end in list(executor.history):
+        actor = executor.actor if begin >= executor.actor_since else None
+        kind = ("ACTOR", actor.name) if actor is not None else ("WORKER", "")
+        parts.setdefault(kind, []).append((name, int((begin + offset) * 1e6), max(1, int((end - begin) * 1e6))))
+    return [
+        Row("timeline", process.address, state, name, process.node, process.address, os.getpid(), more={"events": msgspec.json.encode(events).decode()})
+        for (state, name), events in parts.items()
+    ]  # fmt: skip
 
 
 def _call_row(process: Process, call: Call) -> Row:

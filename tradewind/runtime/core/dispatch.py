@@ -97,11 +97,13 @@ class Lease:
 class Group:
     """The calls of one shape and the workers leased for them."""
 
-    __slots__ = ("leases", "queue", "request", "shape", "wanted")
+    __slots__ = ("leases", "queue", "request", "shape", "spread", "wanted")
 
     def __init__(self, request: int, shape: Shape) -> None:
         self.request = request
         self.shape = shape
+        # A worker gets one call and goes back, so that each call is a turn of the next node.
+        self.spread = shape.strategy == "SPREAD"
         self.queue: deque[Call] = deque()
         self.leases: list[Lease] = []
         # What the node daemon has been asked for and has not yet granted.
@@ -140,6 +142,8 @@ class Group:
         call.cost = cost = call.function.cost
         lease.load += cost
         lease.running[call.id] = call
+        if self.spread:
+            lease.yielding = True
 
     def finish(self, lease: Lease, call: Call) -> None:
         """The worker has answered the call."""

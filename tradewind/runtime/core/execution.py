@@ -6,22 +6,21 @@ import os
 import signal
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.concurrent_calls import ConcurrentCalls, concurrent_calls
+from tradewind.runtime.core.functions import Current, Functions
 from tradewind.runtime.core.objects import dump_error
 from tradewind.runtime.core.producing import Producing
 from tradewind.runtime.core.pump import Waiter
-from tradewind.runtime.core.replies import ActorExit, ArgumentLostError, Replies
+from tradewind.runtime.core.replies import Replies
 from tradewind.runtime.core.wait_cycles import SUSPICIOUS_S
 from tradewind.runtime.messages import control, peer
-from tradewind.runtime.messages.values import Failed, Stored, Value
+from tradewind.runtime.messages.values import Failed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tradewind.runtime.core.peers import Peer
     from tradewind.runtime.core.process import Process
 
@@ -29,19 +28,7 @@ if TYPE_CHECKING:
 _LONG_TASK_S = 0.010
 _SHORT_WAIT_S = 0.002
 _RECHECK_S = 0.5
-_KEPT_FUNCTIONS = 1024
 _KEPT_HISTORY = 20_000
-
-
-class Current(threading.local):
-    """What this thread is running."""
-
-    def __init__(self) -> None:
-        self.task: peer.Task | None = None
-        self.sender: Peer | None = None
-        self.name = ""
-        self.resources: dict[str, float] = {}
-        self.group = ""
 
 
 class Executor:
@@ -51,7 +38,6 @@ class Executor:
         self._process = process
         process.executor = self
         self._queue: deque[tuple[Peer, peer.Task]] = deque()
-        self._functions: OrderedDict[bytes, Any] = OrderedDict()
         self._idle: Waiter | None = None
         self._started = 0.0
         self._running: peer.Task | None = None
@@ -69,6 +55,7 @@ class Executor:
         # Calls whose callers have been told that they were cancelled, and that run on.
         self.answered: set[tuple[str, int]] = set()
         self.current = Current()
+        self.functions = Functions(process, self)
         self.replies = Replies(process, self)
         self.producing = Producing(process, self)
         # What has run here and when, (name, begin, end) by time.perf_counter, for timelines.
@@ -76,7 +63,7 @@ class Executor:
         # Why the environment that was asked for is not there.
         self.setup_error = ""
         self.actor: control.BecomeActor | None = None
-        self._instance: Any = None
+        self.actor_since = 0.0
         self._concurrent: ConcurrentCalls | None = None
         self._active = 0
         signal.signal(signal.SIGINT, self._on_interrupt)
@@ -153,11 +140,11 @@ class Executor:
         current.task = task
         current.sender = sender
         try:
-            function = self.function_of(sender, task)
+            function = self.functions.function_of(sender, task)
             if task.accelerators is not None:
                 os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(task.accelerators)
             if task.args or task.slots:
-                args, kwargs = self.arguments_of(sender, task)
+                args, kwargs = self.functions.arguments_of(sender, task)
                 result = function(*args, **kwargs)
                 del args, kwargs
             else:
@@ -178,49 +165,9 @@ class Executor:
         current.task = task
         current.name = str(task.fn)
 
-    # arguments and functions
+    # waiting inside a task
 
-    def function_of(self, sender: Peer, task: peer.Task) -> Callable[..., Any]:
-        """The function or method that the call names."""
-        fn = task.fn
-        current = self.current
-        if self.setup_error:
-            raise exceptions.RuntimeEnvSetupError(self.setup_error)
-        if type(fn) is str:
-            actor = self.actor
-            if actor is None:
-                raise exceptions.RaySystemError("A method call arrived at a worker that is no actor.")
-            current.name = fn
-            current.resources = actor.resources
-            current.group = actor.group
-            if fn == "__ray_ready__":
-                return _ready
-            if fn == "__ray_terminate__":
-                return _terminate
-            method: Callable[..., Any] = getattr(self._instance, fn.partition("@")[0])
-            return method
-        define = sender.functions[fn]  # type: ignore[index]
-        current.name = define.name
-        current.resources = define.resources
-        group = define.group
-        if group != current.group:
-            self._enter(group)
-        if define.max_calls:
-            self._count(define)
-        function = self._functions.get(define.digest)
-        if function is None:
-            function = serialization.deserialize(define.code)
-            self._functions[define.digest] = function
-            if len(self._functions) > _KEPT_FUNCTIONS:
-                self._functions.popitem(last=False)
-        return function  # type: ignore[no-any-return]
-
-    def _enter(self, group: str) -> None:
-        """What runs now is part of the placement group."""
-        self.current.group = group
-        self._process.scope = group if group.endswith("*") else ""
-
-    def _count(self, define: peer.Define) -> None:
+    def count(self, define: peer.Define) -> None:
         """With the last call that a worker may make of a function, what stands behind it goes elsewhere and the worker ends."""
         made = self._calls_of[define.digest] = self._calls_of.get(define.digest, 0) + 1
         if made >= define.max_calls and not self._retiring:
@@ -230,35 +177,6 @@ class Executor:
                 self._hand_back(blocked=True)
                 self._process.flush_all()
                 self.on_exit(self._retiring, when_unneeded=True)
-
-    def arguments_of(self, sender: Peer, task: peer.Task) -> tuple[Any, dict[str, Any]]:
-        """The call's (args, kwargs)."""
-        self.current.sender = sender
-        return self.arguments(task.args, task.slots)
-
-    def arguments(self, packed: Value, slots: list[tuple[int | str, Value]] | None) -> tuple[Any, dict[str, Any]]:
-        """(args, kwargs) with the slots' values in their places. Raises what a failed slot holds."""
-        args, kwargs = self._value(packed) if packed else ((), {})
-        if slots:
-            args = list(args)
-            for name, value in slots:
-                if isinstance(name, int):
-                    args[name] = self._value(value)
-                else:
-                    kwargs[name] = self._value(value)
-        return args, kwargs
-
-    def _value(self, value: Value) -> Any:
-        if isinstance(value, Stored):
-            try:
-                return self._process.arena.read(value, owned=False)
-            except exceptions.ObjectLostError as error:
-                raise ArgumentLostError(str(error), value.name) from error
-        if isinstance(value, Failed):
-            raise serialization.deserialize(value.error)
-        return serialization.deserialize(value)
-
-    # waiting inside a task
 
     def wait(self, waiter: Waiter, deadline: float | None) -> bool:
         """As Pump.wait, for a thread that runs user code here."""
@@ -437,8 +355,8 @@ class Executor:
     def become_actor(self, message: control.BecomeActor) -> None:
         """The constructor is the next thing to run. Under the lock."""
         self.actor = message
+        self.actor_since = time.perf_counter()
         self._queue.appendleft((_NOBODY, peer.Task(0, "__init__", b"")))
-        self._instance = None
         if self._idle is not None:
             self._idle.finish()
 
@@ -449,7 +367,8 @@ class Executor:
         current = self.current
         current.name = f"{actor.name}.__init__"
         current.resources = actor.resources
-        self._enter(actor.group)
+        self.functions.enter(actor.group)
+        process.job, process.namespace = actor.job, actor.namespace
         current.sender = None
         error = b""
         try:
@@ -458,8 +377,8 @@ class Executor:
             if self.setup_error:
                 raise exceptions.RuntimeEnvSetupError(self.setup_error)
             kind = serialization.deserialize(actor.code)
-            args, kwargs = self.arguments(actor.args, actor.slots)
-            self._instance = kind(*args, **kwargs)
+            args, kwargs = self.functions.arguments(actor.args, actor.slots)
+            self.functions.instance = kind(*args, **kwargs)
             self._concurrent = concurrent_calls(self, actor, kind)
         except BaseException as problem:  # it becomes the error of every call
             error = self.replies.failure(problem, None)
@@ -476,14 +395,6 @@ class Executor:
             self._active -= 1
             if not self._active and self._exit_reason and self._idle is not None:
                 self._idle.finish()
-
-
-def _ready() -> None:
-    """What `actor.__ray_ready__.remote()` runs."""
-
-
-def _terminate() -> None:
-    raise ActorExit
 
 
 class _Nobody:

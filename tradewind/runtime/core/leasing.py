@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # A task goes to its arguments when they are this large in all; below that they come to it sooner than a worker is found elsewhere.
 _WORTH_A_JOURNEY = 1 << 20
+# How the reasons of node daemons begin when a placement group was removed.
+_GROUP_GONE = "its placement group is gone"
 
 
 class Leasing:
@@ -33,7 +35,9 @@ class Leasing:
         """The group of calls of this shape."""
         around = shape.environment
         variables = sorted(around.env_vars.items()) if around is not None else None
-        key = msgspec.msgpack.encode((sorted(shape.resources.items()), shape.strategy, variables, around))
+        key = msgspec.msgpack.encode(
+            (sorted(shape.resources.items()), shape.strategy, variables, around, shape.hard, shape.soft)
+        )
         with self._process.lock:
             found = self._groups.get(key)
             if found is None:
@@ -127,10 +131,10 @@ class Leasing:
         group.wanted = 0
         calls = list(group.queue)
         group.queue.clear()
+        removed = message.reason.startswith(_GROUP_GONE)
+        kind = exceptions.TaskPlacementGroupRemoved if removed else exceptions.TaskUnschedulableError
         for call in calls:
-            self._process.calls.fail(
-                call, exceptions.TaskUnschedulableError(f"{call.name}() can never run: {message.reason}")
-            )
+            self._process.calls.fail(call, kind(f"{call.name}() can never run: {message.reason}"))
 
     def lose(self, lease: Lease, death: Death | None) -> None:
         """The worker is gone: its calls are sent elsewhere or fail. Under the lock."""
@@ -157,12 +161,9 @@ class Leasing:
                 group.queue.append(call)
             else:
                 assert death is not None
-                kind = (
-                    exceptions.OutOfMemoryError
-                    if death.reason.startswith(("out of memory", "node out of memory"))
-                    else exceptions.WorkerCrashedError
+                self._process.calls.fail(
+                    call, _crash(death.reason)(death.sentence(f"The worker that ran {call.name}()"))
                 )
-                self._process.calls.fail(call, kind(death.sentence(f"The worker that ran {call.name}()")))
         if group.queue:
             best = group.choose()
             if best is not None:
@@ -179,3 +180,10 @@ class Leasing:
                 self._process.tell_node(control.ReturnLease(lease.id))
             waiting = waiting or any(not lease.running for lease in group.leases)
         self.has_idle = waiting
+
+
+def _crash(reason: str) -> type[exceptions.RayError]:
+    """The class of the error of a call whose worker ended for this reason."""
+    if reason.startswith(("out of memory", "node out of memory")):
+        return exceptions.OutOfMemoryError
+    return exceptions.TaskPlacementGroupRemoved if reason.startswith(_GROUP_GONE) else exceptions.WorkerCrashedError

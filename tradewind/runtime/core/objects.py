@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.arena import INLINE_BYTES
@@ -17,6 +17,16 @@ from tradewind.runtime.object_ref import ObjectRef
 if TYPE_CHECKING:
     from tradewind.runtime.core.peers import Peer
     from tradewind.runtime.core.process import Process
+
+
+# How often a reader may miss an object that lies on its owner's own node before its owner believes that it is lost.
+_DOUBTS = 3
+
+
+class Watcher(Protocol):
+    """Hears, under the process's lock, when an object is there."""
+
+    def ready(self, value: Value) -> None: ...
 
 
 class GetWaiter(Waiter):
@@ -57,6 +67,7 @@ class Objects:
         self.table = process.table
         self.entries = process.table.entries
         # Values in flight: the refs inside them are kept until the receiver has taken them.
+        self._doubts: dict[Key, int] = {}
         self._escrow: dict[tuple[str, int], list[ObjectRef]] = {}
         self._acknowledged: dict[int, Callable[[], None]] = {}
         self._last_reply = 0
@@ -115,13 +126,13 @@ class Objects:
                 self.watch(key, entry, waiter)
         deadline = None if timeout is None else time.monotonic() + timeout
         if not process.wait(waiter, deadline):
-            self._unwatch(pending, waiter)
+            self.unwatch(pending, waiter)
             count = sum(entry.value is None for _, entry in owned)
             raise exceptions.GetTimeoutError(
                 f"get() waited {timeout:g} s and {count} of {len(owned)} values were not there; the work goes on, and a later get() may have them."
             )
         if waiter.left > 0:
-            self._unwatch(pending, waiter)
+            self.unwatch(pending, waiter)
 
     def _raise_first(self, owned: list[tuple[Key, Entry]]) -> None:
         for _, entry in owned:
@@ -157,7 +168,7 @@ class Objects:
             raise load_error(value)
         return serialization.deserialize(value) if value else None  # type: ignore[arg-type]
 
-    def watch(self, key: Key, entry: Entry, waiter: GetWaiter | WhenReady) -> None:
+    def watch(self, key: Key, entry: Entry, waiter: Watcher) -> None:
         """Waiter hears when the entry has a value. Under the lock; the entry must be pending."""
         if entry.waiters is None:
             entry.waiters = [waiter]
@@ -167,48 +178,12 @@ class Objects:
             entry.fetching = True
             self._process.post(self._process.peers.get(key[0]), peer.Fetch(key[1]))
 
-    def _unwatch(self, pending: list[tuple[Key, Entry]], waiter: GetWaiter) -> None:
+    def unwatch(self, pending: list[tuple[Key, Entry]], waiter: Watcher) -> None:
+        """Waiter hears no more of these."""
         with self._process.lock:
             for _, entry in pending:
                 if entry.waiters and waiter in entry.waiters:
                     entry.waiters.remove(waiter)
-
-    def wait(
-        self, refs: list[ObjectRef], num_returns: int, timeout: float | None
-    ) -> tuple[list[ObjectRef], list[ObjectRef]]:
-        """(ready, not ready) in the order given; at most num_returns are ready."""
-        process = self._process
-        entries = self.entries
-        found = self._first_ready(refs, num_returns)
-        if len(found) < num_returns:
-            owned = [(ref.key, entries[ref.key]) for ref in refs]
-            with process.lock:
-                pending = [(key, entry) for key, entry in owned if entry.value is None]
-                waiter = GetWaiter(num_returns - (len(owned) - len(pending)), fail_fast=False)
-                if waiter.left <= 0:
-                    waiter.finish()
-                else:
-                    for key, entry in pending:
-                        self.watch(key, entry, waiter)
-            process.wait(waiter, None if timeout is None else time.monotonic() + timeout)
-            self._unwatch(pending, waiter)
-            found = self._first_ready(refs, num_returns)
-        rest = list(refs)
-        for index in reversed(found):
-            del rest[index]
-        process.check_interrupt()
-        return [refs[index] for index in found], rest
-
-    def _first_ready(self, refs: list[ObjectRef], count: int) -> list[int]:
-        """Where in the list the first count refs stand whose values are there."""
-        entries = self.entries
-        found: list[int] = []
-        for index, ref in enumerate(refs):
-            if entries[ref.key].value is not None:
-                found.append(index)
-                if len(found) == count:
-                    break
-        return found
 
     # values arriving
 
@@ -344,6 +319,8 @@ class Objects:
         """The stored bytes are gone: the object is made again where that is possible, else it is an error. Under the lock."""
         stored = entry.value
         assert isinstance(stored, Stored)
+        if not isinstance(key, tuple) and stored.node == self._process.node and self._doubt(key):
+            return
         if isinstance(key, tuple):
             entry.value = None
             entry.fetching = True
@@ -359,6 +336,11 @@ class Objects:
         )
         error = exceptions.ObjectLostError(f"The object {self._process.address}:{key} is lost: {reason}; {why}.")
         self.resolve(key, Failed(dump_error(error)))
+
+    def _doubt(self, key: int) -> bool:
+        """True when whoever could not read an own object of this node may try again: more likely it could not reach this node for a moment."""
+        self._doubts[key] = self._doubts.get(key, 0) + 1
+        return self._doubts[key] <= _DOUBTS
 
     def lose_node(self, node: str, reason: str) -> None:
         """Own objects that lay on the node are made again or fail. Under the lock."""
@@ -385,12 +367,15 @@ class Objects:
 
     def free(self, key: Key, entry: Entry) -> None:
         """The last ref is gone. Under the lock."""
+        if isinstance(entry.value, Stored):
+            self._process.waiting.forget(entry.value.name)
         if isinstance(key, tuple):
             owner = self._process.peers.known(key[0])
             if owner is not None and not owner.lost:
                 self._process.post(owner, peer.Unborrow(key[1]))
             return
         if isinstance(entry.value, Stored):
+            self._doubts.pop(key, None)
             self._process.arena.free(entry.value)
         if entry.on_free is not None:
             entry.on_free()

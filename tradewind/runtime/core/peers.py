@@ -9,6 +9,7 @@ from tradewind.runtime.messages import control
 
 if TYPE_CHECKING:
     from tradewind.runtime.core.process import Process
+    from tradewind.runtime.credentials import TlsContexts
     from tradewind.runtime.link import Link
     from tradewind.runtime.messages import peer
     from tradewind.runtime.messages.values import Death
@@ -49,6 +50,7 @@ class Peers:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._peers: dict[str, Peer] = {}
+        self._tls: TlsContexts | None = None
 
     def known(self, address: str) -> Peer | None:
         """The process, if this one has ever dealt with it."""
@@ -77,11 +79,45 @@ class Peers:
         first, _ = [self._process.adopt(sock, target) for sock in socket.socketpair()]
         self._process.use(target, first)
 
+    def forget(self, target: Peer) -> None:
+        """The process has ended, and who asks for it again asks the node daemon. Under the lock."""
+        if self._peers.get(target.address) is target:
+            del self._peers[target.address]
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def on_link_keys(self, message: control.LinkKeys) -> None:
+        """Links to processes of other nodes will follow. Under the lock."""
+        from tradewind.runtime.credentials import MemberCertificate, contexts_of
+
+        member = MemberCertificate(message.certificate, message.key)
+        self._tls = contexts_of(message.authority, message.server_name, member)
+
     def on_connected(self, message: control.Connected) -> None:
         """The node daemon has brought a link. Under the lock."""
         sock = socket.socket(fileno=self._process.node_link.fds.popleft())
         target = self.get(message.process, connect=False)
-        link = self._process.adopt(sock, target)
+        if message.role == control.PLAIN:
+            link = self._process.adopt(sock, target)
+        else:
+            assert self._tls is not None
+            sock.setblocking(False)
+            try:
+                wrapped = self._tls.shake(sock, server=message.role == control.TLS_SERVER)
+            except OSError:
+                # It broke on its way here.
+                sock.close()
+                target.connecting = False
+                self._process.losses.lose(target)
+                return
+            link = self._process.adopt(wrapped, target)
+            link.pump_out()
         if target.link is None:
             target.connecting = False
             self._process.use(target, link)
+
+    def of_other_nodes(self) -> list[Peer]:
+        """Those that do not live on this process's node."""
+        own = self._process.node + "/"
+        return [target for target in self._peers.values() if not target.address.startswith(own)]

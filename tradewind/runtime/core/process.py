@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 import threading
 from collections import deque
@@ -16,31 +15,24 @@ from tradewind.runtime.core.arguments import Arguments
 from tradewind.runtime.core.calls import Calls
 from tradewind.runtime.core.dispatch import IDLE_LEASE_S
 from tradewind.runtime.core.leasing import Leasing
+from tradewind.runtime.core.losses import Losses
 from tradewind.runtime.core.objects import Objects
 from tradewind.runtime.core.ownership import Key, ReferenceTable
 from tradewind.runtime.core.peers import Peer, Peers
 from tradewind.runtime.core.pump import Pump, Waiter
+from tradewind.runtime.core.questions import Questions
 from tradewind.runtime.core.streams import Streams
 from tradewind.runtime.core.wait_cycles import WaitCycles
-from tradewind.runtime.link import DescriptorLink, Link
-from tradewind.runtime.messages import cluster, control, peer
+from tradewind.runtime.core.waiting import Waiting
+from tradewind.runtime.link import DescriptorLink, Link, TlsLink
+from tradewind.runtime.messages import control, peer
 from tradewind.runtime.messages.peer import Cancel, Consumed, Task
-from tradewind.runtime.messages.values import Death, Environment
+from tradewind.runtime.messages.values import Environment
 from tradewind.runtime.packages import Packages
 from tradewind.runtime.wire import WireError
 
 _FLUSH_AT = 48
 _RELEASED_AT_ONCE = 1000
-
-
-class Reply(Waiter):
-    """A question to the node daemon and its answer."""
-
-    __slots__ = ("message",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.message: Any = None
 
 
 class Process:
@@ -67,12 +59,15 @@ class Process:
         self.executor: Any = None
         self.closing = False
         self.broken = ""
-        self._links: dict[int, Link] = {}
+        self.links: dict[int, Link] = {}
         self._dirty: list[Link] = []
         self.peers = Peers(self)
-        self._requests = itertools.count(1)
-        self._replies: dict[int, Reply] = {}
-        self._head_replies: dict[int, Callable[[Any], None]] = {}
+        self.questions = Questions(self)
+        self.next_request = self.questions.next_request
+        self.ask_node = self.questions.ask_node
+        self.ask_head = self.questions.ask_head
+        self.head = self.questions.head
+        self.losses = Losses(self)
         self._pool: Any = None
         self.pump = self._make_pump()
         self.objects = Objects(self)
@@ -81,12 +76,17 @@ class Process:
         self.calls = Calls(self)
         self.actors = ActorCalls(self)
         self.streams = Streams(self)
+        self.waiting = Waiting(self)
         self.cycles = WaitCycles(self)
         self.node_link = self._make_node_link(sock)
         self.on_output: Callable[[list[str], bool], None] = lambda _lines, _error: None
         self.on_broken: Callable[[str], None] = lambda _reason: None
-        self._welcome = Reply()
-        self._peer_handlers: dict[type, Callable[[Peer, Any], None]] = {
+        self.welcome = Waiter()
+        self._peer_handlers = self._handle_peers()
+        self._node_handlers = self._handle_node()
+
+    def _handle_peers(self) -> dict[type, Callable[[Peer, Any], None]]:
+        return {
             peer.Define: lambda sender, message: sender.functions.__setitem__(message.fn, message),
             Task: self._on_task,
             peer.Done: self.calls.on_done,
@@ -105,7 +105,9 @@ class Process:
             Cancel: self._on_cancel,
             peer.Probe: self.cycles.on_probe,
         }
-        self._node_handlers: dict[type, Callable[[Any], None]] = {
+
+    def _handle_node(self) -> dict[type, Callable[[Any], None]]:
+        return {
             control.Welcome: self._on_welcome,
             control.Granted: self.leasing.on_granted,
             control.Refused: self.leasing.on_refused,
@@ -113,14 +115,16 @@ class Process:
             control.Yield: self.leasing.on_yield,
             control.Connected: self.peers.on_connected,
             control.AlreadyConnected: lambda _message: None,
-            control.Died: lambda message: self._on_died(message.death),
+            control.Died: lambda message: self.losses.on_died(message.death),
             control.Describe: self._on_describe,
             control.Evict: lambda message: self.arena.on_evict(message.name),
-            control.Extent: self._on_reply,
-            control.Opened: self._on_reply,
-            control.Answer: self._on_answer,
+            control.Extent: self.questions.on_reply,
+            control.Opened: self.questions.on_reply,
+            control.Answer: self.questions.on_answer,
             control.Output: lambda message: self.on_output(message.lines, message.error),
-            control.NodeLost: lambda message: self.objects.lose_node(message.node, message.reason),
+            control.NodeLost: self.losses.on_node_lost,
+            control.CutOff: self.losses.on_cut_off,
+            control.LinkKeys: self.peers.on_link_keys,
             control.BecomeActor: self._on_become_actor,
             control.Exit: lambda message: self.executor.on_exit(message.reason, when_unneeded=message.when_unneeded),
         }
@@ -130,7 +134,7 @@ class Process:
 
     def _make_node_link(self, sock: socket.socket) -> DescriptorLink:
         link = DescriptorLink(sock, control.FromNode, self._want_write)
-        self._links[link.fd] = link
+        self.links[link.fd] = link
         self.pump.register(link.fd)
         return link
 
@@ -140,7 +144,7 @@ class Process:
         """The node daemon has welcomed this process. Raises RaySystemError when it does not within timeout seconds."""
         import time
 
-        if not self.pump.wait(self._welcome, None if timeout is None else time.monotonic() + timeout) or self.broken:
+        if not self.pump.wait(self.welcome, None if timeout is None else time.monotonic() + timeout) or self.broken:
             raise exceptions.RaySystemError(
                 self.broken or f"The node daemon did not welcome this process within {timeout:g} s."
             )
@@ -152,7 +156,7 @@ class Process:
         self.node = message.node
         self.job = message.job
         self.arena = ArenaClient(self, self.node_link.fds.popleft(), message.arena_bytes)
-        self._welcome.finish()
+        self.welcome.finish()
 
     def close(self) -> None:
         """Links, the I/O thread and the arena are closed; the node daemon sees the end of the stream."""
@@ -162,9 +166,9 @@ class Process:
         self.pump.close()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
-        for link in list(self._links.values()):
+        for link in list(self.links.values()):
             link.close()
-        self._links.clear()
+        self.links.clear()
         if self.address:
             self.arena.close()
 
@@ -270,9 +274,10 @@ class Process:
     # links
 
     def adopt(self, sock: socket.socket, target: Peer) -> Link:
-        """The socket is a link to the process, and is read from now on. Under the lock."""
-        link = Link(sock, peer.PeerMessage, self._want_write, target)
-        self._links[link.fd] = link
+        """The socket, plain or with TLS, is a link to the process, and is read from now on. Under the lock."""
+        kind = Link if sock.family == socket.AF_UNIX else TlsLink
+        link = kind(sock, peer.PeerMessage, self._want_write, target)  # type: ignore[arg-type]
+        self.links[link.fd] = link
         self.pump.register(link.fd)
         return link
 
@@ -330,61 +335,6 @@ class Process:
                     self.pump.wake()
             link.pending.append(message)
 
-    def next_request(self) -> int:
-        """A number for a question."""
-        return next(self._requests)
-
-    def ask_node(self, make: Callable[[int], Any]) -> Any:
-        """The node daemon's answer to make(number). Raises RaySystemError when the daemon is gone."""
-        reply = Reply()
-        with self.lock:
-            number = next(self._requests)
-            self._replies[number] = reply
-            self.tell_node(make(number))
-            self.flush_all()
-        self.pump.wait(reply)
-        if reply.message is None:
-            raise exceptions.RaySystemError(self.broken or "The node daemon is gone.")
-        return reply.message
-
-    def _on_reply(self, message: Any) -> None:
-        reply = self._replies.pop(message.request, None)
-        if reply is not None:
-            reply.message = message
-            reply.finish()
-
-    def ask_head(self, question: Any, answered: Callable[[Any], None]) -> None:
-        """Answered gets the head's answer, under the lock."""
-        with self.lock:
-            number = next(self._requests)
-            self._head_replies[number] = answered
-            self.tell_node(control.Ask(number, question))
-
-    def head(self, question: Any, timeout: float | None = None) -> Any:
-        """The head's answer. Raises GetTimeoutError, RaySystemError."""
-        import time
-
-        reply = Reply()
-
-        def answered(message: Any) -> None:
-            reply.message = message
-            reply.finish()
-
-        with self.lock:
-            self.ask_head(question, answered)
-            self.flush_all()
-        if not self.pump.wait(reply, None if timeout is None else time.monotonic() + timeout):
-            raise exceptions.GetTimeoutError(f"The head did not answer within {timeout:g} s.")
-        self.check_interrupt()
-        if reply.message is None:
-            raise exceptions.RaySystemError("The head is gone.")
-        return reply.message
-
-    def _on_answer(self, message: control.Answer) -> None:
-        answered = self._head_replies.pop(message.request, None)
-        if answered is not None:
-            answered(message.body)
-
     # peers
 
     def _on_describe(self, message: control.Describe) -> None:
@@ -408,59 +358,6 @@ class Process:
         ):
             self.executor.on_cancel(sender, message)
 
-    def _lose_link(self, link: Link) -> None:
-        self._links.pop(link.fd, None)
-        self.pump.unregister(link.fd)
-        link.close()
-        if link is self.node_link:
-            self._lose_node_daemon()
-            return
-        target: Peer = link.peer
-        if target.link is link and not target.lost:
-            target.link = None
-            target.lost = True
-            self.tell_node(control.WhyDied(target.address))
-
-    def _on_died(self, death: Death) -> None:
-        target = self.peers.get(death.process, connect=False)
-        if not self.address:
-            self.broken = f"The node daemon refused this process: {death.reason}."
-            return
-        if target.death is not None:
-            return
-        target.lost = True
-        target.death = death
-        target.backlog.clear()
-        reason = death.sentence("The process")
-        for lease in list(target.leases):
-            self.leasing.lose(lease, death)
-        target.leases.clear()
-        self.actors.lose_peer(target)
-        self.objects.lose_peer(target.address, reason)
-        if self.executor is not None:
-            self.executor.lose_peer(target)
-
-    def _lose_node_daemon(self) -> None:
-        self.broken = (
-            self.broken
-            or "The node daemon of this machine is gone, and with it every worker and object here; call shutdown() and init() to start again."
-        )
-        if not self.closing:
-            self.on_broken(self.broken)
-        self._welcome.finish()
-        for reply in self._replies.values():
-            reply.finish()
-        self._replies.clear()
-        for answered in list(self._head_replies.values()):
-            answered(cluster.Accepted(self.broken))
-        self._head_replies.clear()
-        error = exceptions.RaySystemError(self.broken)
-        for call in list(self.calls.open.values()):
-            self.calls.fail(call, error)
-        for link in list(self._links.values()):
-            if isinstance(link.peer, Peer):
-                self._on_died(Death(link.peer.address, 0, self.node, self.broken))
-
     # the pump's handler
 
     def _want_write(self, link: Link, wants: bool) -> None:
@@ -468,7 +365,7 @@ class Process:
 
     def on_ready(self, fd: int, events: int) -> None:
         """A socket is readable or writable; what arrived is handled."""
-        link = self._links.get(fd)
+        link = self.links.get(fd)
         if link is None:
             return
         with self.lock:
@@ -482,7 +379,7 @@ class Process:
                 # Whoever speaks another language than ours is as good as gone.
                 messages = None
             if messages is None:
-                self._lose_link(link)
+                self.losses.lose_link(link)
                 return
             target = link.peer
             if target is None:

@@ -92,6 +92,8 @@ class Pump:
     def wait(self, waiter: Waiter, deadline: float | None = None) -> bool:
         """True once waiter is done; False when the deadline (time.monotonic) passes first."""
         self._epoch += 1
+        if waiter.done:
+            return True
         while not waiter.done:
             if self._role.acquire(blocking=False):
                 try:
@@ -106,8 +108,11 @@ class Pump:
                     self._give_up_role()
                 return True
             if not self._park(waiter, deadline):
-                return waiter.done
-        return True
+                break
+        # The role may have been passed to this thread while somebody else brought what it waited for: the next one is told, or nobody is.
+        if not self._role.locked():
+            self._pass_on()
+        return waiter.done
 
     def _park(self, waiter: Waiter, deadline: float | None) -> bool:
         """Sleeps until the waiter is done or the role may be free; False when the deadline has passed."""
@@ -121,11 +126,14 @@ class Pump:
         if waiter.done or not self._role.locked():
             self._unpark(waiter)
             return True
-        in_time = gate.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        try:
+            in_time = gate.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        except BaseException:  # Ctrl-C: who has left is passed nothing, and passes on what it may have been passed
+            self._unpark(waiter)
+            self._pass_on()
+            raise
         gate.clear()
         self._unpark(waiter)
-        if not in_time and not waiter.done:
-            self._pass_on()
         return in_time
 
     def _unpark(self, waiter: Waiter) -> None:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 # Frames of these files say nothing to the user whose code raised.
 _OURS = frozenset(
-    {__file__.replace("replies.py", name) for name in ("execution.py", "concurrent_calls.py", "producing.py")}
+    {
+        __file__.replace("replies.py", name)
+        for name in ("execution.py", "functions.py", "concurrent_calls.py", "producing.py")
+    }
 )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import serialization
 from tradewind.runtime.core.objects import GetWaiter, WhenReady
@@ -35,7 +35,7 @@ class Stream:
         self.items: deque[Key] = deque()
         self.received = 0
         self.taken = 0
-        self.waiter: GetWaiter | None = None
+        self.waiter: Any = None
         self.given_error = False
 
 
@@ -109,6 +109,20 @@ class Streams:
             if not in_time:
                 raise GetTimeoutError(f"The generator's next item was not there within {timeout:g} s.")
 
+    def ended(self, completion: ObjectRef) -> bool:
+        """True when the call has its result: no item follows those that are there."""
+        return self._process.table.entries[completion.key].value is not None
+
+    def watch_end(self, completion: ObjectRef, watcher: Any) -> None:
+        """Watcher's ready() runs when the call has its result. Under the lock."""
+        self._process.objects.watch(completion.key, self._process.table.entries[completion.key], watcher)
+
+    def unwatch_end(self, completion: ObjectRef, watcher: Any) -> None:
+        """Watcher hears no more. Under the lock."""
+        waiters = self._process.table.entries[completion.key].waiters
+        if waiters and watcher in waiters:
+            waiters.remove(watcher)
+
     def collect(self, stream: Stream, completion: ObjectRef) -> ObjectRef:
         """A ref whose value is all the items' refs, or what ended their generator."""
         process = self._process
@@ -173,6 +187,25 @@ class ObjectRefGenerator:
         if ref is None:
             raise StopIteration
         return ref
+
+    def has_next(self) -> bool:
+        """True when next() would not wait: an item is there, or the end."""
+        return bool(self._stream.items) or self._streams.ended(self._completion)
+
+    def watch(self, watcher: Any) -> None:
+        """Watcher's finish() runs with the next item, its ready() at the end. Under the lock."""
+        self._stream.waiter = watcher
+        self._streams.watch_end(self._completion, watcher)
+
+    def unwatch(self, watcher: Any) -> None:
+        """Watcher hears no more. Under the lock."""
+        if self._stream.waiter is watcher:
+            self._stream.waiter = None
+        self._streams.unwatch_end(self._completion, watcher)
+
+    def is_finished(self) -> bool:
+        """True when every item was taken and the generator has ended."""
+        return not self._stream.items and self._streams.ended(self._completion)
 
     def next_ready(self, timeout: float | None = None) -> ObjectRef | None:
         """As next, within timeout seconds; None at the end. Raises GetTimeoutError."""

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 
+from tradewind.runtime import object_ref
 from tradewind.runtime.core.describing import describe
 from tradewind.runtime.core.execution import Executor
 from tradewind.runtime.core.process import Process
@@ -57,6 +58,7 @@ def run_worker(control_fd: int, *, by_value: bool) -> None:
     process.environment = own_environment()
     process.packages = Packages(process) if by_value else None
     executor = Executor(process)
+    os.register_at_fork(after_in_child=object_ref.forked)
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Output(1, executor)), line_buffering=True, errors="replace")
     sys.stderr = io.TextIOWrapper(
         io.BufferedWriter(_Output(2, executor)), line_buffering=True, errors="replace", write_through=True

@@ -19,7 +19,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "ALIVE": frozenset({"RESTARTING", "DEAD"}),
     "RESTARTING": frozenset({"STARTING", "DEAD"}),
     # Written down by an earlier life of this head; its node has not said yet what became of it.
-    "UNSEEN": frozenset({"STARTING", "ALIVE", "RESTARTING", "DEAD"}),
+    "UNSEEN": frozenset({"PENDING", "STARTING", "ALIVE", "RESTARTING", "DEAD"}),
     "DEAD": frozenset(),
 }
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
+from tradewind.runtime.head.actor_places import ActorPlaces, labels_text
 from tradewind.runtime.head.actor_record import ActorRecord, Place
 from tradewind.runtime.head.groups import GroupRecord, PlacementGroups
+from tradewind.runtime.head.known_nodes import KnownNodes
+from tradewind.runtime.head.named_values import NamedValues
 from tradewind.runtime.head.reports import Reports, actor_row, group_row, node_row
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.cluster import ActorSpec, NodeView
-from tradewind.runtime.node.resources import UNIT, ResourcePool, describe, to_units
+from tradewind.runtime.node.resources import describe
 
 # How many dead actors can still be asked what they died of.
 KEPT_DEAD_ACTORS = 10_000
-# How many lost nodes would be told so should they come back.
-KEPT_LOST_NODES = 10_000
 
 
 Send = Callable[[str, cluster.FromHead], None]
@@ -37,16 +38,12 @@ class ControlStore:
         self.nodes: dict[str, NodeView] = {}
         self.groups = PlacementGroups(self.nodes, send, save, self._group_changed)
         self.actors: dict[str, ActorRecord] = {}
+        self._places = ActorPlaces(self.nodes, self.groups)
         self.reports = Reports(self.nodes, send)
         self.names: dict[tuple[str, str], str] = {}
-        self.values: dict[str, bytes] = {}
-        self._turn = 0
-        self._lost: dict[str, str] = {}
-        self._wholes: dict[str, ResourcePool] = {}
+        self.values = NamedValues(save)
+        self._known = KnownNodes(save)
         self._buried: deque[str] = deque()
-        # Values under "job/<driver>/", which go with their job.
-        self._of_jobs: dict[str, set[str]] = {}
-        self._ended_jobs: set[str] = set()
 
     # nodes
 
@@ -56,12 +53,11 @@ class ControlStore:
         values: dict[str, bytes],
         groups: dict[str, bytes] | None = None,
         places: dict[str, bytes] | None = None,
+        nodes: dict[str, bytes] | None = None,
     ) -> None:
-        """What an earlier life of this head wrote down: values, and actors of which the nodes will say what became of them."""
-        self.values.update(values)
-        for key in values:
-            if key.startswith("job/"):
-                self._of_jobs.setdefault("/".join(key.split("/")[1:3]), set()).add(key)
+        """What an earlier life of this head wrote down: values, nodes, and actors of which the nodes will say what became of them."""
+        self._known.remember(nodes or {})
+        self.values.remember(values)
         self.groups.remember(groups or {})
         for actor, data in specs.items():
             spec = msgspec.msgpack.decode(data, type=ActorSpec)
@@ -74,40 +70,54 @@ class ControlStore:
                 self.names[spec.namespace, spec.name] = actor
 
     def give_up_unseen(self) -> None:
-        """Actors whose nodes have not joined again since this head was restarted have lost them."""
+        """Nodes that have not joined again since this head was restarted are lost, and the actors that were on them."""
+        for node in self._known.give_up_unseen():
+            self._lose(node, "it did not join again after the head was restarted")
         for record in list(self.actors.values()):
             if record.state == "UNSEEN":
                 self._ended(record, "its node did not join again after the head was restarted", intended=False)
 
-    def join(
-        self,
-        view: NodeView,
-        actors: Sequence[cluster.ActorStarted] = (),
-        processes: Sequence[str] = (),
-        *,
-        again: bool = False,
-    ) -> None:
-        """The node is a member; everybody is told, its actors are known again, and actors that waited for room are placed.
-
-        again: the node was a member before, and processes are those that live on it.
-        """
+    def join(self, message: cluster.Join) -> None:
+        """The node is a member; everybody is told, its actors are known again, and actors that waited for room are placed."""
+        view, actors = message.view, message.actors
         self.nodes[view.node] = view
-        reason = self._lost.pop(view.node, "")
+        reason = self._known.joined(view.node)
         if reason:
             # Others do its work since: what it still does is ended, and it is a member with empty hands.
             self._send(view.node, cluster.LostNode(view.node, reason))
-            actors = ()
+            actors = []
             view = self.nodes[view.node] = msgspec.structs.replace(view, available=view.total, bundles={})
-        self._recognise(view.node, {living.actor: living for living in actors})
+        if message.again:
+            self._tell_missed(message)
+        self._recognise(view.node, {living.actor: living for living in actors}, fenced=bool(reason))
         self.groups.joined(view)
-        if again:
-            self._forget_ended_owners(view.node, set(processes))
+        if message.again:
+            self._forget_ended_owners(view.node, set(message.processes))
         self._publish_view()
         self.groups.try_again()
         self._place_waiting()
 
-    def _recognise(self, node: str, living: dict[str, cluster.ActorStarted]) -> None:
-        """Actors that the node says it has are known again; those that it had and does not have any more have ended."""
+    def _tell_missed(self, message: cluster.Join) -> None:
+        """The node hears what was said while it was not connected, and the head what happened there meanwhile."""
+        node = message.view.node
+        lost, jobs = self._known.missed(message.knows, self.nodes)
+        for other, reason in lost:
+            self._send(node, cluster.LostNode(other, reason))
+        for job in jobs:
+            self._send(node, cluster.EndJob(job))
+        for ended in message.ended:
+            record = self.actors.get(ended.actor)
+            if (
+                record is not None
+                and record.state == "UNSEEN"
+                and (record.node, record.incarnation) == (node, ended.incarnation)
+            ):
+                self._ended(record, ended.reason, intended=ended.intended)
+        for driver in message.drivers:
+            self.process_gone(cluster.ProcessGone(driver, driver=True))
+
+    def _recognise(self, node: str, living: dict[str, cluster.ActorStarted], *, fenced: bool) -> None:
+        """Actors that the node says it has are known again; those that it was to have and never heard of are placed anew."""
         for actor, it in living.items():
             record = self.actors.get(actor)
             if record is None or record.state == "DEAD" or it.incarnation < record.incarnation or record.ending:
@@ -118,14 +128,19 @@ class ControlStore:
                 record.process = it.process
                 self._tell(record)
         for record in list(self.actors.values()):
-            if record.state == "UNSEEN" and record.node == node:
-                self._ended(record, "its process ended while the head was away", intended=False)
+            if record.state != "UNSEEN" or record.node != node:
+                continue
+            if fenced:
+                self._ended(record, "its node was cut off from the cluster", intended=False)
+            else:
+                record.move("PENDING")
+                self._place(record)
 
     def _forget_ended_owners(self, node: str, living: set[str]) -> None:
         """What belongs to processes of the node that have ended while nobody listened goes, as if they ended now."""
         owners = {record.spec.owner for record in self.actors.values() if record.state != "DEAD"}
         jobs = {record.spec.job for record in self.groups.records.values() if record.state != "REMOVED"}
-        jobs.update(self._of_jobs)
+        jobs.update(self.values.jobs())
         for process in sorted(owners | jobs):
             if process.startswith(node + "/") and process not in living:
                 self.process_gone(cluster.ProcessGone(process, driver=process in jobs))
@@ -144,12 +159,12 @@ class ControlStore:
 
     def lose(self, node: str, reason: str) -> None:
         """The node is gone: everybody is told, its actors are restarted elsewhere or dead."""
-        if self.nodes.pop(node, None) is None:
-            return
-        self._lost[node] = reason
-        self._wholes.pop(node, None)
-        if len(self._lost) > KEPT_LOST_NODES:
-            del self._lost[next(iter(self._lost))]
+        if self.nodes.pop(node, None) is not None:
+            self._lose(node, reason)
+
+    def _lose(self, node: str, reason: str) -> None:
+        self._known.lost(node, reason)
+        self._places.forget(node)
         for other in list(self.nodes):
             self._send(other, cluster.LostNode(node, reason))
         self._publish_view()
@@ -193,6 +208,11 @@ class ControlStore:
         elif isinstance(body, cluster.FindActor):
             found = self.actors.get(self.names.get((body.namespace, body.name), ""))
             answer = cluster.Found(found.spec if found is not None and found.state != "DEAD" else None)
+        elif isinstance(body, cluster.DescribeActor):
+            found = self.actors.get(body.actor)
+            answer = cluster.Found(found.spec if found is not None and found.state != "DEAD" else None)
+        elif isinstance(body, cluster.ListNamedActors):
+            answer = cluster.NamedActors(sorted(key for key in self.names if body.namespace in {"", key[0]}))
         elif isinstance(body, cluster.KillActor):
             record = self.actors.get(body.actor)
             if record is not None:
@@ -202,6 +222,9 @@ class ControlStore:
                     self._send(record.node, cluster.StopActor(body.actor, body.reason, graceful=False))
             answer = cluster.Accepted()
         elif isinstance(body, cluster.ListNodes):
+            if self._unpublished:
+                # Who has been told of a node may name it at once: its own node daemon must know it by then.
+                self._send(node, cluster.View(list(self.nodes.values())))
             answer = cluster.Nodes(list(self.nodes.values()))
         elif isinstance(body, cluster.CreateGroup):
             answer = self.groups.create(body.spec)
@@ -211,22 +234,9 @@ class ControlStore:
         elif isinstance(body, cluster.ListGroups):
             answer = cluster.Groups([record.answer() for record in self.groups.records.values()])
         else:
-            answer = cluster.Entries(self._key_value(body))
+            answer = cluster.Entries(self.values.carry_out(body))
         if message.request:
             self._send(node, cluster.HeadReply(message.process, message.request, answer))
-
-    def _key_value(self, body: cluster.KeyValue) -> dict[str, bytes]:
-        if body.operation == "put":
-            if body.key.startswith("job/"):
-                self._of_jobs.setdefault("/".join(body.key.split("/")[1:3]), set()).add(body.key)
-            self.values[body.key] = body.value
-            self._save("value", body.key, body.value)
-        elif body.operation == "delete":
-            self.values.pop(body.key, None)
-            self._save("value", body.key, None)
-        elif body.operation == "keys":
-            return {key: b"" for key in self.values if key.startswith(body.key)}
-        return {body.key: self.values[body.key]} if body.key in self.values else {}
 
     def _create(self, body: cluster.CreateActor) -> cluster.Accepted:
         spec = body.spec
@@ -239,10 +249,10 @@ class ControlStore:
                     f"An actor named {spec.name!r} is alive in namespace {spec.namespace!r}; use get_actor(), get_if_exists=True or another name"
                 )
         record = ActorRecord(spec)
-        if not self._feasible(spec):
+        if not self._places.feasible(spec):
             have = "; ".join(f"{node[:8]}: {describe(view.total)}" for node, view in sorted(self.nodes.items()))
             return cluster.Accepted(
-                f"no node can hold it: it asks for {describe(spec.placement.resources)}, and the nodes have: {have}."
+                f"no node can hold it: it asks for {describe(spec.placement.resources)}{labels_text(spec)}, and the nodes have: {have}."
             )
         self.actors[spec.actor] = record
         if spec.name:
@@ -283,31 +293,6 @@ class ControlStore:
 
     # actors
 
-    def _candidates(self, spec: ActorSpec) -> list[NodeView]:
-        units = to_units(spec.placement.resources)
-        strategy = spec.placement.strategy
-        if strategy.startswith("PG:"):
-            _, group, index = strategy.split(":")
-            return [self.nodes[node] for node in self.groups.nodes_of(group, int(index))]
-        views = [view for view in self.nodes.values() if self._whole(view).feasible(units)]
-        if strategy.startswith(("NODE:", "NODE?")):
-            exact = [view for view in views if view.node == strategy[5:]]
-            return exact if exact or strategy[4] == ":" else views
-        return views
-
-    def _whole(self, view: NodeView) -> ResourcePool:
-        """The node when it is empty."""
-        found = self._wholes.get(view.node)
-        if found is None:
-            found = self._wholes[view.node] = ResourcePool(view.total)
-        return found
-
-    def _feasible(self, spec: ActorSpec) -> bool:
-        if spec.placement.strategy.startswith("PG:"):
-            record = self.groups.records.get(spec.placement.strategy.split(":")[1])
-            return record is not None and record.state != "REMOVED"
-        return bool(self._candidates(spec))
-
     def _group_changed(self, group: GroupRecord) -> None:
         """The group has its places, and actors that wait for them start; or it is gone, and its actors with it."""
         if group.state == "REMOVED":
@@ -319,30 +304,9 @@ class ControlStore:
 
     def _place(self, record: ActorRecord) -> None:
         spec = record.spec
-        views = self._candidates(spec)
-        if not views:
+        chosen = self._places.choose(spec)
+        if chosen is None:
             return
-        units = to_units(spec.placement.resources)
-
-        def free(view: NodeView) -> bool:
-            if spec.placement.strategy.startswith("PG:"):
-                return _free_in_bundle(view, spec.placement.strategy, units)
-            return all(round(view.available.get(name, 0.0) * UNIT) >= amount for name, amount in units.items())
-
-        owner_node = spec.owner.partition("/")[0]
-        if spec.placement.strategy == "DEFAULT" and owner_node in self.nodes and free(self.nodes[owner_node]):
-            views = [view for view in views if view.node == owner_node] or views
-        fitting = [view for view in views if free(view)]
-        if spec.placement.strategy == "SPREAD":
-            pool = sorted(fitting or views, key=lambda view: view.node)
-            self._turn += 1
-            chosen = pool[self._turn % len(pool)]
-        else:
-            pool = fitting or views
-            chosen = next(
-                (view for view in pool if view.node == owner_node),
-                max(pool, key=lambda view: view.available.get("CPU", 0.0)),
-            )
         record.node = chosen.node
         record.incarnation += 1
         self._save("place", spec.actor, msgspec.msgpack.encode(Place(chosen.node, record.incarnation, record.restarts)))
@@ -417,8 +381,8 @@ class ControlStore:
         # The code and arguments are not needed again, and the record stays for those who ask.
         record.spec = msgspec.structs.replace(spec, code=b"", args=b"", slots=[])
         self._tell(record)
-        if spec.detached:
-            self._forget_job(spec.job)
+        if spec.detached and not self._has_detached(spec.job):
+            self.values.forget(spec.job)
         self._buried.append(spec.actor)
         if len(self._buried) > KEPT_DEAD_ACTORS:
             del self.actors[self._buried.popleft()]
@@ -433,25 +397,20 @@ class ControlStore:
                 and (spec.owner == message.process or (message.driver and spec.job == message.process))
             ):
                 self._kill(record, "its owner has ended", graceful=False)
-        if message.process in self._of_jobs:
-            self._ended_jobs.add(message.process)
-            self._forget_job(message.process)
+        if self.values.end(message.process) and not self._has_detached(message.process):
+            self.values.forget(message.process)
         if message.driver:
+            self._known.job_ended(message.process)
             self.groups.owner_gone(message.process)
             for node in list(self.nodes):
                 self._send(node, cluster.EndJob(message.process))
 
-    def _forget_job(self, job: str) -> None:
-        """Values of a job that has ended go, with the last of its detached actors."""
-        if job not in self._ended_jobs or any(
+    def _has_detached(self, job: str) -> bool:
+        """True while a detached actor of the job lives, which may need the job's values."""
+        return any(
             record.spec.job == job and record.spec.detached and record.state != "DEAD"
             for record in self.actors.values()
-        ):
-            return
-        self._ended_jobs.discard(job)
-        for key in self._of_jobs.pop(job, ()):
-            self.values.pop(key, None)
-            self._save("value", key, None)
+        )
 
     def validate(self) -> None:
         """Raises AssertionError unless names point to living actors and living actors to living nodes."""
@@ -463,12 +422,3 @@ class ControlStore:
         for record in self.actors.values():
             if record.state in {"STARTING", "ALIVE"}:
                 assert record.node in self.nodes, f"{record.spec.actor} lives on a lost node"
-
-
-def _free_in_bundle(view: NodeView, strategy: str, units: dict[str, int]) -> bool:
-    _, group, index = strategy.split(":")
-    return any(
-        all(to_units(free).get(name, 0) >= amount for name, amount in units.items())
-        for bundle, free in view.bundles.items()
-        if bundle == f"{group}:{index}" or (index == "-1" and bundle.rpartition(":")[0] == group)
-    )

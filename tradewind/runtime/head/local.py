@@ -32,7 +32,7 @@ class LocalHead:
 def apply(store: ControlStore, node: str, message: cluster.ToHead) -> None:
     """The store has taken the message in."""
     if isinstance(message, cluster.Join):
-        store.join(message.view, message.actors, message.processes, again=message.again)
+        store.join(message)
     elif isinstance(message, cluster.Load):
         store.load(node, message)
     elif isinstance(message, cluster.Question):

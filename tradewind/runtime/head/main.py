@@ -51,7 +51,8 @@ class HeadServer:
         self._heard: dict[str, float] = {}
         self._store = ControlStore(self._send, records.save, publishes_itself=False)
         self._encoded: tuple[cluster.View | None, bytes] = (None, b"")
-        self._store.remember(records.load("actor"), records.load("value"), records.load("group"), records.load("place"))
+        kinds = ("actor", "value", "group", "place", "node")
+        self._store.remember(*(records.load(kind) for kind in kinds))
 
     def _send(self, node: str, message: cluster.FromHead) -> None:
         outbox = self._outboxes.get(node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tradewind.runtime.messages.values import Death, Shape, Stored, Value
+from tradewind.runtime.messages.values import Method, Shape, Value
 from tradewind.runtime.wire import Message
 
 
@@ -55,12 +55,16 @@ class ActorSpec(msgspec.Struct, frozen=True, array_like=True):
     max_task_retries: int = 0
     max_concurrency: int = 1
     ordered: bool = True
-    methods: dict[str, int] = {}
+    methods: dict[str, Method] = {}
     detached: bool = False
     # Calls of a group that may run at once, by the group's name.
     concurrency_groups: dict[str, int] = {}
     # The placement group, with a "*" behind it when the tasks that it starts belong there too.
     group: str = ""
+    # Where the actor looks for names, which may be another namespace than its own name's.
+    job_namespace: str = ""
+    # Calls of one caller that may be without an answer; -1 for any number.
+    max_pending_calls: int = -1
 
 
 class GroupSpec(msgspec.Struct, frozen=True, array_like=True):
@@ -136,6 +140,18 @@ class Report(Message, frozen=True, tag=11):
     kind: str
 
 
+class ListNamedActors(Message, frozen=True, tag=13):
+    """Answered by NamedActors: those of the namespace, or of all for ""."""
+
+    namespace: str
+
+
+class DescribeActor(Message, frozen=True, tag=12):
+    """Answered by Found, also for a nameless actor."""
+
+    actor: str
+
+
 HeadQuestion = (
     CreateActor
     | WatchActor
@@ -148,6 +164,8 @@ HeadQuestion = (
     | RemoveGroup
     | ListGroups
     | Report
+    | DescribeActor
+    | ListNamedActors
 )
 
 
@@ -203,7 +221,13 @@ class Rows(Message, frozen=True, tag=8):
     silent: list[str] = msgspec.field(default_factory=list)
 
 
-HeadAnswer = Accepted | ActorState | Found | Nodes | Entries | GroupState | Groups | Rows
+class NamedActors(Message, frozen=True, tag=9):
+    """(namespace, name) of each."""
+
+    names: list[tuple[str, str]]
+
+
+HeadAnswer = Accepted | ActorState | Found | Nodes | Entries | GroupState | Groups | Rows | NamedActors
 
 
 # node daemon -> head
@@ -226,17 +250,6 @@ class ActorStarted(Message, frozen=True, tag=4):
     error: bytes = b""
 
 
-class Join(Message, frozen=True, tag=1):
-    """actors: those that live on the node already (process "": being started), and processes: all that do, for a head that has lost sight of them."""
-
-    protocol: int
-    token: bytes
-    view: NodeView
-    actors: list[ActorStarted] = msgspec.field(default_factory=list)
-    processes: list[str] = msgspec.field(default_factory=list)
-    again: bool = False
-
-
 class ActorEnded(Message, frozen=True, tag=5):
     """intended: user code asked for the end, so it is not restarted."""
 
@@ -244,6 +257,24 @@ class ActorEnded(Message, frozen=True, tag=5):
     incarnation: int
     reason: str
     intended: bool = False
+
+
+class Join(Message, frozen=True, tag=1):
+    """again: the node was a member before, and says what a head that was away may have missed.
+
+    actors: those that live on the node (process "": being started); processes: all that do; ended: the last actors that ended here; drivers: the
+    last drivers that did; knows: the nodes that it takes for members.
+    """
+
+    protocol: int
+    token: bytes
+    view: NodeView
+    actors: list[ActorStarted] = msgspec.field(default_factory=list)
+    processes: list[str] = msgspec.field(default_factory=list)
+    again: bool = False
+    ended: list[ActorEnded] = msgspec.field(default_factory=list)
+    drivers: list[str] = msgspec.field(default_factory=list)
+    knows: list[str] = msgspec.field(default_factory=list)
 
 
 class ProcessGone(Message, frozen=True, tag=6):
@@ -342,111 +373,4 @@ class ReportThere(Message, frozen=True, tag=10):
 
 FromHead = (
     Joined | View | LostNode | HeadReply | StartActor | StopActor | EndJob | ReserveBundle | ReturnBundles | ReportThere
-)
-
-
-# node daemon <-> node daemon
-class Greet(Message, frozen=True, tag=1):
-    """First message on a link between daemons."""
-
-    protocol: int
-    token: bytes
-    node: str
-    # a tunnel to this process for that one; both empty on the daemons' own link
-    to_process: str = ""
-    from_process: str = ""
-
-
-class AskWorker(Message, frozen=True, tag=2):
-    """A worker of this shape for a process of the sender's node; answered by OfferWorker."""
-
-    request: int
-    shape: Shape
-    job: str
-    process: str
-    job_node: str
-    sys_path: list[str]
-
-
-class OfferWorker(Message, frozen=True, tag=3):
-    """lease 0: not now."""
-
-    request: int
-    lease: int
-    process: str = ""
-    pid: int = 0
-    accelerators: list[str] | None = None
-
-
-class DropLease(Message, frozen=True, tag=4):
-    lease: int
-
-
-class AskDeath(Message, frozen=True, tag=5):
-    process: str
-
-
-class TellDeath(Message, frozen=True, tag=6):
-    death: Death
-
-
-class Pull(Message, frozen=True, tag=7):
-    """Bytes [start, start + length) of a stored object, please."""
-
-    request: int
-    stored: Stored
-    start: int
-    length: int
-
-
-class Chunk(Message, frozen=True, tag=8):
-    """data b"" with a reason: the object is not there."""
-
-    request: int
-    start: int
-    data: bytes
-    reason: str = ""
-
-
-class FreeThere(Message, frozen=True, tag=9):
-    stored: Stored
-
-
-class Lines(Message, frozen=True, tag=10):
-    job: str
-    lines: list[str]
-    error: bool
-
-
-class KillThere(Message, frozen=True, tag=11):
-    process: str
-    reason: str
-
-
-class YieldLease(Message, frozen=True, tag=12):
-    """The worker of this lease is wanted back when its call is done."""
-
-    lease: int
-
-
-class DropCopy(Message, frozen=True, tag=13):
-    """The object is no more: a copy of it is of no use either."""
-
-    name: str
-
-
-NodeToNode = (
-    Greet
-    | AskWorker
-    | OfferWorker
-    | DropLease
-    | AskDeath
-    | TellDeath
-    | Pull
-    | Chunk
-    | FreeThere
-    | Lines
-    | KillThere
-    | YieldLease
-    | DropCopy
 )

@@ -188,11 +188,16 @@ class Revoke(Message, frozen=True, tag=4):
     """Somebody waits: idle leases should go back at once."""
 
 
+# What the receiver is on a link: nothing special on one inside the node, else a side of a TLS handshake that is still to be made.
+PLAIN, TLS_CLIENT, TLS_SERVER = range(3)
+
+
 class Connected(Message, frozen=True, tag=5):
     """A link to this process. With its descriptor."""
 
     fds: ClassVar[int] = 1
     process: str
+    role: int = PLAIN
 
 
 class AlreadyConnected(Message, frozen=True, tag=6):
@@ -213,11 +218,12 @@ class Extent(Message, frozen=True, tag=8):
 
 
 class Opened(Message, frozen=True, tag=9):
-    """offset -1: the object could not be had, for this reason."""
+    """offset -1: the object could not be had, for this reason. full: it exists, and there is no room to read it in."""
 
     request: int
     offset: int
     reason: str = ""
+    full: bool = False
 
 
 class Answer(Message, frozen=True, tag=10):
@@ -252,6 +258,8 @@ class BecomeActor(Message, frozen=True, tag=13):
     restarts: int
     concurrency_groups: dict[str, int] = msgspec.field(default_factory=dict)
     group: str = ""  # as in peer.Define
+    namespace: str = ""  # as in peer.Define
+    given_name: str = ""
 
 
 class Exit(Message, frozen=True, tag=14):
@@ -280,6 +288,27 @@ class Yield(Message, frozen=True, tag=17):
     lease: int
 
 
+class LinkKeys(Message, frozen=True, tag=18):
+    """What proves to processes of other nodes that the receiver is one of the cluster; before the first link to one of them.
+
+    PEM; the certificate's name is server_name, which is no node's: with it nobody passes for a node daemon or the head.
+    """
+
+    server_name: str
+    authority: bytes
+    certificate: bytes
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"LinkKeys({self.server_name!r}, ...)"
+
+
+class CutOff(Message, frozen=True, tag=19):
+    """The others took this node for dead: no link to a process of another node is good any more."""
+
+    reason: str
+
+
 FromNode = (
     Welcome
     | Granted
@@ -298,4 +327,6 @@ FromNode = (
     | Evict
     | Describe
     | Yield
+    | LinkKeys
+    | CutOff
 )

@@ -18,6 +18,9 @@ class Define(Message, frozen=True, tag=1):
     max_calls: int = 0
     # The placement group that it runs in, with a "*" behind it when the tasks that it starts belong there too.
     group: str = ""
+    # For whose driver all this is, and where that looks for names.
+    job: str = ""
+    namespace: str = ""
 
 
 class Task(Message, frozen=True, tag=2):

@@ -39,6 +39,14 @@ class Environment(msgspec.Struct, frozen=True, array_like=True):
     paths: list[str] = []
 
 
+class Condition(msgspec.Struct, frozen=True, array_like=True):
+    """What a label of a node must be. operator: "in" or "not in" (the values), "exists" or "missing"."""
+
+    key: str
+    operator: str
+    values: list[str] = []
+
+
 class Shape(msgspec.Struct, frozen=True, array_like=True):
     """What one worker must have: resources, and where.
 
@@ -49,6 +57,23 @@ class Shape(msgspec.Struct, frozen=True, array_like=True):
     resources: dict[str, float]
     strategy: str = "DEFAULT"
     environment: Environment | None = None
+    # Which nodes may be it, and which are preferred, by their labels.
+    hard: list[Condition] = []
+    soft: list[Condition] = []
+
+
+class Method(msgspec.Struct, frozen=True, array_like=True):
+    """How calls of one of an actor's methods are made, unless the call says otherwise."""
+
+    # Results; options.STREAMING for one that streams them.
+    returns: int = 1
+    # How many items of a stream may lie unread; 0 for any number.
+    ahead: int = 0
+    # None: as the actor's.
+    max_task_retries: int | None = None
+    # The exceptions after which the call is made again: all of them, or a pickled tuple of classes; b"" for none.
+    retry_exceptions: bool | bytes = False
+    concurrency_group: str = ""
 
 
 class Death(msgspec.Struct, frozen=True, array_like=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 
 from tradewind.runtime.messages.values import Stored
@@ -171,12 +171,12 @@ class ArenaBook:
             return None
         return Stored(held.stored.node, held.offset, held.stored.size, name)
 
-    def coldest(self, size: int) -> list[Stored]:
-        """Objects that may leave memory, those longest unread first, until size bytes are together."""
+    def coldest(self, size: int, but: Container[str] = ()) -> list[Stored]:
+        """Objects that may leave memory, those longest unread first and none of those in `but`, until size bytes are together."""
         out: list[Stored] = []
         for name in self._objects:
             stored = self.cold(name)
-            if stored is not None:
+            if stored is not None and name not in but:
                 out.append(stored)
                 size -= aligned(stored.size)
                 if size <= 0:

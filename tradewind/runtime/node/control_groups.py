@@ -146,6 +146,9 @@ class MemoryGroups:
             _remove_empty(parent)
             place = os.path.join(parent, self._name)
             try:
+                if found.version == 2:
+                    with contextlib.suppress(OSError):  # there already, or not ours to give
+                        _write(os.path.join(parent, "cgroup.subtree_control"), "+memory")
                 os.mkdir(place)
                 if found.version == 2:
                     _write(os.path.join(place, "cgroup.subtree_control"), "+memory")

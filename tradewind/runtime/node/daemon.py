@@ -5,21 +5,21 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-import shutil
 import socket
-import sys
-import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tradewind.runtime.link import DescriptorLink, Link
 from tradewind.runtime.loop import READ, WRITE, Loop
-from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.messages import cluster, control, neighbour
 from tradewind.runtime.messages.cluster import NodeView
 from tradewind.runtime.messages.values import Death, Environment, Stored
 from tradewind.runtime.node.bundles import BundledPool
+from tradewind.runtime.node.connections import Connections
 from tradewind.runtime.node.deaths import Deaths
+from tradewind.runtime.node.drivers import Drivers
 from tradewind.runtime.node.granting import Granting
 from tradewind.runtime.node.local_actors import LocalActors
 from tradewind.runtime.node.memory_guard import MemoryGuard
@@ -27,12 +27,14 @@ from tradewind.runtime.node.object_store import ObjectStore
 from tradewind.runtime.node.reporting import Reporting
 from tradewind.runtime.node.resources import to_amounts
 from tradewind.runtime.node.workers import Driver, TemplateSettings, Worker, WorkerPool, welcome
-from tradewind.runtime.packages import job_directory
 from tradewind.runtime.wire import WireError
 
 _MAX_IDLE_EXTRA = 2
+_MAX_IDLE_DRIVERS = 128
 _LINKLESS_S = 0.5
 _TELL_EVERY_S = 0.02
+# How many drivers' ends the head is told of once more when it has been away.
+_KEPT_DRIVERS = 100
 
 
 class HeadLink(Protocol):
@@ -46,8 +48,8 @@ class Neighbours(Protocol):
     """The way to the other nodes; there is none in a one-node cluster."""
 
     def see(self, nodes: list[NodeView]) -> None: ...
-    def send(self, node: str, message: cluster.NodeToNode) -> None: ...
-    def tunnel(self, sock: socket.socket, node: str, to_process: str, from_process: str) -> None: ...
+    def send(self, node: str, message: neighbour.NodeToNode) -> None: ...
+    def connect(self, node: str, to_process: str, from_process: str) -> None: ...
     def pull(self, stored: Stored, offset: int, done: Callable[[str], None]) -> None: ...
     def lose(self, node: str, reason: str) -> None: ...
     def forget_all(self) -> None: ...
@@ -80,6 +82,8 @@ class NodeDaemon:
         self.node = settings.node
         self.granting = Granting(self, BundledPool(settings.total))
         self.store = ObjectStore(self, settings.arena_bytes, settings.spill_directory)
+        self.drivers = Drivers(self)
+        self.connections = Connections(self)
         self.actors = LocalActors(self)
         self.deaths = Deaths(self)
         self.reporting = Reporting(self)
@@ -88,30 +92,30 @@ class NodeDaemon:
         self.neighbours: Neighbours | None = None
         self.processes: dict[str, Driver | Worker] = {}
         self._numbers = itertools.count(1)
-        self._connected: set[tuple[str, str]] = set()
         self._dirty: list[Link] = []
         self._told_load: tuple[dict[str, float], int, dict[str, dict[str, float]]] = ({}, 0, {})
         self._told_at = 0.0
         self._questions: dict[tuple[str, int], cluster.Question] = {}
+        self.ended_drivers: deque[str] = deque(maxlen=_KEPT_DRIVERS)
         self._telling = False
         self.stopping = ""
         self.workers = WorkerPool(
             loop,
             self.node,
             settings.template,
-            make_link=self._make_link,
+            make_link=self.make_link,
             on_lines=self._on_lines,
             on_end=self._on_worker_end,
-            next_address=self._next_address,
+            next_address=self.next_address,
             why_killed=self.guard.why_killed,
         )
         self._handlers: dict[type, Callable[[Any, Any], None]] = {
-            control.Hello: self._on_hello,
+            control.Hello: self.drivers.on_hello,
             control.RequestLease: self.granting.on_request,
             control.ReturnLease: lambda _who, message: self.granting.drop(message.lease),
             control.Blocked: lambda who, _message: self.granting.set_blocked(who.address, blocked=True),
             control.Unblocked: lambda who, _message: self.granting.set_blocked(who.address, blocked=False),
-            control.Connect: lambda who, message: self.connect(who.address, message.process),
+            control.Connect: lambda who, message: self.connections.connect(who.address, message.process),
             control.WhyDied: lambda who, message: self.deaths.why(who.address, message.process),
             control.TakeExtent: self.store.on_take_extent,
             control.GiveExtent: lambda who, message: self.store.book.give(who.address, message.offset, message.size),
@@ -122,7 +126,7 @@ class NodeDaemon:
             control.KillProcess: lambda _who, message: self.kill_process(message.process, message.reason),
             control.Ask: self._on_ask,
             control.ActorReady: self.actors.on_ready,
-            control.Evicted: self.store.on_evicted,
+            control.Evicted: lambda _who, message: self.store.room.on_evicted(message),
             control.Described: self.reporting.on_described,
             control.ExitIntended: lambda who, message: setattr(who, "intended", message.reason),
         }
@@ -178,12 +182,14 @@ class NodeDaemon:
         for link in dirty:
             link.flush()
 
-    def _next_address(self) -> str:
+    def next_address(self) -> str:
+        """A name for a process of this node that no other has."""
         return f"{self.node}/{next(self._numbers)}"
 
     # links
 
-    def _make_link(self, sock: socket.socket) -> DescriptorLink:
+    def make_link(self, sock: socket.socket) -> DescriptorLink:
+        """A link over the socket, which is read from now on; who is behind it is its `peer`."""
         link = DescriptorLink(sock, control.ToNode, self.want_write)
         self.loop.watch(link.fd, lambda events: self._on_link(link, events))
         return link
@@ -203,17 +209,6 @@ class NodeDaemon:
         process = self.processes.get(address)
         if process is not None:
             self.post(process.link, message)
-
-    def adopt_driver(self, sock: socket.socket, pid: int) -> None:
-        """A process that has connected and been checked may say Hello."""
-        link = self._make_link(sock)
-        driver = link.peer = Driver("", link, pid)
-        try:
-            driver.pidfd = os.pidfd_open(pid)
-        except OSError:
-            return  # it has ended already, or lives in another PID namespace: the end of its link will tell
-        # A child that it forked may hold its link open after its end.
-        self.loop.watch(driver.pidfd, lambda _events: self._on_driver_gone(driver))
 
     def _on_link(self, link: DescriptorLink, events: int) -> None:
         if events & WRITE:
@@ -237,9 +232,9 @@ class NodeDaemon:
     def _on_link_lost(self, link: DescriptorLink) -> None:
         who = link.peer
         if isinstance(who, Driver):
-            self._drop_pidfd(who)
+            self.drivers.drop_pidfd(who)
             if who.address:
-                self._end_driver(who)
+                self.drivers.end(who)
         elif not who.ended:
             # Usually it is ending, and the template is about to say how. A worker that lives on without its link is of no use.
             self.loop.after(
@@ -247,79 +242,12 @@ class NodeDaemon:
                 lambda: self.workers.kill(who, who.intended or "it closed its link to the node daemon and lived on"),
             )
 
-    # drivers
-
-    def _on_hello(self, who: Driver, message: control.Hello) -> None:
-        python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        if message.protocol != control.PROTOCOL or message.python != python:
-            self.post(
-                who.link,
-                control.Died(
-                    Death(
-                        "",
-                        os.getpid(),
-                        self.node,
-                        f"this cluster speaks protocol {control.PROTOCOL} under Python {python}",
-                    )
-                ),
-            )
-            self.loop.after(0.1, lambda: self._refuse(who))
-            return
-        who.address = self._next_address()
-        who.job = who.address
-        self.processes[who.address] = who
-        who.link.send(
-            control.Welcome(who.address, self.node, who.address, self.settings.arena_bytes, shared_filesystem=True),
-            [self.store.descriptor],
-        )
-
-    def _on_driver_gone(self, driver: Driver) -> None:
-        if not driver.link.closed:
-            self.loop.forget(driver.link.fd)
-            driver.link.close()
-        self._drop_pidfd(driver)
-        if driver.address in self.processes:
-            self._end_driver(driver)
-
-    def _drop_pidfd(self, driver: Driver) -> None:
-        if driver.pidfd >= 0:
-            self.loop.forget(driver.pidfd)
-            os.close(driver.pidfd)
-            driver.pidfd = -1
-
-    def _refuse(self, who: Driver) -> None:
-        self.loop.forget(who.link.fd)
-        who.link.close()
-
-    def _end_driver(self, driver: Driver) -> None:
-        self.processes.pop(driver.address, None)
-        if self.settings.end_with_driver:
-            self.stop("its driver has ended")
-            return
-        self._forget_process(driver.address)
-        self.deaths.remember(Death(driver.address, driver.pid, self.node, "the driver has ended"))
-        if self.head is not None:
-            self.head.send(cluster.ProcessGone(driver.address, driver=True))
-        self.end_job(driver.address)
-
-    def end_job(self, job: str) -> None:
-        """Every worker here that served the job is being ended, detached actors apart."""
-        for worker in list(self.workers.workers.values()):
-            actor = self.actors.here.get(worker.actor)
-            if worker.job == job and not (actor is not None and actor.spec.detached):
-                self.workers.kill(worker, "its driver has ended")
-        self.granting.book.withdraw(job)
-        self.store.book.drop_owner(job)
-        unpacked = job_directory(self.settings.spill_directory, job) if self.settings.spill_directory else ""
-        kept = any(actor.spec.job == job for actor in self.actors.here.values() if actor.spec.detached)
-        if unpacked and not kept and os.path.isdir(unpacked):
-            threading.Thread(target=shutil.rmtree, args=(unpacked, True), daemon=True).start()
-
-    def _forget_process(self, address: str) -> None:
+    def forget_process(self, address: str) -> None:
+        """The process has ended: nobody holds or waits for anything in its name."""
         self.granting.forget(address)
         for key in [key for key in self._questions if key[0] == address]:
             del self._questions[key]
-        self._connected = {pair for pair in self._connected if address not in pair}
+        self.connections.disconnected(address)
         self.store.book.drop_process(address)
 
     # workers
@@ -349,7 +277,9 @@ class NodeDaemon:
         self.guard.release(worker)
         if not worker.ended and not worker.kill_reason:
             self.workers.idle.append(worker)
-            limit = int(self.settings.total.get("CPU", 1)) + _MAX_IDLE_EXTRA
+            drivers = sum(isinstance(process, Driver) for process in self.processes.values())
+            # A warm one for each of many drivers: workers serve one job only, and to make one costs more than a turn.
+            limit = max(int(self.settings.total.get("CPU", 1)) + _MAX_IDLE_EXTRA, min(drivers, _MAX_IDLE_DRIVERS))
             while len(self.workers.idle) > limit:
                 # It ends when nobody needs an object that it owns any more.
                 extra = self.workers.idle.pop(0)
@@ -365,7 +295,7 @@ class NodeDaemon:
         lease = self.granting.held.get(worker.lease)
         if lease is not None and lease.worker is worker:
             self.granting.drop(lease.id)
-        self._forget_process(worker.address)
+        self.forget_process(worker.address)
         self.deaths.remember(death)
         if self.head is not None:
             self.head.send(cluster.ProcessGone(worker.address, driver=False))
@@ -382,7 +312,7 @@ class NodeDaemon:
         if isinstance(process, Worker):
             self.workers.kill(process, reason)
         elif process is None and self.neighbours is not None and not address.startswith(self.node + "/"):
-            self.neighbours.send(address.partition("/")[0], cluster.KillThere(address, reason))
+            self.neighbours.send(address.partition("/")[0], neighbour.KillThere(address, reason))
 
     def _on_lines(self, worker: Worker, lines: list[str], error: bool) -> None:
         self.lines(worker.job, lines, error=error)
@@ -399,45 +329,7 @@ class NodeDaemon:
             for target in targets:
                 self.tell(target, control.Output(lines, error))
         elif self.neighbours is not None:
-            self.neighbours.send(node, cluster.Lines(job, lines, error))
-
-    # connections
-
-    def connect(self, caller: str, target: str) -> None:
-        """Caller has, or will have, a link to target; or it is told that target is dead."""
-        pair = (min(caller, target), max(caller, target))
-        first = self.processes.get(caller)
-        if first is None:
-            return
-        node = target.partition("/")[0]
-        if pair in self._connected:
-            self.post(first.link, control.AlreadyConnected(target))
-            return
-        second = self.processes.get(target)
-        if second is None and (node == self.node or self.neighbours is None):
-            self.deaths.why(caller, target)
-            return
-        here, there = socket.socketpair()
-        first.link.send(control.Connected(target), [here.fileno()])
-        here.close()
-        self._connected.add(pair)
-        if second is not None:
-            second.link.send(control.Connected(caller), [there.fileno()])
-            there.close()
-        else:
-            assert self.neighbours is not None
-            self.neighbours.tunnel(there, node, target, caller)
-
-    def accept_tunnel(self, to_process: str, from_process: str) -> socket.socket | None:
-        """This node's end of a link that a process of another node has to one of ours; None when ours is gone."""
-        process = self.processes.get(to_process)
-        if process is None:
-            return None
-        here, there = socket.socketpair()
-        process.link.send(control.Connected(from_process), [there.fileno()])
-        there.close()
-        self._connected.add((min(to_process, from_process), max(to_process, from_process)))
-        return here
+            self.neighbours.send(node, neighbour.Lines(job, lines, error))
 
     # the head
 
@@ -447,6 +339,21 @@ class NodeDaemon:
             if message.request:
                 self._questions[who.address, message.request] = question
             self.head.send(question)
+
+    def joining(self, token: bytes, *, again: bool) -> cluster.Join:
+        """What the head is told when this node joins, or does so again after the head was away."""
+        book = self.granting.book
+        return cluster.Join(
+            control.PROTOCOL,
+            token,
+            self.view(),
+            self.actors.living(),
+            list(self.processes),
+            again,
+            list(self.actors.ends) if again else [],
+            list(self.ended_drivers) if again else [],
+            book.others if again else [],
+        )
 
     def ask_again(self) -> None:
         """Questions that the head has not answered are asked again: it was away, and may not have heard them."""
@@ -478,7 +385,7 @@ class NodeDaemon:
         elif isinstance(message, cluster.ReturnBundles):
             self.granting.return_bundles(message)
         elif isinstance(message, cluster.EndJob):
-            self.end_job(message.job)
+            self.drivers.end_job(message.job)
         elif isinstance(message, cluster.Joined) and message.error:
             self.stop(message.error)
 
@@ -501,6 +408,10 @@ class NodeDaemon:
         for worker in list(self.workers.workers.values()):
             if worker.job or worker.actor:
                 self.workers.kill(worker, f"its node was cut off from the cluster ({reason})")
+        self.deaths.cut_off()
+        self.connections.cut_off()
+        for process in self.processes.values():
+            self.post(process.link, control.CutOff(reason))
         if self.neighbours is not None:
             self.neighbours.forget_all()
         self.store.book.drop_foreign()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.messages import control, neighbour
 from tradewind.runtime.messages.values import Death
 from tradewind.runtime.node.workers import Worker
 
@@ -26,13 +26,14 @@ class Deaths:
     def remember(self, death: Death) -> None:
         """Whoever asked is told, and whoever will ask."""
         self._known[death.process] = death
+        self._daemon.connections.disconnected(death.process)
         if len(self._known) > _KEPT_DEATHS:
             self._known.popitem(last=False)
         for asker in self._asking.pop(death.process, ()):
             if asker in self._daemon.processes:
                 self._daemon.tell(asker, control.Died(death))
             elif self._daemon.neighbours is not None:
-                self._daemon.neighbours.send(asker, cluster.TellDeath(death))
+                self._daemon.neighbours.send(asker, neighbour.TellDeath(death))
 
     def why(self, asker: str, address: str) -> None:
         """Asker is told how the process ended, as soon as that is known."""
@@ -46,7 +47,7 @@ class Deaths:
             if self._daemon.neighbours is None:
                 self.remember(Death(address, 0, node, "its node is not part of this cluster any more"))
             else:
-                self._daemon.neighbours.send(node, cluster.AskDeath(address))
+                self._daemon.neighbours.send(node, neighbour.AskDeath(address))
         elif address not in self._daemon.processes:
             self.remember(Death(address, 0, self._daemon.node, "it has ended"))
         else:
@@ -72,10 +73,21 @@ class Deaths:
             self._daemon.loop.after(2.0, lambda: self._presume_dead(address))
         elif self._daemon.neighbours is not None:
             self._daemon.neighbours.send(
-                node, cluster.TellDeath(death or Death(address, 0, self._daemon.node, "it has ended"))
+                node, neighbour.TellDeath(death or Death(address, 0, self._daemon.node, "it has ended"))
             )
+
+    def ask_again(self, node: str) -> None:
+        """The node may not have heard what it was asked, or we not what it said."""
+        if self._daemon.neighbours is not None:
+            for address in [address for address in self._asking if address.startswith(node + "/")]:
+                self._daemon.neighbours.send(node, neighbour.AskDeath(address))
 
     def lose_node(self, node: str, reason: str) -> None:
         """Questions about the node's processes are answered by its loss."""
         for address in [address for address in self._asking if address.startswith(node + "/")]:
             self.remember(Death(address, 0, node, f"its node {node[:8]} was lost: {reason}"))
+
+    def cut_off(self) -> None:
+        """Nobody is asked any more about processes of other nodes: it is this node that was lost, and they may well live."""
+        own = self._daemon.node + "/"
+        self._asking = {address: askers for address, askers in self._asking.items() if address.startswith(own)}

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 # A job that holds nothing and has waited this long gets the next worker that comes free, even where there is but one.
 PATIENCE_S = 0.2
+# A job keeps a worker this long before it is asked for it: among many jobs each turn costs a change of workers, which must stay small beside it.
+TURN_S = 0.1
 
 
 class Shares:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.messages import cluster, control, neighbour
 from tradewind.runtime.messages.values import Shape
 from tradewind.runtime.node.bundles import BundledPool
-from tradewind.runtime.node.fairness import PATIENCE_S, Holding, Shares, Wish, to_yield
-from tradewind.runtime.node.leases import AskThere, GrantHere, LeaseBook
+from tradewind.runtime.node.fairness import PATIENCE_S, TURN_S, Holding, Shares, Wish, to_yield
+from tradewind.runtime.node.leases import SPREAD_TURN_S, AskThere, GrantHere, LeaseBook
 from tradewind.runtime.node.resources import Allocation, to_units
 from tradewind.runtime.node.workers import Driver, Worker
 
@@ -33,6 +33,8 @@ class Lease:
     remote_process: str = ""
     job: str = ""
     yield_to: str = ""  # the job that it is to be given up for
+    since: float = 0.0
+    there: Mapping[str, int] | None = None  # what it holds of another node
 
 
 class Granting:
@@ -41,7 +43,7 @@ class Granting:
     def __init__(self, daemon: NodeDaemon, pool: BundledPool) -> None:
         self._daemon = daemon
         self.pool = pool
-        self.book = LeaseBook(daemon.node, pool)
+        self.book = LeaseBook(daemon.node, pool, daemon.settings.labels)
         self.held: dict[int, Lease] = {}
         self.due = False
         self._numbers = itertools.count(1)
@@ -71,7 +73,7 @@ class Granting:
         self.due = False
         several = self._several_jobs()
         shares = Shares(self.pool.total, self._holdings()) if several else Shares(self.pool.total)
-        for decision in self.book.decide(shares):
+        for decision in self.book.decide(shares, self._daemon.loop.now()):
             process, request = decision.process, decision.request
             if isinstance(decision, GrantHere):
                 if process.startswith("actor:"):
@@ -85,6 +87,8 @@ class Granting:
                 self._daemon.actors.failed(process[6:], f"no node can hold it: {decision.reason}")
             else:
                 self._daemon.tell(process, control.Refused(request, decision.reason))
+        if self.book.waits_for_turn:
+            self._daemon.loop.after(SPREAD_TURN_S, self.schedule)
         if self.book.pending:
             for holder in {lease.holder for lease in self.held.values()}:
                 self._daemon.tell(holder, control.Revoke())
@@ -118,8 +122,8 @@ class Granting:
             for pending in self.book.pending.values()
             if pending.count - pending.asked > coming[pending.job] and not pending.shape.strategy.startswith("PG:")
         ]
-        holdings = [
-            Holding(lease.id, lease.job, lease.allocation.units)
+        could = [
+            lease
             for lease in self.held.values()
             if lease.worker is not None
             and lease.allocation is not None
@@ -127,13 +131,18 @@ class Granting:
             and not lease.yield_to
             and lease.worker.address not in self._blocked
         ]
+        holdings = [
+            Holding(lease.id, lease.job, lease.allocation.units)
+            for lease in could
+            if lease.allocation is not None and now - lease.since >= TURN_S
+        ]
         found = to_yield(Shares(self.pool.total, self._holdings()), wishes, holdings)
         if found is not None:
             number, job = found
             self._ask_to_yield(self.held[number], job)
-        elif holdings and wishes and not self._evening:
+        elif could and wishes and not self._evening:
             self._evening = True
-            self._daemon.loop.after(PATIENCE_S, self._even_out_later)
+            self._daemon.loop.after(PATIENCE_S if len(holdings) == len(could) else TURN_S, self._even_out_later)
 
     def _even_out_later(self) -> None:
         self._evening = False
@@ -143,11 +152,11 @@ class Granting:
         lease.yield_to = job
         if lease.holder.startswith("@"):
             if self._daemon.neighbours is not None:
-                self._daemon.neighbours.send(lease.holder[1:], cluster.YieldLease(lease.id))
+                self._daemon.neighbours.send(lease.holder[1:], neighbour.YieldLease(lease.id))
         else:
             self._daemon.tell(lease.holder, control.Yield(lease.id))
 
-    def yield_there(self, node: str, message: cluster.YieldLease) -> None:
+    def yield_there(self, node: str, message: neighbour.YieldLease) -> None:
         """Another node wants a worker back that it lent to one of our processes."""
         for lease in self.held.values():
             if lease.remote_node == node and lease.remote_lease == message.lease:
@@ -177,11 +186,13 @@ class Granting:
                     self._again(holder, request, shape)
                 self.schedule()
                 return
-            lease = Lease(next(self._numbers), holder, allocation, worker, job=worker.job)
+            lease = Lease(
+                next(self._numbers), holder, allocation, worker, job=worker.job, since=self._daemon.loop.now()
+            )
             self.held[lease.id] = lease
             worker.lease = lease.id
             self._daemon.guard.watch(worker, allocation)
-            self._daemon.connect(holder, worker.address)
+            self._daemon.connections.connect(holder, worker.address)
             accelerators = allocation.accelerators() or None
             self._daemon.tell(
                 holder, control.Granted(request, lease.id, worker.address, worker.pid, self._daemon.node, accelerators)
@@ -196,21 +207,22 @@ class Granting:
             self.book.answered(decision.process, decision.request, decision.node, granted=False)
             return
         number = next(self._numbers)
-        lease = Lease(number, decision.process, None, None, decision.node)
+        units = to_units(decision.shape.resources) if not decision.shape.strategy.startswith("PG:") else None
+        lease = Lease(number, decision.process, None, None, decision.node, there=units)
         self.held[number] = lease
         self._asked[number] = decision
         self._daemon.neighbours.send(
             decision.node,
-            cluster.AskWorker(number, decision.shape, process.job, decision.process, self._daemon.node, []),
+            neighbour.AskWorker(number, decision.shape, process.job, decision.process, self._daemon.node, []),
         )
 
-    def offered(self, node: str, message: cluster.OfferWorker) -> None:
+    def offered(self, node: str, message: neighbour.OfferWorker) -> None:
         """Another node has answered AskWorker."""
         decision = self._asked.pop(message.request, None)
         lease = self.held.get(message.request)
         if decision is None or lease is None:
             if message.lease and self._daemon.neighbours is not None:
-                self._daemon.neighbours.send(node, cluster.DropLease(message.lease))
+                self._daemon.neighbours.send(node, neighbour.DropLease(message.lease))
             return
         self.book.answered(decision.process, decision.request, node, granted=bool(message.lease))
         if not message.lease:
@@ -219,7 +231,7 @@ class Granting:
             return
         lease.remote_lease = message.lease
         lease.remote_process = message.process
-        self._daemon.connect(lease.holder, message.process)
+        self._daemon.connections.connect(lease.holder, message.process)
         self._daemon.tell(
             lease.holder,
             control.Granted(decision.request, lease.id, message.process, message.pid, node, message.accelerators),
@@ -234,7 +246,7 @@ class Granting:
                 self.book.answered(decision.process, decision.request, node, granted=False)
         self.schedule()
 
-    def asked(self, node: str, message: cluster.AskWorker) -> None:
+    def asked(self, node: str, message: neighbour.AskWorker) -> None:
         """Another node wants a worker for one of its processes; it gets one now or a refusal."""
         assert self._daemon.neighbours is not None
         neighbours = self._daemon.neighbours
@@ -242,21 +254,22 @@ class Granting:
         mine = bool(self.book.pending) and not message.shape.strategy.startswith("PG:")
         allocation = None if mine else self.book.take_here(message.shape)
         if allocation is None:
-            neighbours.send(node, cluster.OfferWorker(message.request, 0))
+            neighbours.send(node, neighbour.OfferWorker(message.request, 0))
             return
 
         def ready(worker: Worker) -> None:
             if worker.ended:
                 self.pool.release(allocation)
-                neighbours.send(node, cluster.OfferWorker(message.request, 0))
+                neighbours.send(node, neighbour.OfferWorker(message.request, 0))
                 return
-            lease = Lease(next(self._numbers), f"@{node}", allocation, worker, job=message.job)
+            now = self._daemon.loop.now()
+            lease = Lease(next(self._numbers), f"@{node}", allocation, worker, job=message.job, since=now)
             self.held[lease.id] = lease
             worker.lease = lease.id
             self._daemon.guard.watch(worker, allocation)
             neighbours.send(
                 node,
-                cluster.OfferWorker(
+                neighbour.OfferWorker(
                     message.request, lease.id, worker.address, worker.pid, allocation.accelerators() or None
                 ),
             )
@@ -301,7 +314,9 @@ class Granting:
         if lease.worker is not None and lease.worker.lease == number:
             self._daemon.release_worker(lease.worker)
         elif lease.remote_lease and self._daemon.neighbours is not None:
-            self._daemon.neighbours.send(lease.remote_node, cluster.DropLease(lease.remote_lease))
+            self._daemon.neighbours.send(lease.remote_node, neighbour.DropLease(lease.remote_lease))
+            if lease.there is not None:
+                self.book.credit(lease.remote_node, lease.there)
         self.schedule()
 
     def set_blocked(self, address: str, *, blocked: bool) -> None:
@@ -332,7 +347,7 @@ class Granting:
             elif daemon.neighbours is not None:
                 daemon.neighbours.send(
                     lease.remote_node,
-                    cluster.KillThere(lease.remote_process, "the process that it worked for has ended"),
+                    neighbour.KillThere(lease.remote_process, "the process that it worked for has ended"),
                 )
             self.drop(lease.id)
         self.schedule()

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tradewind.runtime.labels import described, matches
 from tradewind.runtime.messages.cluster import NodeView
 from tradewind.runtime.messages.values import Shape
 from tradewind.runtime.node.bundles import BundledPool
 from tradewind.runtime.node.fairness import Shares
 from tradewind.runtime.node.resources import Allocation, ResourcePool, describe, to_units
+
+# How long a spread call waits for the node whose turn it is before it takes any that has room.
+SPREAD_TURN_S = 0.2
+ANSWER_S = 2.0
 
 
 @dataclass(slots=True)
@@ -32,6 +37,7 @@ class Pending:
     asked: int = 0  # of count, how many another node is being asked for
     job: str = ""
     since: float = 0.0
+    turn_since: float = -1.0  # since when the node whose turn it is has had no room; negative: it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +76,9 @@ class _Other:
 class LeaseBook:
     """Requests that wait, and what is known of the other nodes."""
 
-    def __init__(self, node: str, pool: BundledPool) -> None:
+    def __init__(self, node: str, pool: BundledPool, labels: Mapping[str, str] | None = None) -> None:
         self.node = node
+        self._labels = labels or {}
         self.pool = pool
         self.pending: dict[tuple[str, int], Pending] = {}
         self._others: dict[str, _Other] = {}
@@ -80,6 +87,10 @@ class LeaseBook:
         self._gone_groups: dict[str, str] = {}
         self._order = itertools.count()
         self._spread = 0
+        # Nodes that have lost their turns and had no room since.
+        self._passed: set[str] = set()
+        # True when something would be decided SPREAD_TURN_S later that is not now.
+        self.waits_for_turn = False
 
     def want(
         self, process: str, request: int, shape: Shape, count: int, priority: int, *, job: str = "", now: float = 0.0
@@ -130,6 +141,8 @@ class LeaseBook:
         found = self.pending.get((process, request))
         if found is not None:
             found.asked = max(0, found.asked - 1)
+            # However long its first worker took to start: from now on its turns are as long as the others'.
+            found.turn_since = -1.0
             if granted:
                 self._got(found)
         if not granted and node in self._others:
@@ -144,12 +157,18 @@ class LeaseBook:
             self.pending.pop((pending.process, pending.request), None)
 
     @property
+    def others(self) -> list[str]:
+        """The other nodes, as far as this one knows."""
+        return list(self._others)
+
+    @property
     def waiting(self) -> int:
         """Workers wanted that nobody has given."""
         return sum(pending.count for pending in self.pending.values())
 
-    def decide(self, shares: Shares | None = None) -> list[Decision]:
+    def decide(self, shares: Shares | None = None, now: float = 0.0) -> list[Decision]:
         """Everything that can be decided now, the poorest job first; grants have been taken from the pool and added to the shares."""
+        self.waits_for_turn = False
         shares = shares if shares is not None else Shares(self.pool.total)
         waiting: dict[str, deque[Pending]] = {}
         for pending in sorted(self.pending.values(), key=lambda item: (item.priority, item.order)):
@@ -158,7 +177,7 @@ class LeaseBook:
         while waiting:
             job = min(waiting, key=lambda name: (shares.of(name), waiting[name][0].priority, waiting[name][0].order))
             pending = waiting[job][0]
-            decision = self._decide(pending) if pending.count > pending.asked else None
+            decision = self._decide(pending, now) if pending.count > pending.asked else None
             if decision is not None:
                 out.append(decision)
                 if isinstance(decision, GrantHere):
@@ -174,7 +193,7 @@ class LeaseBook:
                     del waiting[job]
         return out
 
-    def _decide(self, pending: Pending) -> Decision | None:
+    def _decide(self, pending: Pending, now: float) -> Decision | None:
         strategy = pending.shape.strategy
         if strategy.startswith("PG:"):
             return self._decide_in_group(pending)
@@ -187,20 +206,64 @@ class LeaseBook:
                 f"it must run on node {wanted[:8]}, which is not alive. {self._census()}",
             )
         nodes = self._order_of_preference(strategy, wanted, pending.units, soft=soft)
+        shape = pending.shape
+        if shape.hard:
+            nodes = [node for node in nodes if matches(shape.hard, self._labels_of(node))]
+            if not nodes:
+                reason = f"it asks for a node with {described(shape.hard)}, and none of them is so. {self._census()}"
+                return Refuse(pending.process, pending.request, reason)
+        if shape.soft:
+            nodes.sort(key=lambda node: not matches(shape.soft, self._labels_of(node)))
         if not any(self._feasible(node, pending.units) for node in nodes):
             asked = describe(pending.shape.resources)
             where = f"node {wanted[:8]} alone may run it" if wanted and not soft else "no node has that much"
             return Refuse(pending.process, pending.request, f"it asks for {asked}, and {where}. {self._census()}")
+        if strategy == "SPREAD":
+            return self._decide_spread(pending, [node for node in nodes if self._feasible(node, pending.units)], now)
+        return self._first_with_room(pending, nodes)
+
+    def _first_with_room(self, pending: Pending, nodes: Sequence[str]) -> Decision | None:
         for node in nodes:
             if node == self.node:
                 allocation = self.pool.take(pending.units)
                 if allocation is not None:
-                    self._spread += strategy == "SPREAD"
                     return GrantHere(pending.process, pending.request, pending.shape, allocation)
             elif self._debit(node, pending.units):
-                self._spread += strategy == "SPREAD"
                 return AskThere(pending.process, pending.request, pending.shape, node)
         return None
+
+    def _decide_spread(self, pending: Pending, nodes: Sequence[str], now: float) -> Decision | None:
+        """The nodes that could ever run it take turns; one that has no room for a while loses its turn until it has some."""
+        self._passed = {node for node in self._passed if not self._has_room(node, pending.units)}
+        order = sorted(node for node in nodes if node not in self._passed) or sorted(nodes)
+        turn = self._spread % len(order)
+        found = self._first_with_room(pending, [order[turn]])
+        if found is None:
+            if pending.turn_since < 0:
+                pending.turn_since = now
+            # A node that has been asked may be starting a worker.
+            patience = ANSWER_S if pending.asked else SPREAD_TURN_S
+            if now - pending.turn_since < patience:
+                self.waits_for_turn = True
+                return None
+            self._passed.add(order[turn])
+            found = self._first_with_room(pending, order[turn + 1 :] + order[:turn])
+        if found is not None:
+            self._spread += 1
+            pending.turn_since = -1.0
+        return found
+
+    def _has_room(self, node: str, units: Mapping[str, int]) -> bool:
+        other = self._others.get(node)
+        free = self.pool.free if node == self.node else other.free if other is not None else {}
+        return all(free.get(name, 0) >= amount for name, amount in units.items())
+
+    def credit(self, node: str, units: Mapping[str, int]) -> None:
+        """What a worker of another node held, and has been given back, can be asked for again."""
+        other = self._others.get(node)
+        if other is not None and other.free:
+            for name, amount in units.items():
+                other.free[name] = other.free.get(name, 0) + amount
 
     def lose_group(self, group: str, reason: str) -> None:
         """The placement group is gone: what waits for it waits in vain."""
@@ -242,13 +305,14 @@ class LeaseBook:
         if wanted and (not soft or (wanted in everybody and self._feasible(wanted, units))):
             return [wanted]
         if strategy == "SPREAD":
-            everybody.sort()
-            turn = self._spread % len(everybody)
-            return everybody[turn:] + everybody[:turn]
+            return everybody
         # Least loaded first among the others, so that what does not fit here does not all go to one of them.
         order = [self.node, *sorted(self._others, key=lambda node: -self._others[node].free.get("CPU", 0))]
         near = strategy[5:] if strategy.startswith("NEAR:") else ""
         return [near, *(node for node in order if node != near)] if near in order else order
+
+    def _labels_of(self, node: str) -> Mapping[str, str]:
+        return self._labels if node == self.node else self._others[node].view.labels
 
     def _feasible(self, node: str, units: Mapping[str, int]) -> bool:
         if node == self.node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,10 @@ from tradewind.runtime.node.workers import Worker
 
 if TYPE_CHECKING:
     from tradewind.runtime.node.daemon import NodeDaemon
+
+
+# How many ends the head is told of once more when it has been away.
+_KEPT_ENDS = 1_000
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +37,7 @@ class LocalActors:
     def __init__(self, daemon: NodeDaemon) -> None:
         self._daemon = daemon
         self.here: dict[str, LocalActor] = {}
+        self.ends: deque[cluster.ActorEnded] = deque(maxlen=_KEPT_ENDS)
 
     def living(self) -> list[cluster.ActorStarted]:
         """The actors that run here, or are being started (without a process)."""
@@ -95,6 +101,8 @@ class LocalActors:
                     actor.incarnation - 1,
                     spec.concurrency_groups,
                     spec.group,
+                    spec.job_namespace,
+                    spec.name,
                 ),
             )
 
@@ -107,15 +115,21 @@ class LocalActors:
         if actor.allocation is not None:
             daemon.granting.pool.release(actor.allocation)
         reason = daemon.workers.template_failed
-        if daemon.head is not None:
-            text = f"this node can start no workers: {reason}" if reason else "its worker ended before it began"
-            daemon.head.send(cluster.ActorEnded(actor.spec.actor, actor.incarnation, text, intended=bool(reason)))
+        text = f"this node can start no workers: {reason}" if reason else "its worker ended before it began"
+        self._tell(actor, text, intended=bool(reason))
+
+    def _tell(self, actor: LocalActor, reason: str, *, intended: bool) -> None:
+        """The head hears of the actor's end, now or when it is back."""
+        if self._daemon.head is not None:
+            ended = cluster.ActorEnded(actor.spec.actor, actor.incarnation, reason, intended)
+            self.ends.append(ended)
+            self._daemon.head.send(ended)
 
     def failed(self, actor_id: str, reason: str) -> None:
         """The actor cannot be started here."""
         actor = self.here.pop(actor_id, None)
-        if actor is not None and self._daemon.head is not None:
-            self._daemon.head.send(cluster.ActorEnded(actor_id, actor.incarnation, reason, intended=True))
+        if actor is not None:
+            self._tell(actor, reason, intended=True)
 
     def on_ready(self, who: Worker, message: control.ActorReady) -> None:
         """The constructor has run, or raised."""
@@ -151,9 +165,4 @@ class LocalActors:
         daemon = self._daemon
         if actor.allocation is not None:
             daemon.granting.pool.release(actor.allocation)
-        if daemon.head is not None:
-            daemon.head.send(
-                cluster.ActorEnded(
-                    actor.spec.actor, actor.incarnation, death.sentence("Its process"), bool(worker.intended)
-                )
-            )
+        self._tell(actor, death.sentence("Its process"), intended=bool(worker.intended))

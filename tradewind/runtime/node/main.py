@@ -12,6 +12,7 @@ import sys
 import msgspec
 
 from tradewind.runtime.credentials_wire import CredentialBytes
+from tradewind.runtime.labels import NODE_ID
 from tradewind.runtime.loop import Loop
 from tradewind.runtime.messages import cluster, control
 from tradewind.runtime.node.daemon import DaemonSettings, NodeDaemon
@@ -53,7 +54,7 @@ def run(config: NodeConfig) -> None:
         node=config.node,
         host=config.host,
         total=config.resources,
-        labels=config.labels,
+        labels={NODE_ID: config.node, **config.labels},
         arena_bytes=config.arena_bytes,
         template=TemplateSettings(
             config.python, config.sys_path, config.extra_path, config.cwd, config.env, config.by_value, config.node
@@ -70,7 +71,7 @@ def run(config: NodeConfig) -> None:
     try:
         daemon.start()
         if config.driver_fd >= 0:
-            daemon.adopt_driver(socket.socket(fileno=config.driver_fd), config.driver_pid)
+            daemon.drivers.adopt(socket.socket(fileno=config.driver_fd), config.driver_pid)
         if config.socket_path:
             listener = _listen(config.socket_path)
             loop.watch(listener.fileno(), lambda _events, sock=listener: _accept(daemon, sock))  # type: ignore[misc]
@@ -132,7 +133,7 @@ def _accept(daemon: NodeDaemon, listener: socket.socket) -> None:
             # Another user, even root's: what it sends would be unpickled.
             sock.close()
             continue
-        daemon.adopt_driver(sock, pid)
+        daemon.drivers.adopt(sock, pid)
 
 
 def main() -> None:

@@ -63,15 +63,9 @@ class RemoteHead:
         self._outbox.put(message)
 
     def _requests(self, outbox: queue.SimpleQueue[Any]) -> Iterator[bytes]:
-        daemon = self._daemon
-        joining = cluster.Join(
-            control.PROTOCOL,
-            self._token,
-            daemon.view(),
-            daemon.actors.living(),
-            list(daemon.processes),
-            again=self._joined,
-        )
+        joining = self._joining()
+        if joining is None:
+            return
         yield bytes(wire.encode((joining,)))
         while True:
             message = outbox.get()
@@ -88,6 +82,17 @@ class RemoteHead:
                     return
                 batch.append(message)
             yield bytes(wire.encode(batch))
+
+    def _joining(self) -> cluster.Join | None:
+        """What the loop says of this node; None when there is no joining any more. For gRPC's thread, which must not look itself."""
+        answer: queue.SimpleQueue[cluster.Join] = queue.SimpleQueue()
+        self._daemon.loop.from_thread(lambda: answer.put(self._daemon.joining(self._token, again=self._joined)))
+        while not self._closing:
+            try:
+                return answer.get(timeout=_RETRY_S)
+            except queue.Empty:
+                continue
+        return None
 
     def _run(self) -> None:
         daemon = self._daemon
@@ -134,7 +139,10 @@ class RemoteHead:
 def join_cluster(daemon: NodeDaemon, credentials: ClusterCredentials, head_address: str, ready_fd: int) -> None:
     """The node listens for its neighbours and is joining the head."""
     member = MemberCertificate.issue(credentials)
-    neighbours = TlsNeighbours(daemon, tls_contexts(credentials, member), credentials.token, daemon.settings.host)
+    process = MemberCertificate.issue(credentials, credentials.process_name)
+    keys = control.LinkKeys(credentials.process_name, credentials.ca_certificate, process.certificate, process.key)
+    contexts = tls_contexts(credentials, member)
+    neighbours = TlsNeighbours(daemon, contexts, credentials.token, daemon.settings.host, keys)
     daemon.neighbours = neighbours
     daemon.settings.address = neighbours.address
     head = RemoteHead(daemon, credentials, member, head_address, ready_fd)

@@ -1,4 +1,4 @@
-"""The other nodes: one TLS link a direction for messages between daemons, one tunnel a pair of processes, and object transfer.
+"""The other nodes: one TLS link a direction for messages between daemons, and object transfer. The port also takes processes' own links.
 
 A daemon sends over the links that it dialled and only listens on those it accepted, so what it says to a neighbour arrives in order.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hmac
 import itertools
 import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,20 +15,26 @@ from typing import TYPE_CHECKING, Any
 from tradewind.runtime import wire
 from tradewind.runtime.link import Link, TlsLink
 from tradewind.runtime.loop import WRITE
-from tradewind.runtime.messages import cluster, control
+from tradewind.runtime.messages import control, neighbour
 from tradewind.runtime.messages.cluster import NodeView
 from tradewind.runtime.messages.values import Death, Stored
-from tradewind.runtime.node.tunnel import Tunnel
+from tradewind.runtime.node.direct_links import MAGIC, DirectLinks
 
 if TYPE_CHECKING:
     from tradewind.runtime.credentials import TlsContexts
     from tradewind.runtime.node.daemon import NodeDaemon
 
-_CHUNK = 1 << 20
 _WINDOW = 4
 _DIAL_S = 3.0
+_ASK_AGAIN_S = 0.1
+# Who has connected and not said who it is by then is a stranger.
+_GREETING_S = 10.0
+# The first byte of a TLS record that holds a handshake message (RFC 8446, 5.1).
+_TLS_HANDSHAKE = b"\x16"
 _SEAL_LOOK_S = 0.02
 _SEAL_LOOKS = 50
+# A node of which nobody has said that it was lost may be a member already; the head's word of it is waited for this long.
+_UNKNOWN_S = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +45,6 @@ class _Neighbour:
     link: TlsLink | None = None
     backlog: list[Any] = field(default_factory=list)
     dialling: bool = False
-    tunnels: set[Tunnel] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)
@@ -57,7 +61,11 @@ class _Transfer:
 class TlsNeighbours:
     """Everything between this node daemon and the others."""
 
-    def __init__(self, daemon: NodeDaemon, contexts: TlsContexts, token: bytes, host: str) -> None:
+    chunk_bytes = 1 << 20
+
+    def __init__(
+        self, daemon: NodeDaemon, contexts: TlsContexts, token: bytes, host: str, keys: control.LinkKeys
+    ) -> None:
         self._daemon = daemon
         self._loop = daemon.loop
         self._contexts = contexts
@@ -65,68 +73,105 @@ class TlsNeighbours:
         self._views: dict[str, NodeView] = {}
         self._neighbours: dict[str, _Neighbour] = {}
         self._accepted: set[Link] = set()
-        self._tunnels: set[Tunnel] = set()
+        self._unknown: set[socket.socket] = set()
         self._transfers: dict[int, _Transfer] = {}
         self._numbers = itertools.count(1)
         self._lost: dict[str, str] = {}
+        # What is to be said to nodes of which the head has said nothing yet.
+        self._early: dict[str, list[Any]] = {}
         self._listener = socket.create_server((host, 0), backlog=128)
         self._listener.setblocking(False)
         self.address = f"{host}:{self._listener.getsockname()[1]}"
         self._loop.watch(self._listener.fileno(), self._on_accept)
-        self._handlers: dict[type, Callable[[str, Any], None]] = {
-            cluster.AskWorker: daemon.granting.asked,
-            cluster.OfferWorker: daemon.granting.offered,
-            cluster.DropCopy: lambda _node, message: daemon.store.drop_copy(message.name),
-            cluster.YieldLease: daemon.granting.yield_there,
-            cluster.DropLease: lambda _node, message: daemon.granting.drop(message.lease),
-            cluster.AskDeath: lambda node, message: daemon.deaths.asked(node, message.process),
-            cluster.TellDeath: lambda _node, message: daemon.deaths.told(message.death),
-            cluster.Pull: self._on_pull,
-            cluster.Chunk: self._on_chunk,
-            cluster.FreeThere: lambda _node, message: daemon.store.free(message.stored),
-            cluster.Lines: lambda _node, message: daemon.lines(message.job, message.lines, error=message.error),
-            cluster.KillThere: lambda _node, message: daemon.kill_process(message.process, message.reason),
+        self._links = DirectLinks(daemon, keys, self._dial)
+        self._handlers = self._make_handlers()
+
+    def _make_handlers(self) -> dict[type, Callable[[str, Any], None]]:
+        daemon = self._daemon
+        return {
+            neighbour.ExpectLink: self._links.on_expect,
+            neighbour.LinkExpected: self._links.on_expected,
+            neighbour.AskWorker: daemon.granting.asked,
+            neighbour.OfferWorker: daemon.granting.offered,
+            neighbour.DropCopy: lambda _node, message: daemon.store.drop_copy(message.name),
+            neighbour.YieldLease: daemon.granting.yield_there,
+            neighbour.DropLease: lambda _node, message: daemon.granting.drop(message.lease),
+            neighbour.AskDeath: lambda node, message: daemon.deaths.asked(node, message.process),
+            neighbour.TellDeath: lambda _node, message: daemon.deaths.told(message.death),
+            neighbour.Pull: self._on_pull,
+            neighbour.Chunk: self._on_chunk,
+            neighbour.FreeThere: lambda _node, message: daemon.store.free(message.stored),
+            neighbour.Lines: lambda _node, message: daemon.lines(message.job, message.lines, error=message.error),
+            neighbour.KillThere: lambda _node, message: daemon.kill_process(message.process, message.reason),
         }
 
     def see(self, nodes: list[NodeView]) -> None:
         """The head's view of the cluster."""
         self._views = {view.node: view for view in nodes if view.alive and view.node != self._daemon.node}
+        for node in self._views:
+            self._lost.pop(node, None)
+        for node in [node for node in self._early if node in self._views]:
+            for message in self._early.pop(node):
+                self.send(node, message)
+
+    def connect(self, node: str, to_process: str, from_process: str) -> None:
+        """Our process gets a link to the other node's process, or hears how that one died."""
+        self._links.want(node, to_process, from_process)
 
     # sending
 
-    def send(self, node: str, message: cluster.NodeToNode) -> None:
+    def send(self, node: str, message: neighbour.NodeToNode) -> None:
         """The neighbour gets the message, or the sender's question is answered with its absence."""
-        neighbour = self._reach(node)
-        if neighbour is None:
-            self._undeliverable(node, message)
-        elif neighbour.link is not None:
-            self._daemon.post(neighbour.link, message)
+        other = self._reach(node)
+        if other is None:
+            self._hold(node, message)
+        elif other.link is not None:
+            self._daemon.post(other.link, message)
         else:
-            neighbour.backlog.append(message)
+            other.backlog.append(message)
 
-    def _undeliverable(self, node: str, message: cluster.NodeToNode) -> None:
+    def _hold(self, node: str, message: neighbour.NodeToNode) -> None:
+        """The message waits for the head's word of the node, unless that word was that it is lost."""
+        if node in self._lost:
+            self._undeliverable(node, message)
+            return
+        if node not in self._early:
+            self._loop.after(_UNKNOWN_S, lambda: self._give_up(node))
+        self._early.setdefault(node, []).append(message)
+
+    def _give_up(self, node: str) -> None:
+        for message in self._early.pop(node, ()):
+            self._undeliverable(node, message)
+
+    def _undeliverable(self, node: str, message: neighbour.NodeToNode) -> None:
         loop, daemon = self._loop, self._daemon
-        if isinstance(message, cluster.AskDeath):
+        if isinstance(message, neighbour.AskDeath):
             why = self._lost.get(node, "it is not part of this cluster")
             loop.soon(
                 lambda: daemon.deaths.told(Death(message.process, 0, node, f"its node {node[:8]} was lost: {why}"))
             )
-        elif isinstance(message, cluster.AskWorker):
-            loop.soon(lambda: daemon.granting.offered(node, cluster.OfferWorker(message.request, 0)))
+        elif isinstance(message, neighbour.AskWorker):
+            loop.soon(lambda: daemon.granting.offered(node, neighbour.OfferWorker(message.request, 0)))
+        elif isinstance(message, neighbour.OfferWorker) and message.lease:
+            loop.soon(lambda: daemon.granting.drop(message.lease))
+        elif isinstance(message, neighbour.Pull):
+            loop.soon(lambda: self._fail_transfers(node, self._lost.get(node, "it is not part of this cluster")))
+        elif isinstance(message, neighbour.ExpectLink):
+            loop.soon(lambda: self._links.unheard(message.number))
 
     def _reach(self, node: str) -> _Neighbour | None:
-        neighbour = self._neighbours.get(node)
-        if neighbour is None:
+        other = self._neighbours.get(node)
+        if other is None:
             if node not in self._views:
                 return None
-            neighbour = self._neighbours[node] = _Neighbour(node)
-        if neighbour.link is None and not neighbour.dialling:
-            neighbour.dialling = True
-            self._dial(node, lambda sock: self._dialled(neighbour, sock))
-        return neighbour
+            other = self._neighbours[node] = _Neighbour(node)
+        if other.link is None and not other.dialling:
+            other.dialling = True
+            self._dial(node, lambda sock: self._dialled(other, sock))
+        return other
 
-    def _dial(self, node: str, connected: Callable[[ssl.SSLSocket | None], None]) -> None:
-        """Connected gets a TLS socket whose handshake is still to be done, or None."""
+    def _dial(self, node: str, connected: Callable[[socket.socket | None], None]) -> None:
+        """Connected gets a socket to the node's port, or None."""
         view = self._views.get(node)
         if view is None:
             self._loop.soon(lambda: connected(None))
@@ -148,10 +193,7 @@ class TlsNeighbours:
                 sock.close()
                 connected(None)
                 return
-            wrapped = self._contexts.client.wrap_socket(
-                sock, server_hostname=self._contexts.server_name, do_handshake_on_connect=False
-            )
-            connected(wrapped)
+            connected(sock)
 
         def late() -> None:
             nonlocal finished
@@ -164,33 +206,30 @@ class TlsNeighbours:
         sock.connect_ex((host, int(port)))
         self._loop.watch(sock.fileno(), ready, WRITE)
 
-    def _dialled(self, neighbour: _Neighbour, sock: ssl.SSLSocket | None) -> None:
-        neighbour.dialling = False
-        backlog, neighbour.backlog = neighbour.backlog, []
+    def _dialled(self, other: _Neighbour, sock: socket.socket | None) -> None:
+        other.dialling = False
+        backlog, other.backlog = other.backlog, []
         if sock is None:
             for message in backlog:
-                self._undeliverable(neighbour.node, message)
+                self._undeliverable(other.node, message)
             return
-        link = TlsLink(sock, cluster.NodeToNode, self._daemon.want_write, neighbour)
-        self._loop.watch(link.fd, lambda events: self._on_own_link(link, neighbour, events))
-        neighbour.link = link
-        link.send(self._greeting())
+        link = TlsLink(self._contexts.shake(sock, server=False), neighbour.NodeToNode, self._daemon.want_write, other)
+        self._loop.watch(link.fd, lambda events: self._on_own_link(link, other, events))
+        other.link = link
+        link.send(neighbour.Greet(control.PROTOCOL, self._token, self._daemon.node))
         for message in backlog:
             self._daemon.post(link, message)
 
-    def _greeting(self, to_process: str = "", from_process: str = "") -> cluster.Greet:
-        return cluster.Greet(control.PROTOCOL, self._token, self._daemon.node, to_process, from_process)
-
-    def _on_own_link(self, link: TlsLink, neighbour: _Neighbour, events: int) -> None:
+    def _on_own_link(self, link: TlsLink, other: _Neighbour, events: int) -> None:
         """Nothing but the end is to be read here."""
         if events & WRITE:
             link.pump_out()
         if link.receive() is None:
             self._loop.forget(link.fd)
             link.close()
-            if neighbour.link is link:
-                neighbour.link = None
-                self._broke(neighbour.node)
+            if other.link is link:
+                other.link = None
+                self._broke(other.node)
 
     # receiving
 
@@ -202,12 +241,36 @@ class TlsNeighbours:
                 return
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            wrapped = self._contexts.server.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-            link = TlsLink(wrapped, cluster.NodeToNode, self._daemon.want_write, "")
-            # Until it has greeted, one frame is read and no more: what follows may be a tunnel's bytes.
-            link.reader.budget = 1
-            self._accepted.add(link)
-            self._loop.watch(link.fd, lambda events, it=link: self._on_accepted(it, events))  # type: ignore[misc]
+            self._unknown.add(sock)
+            self._loop.watch(sock.fileno(), lambda _events, it=sock: self._on_unknown(it))  # type: ignore[misc]
+            self._loop.after(_GREETING_S, lambda it=sock: self._drop_unknown(it))  # type: ignore[misc]
+
+    def _on_unknown(self, sock: socket.socket) -> None:
+        """The first byte says who comes: a daemon with a TLS handshake, or a process with the number of its link."""
+        try:
+            first = sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            first = b""
+        if first not in {_TLS_HANDSHAKE, MAGIC[:1]}:
+            self._drop_unknown(sock)
+            return
+        self._unknown.discard(sock)
+        self._loop.forget(sock.fileno())
+        if first != _TLS_HANDSHAKE:
+            self._links.accept(sock)
+            return
+        link = TlsLink(self._contexts.shake(sock, server=True), neighbour.NodeToNode, self._daemon.want_write, "")
+        self._accepted.add(link)
+        self._loop.watch(link.fd, lambda events: self._on_accepted(link, events))
+        self._loop.after(_GREETING_S, lambda: None if link.peer else self._drop_accepted(link))
+
+    def _drop_unknown(self, sock: socket.socket) -> None:
+        if sock in self._unknown:
+            self._unknown.discard(sock)
+            self._loop.forget(sock.fileno())
+            sock.close()
 
     def _on_accepted(self, link: TlsLink, events: int) -> None:
         try:
@@ -224,7 +287,6 @@ class TlsNeighbours:
             if not link.peer:
                 if not self._welcome(link, first):
                     return
-                messages += link.reader.feed(b"")
             else:
                 handler = self._handlers.get(first.__class__)
                 if handler is not None:
@@ -234,11 +296,17 @@ class TlsNeighbours:
         """A link from or to the node broke: what was on its way is lost, so whatever waits for it is told, or asks again."""
         self._fail_transfers(node, "the link to it broke")
         self._daemon.granting.unanswered(node)
+        self._loop.after(_ASK_AGAIN_S, lambda: self._ask_again(node))
+
+    def _ask_again(self, node: str) -> None:
+        self._links.ask_again(node)
+        self._daemon.deaths.ask_again(node)
 
     def forget_all(self) -> None:
         """Every link to and from other nodes is closed: after a partition nobody knows which of them still lead anywhere."""
         for node in list(self._neighbours):
             self._close(node)
+            self._ask_again(node)
 
     def _drop_accepted(self, link: Link) -> None:
         if link in self._accepted and link.peer:
@@ -251,58 +319,23 @@ class TlsNeighbours:
     def _welcome(self, link: TlsLink, message: Any) -> bool:
         """True when the link is a daemon's and may be read on."""
         if (
-            not isinstance(message, cluster.Greet)
+            not isinstance(message, neighbour.Greet)
             or message.protocol != control.PROTOCOL
             or not hmac.compare_digest(message.token, self._token)
+            # It does not know yet that its work is done elsewhere: it has to join again before anybody here listens.
+            or message.node in self._lost
         ):
             self._drop_accepted(link)
             return False
-        link.reader.budget = -1
-        if not message.to_process:
-            link.peer = message.node
-            return True
-        plain = self._daemon.accept_tunnel(message.to_process, message.from_process)
-        if plain is None:
-            self._drop_accepted(link)
-            return False
-        self._accepted.discard(link)
-        self._loop.forget(link.fd)
-        assert isinstance(link.sock, ssl.SSLSocket)
-        self._join(plain, link.sock, b"", link.reader.take_rest(), message.node)
-        return False
-
-    # tunnels
-
-    def tunnel(self, sock: socket.socket, node: str, to_process: str, from_process: str) -> None:
-        """Sock is connected to the process on the node, or closed."""
-
-        def connected(tls: ssl.SSLSocket | None) -> None:
-            if tls is None:
-                sock.close()
-            else:
-                self._join(sock, tls, bytes(wire.encode((self._greeting(to_process, from_process),))), b"", node)
-
-        self._dial(node, connected)
-
-    def _join(self, plain: socket.socket, tls: ssl.SSLSocket, to_tls: bytes, to_plain: bytes, node: str) -> None:
-        neighbour = self._neighbours.setdefault(node, _Neighbour(node))
-
-        def ended(tunnel: Tunnel) -> None:
-            self._tunnels.discard(tunnel)
-            neighbour.tunnels.discard(tunnel)
-
-        made = Tunnel(self._loop, plain, tls, to_tls, to_plain, ended)
-        if not made.closed:
-            self._tunnels.add(made)
-            neighbour.tunnels.add(made)
+        link.peer = message.node
+        return True
 
     # objects
 
     def pull(self, stored: Stored, offset: int, done: Callable[[str], None]) -> None:
         """done("") when the object's bytes stand at offset in this node's arena, else done(why not)."""
-        if stored.node not in self._views:
-            why = self._lost.get(stored.node, "it is not part of this cluster")
-            done(f"node {stored.node[:8]}, which held the object {stored.name}, was lost: {why}")
+        if stored.node in self._lost:
+            done(f"node {stored.node[:8]}, which held the object {stored.name}, was lost: {self._lost[stored.node]}")
             return
         number = next(self._numbers)
         transfer = _Transfer(stored, offset, done)
@@ -313,12 +346,12 @@ class TlsNeighbours:
     def _ask_chunk(self, number: int, transfer: _Transfer) -> None:
         left = transfer.stored.size - transfer.next
         if left > 0:
-            length = min(_CHUNK, left)
+            length = min(self.chunk_bytes, left)
             start = transfer.next
             transfer.next += length
-            self.send(transfer.stored.node, cluster.Pull(number, transfer.stored, start, length))
+            self.send(transfer.stored.node, neighbour.Pull(number, transfer.stored, start, length))
 
-    def _on_pull(self, node: str, message: cluster.Pull, patience: int = _SEAL_LOOKS) -> None:
+    def _on_pull(self, node: str, message: neighbour.Pull, patience: int = _SEAL_LOOKS) -> None:
         store = self._daemon.store
         stored = message.stored
         if store.book.knows(stored.name):
@@ -330,11 +363,11 @@ class TlsNeighbours:
             return
         if data is None or message.start + message.length > stored.size:
             reason = f"the object {stored.name} is not in the object store of node {self._daemon.node[:8]} any more"
-            self.send(node, cluster.Chunk(message.request, message.start, b"", reason))
+            self.send(node, neighbour.Chunk(message.request, message.start, b"", reason))
             return
-        self.send(node, cluster.Chunk(message.request, message.start, data))
+        self.send(node, neighbour.Chunk(message.request, message.start, data))
 
-    def _on_chunk(self, _node: str, message: cluster.Chunk) -> None:
+    def _on_chunk(self, _node: str, message: neighbour.Chunk) -> None:
         transfer = self._transfers.get(message.request)
         if transfer is None:
             return
@@ -363,34 +396,34 @@ class TlsNeighbours:
         """The node is not a member any more."""
         self._lost[node] = reason
         self._views.pop(node, None)
+        self._give_up(node)
         self._close(node)
         self._fail_transfers(node, reason)
 
     def _close(self, node: str) -> None:
-        neighbour = self._neighbours.pop(node, None)
-        if neighbour is not None:
-            if neighbour.link is not None:
-                self._loop.forget(neighbour.link.fd)
-                neighbour.link.close()
-            for tunnel in list(neighbour.tunnels):
-                tunnel.close()
-            for message in neighbour.backlog:
+        other = self._neighbours.pop(node, None)
+        if other is not None:
+            if other.link is not None:
+                self._loop.forget(other.link.fd)
+                other.link.close()
+            for message in other.backlog:
                 self._undeliverable(node, message)
         for link in [link for link in self._accepted if link.peer == node]:
             self._drop_accepted(link)
 
     def close(self) -> None:
-        """Every link, tunnel and the port are closed."""
+        """Every link and the port are closed."""
         self._loop.forget(self._listener.fileno())
         self._listener.close()
-        for tunnel in list(self._tunnels):
-            tunnel.close()
+        self._links.close()
+        for sock in list(self._unknown):
+            self._drop_unknown(sock)
         for link in list(self._accepted):
             self._drop_accepted(link)
-        for neighbour in self._neighbours.values():
-            if neighbour.link is not None:
-                self._loop.forget(neighbour.link.fd)
-                neighbour.link.close()
+        for other in self._neighbours.values():
+            if other.link is not None:
+                self._loop.forget(other.link.fd)
+                other.link.close()
 
 
 __all__ = ["TlsNeighbours"]

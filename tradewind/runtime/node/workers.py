@@ -42,6 +42,7 @@ class Worker:
     ended: bool = False
     lease: int = 0
     actor: str = ""
+    has_link_keys: bool = False
     environment: Environment | None = None
     kill_reason: str = ""
     intended: str = ""
@@ -61,6 +62,7 @@ class Driver:
     pidfd: int = -1
     actor: str = ""
     job: str = ""
+    has_link_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)

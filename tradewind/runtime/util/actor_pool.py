@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tradewind.runtime import api
+from tradewind.runtime.exceptions import ActorDiedError
 from tradewind.runtime.object_ref import ObjectRef
 
 Submit = Callable[[Any, Any], ObjectRef]
@@ -43,38 +44,69 @@ class ActorPool:
         """True when an actor has nothing to do."""
         return bool(self._idle) and not self._waiting
 
-    def get_next(self, timeout: float | None = None) -> Any:
-        """The next result in the order of submission. Raises StopIteration when there is none, TimeoutError when it is not there in time."""
+    def get_next(self, timeout: float | None = None, ignore_if_timedout: bool = False) -> Any:
+        """The next result in the order of submission.
+
+        Raises StopIteration when there is none, and TimeoutError when it is not there in time: with ignore_if_timedout it is given up.
+        """
         if not self.has_next():
             raise StopIteration("No results are left in the pool.")
         while self._next not in self._by_number:
             self._next += 1  # fetched out of order before
         ref = self._by_number[self._next]
         if timeout is not None and not api.wait([ref], timeout=timeout)[0]:
-            raise TimeoutError(f"The next result was not there within {timeout:g} s.")
-        self._finish(ref)
-        return api.get(ref)
+            raise self._too_late([ref], timeout, ignore_if_timedout)
+        return self._finish(ref)
 
-    def get_next_unordered(self, timeout: float | None = None) -> Any:
-        """Any result that is done. Raises StopIteration when there is none, TimeoutError when none is there in time."""
+    def get_next_unordered(self, timeout: float | None = None, ignore_if_timedout: bool = False) -> Any:
+        """Any result that is done. Raises StopIteration when there is none, TimeoutError as get_next does."""
         if not self.has_next():
             raise StopIteration("No results are left in the pool.")
-        ready, _ = api.wait(list(self._running), timeout=timeout)
+        ready, waiting = api.wait(list(self._running), timeout=timeout)
         if not ready:
-            raise TimeoutError(f"No result was there within {timeout:g} s.")
-        self._finish(ready[0])
-        return api.get(ready[0])
+            assert timeout is not None
+            raise self._too_late(waiting, timeout, ignore_if_timedout)
+        return self._finish(ready[0])
 
-    def _finish(self, ref: ObjectRef) -> None:
-        if api.wait([ref])[0]:
-            number, actor = self._running.pop(ref)
-            del self._by_number[number]
-            self.push(actor)
+    def _too_late(self, refs: list[ObjectRef], timeout: float, give_up: bool) -> TimeoutError:
+        text = f"No result was there within {timeout:g} s"
+        if not give_up:
+            return TimeoutError(f"{text}; a later call may have it.")
+        # The actor gets its next value behind the one that is given up.
+        self._push_back(self._forget(refs[0]))
+        return TimeoutError(f"{text}, and it was given up.")
+
+    def _forget(self, ref: ObjectRef) -> Any:
+        number, actor = self._running.pop(ref)
+        del self._by_number[number]
+        return actor
+
+    def _finish(self, ref: ObjectRef) -> Any:
+        actor = self._forget(ref)
+        try:
+            value = api.get(ref)
+        except ActorDiedError:
+            # A dead actor would take every value that waits.
+            self._start_next()
+            raise
+        except BaseException:
+            self._push_back(actor)
+            raise
+        self._push_back(actor)
+        return value
 
     def push(self, actor: Any) -> None:
-        """The actor is free, and gets a value that waits."""
+        """The actor joins the pool, and gets a value that waits. Raises ValueError for one that is in the pool."""
+        if actor in self._idle or any(actor == busy for _, busy in self._running.values()):
+            raise ValueError(f"{actor} is in the pool already.")
+        self._push_back(actor)
+
+    def _push_back(self, actor: Any) -> None:
         self._idle.append(actor)
-        if self._waiting:
+        self._start_next()
+
+    def _start_next(self) -> None:
+        if self._waiting and self._idle:
             self.submit(*self._waiting.popleft())
 
     def pop_idle(self) -> Any | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import sys
+import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,16 @@ class PlacementGroup:
         """Made by placement_group()."""
         self.id = group
         self.bundle_specs = [dict(bundle) for bundle in bundles]
+
+    @staticmethod
+    def empty() -> PlacementGroup:
+        """A handle to no group."""
+        return PlacementGroup("", [])
+
+    @property
+    def is_empty(self) -> bool:
+        """True for a handle to no group."""
+        return not self.id
 
     @property
     def bundle_count(self) -> int:
@@ -155,6 +167,16 @@ def _states() -> list[cluster.GroupState]:
     answer = session.process().head(cluster.ListGroups())
     return list(answer.groups)
 
+
+class _CallableModule(types.ModuleType):
+    """Ray has a function and a module of this name in the same place; this is both."""
+
+    def __call__(self, *args: Any, **options: Any) -> PlacementGroup:
+        """As placement_group()."""
+        return placement_group(*args, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule
 
 __all__ = [
     "PlacementGroup",

@@ -29,14 +29,16 @@ class _QueueActor:
 
     async def put(self, item: Any, within_s: float | None) -> bool:
         try:
-            await asyncio.wait_for(self._queue.put(item), within_s)
+            async with asyncio.timeout(within_s):
+                await self._queue.put(item)
         except TimeoutError:
             return False
         return True
 
     async def get(self, within_s: float | None) -> tuple[bool, Any]:
         try:
-            return True, await asyncio.wait_for(self._queue.get(), within_s)
+            async with asyncio.timeout(within_s):
+                return True, await self._queue.get()
         except TimeoutError:
             return False, None
 
@@ -51,6 +53,11 @@ class _QueueActor:
         if self._queue.qsize() < count:
             return None
         return [self._queue.get_nowait() for _ in range(count)]
+
+
+def _check(timeout: float | None) -> None:
+    if timeout is not None and timeout < 0:
+        raise ValueError(f"timeout is {timeout:g}; it cannot be negative.")
 
 
 class Queue:
@@ -68,6 +75,10 @@ class Queue:
         """How many items are in the queue."""
         return int(api.get(self.actor.qsize.remote()))
 
+    def size(self) -> int:
+        """As qsize()."""
+        return self.qsize()
+
     def empty(self) -> bool:
         """True when nothing is in it."""
         return self.qsize() == 0
@@ -77,12 +88,14 @@ class Queue:
         return bool(self.maxsize) and self.qsize() >= self.maxsize
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """The item is in the queue. Raises Full when there is no room in time."""
+        """The item is in the queue. Raises Full when there is no room in time, ValueError for a negative timeout."""
+        _check(timeout)
         if not api.get(self.actor.put.remote(item, timeout if block else 0.0)):
             raise Full(f"The queue holds {self.maxsize} items already.")
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """The oldest item. Raises Empty when there is none in time."""
+        """The oldest item. Raises Empty when there is none in time, ValueError for a negative timeout."""
+        _check(timeout)
         there, item = api.get(self.actor.get.remote(timeout if block else 0.0))
         if not there:
             raise Empty("The queue is empty.")
@@ -108,9 +121,9 @@ class Queue:
             raise Empty(f"The queue has fewer than {num_items} items.")
         return list(items)
 
-    def shutdown(self, force: bool = False) -> None:
-        """The queue's actor is gone, and what was in it."""
-        del force
+    def shutdown(self, force: bool = False, grace_period_s: float = 5) -> None:
+        """The queue's actor is gone, and what was in it: after what was asked of it before, or after grace_period_s; with force at once."""
         if self.actor is not None:
-            api.kill(self.actor)
+            if force or not api.wait([self.actor.__ray_terminate__.remote()], timeout=grace_period_s)[0]:
+                api.kill(self.actor)
             self.actor = None

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+import tradewind.runtime as ray
+from tests.runtime.conftest import Nodes
+from tradewind.runtime import exceptions
+from tradewind.runtime.util.scheduling_strategies import (
+    DoesNotExist,
+    Exists,
+    In,
+    NodeAffinitySchedulingStrategy,
+    NodeLabelSchedulingStrategy,
+    NotIn,
+)
+
+pytestmark = pytest.mark.usefixtures("two_nodes")
+
+
+@ray.remote
+def where():
+    return os.environ["NODE_NUMBER"]
+
+
+@ray.remote(num_cpus=0)
+class Where:
+    def where(self):
+        return os.environ["NODE_NUMBER"]
+
+
+def test_instant_tasks_are_spread_too(two_nodes: Nodes) -> None:
+    del two_nodes
+    ray.init()
+    assert len(ray.nodes()) == 2, "this node has heard of the other"
+    spread = where.options(scheduling_strategy="SPREAD")
+    together = Counter(ray.get([spread.remote() for _ in range(8)], timeout=60))
+    assert min(together["0"], together["1"]) >= 2, together
+    one_by_one = Counter(ray.get(spread.remote(), timeout=60) for _ in range(6))
+    assert min(one_by_one["0"], one_by_one["1"]) >= 2, one_by_one
+    actors = [Where.options(scheduling_strategy="SPREAD").remote() for _ in range(4)]
+    assert Counter(ray.get([actor.where.remote() for actor in actors], timeout=60)) == {"0": 2, "1": 2}
+
+
+def test_labels_choose_nodes_for_tasks_and_actors() -> None:
+    ray.init()
+    node_id = next(node["NodeID"] for node in ray.nodes() if node["Labels"]["number"] == "1")
+    for selector in ({"number": "1"}, {"number": "!0"}, {"number": "in(1, 7)"}, {"ray.io/node-id": node_id}):
+        assert ray.get(where.options(label_selector=selector).remote(), timeout=30) == "1", selector
+        assert ray.get(Where.options(label_selector=selector).remote().where.remote(), timeout=30) == "1", selector
+    for hard in ({"number": In("1", "7")}, {"number": NotIn("0")}, {"number": In("1"), "zone": DoesNotExist()}):
+        strategy = NodeLabelSchedulingStrategy(hard)
+        assert ray.get(where.options(scheduling_strategy=strategy).remote(), timeout=30) == "1"
+    preferred = NodeLabelSchedulingStrategy({"number": Exists()}, soft={"number": In("1")})
+    assert ray.get(Where.options(scheduling_strategy=preferred).remote().where.remote(), timeout=30) == "1"
+    assert ray.get_runtime_context().get_node_labels()["number"] == "0"
+
+
+def test_what_no_node_has_is_said_at_once() -> None:
+    ray.init()
+    with pytest.raises(exceptions.TaskUnschedulableError, match="zone in here, and none"):
+        ray.get(where.options(label_selector={"zone": "here"}).remote(), timeout=30)
+    with pytest.raises(exceptions.ActorUnschedulableError, match="zone exists"):
+        ray.get(
+            Where.options(scheduling_strategy=NodeLabelSchedulingStrategy({"zone": Exists()})).remote().where.remote(),
+            timeout=30,
+        )
+    with pytest.raises(exceptions.TaskUnschedulableError, match="not alive"):
+        ray.get(where.options(scheduling_strategy=NodeAffinitySchedulingStrategy("f" * 16, soft=False)).remote(), timeout=30)  # fmt: skip
+    gone = NodeAffinitySchedulingStrategy("f" * 16, soft=True)
+    assert ray.get(where.options(scheduling_strategy=gone).remote(), timeout=30) in {"0", "1"}
+    with pytest.raises(ValueError, match="cannot both be empty"):
+        NodeLabelSchedulingStrategy({})
+    with pytest.raises(ValueError, match="'!value'"):
+        where.options(label_selector={"zone": "a b"}).remote()

@@ -1,0 +1,102 @@
+"""What a process makes of ends: of its links, of other processes and nodes, of its own node daemon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tradewind.runtime import exceptions
+from tradewind.runtime.core.peers import Peer
+from tradewind.runtime.messages import control
+from tradewind.runtime.messages.values import Death
+
+if TYPE_CHECKING:
+    from tradewind.runtime.core.process import Process
+    from tradewind.runtime.link import Link
+
+
+class Losses:
+    """The process's losses; each is told to whatever part of it waits for what was lost."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def lose_link(self, link: Link) -> None:
+        """The link is closed, and what its other end was is lost. Under the lock."""
+        process = self._process
+        process.links.pop(link.fd, None)
+        process.pump.unregister(link.fd)
+        link.close()
+        if link is process.node_link:
+            self._lose_node_daemon()
+            return
+        target: Peer = link.peer
+        if target.link is link:
+            self.lose(target)
+
+    def lose(self, target: Peer) -> None:
+        """The link to the process is gone; the node daemon is asked what became of it. Under the lock."""
+        process = self._process
+        target.link = None
+        if not target.lost:
+            target.lost = True
+            process.tell_node(control.WhyDied(target.address))
+
+    def on_node_lost(self, message: control.NodeLost) -> None:
+        """Another node is gone, and with it the ends of links there. Under the lock."""
+        process = self._process
+        # A node that lost power closes no connection.
+        for link in list(process.links.values()):
+            if isinstance(link.peer, Peer) and link.peer.address.startswith(message.node + "/"):
+                self.lose_link(link)
+        process.objects.lose_node(message.node, message.reason)
+
+    def on_cut_off(self, message: control.CutOff) -> None:
+        """This node was taken for lost: nobody elsewhere is to be reached over the links that there are. Under the lock."""
+        process = self._process
+        reason = f"the link to it broke, because this node was cut off from the cluster ({message.reason})"
+        for target in process.peers.of_other_nodes():
+            for actor in target.actors:
+                # It may well live, in the life that is known here.
+                actor.incarnation = -1
+            self.on_died(Death(target.address, 0, target.address.partition("/")[0], reason))
+            for link in [link for link in process.links.values() if link.peer is target]:
+                self.lose_link(link)
+
+    def on_died(self, death: Death) -> None:
+        """A process has ended. Under the lock."""
+        process = self._process
+        target = process.peers.get(death.process, connect=False)
+        if not process.address:
+            process.broken = f"The node daemon refused this process: {death.reason}."
+            return
+        if target.death is not None:
+            return
+        target.lost = True
+        target.death = death
+        target.backlog.clear()
+        reason = death.sentence("The process")
+        for lease in list(target.leases):
+            process.leasing.lose(lease, death)
+        target.leases.clear()
+        process.actors.lose_peer(target)
+        process.objects.lose_peer(target.address, reason)
+        if process.executor is not None:
+            process.executor.lose_peer(target)
+        process.peers.forget(target)
+
+    def _lose_node_daemon(self) -> None:
+        process = self._process
+        process.broken = (
+            process.broken
+            or "The node daemon of this machine is gone, and with it every worker and object here; call shutdown() and init() to start again."
+        )
+        if not process.closing:
+            process.on_broken(process.broken)
+        process.welcome.finish()
+        process.questions.give_up(process.broken)
+        error = exceptions.RaySystemError(process.broken)
+        for call in list(process.calls.open.values()):
+            process.calls.fail(call, error)
+        for link in list(process.links.values()):
+            if isinstance(link.peer, Peer):
+                self.on_died(Death(link.peer.address, 0, process.node, process.broken))
