@@ -24,10 +24,9 @@ from clouds.fakes.room import Room
 from clouds.fakes.wire import Answer, Request, Wire
 from clouds.gcp.world import GcpWorld, gcp_world
 from clouds.gcp.world import offer as gcp_offer
+from clouds.household import Household
 from clouds.lab.namespaces import Host, Lab
 from tests.broker.nursery import Nursery
-from tests.broker.real import RealDaemon
-from tradewind.broker.server.client import DaemonClient
 from tradewind.catalog.offer import Offer
 
 COLUMNS = (
@@ -41,16 +40,15 @@ OFFERS = (
 )
 
 
-class Estate:
+class Estate(Household):
     """The clouds, and the daemons of one data directory."""
 
     def __init__(
         self, directory: pathlib.Path, aws: AwsWorld, gcp: GcpWorld, azure: AzureWorld, nursery: Nursery | None = None
     ) -> None:
-        self.directory, self.aws, self.gcp, self.azure = directory, aws, gcp, azure
+        super().__init__(directory, nursery)
+        self.aws, self.gcp, self.azure = aws, gcp, azure
         self.rooms: dict[str, MachineRoom | Room] = {}
-        self.data_dir = str(directory / "data")
-        self.daemon = RealDaemon(self.data_dir, nursery)
         self.catalog = str(directory / "offers.csv")
 
     def write_catalog(self, offers: tuple[Offer, ...] = OFFERS) -> None:
@@ -74,13 +72,6 @@ class Estate:
             "AZURE_CONFIG_DIR": str(home / ".azure"),
             "PATH": f"{home / 'bin'}:{os.environ['PATH']}",
         }
-
-    def start(self, **environment: str) -> DaemonClient:
-        return self.daemon.start(**{**self.environment(), **environment})
-
-    def spawn(self, **environment: str) -> None:
-        """Like `start`, for a daemon that may die before it answers."""
-        self.daemon.spawn(**{**self.environment(), **environment})
 
     def machine(self, cloud: str) -> Host:
         """The living machine of that cloud."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import pty
@@ -11,7 +12,7 @@ import sys
 
 from clouds.estate import Estate
 
-DEADLINE_S = 60.0
+DEADLINE_S = 90.0
 
 
 def purchases(estate: Estate) -> int:
@@ -66,6 +67,19 @@ class Running:
         """It has said that."""
         while text not in self._said.decode(errors="replace"):
             assert self._read(), f"it ended and never said {text!r}: {self._said.decode(errors='replace')}"
+
+    def answers(self, text: str) -> None:
+        """A line is typed."""
+        os.write(self._master, f"{text}\n".encode())
+
+    def connections(self) -> set[str]:
+        """The sockets that it has open now: each question to the daemon goes over one of its own."""
+        opened = f"/proc/{self.process.pid}/fd"
+        found = set()
+        for name in os.listdir(opened):
+            with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+                found.add(os.readlink(f"{opened}/{name}"))
+        return {target for target in found if target.startswith("socket:")}
 
     def interrupt(self) -> tuple[int, str]:
         """Ctrl-C: the exit code, and the sentence with which it ended."""

@@ -1,19 +1,23 @@
-"""What goes wrong between buying a machine and the job, on real machines through a real daemon: one sentence, what it said kept, and it is ended."""
+"""What goes wrong between buying a machine and the job, through the command line and a real daemon, on real machines: one sentence, what the machine
+said kept, and it is ended.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from clouds.estate import Estate, open_estate
-from clouds.lab.namespaces import SSHD_CONFIG, Host, Lab, open_lab
+from clouds.lab.namespaces import SSHD_CONFIG, Host, Lab
 from clouds.shell import Shell
-from tests.broker.real import task, until
+from tests.broker.nursery import Nursery
+from tests.broker.real import until
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.server.client import DaemonClient
 
@@ -22,17 +26,13 @@ BOOT_DEADLINE_S = 4.0
 SMALL_DISK = "#!/bin/sh\nmkdir -p $D && mount -t tmpfs -o size=3m none $D && chown 4242 $D\n".replace(
     "$D", "/home/tradewind/.tradewind"
 )
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
-        yield lab
+# The image's interpreters have nothing beside their own library.
+BARE = "#!/bin/sh\numount -l /opt/lab/site-packages\n"
 
 
 @pytest.fixture
-def estate(lab: Lab, tmp_path: pathlib.Path) -> Iterator[Estate]:
-    with open_estate(tmp_path, lab) as estate:
+def estate(lab: Lab, nursery: Nursery, tmp_path: pathlib.Path) -> Iterator[Estate]:
+    with open_estate(tmp_path, lab, nursery) as estate:
         path = pathlib.Path(estate.data_dir, "clouds.yaml")
         settings = json.loads(path.read_text())
         settings["gcp"]["boot_deadline_s"] = BOOT_DEADLINE_S
@@ -60,16 +60,14 @@ def images(lab: Lab, *, files: dict[str, tuple[str, int]] | None = None, **chang
         lab.host = plain  # type: ignore[method-assign]
 
 
-def why_it_failed(estate: Estate, client: DaemonClient) -> str:
+def why_it_failed(estate: Estate, shell: Shell) -> str:
     """A launch fails, and its machine is ended; the sentence that a person reads."""
-    text = ON_GCP + "run: echo hi\n"
-    client.post("/v1/launch", {"task": task(text), "accepted_hourly_usd": 1.0, "catalog": estate.catalog})
-    seen = until(
-        "it fails", lambda: (c := client.get("/v1/clusters/mine"))["state"] == "FAILED" and c, estate.daemon.log
-    )
+    said = shell.types("launch", "task.yaml", "--catalog", estate.catalog, "-y", exit_code=1)
     until("nothing is left", lambda: estate.held() == [], lambda: str(estate.held()))
-    client.post("/v1/clusters/mine/down")
-    return str(seen["why"])
+    shell.types("down", "mine", "-y")
+    sentence = said.strip().splitlines()[-1]
+    assert sentence.startswith("job 1 on mine: LOST: "), said
+    return sentence
 
 
 def printed(why: str) -> str:
@@ -78,26 +76,60 @@ def printed(why: str) -> str:
 
 
 @pytest.mark.timeout(240)
-def test_machines_that_never_become_nodes(
-    estate: Estate, client: DaemonClient, lab: Lab, tmp_path: pathlib.Path
-) -> None:
+def test_machines_that_never_become_nodes(estate: Estate, lab: Lab, tmp_path: pathlib.Path) -> None:
     """One daemon meets them all: starting one for each would cost more than the rest."""
+    estate.start()
+    (tmp_path / "task.yaml").write_text(ON_GCP + "run: echo hi\n")
+    shell = Shell(estate, tmp_path)
     with images(lab, authorized=("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHUF other",)):
-        why = why_it_failed(estate, client)
+        why = why_it_failed(estate, shell)
     assert "did not accept our key (tried for 4 s)" in why
     assert printed(why)
     with images(lab, files={"/etc/ssh/lab_sshd_config": (SSHD_CONFIG + "Port 2022\n", 0o644)}):
-        why = why_it_failed(estate, client)
+        why = why_it_failed(estate, shell)
     assert "(tried for 4 s)" in why, "an sshd that never comes"
     assert printed(why)
     with images(lab, host_key=KeyRing(str(tmp_path / "other")).host("another").private):
-        why = why_it_failed(estate, client)
+        why = why_it_failed(estate, shell)
     assert "showed a host key that is not the one this machine was given" in why
     assert "nothing was sent" in why
     with images(lab, files={"/etc/lab/run.d/small-disk": (SMALL_DISK, 0o755)}):
-        why = why_it_failed(estate, client)
+        why = why_it_failed(estate, shell)
     assert "the instance's disk is full" in why
     assert "ask for more with disk_size" in why
+    with images(lab, files={"/etc/lab/run.d/bare": (BARE, 0o755)}):
+        why = why_it_failed(estate, shell)
+    assert re.search("the instance does not reach (its package index|astral.sh): (pip|uv) could not", why), why
+    assert "an image that has tradewind's dependencies" in why
+
+
+@pytest.mark.timeout(180)
+def test_ctrl_c_in_set_up_while_it_runs_and_while_it_is_ended(
+    estate: Estate, client: DaemonClient, tmp_path: pathlib.Path
+) -> None:
+    """What is under way goes on, each time with a line that says so; `down` goes on too, and leaves nothing."""
+    shell = Shell(estate, tmp_path)
+    (tmp_path / "task.yaml").write_text(ON_GCP + "setup: echo preparing; sleep 600\nrun: echo never\n")
+    setting_up = shell.starts("launch", "task.yaml", "--catalog", estate.catalog, "-y")
+    setting_up.until("preparing")
+    assert setting_up.interrupt() == (
+        130, "detached; it goes on running. Come back with `tradewind logs mine 1`.",
+    )  # fmt: skip
+    assert client.get("/v1/clusters/mine/jobs")[0]["ended_unix"] is None
+    shell.types("cancel", "mine", "--all")
+    running = shell.starts("exec", "mine", "--", "echo running; sleep 600")
+    running.until("running")
+    assert running.interrupt() == (130, "detached; it goes on running. Come back with `tradewind logs mine 2`.")
+    assert client.get("/v1/clusters/mine/jobs")[1]["state"] == "RUNNING"
+    estate.gcp.slow(0.3)
+    ending = shell.starts("down", "mine", "-y")
+    until("it is being ended", lambda: client.get("/v1/clusters/mine")["state"] == "TERMINATING", estate.daemon.log)
+    assert ending.interrupt() == (
+        130, "interrupted; mine goes on being ended. `tradewind status` shows when nothing of it is left.",
+    )  # fmt: skip
+    estate.gcp.slow(0)
+    until("it is ended", lambda: client.get("/v1/clusters/mine")["state"] == "TERMINATED", estate.daemon.log)
+    assert estate.held() == []
 
 
 @pytest.mark.timeout(180)
@@ -106,7 +138,6 @@ def test_a_set_up_that_fails_is_shown_and_the_machine_kept_or_ended_as_asked(
 ) -> None:
     fails = "setup: echo preparing; exit 7\nrun: echo never\n"
     (tmp_path / "task.yaml").write_text(ON_GCP + fails)
-    (tmp_path / "here.yaml").write_text("name: here\nresources: {infra: local}\n" + fails)
     shell = Shell(estate, tmp_path)
     said = shell.types("launch", "task.yaml", "--catalog", estate.catalog, "-y", exit_code=1)
     assert "preparing" in said
@@ -116,6 +147,7 @@ def test_a_set_up_that_fails_is_shown_and_the_machine_kept_or_ended_as_asked(
     assert "preparing" in shell.types("logs", "mine", "1", exit_code=1)
     assert "nothing of it is left" in shell.types("down", "mine", "-y")
     assert estate.held() == []
-    said = shell.types("launch", "here.yaml", "-y", "--down", exit_code=1)
+    said = shell.types("launch", "task.yaml", "--catalog", estate.catalog, "-y", "--down", exit_code=1)
     assert "setup on rank 0 exited with code 7" in said
-    until("it is ended", lambda: client.get("/v1/clusters/here")["state"] == "TERMINATED", estate.daemon.log)
+    until("it is ended", lambda: client.get("/v1/clusters/mine")["state"] == "TERMINATED", estate.daemon.log)
+    assert estate.held() == []

@@ -12,15 +12,18 @@ from collections.abc import Iterator
 import pytest
 
 from clouds.estate import OFFERS, Estate, open_estate
+from clouds.shell import Shell
+from tests.broker.nursery import Nursery
 from tests.broker.real import task, until
 from tradewind.broker.server.client import ApiError
+from tradewind.cli import exits
 
 ANY = "name: t\nresources: {use_spot: true}\nrun: echo hi\n"
 
 
 @pytest.fixture
-def estate(tmp_path: pathlib.Path) -> Iterator[Estate]:
-    with open_estate(tmp_path, None) as estate:
+def estate(tmp_path: pathlib.Path, nursery: Nursery) -> Iterator[Estate]:
+    with open_estate(tmp_path, None, nursery) as estate:
         yield estate
 
 
@@ -34,14 +37,17 @@ def exhaust(estate: Estate) -> None:
         world.exhaust(world.request(offer=offer, use_spot=True))
 
 
-def test_a_cloud_without_credentials_is_left_out_and_named(estate: Estate) -> None:
+def test_a_cloud_without_credentials_is_left_out_and_named(estate: Estate, tmp_path: pathlib.Path) -> None:
     client = estate.start(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
     plan = client.post("/v1/plan", {"task": task(ANY), "catalog": estate.catalog})
     assert plan["placements"][0]["cloud"] == "gcp"
     reasons = [one["reason"] for one in plan["references"] if one["cloud"] == "aws"]
     assert any("aws can't be used from here: no credentials here: aws configure" in reason for reason in reasons)
-    with pytest.raises(ApiError, match="no credentials here: aws configure"):
-        launch(estate, client, "resources: {infra: aws}\nrun: echo hi\n")
+    (tmp_path / "task.yaml").write_text("resources: {infra: aws}\nrun: echo hi\n")
+    said = Shell(estate, tmp_path).types(
+        "launch", "task.yaml", "--catalog", estate.catalog, "-y", exit_code=exits.NO_PLAN
+    )
+    assert "no credentials here: aws configure" in said
 
 
 def test_when_every_place_is_full_the_reasons_are_told_and_remembered(estate: Estate) -> None:
@@ -79,7 +85,9 @@ def test_retry_until_up_waits_and_says_for_what(estate: Estate) -> None:
     assert client.post("/v1/clusters/mine/down")["state"] == "TERMINATED"
 
 
-def test_a_login_that_has_expired_blocks_its_cloud_and_the_next_one_is_tried(estate: Estate) -> None:
+def test_a_login_that_has_expired_blocks_its_cloud_and_the_next_one_is_tried(
+    estate: Estate, tmp_path: pathlib.Path
+) -> None:
     estate.aws.forbid()
     estate.gcp.forbid()
     client = estate.start()
@@ -87,6 +95,8 @@ def test_a_login_that_has_expired_blocks_its_cloud_and_the_next_one_is_tried(est
     until("it goes to Azure", lambda: client.get("/v1/clusters/mine")["cloud"] == "azure", estate.daemon.log)
     told = [e["data"]["why"] for e in client.get("/v1/events?subject=cluster/mine") if e["kind"] == "place refused"]
     assert len(told) == 2
+    read = Shell(estate, tmp_path).types("events", "mine")
+    assert all(why in read for why in told)
     client.post("/v1/clusters/mine/down")
 
 

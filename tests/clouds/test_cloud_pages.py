@@ -6,15 +6,15 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 import tomllib
-from collections.abc import Iterator
 
 import msgspec
 import pytest
 
-from clouds.estate import OFFERS, Estate, open_estate
-from clouds.lab.namespaces import Lab, open_lab
+from clouds.estate import OFFERS, Estate
+from clouds.fresh_environment import as_told_by, imports
+from clouds.lab.strangers import opened_to_the_world
+from tests.broker.real import until
 from tests.cli.test_docs import lines_of
 from tradewind.broker.clouds.registry import entry
 from tradewind.cli.main import run
@@ -22,31 +22,21 @@ from tradewind.cli.main import run
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs" / "clouds"
 CLOUDS = ("aws", "gcp", "azure")
+SDKS = {"aws": "boto3", "gcp": "google.cloud.compute_v1", "azure": "azure.mgmt.compute"}
+PORT = 8080
 WALK = ("check", "plan", "launch", "exec", "logs", "ssh", "stop", "start", "autostop", "down")
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
-        yield lab
-
-
-@pytest.fixture
-def estate(lab: Lab, tmp_path: pathlib.Path) -> Iterator[Estate]:
-    with open_estate(tmp_path, lab) as estate:
-        yield estate
-
-
 class Reader:
-    """Somebody who types what the page shows, at a bash, logged in at every cloud."""
+    """Somebody who types what the page shows, at a bash, logged in at every cloud; `programs` is where pip has put tradewind for them."""
 
-    def __init__(self, estate: Estate, directory: pathlib.Path) -> None:
+    def __init__(self, estate: Estate, directory: pathlib.Path, programs: pathlib.Path) -> None:
         self._directory = directory
         self._environment = {
             **os.environ,
             **estate.environment(),
             "TRADEWIND_DATA_DIR": estate.data_dir,
-            "PATH": f"{pathlib.Path(sys.executable).parent}:{estate.environment()['PATH']}",
+            "PATH": f"{programs}:{estate.environment()['PATH']}",
         }
 
     def types(self, line: str) -> str:
@@ -63,15 +53,28 @@ class Reader:
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_the_quickstart_word_by_word(estate: Estate, tmp_path: pathlib.Path, cloud: str) -> None:
     (tmp_path / "work").mkdir()
-    reader = Reader(estate, tmp_path / "work")
+    programs = as_told_by((DOCS / f"{cloud}.md").read_text(), tmp_path / "env")
+    assert imports(programs, [SDKS[cloud], "asyncssh", *SDKS.values()]) == [SDKS[cloud], "asyncssh", SDKS[cloud]]
+    reader = Reader(estate, tmp_path / "work", programs)
     (offer,) = [one for one in OFFERS if one.cloud == cloud]  # what the fake sells is what this person gets cheapest
     (tmp_path / "work" / "mine.csv").write_text(
         "cloud,region,zone,instance_type,price_ondemand_usd_h\n"
         f"{cloud},{offer.region},{offer.zone},{offer.instance_type},0.001\n"
     )
     reader.types("tradewind catalog import mine.csv")
+    machines = estate.rooms[cloud].machines
     try:
-        said = {line.split()[1]: reader.types(line) for line in lines_of(f"docs/clouds/{cloud}.md")}
+        said = {}
+        for line in lines_of(f"docs/clouds/{cloud}.md"):
+            command = line.split()[1]
+            said[command] = reader.types(line)
+            if command == "exec":
+                opened_to_the_world(estate.machine(cloud), PORT, lambda: reader.types(f"tradewind ports hello {PORT}"))
+                reader.types("tradewind ssh hello 'echo on the disk >kept'")
+            elif command == "stop":
+                until("it is switched off", lambda: not any(one.alive() for one in machines.values()))
+            elif command == "start":
+                assert reader.types("tradewind ssh hello cat kept") == "on the disk\n"
     finally:
         reader.types("tradewind down --all -y; tradewind api stop")
     assert tuple(name for name in said if name != ">") == WALK

@@ -61,6 +61,13 @@ def test_amazon() -> None:
         assert tags["tradewind-owner"] != "somebody else"
 
 
+def test_amazons_best_network_is_one_interface_with_an_address() -> None:
+    (interface,) = aws(network_tier="best")["NetworkInterfaces"]
+    assert (interface["InterfaceType"], interface["AssociatePublicIpAddress"]) == ("efa", True)
+    assert "SecurityGroupIds" not in aws(network_tier="best")
+    assert "NetworkInterfaces" not in aws(network_tier="standard")
+
+
 def test_a_run_of_ports_is_one_rule() -> None:
     assert [(rule["FromPort"], rule["ToPort"]) for rule in open_rules([8001, 80, 8000, 8002])] == [
         (80, 80),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pathlib
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,19 +15,16 @@ from clouds.azure.world import azure_world
 from clouds.conformance import own, until
 from clouds.fakes.room import Room
 from clouds.gcp.world import gcp_world
-from clouds.lab.namespaces import Lab, open_lab
-from tradewind.broker.provider import ProviderError
+from clouds.lab.doors import IPTABLES
+from clouds.lab.namespaces import Lab
+from clouds.lab.strangers import only_peers_reach
+from tradewind.broker.provider import Instance, ProviderError
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_transport import SshConnector
 from tradewind.broker.provision.user_data import with_login
 
+RUNTIME_PORT = 45678  # the head's own is any that is free
 BARE = {"ssh_public_key": "", "user_data": ""}  # with_login gives both
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
-        yield lab
 
 
 @contextlib.contextmanager
@@ -56,6 +54,7 @@ def test_launched_reached_used_taken_ended(name: str, lab: Lab, tmp_path: pathli
             # the nodes reach each other by the address that describe gives
             ping = f"exec 3<>/dev/tcp/{made[1].address}/22; head -c 4 <&3"
             assert (await one.run(["bash", "-c", ping])).stdout == b"SSH-"
+            await asyncio.to_thread(nobody_else_reaches_the_runtime, name, room, made)
             lost = asyncio.create_task(two.wait_lost())
             started = time.monotonic()
             world.reclaim(made[1])
@@ -75,6 +74,15 @@ def test_launched_reached_used_taken_ended(name: str, lab: Lab, tmp_path: pathli
     with cloud_with_machines(name, lab) as (world, room):
         asyncio.run(asyncio.wait_for(scenario(world, room), 60))
         assert world.held() == []
+
+
+def nobody_else_reaches_the_runtime(name: str, room: Room, made: Sequence[Instance]) -> None:
+    """By the rules that our own calls made at the cloud, which each machine's firewall has."""
+    if IPTABLES:
+        at = {host.addresses[0]: host for host in room.machines.values()}
+        head, other = (at[instance.address] for instance in made)
+        with head.inside(lambda: socket.create_server(("0.0.0.0", RUNTIME_PORT))):
+            only_peers_reach(head, other, [RUNTIME_PORT], cloud=name)
 
 
 @pytest.mark.parametrize("name", ["gcp", "azure"])

@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from clouds.estate import Estate, open_estate
+from clouds.estate import Estate
 from clouds.lab.metadata import Cloud, MetadataService
-from clouds.lab.namespaces import Lab, open_lab
 from clouds.shell import Shell
 from tests.broker.real import task, until
 
@@ -29,18 +27,6 @@ run: |
   echo ready
   while true; do sleep 0.1; done
 """
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
-        yield lab
-
-
-@pytest.fixture
-def estate(lab: Lab, tmp_path: pathlib.Path) -> Iterator[Estate]:
-    with open_estate(tmp_path, lab) as estate:
-        yield estate
 
 
 @pytest.mark.timeout(200)

@@ -20,6 +20,7 @@ from clouds.fakes.aws.world import AwsWorld, fake_aws
 from clouds.gcp.world import GcpWorld, gcp_world
 from clouds.launching import OWNER
 from clouds.shell import Shell
+from tests.broker.nursery import Nursery
 from tests.broker.real import task, until
 from tradewind.broker.clouds.gcp import naming
 
@@ -104,8 +105,8 @@ def test_azure_makes_nothing_without_its_tags() -> None:
 
 
 @pytest.fixture
-def estate(tmp_path: pathlib.Path) -> Iterator[Estate]:
-    with open_estate(tmp_path, None) as estate:
+def estate(tmp_path: pathlib.Path, nursery: Nursery) -> Iterator[Estate]:
+    with open_estate(tmp_path, None, nursery) as estate:
         yield estate
 
 

@@ -11,14 +11,15 @@ import pytest
 
 from clouds.estate import OFFERS, Estate, open_estate
 from clouds.shell import Shell
+from tests.broker.nursery import Nursery
 from tests.broker.real import until
 
 TASK = "resources: {use_spot: %s}\nrun: echo hi\n"
 
 
 @pytest.fixture
-def estate(tmp_path: pathlib.Path) -> Iterator[Estate]:
-    with open_estate(tmp_path, None) as estate:
+def estate(tmp_path: pathlib.Path, nursery: Nursery) -> Iterator[Estate]:
+    with open_estate(tmp_path, None, nursery) as estate:
         (tmp_path / "spot.yaml").write_text(TASK % "true")
         (tmp_path / "ondemand.yaml").write_text(TASK % "false")
         yield estate

@@ -9,14 +9,15 @@ import pytest
 
 from clouds.estate import Estate, open_estate
 from clouds.shell import Shell
+from tests.broker.nursery import Nursery
 from tests.broker.real import task, until
 
 GANG = "name: gang\nnum_nodes: 2\nresources: {use_spot: true}\nrun: echo hi\n"
 
 
 @pytest.fixture
-def estate(tmp_path: pathlib.Path) -> Iterator[Estate]:
-    with open_estate(tmp_path, None) as estate:
+def estate(tmp_path: pathlib.Path, nursery: Nursery) -> Iterator[Estate]:
+    with open_estate(tmp_path, None, nursery) as estate:
         estate.aws.account.vcpu_quotas["m/spot"] = 3.0  # a node has 2
         estate.gcp.cloud.compute.region_quotas["N2_CPUS"] = 15.0  # and 8 at the other two
         yield estate

@@ -6,32 +6,18 @@ Its checkpoints follow it by way of a bucket that the task names; after the firs
 from __future__ import annotations
 
 import os
-import pathlib
 import shutil
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from clouds.estate import Estate, open_estate
+from clouds.estate import Estate
 from clouds.fakes.aws.buckets import fake_s3
-from clouds.lab.namespaces import ROOT, Lab, open_lab
+from clouds.lab.namespaces import ROOT
 from tests.broker.real import until
 from tradewind.spec import load_task, task_to_dict
 
 DIGITS = os.path.join(ROOT, "examples", "digits", "train.yaml")
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
-        yield lab
-
-
-@pytest.fixture
-def estate(lab: Lab, tmp_path: pathlib.Path) -> Iterator[Estate]:
-    with open_estate(tmp_path, lab) as estate:
-        yield estate
 
 
 @pytest.mark.timeout(240)

@@ -6,17 +6,16 @@ import contextlib
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from clouds.estate import Estate, open_estate
-from clouds.fakes.aws.world import AwsWorld
+from clouds.moments import at_the_first
+from tests.broker.nursery import Nursery
 from tests.broker.real import DEADLINE_S, RealDaemon, task, until
-from tradewind.broker.server.client import EXIT_BUSY, DaemonClient, DaemonUnreachable
+from tradewind.broker.server.client import EXIT_BUSY, DaemonUnreachable
 
 # By cloud: a call of a launch that comes before the purchase, and the purchase.
 MOMENTS = {
@@ -27,32 +26,9 @@ MOMENTS = {
 
 
 @pytest.fixture
-def estate(tmp_path: pathlib.Path) -> Iterator[Estate]:
-    with open_estate(tmp_path, None) as estate:
+def estate(tmp_path: pathlib.Path, nursery: Nursery) -> Iterator[Estate]:
+    with open_estate(tmp_path, None, nursery) as estate:
         yield estate
-
-
-def at_the_first(estate: Estate, cloud: str, call: str, act: object) -> threading.Event:
-    """Whether `act` has been called: once, when that call reaches the cloud."""
-    happened = threading.Event()
-
-    def see(name: str) -> None:
-        if name == call and not happened.is_set():
-            act()  # type: ignore[operator]
-            happened.set()
-
-    world = getattr(estate, cloud)
-    if isinstance(world, AwsWorld):
-        world.account.weather = see
-    else:
-        world.cloud.journal.on_call = see
-    return happened
-
-
-def second(estate: Estate) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "tradewind.broker.server", "--data-dir", estate.data_dir]
-    environment = {**os.environ, **estate.environment()}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
 
 
 @pytest.mark.parametrize("cloud", sorted(MOMENTS))
@@ -73,16 +49,14 @@ def test_a_daemon_that_slept_while_another_took_over_buys_nothing(estate: Estate
     first = estate.daemon
     try:
         assert asleep.wait(DEADLINE_S), first.log()
-        refused = second(estate)
+        refused = estate.daemon.rival(**estate.environment())
         assert refused.returncode == EXIT_BUSY
         assert "another daemon holds this data directory" in refused.stderr
         # A lock goes when a person removes its file, or with the disk of a machine that was put to sleep and started elsewhere.
         os.unlink(os.path.join(estate.data_dir, "daemon.lock"))
         estate.daemon = RealDaemon(estate.data_dir)
         estate.spawn()
-        # Before it listens in the other one's place, a question would go to that one, which says nothing.
-        until("it serves", lambda: "token 2" in estate.daemon.log(), estate.daemon.log)
-        heir = DaemonClient.connect(estate.data_dir, start=False)
+        heir = estate.daemon.takes_over(2)
         until("the other one buys", lambda: estate.live() == 1, estate.daemon.log)
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -99,7 +73,7 @@ def test_a_daemon_that_slept_while_another_took_over_buys_nothing(estate: Estate
 
 def test_once_the_first_is_gone_the_next_takes_over_with_another_token(estate: Estate) -> None:
     client = estate.start()
-    assert second(estate).returncode == EXIT_BUSY
+    assert estate.daemon.rival(**estate.environment()).returncode == EXIT_BUSY
     assert client.hello()["pid"], "the first lives on"
     estate.daemon.kill()
     assert estate.start().get("/v1/clusters") == []

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import signal
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,15 +15,17 @@ from clouds.estate import OFFERS, Estate, open_estate
 from clouds.fakes.aws.rules import Refusal
 from clouds.fakes.aws.world import offer as aws_offer
 from clouds.fakes.journal import Fault
+from clouds.moments import at_the_first
 from clouds.shell import Shell, purchases
-from tests.broker.real import task, until
+from tests.broker.nursery import Nursery
+from tests.broker.real import DEADLINE_S, task, until
 
 ANY = "name: mine\nresources: {use_spot: true}\nrun: echo hi\n"
 
 
 @pytest.fixture
-def estate(tmp_path: pathlib.Path) -> Iterator[Estate]:
-    with open_estate(tmp_path, None) as estate:
+def estate(tmp_path: pathlib.Path, nursery: Nursery) -> Iterator[Estate]:
+    with open_estate(tmp_path, None, nursery) as estate:
         (tmp_path / "task.yaml").write_text(ANY)
         yield estate
 
@@ -35,7 +41,7 @@ def bought_at(estate: Estate, client, cloud: str) -> dict[str, str]:
     return {one["place"].partition("/")[0] if "place" in one else one["why"].split()[0]: one["why"] for one in refused}
 
 
-def test_a_clock_an_hour_off_a_region_not_enabled_a_price_above_the_cap(estate: Estate) -> None:
+def test_a_clock_an_hour_off_a_region_not_enabled_a_price_above_the_cap(estate: Estate, tmp_path: pathlib.Path) -> None:
     """One daemon meets them all: starting one for each would cost more than the rest."""
     offers = (OFFERS[0], aws_offer("eu-west-1", "euw1-az1", price_spot_usd_h=0.035), *OFFERS[1:])
     estate.write_catalog(offers)
@@ -45,6 +51,7 @@ def test_a_clock_an_hour_off_a_region_not_enabled_a_price_above_the_cap(estate: 
     why = bought_at(estate, client, "aws")["aws"]
     assert "OptInRequired" in why
     assert "enable the region" in why
+    assert why in Shell(estate, tmp_path).types("events", "mine")
     assert client.get("/v1/clusters/mine")["region"] == "eu-west-1"
     client.post("/v1/clusters/mine/down")
     estate.aws.underprice()
@@ -61,7 +68,7 @@ def test_a_clock_an_hour_off_a_region_not_enabled_a_price_above_the_cap(estate: 
 
 
 def test_a_storm_of_throttling_and_server_errors_is_waited_out(estate: Estate) -> None:
-    """Nothing but trouble is answered for a while; one instance is bought all the same, and ended. (Azure's storms: azure/test_faults.py.)"""
+    """Nothing but trouble is answered for a while; one instance is bought all the same, and ended."""
     left = {"RunInstances": 2, "DescribeInstances": 4, "CreateSecurityGroup": 2}
 
     def weather(action: str) -> None:
@@ -71,27 +78,91 @@ def test_a_storm_of_throttling_and_server_errors_is_waited_out(estate: Estate) -
             raise Refusal(503 if left[action] % 2 == 0 else 500, code, "the cloud has a bad day")
 
     estate.aws.account.weather = weather
-    estate.gcp.strike(Fault("*", 429, "rateLimitExceeded", times=6))
-    estate.gcp.strike(Fault("*", 500, "internalError", times=6))
+    for world, throttled, failed, times in (
+        (estate.gcp, "rateLimitExceeded", "internalError", 3),
+        (estate.azure, "TooManyRequests", "InternalServerError", 6),
+    ):
+        world.strike(Fault("*", 429, throttled, times=times))
+        world.strike(Fault("*", 500, failed, times=times))
     client = estate.start()
-    for cloud in ("aws", "gcp"):
+    for cloud in ("aws", "gcp", "azure"):
         launch(estate, client, ANY.replace("use_spot", f"infra: {cloud}, use_spot"))
         bought_at(estate, client, cloud)
         client.post("/v1/clusters/mine/down")
         until("nothing is left", lambda: estate.held() == [], lambda: str(estate.held()))
     assert all(count == 0 for count in left.values())
-    assert purchases(estate) >= 2
+    assert all(fault.times == 0 for world in (estate.gcp, estate.azure) for fault in world.cloud.journal.faults)
+    assert purchases(estate) >= 3
+    assert len(estate.bought()) == 3, "each once"
+
+
+@pytest.mark.timeout(240)
+def test_a_minute_of_500s(estate: Estate, tmp_path: pathlib.Path) -> None:
+    """The cheapest cloud answers nothing else from the purchase on: it is told what the launch waits for, and once the cloud answers nothing is left there."""
+    spell_s = 60.0 if os.environ.get("TRADEWIND_SOAK") else 0.0
+    struck: list[float] = []
+    over = threading.Event()
+
+    def weather(action: str) -> None:
+        if not struck and action == "RunInstances":
+            struck.append(time.monotonic())
+        if struck and not over.is_set():
+            raise Refusal(500, "InternalError", "An internal error has occurred")
+
+    estate.aws.account.weather = weather
+    client = estate.start()
+    shell = Shell(estate, tmp_path)
+    shell.types("launch", "task.yaml", "--catalog", estate.catalog, "-y", "-d")
+    waiting = "aws to answer, so that nothing of it is left there: An internal error has occurred"
+    until(
+        "it says what it waits for",
+        lambda: waiting in client.get("/v1/clusters/mine")["waiting_for"],
+        estate.daemon.log,
+    )
+    until("the minute is over", lambda: time.monotonic() - struck[0] > spell_s)
+    assert estate.live() == 0
+    over.set()
+    why = bought_at(estate, client, "gcp")
+    assert "An internal error has occurred" in why["aws"]
+    assert len(estate.bought()) == 1
+    assert "nothing of it is left" in shell.types("down", "mine", "-y")
+    assert estate.held() == []
 
 
 def test_ctrl_c_in_every_phase_of_launch(estate: Estate, tmp_path: pathlib.Path) -> None:
     """While it is planned or asked nothing is bought; from then on it goes on, and `down` ends it, whatever it was about."""
     client = estate.start()
+    pid = client.hello()["pid"]
     shell = Shell(estate, tmp_path)
     words = ("launch", "task.yaml", "--catalog", estate.catalog, "-c", "mine")
+    asleep = at_the_first(estate, "aws", "GetServiceQuota", lambda: os.kill(pid, signal.SIGSTOP))
+    planning = shell.starts(*words)  # it asks for quotas, and nobody answers
+    assert asleep.wait(DEADLINE_S), estate.daemon.log()
+    try:
+        assert planning.interrupt() == (130, "interrupted; nothing was bought.")
+    finally:
+        os.kill(pid, signal.SIGCONT)
     asking = shell.starts(*words)
     asking.until("Buy ")
     assert asking.interrupt() == (130, "interrupted; nothing was bought.")
     assert client.get("/v1/clusters") == []
+    assert purchases(estate) == 0
+    handing_over = shell.starts(*words)
+    handing_over.until("Buy ")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        before = handing_over.connections()
+        handing_over.answers("y")
+        until("the launch is being handed over", lambda: handing_over.connections() - before)
+        assert handing_over.interrupt() == (
+            130,
+            "interrupted while it was being launched; `tradewind status` shows whether it has begun, `tradewind down` ends it.",
+        )
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until("it has begun", lambda: [c["name"] for c in client.get("/v1/clusters")] == ["mine"], estate.daemon.log)
+    assert "nothing of it is left" in shell.types("down", "mine", "-y")
+    assert estate.held() == []
     # provisioning: the cloud takes its time over the purchase
     estate.aws.slow(0.4)
     buying = shell.starts(*words, "-y")

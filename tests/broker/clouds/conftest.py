@@ -17,7 +17,7 @@ from tradewind.broker.clouds.local.machine import this_machine
 from tradewind.broker.clouds.local.provider import LocalProvider
 from tradewind.broker.provider import LaunchRequest
 
-DEADLINE_S = 30
+DEADLINE_S = 80
 
 
 def _ways() -> list[Containment]:

@@ -6,12 +6,16 @@ import os
 import pathlib
 import shutil
 import tempfile
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradewind.broker.clouds.local.mirror import mirror
+from tradewind.broker.provision.baggage import Baggage, weigh
+from tradewind.broker.provision.ssh_copy import read_source
+from tradewind.spec.task import Task
 
 name = st.sampled_from(["a", "b", "c", "d"])
 path = st.lists(name, min_size=1, max_size=3).map("/".join)
@@ -118,3 +122,49 @@ def test_a_target_outside_the_home_is_refused(tmp_path, target):
 def test_a_missing_source_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"no-such.*cannot be read"):
         mirror(str(tmp_path / "no-such"), "x", home=str(tmp_path / "home"))
+
+
+def test_links_that_lead_in_circles_are_copied_as_they_are(tmp_path):
+    source, home = tmp_path / "source", tmp_path / "home"
+    (source / "deep" / "deeper").mkdir(parents=True)
+    (source / "deep" / "deeper" / "up").symlink_to("../..")
+    (source / "self").symlink_to("self")
+    (source / "there").symlink_to("back")
+    (source / "back").symlink_to("there")
+    (source / "file").write_text("x")
+    assert weigh(Task(workdir=str(source))) == Baggage(files=1, size_bytes=1)
+    assert sorted(read_source(str(source))) == [
+        "back",
+        "deep",
+        "deep/deeper",
+        "deep/deeper/up",
+        "file",
+        "self",
+        "there",
+    ]
+    mirror(str(source), "workdir", home=str(home))
+    mirror(str(source), "workdir", home=str(home))
+    assert os.readlink(home / "workdir" / "self") == "self"
+    assert os.readlink(home / "workdir" / "deep" / "deeper" / "up") == "../.."
+    assert (home / "workdir" / "file").read_text() == "x"
+
+
+def test_the_files_of_a_tree_are_not_all_held_in_memory(tmp_path):
+    def peak(directories: int) -> int:
+        source = tmp_path / f"source-{directories}"
+        for number in range(directories):
+            below = source / str(number // 10) / str(number % 10)
+            below.mkdir(parents=True)
+            for file in range(50):
+                (below / str(file)).touch()
+        home = str(tmp_path / f"home-{directories}")
+        mirror(str(source), "workdir", home=home)
+        tracemalloc.start()
+        try:
+            assert mirror(str(source), "workdir", home=home) == 0
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # Names alone would take more: a list of them, or their record as one text, some hundred bytes each.
+    assert (peak(40) - peak(10)) / (30 * 50) < 100

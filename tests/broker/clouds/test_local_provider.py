@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import stat
@@ -12,6 +13,7 @@ import time
 import pytest
 
 from tradewind.broker.clouds.local.containment import MARK
+from tradewind.broker.clouds.local.directory import InstanceDirectory
 from tradewind.broker.clouds.local.market import REASON
 from tradewind.broker.clouds.local.provider import LocalProvider
 from tradewind.broker.clouds.local.run_directory import make_run_directory, remove_run_directory
@@ -295,3 +297,17 @@ def test_launches_that_are_given_up_leave_nothing(provider, ask, run, tmp_path):
 
     run(scenario())
     assert os.listdir(tmp_path / "instances") == []
+
+
+def test_a_launch_that_a_full_disk_refuses_leaves_nothing(best_provider, ask, run, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(InstanceDirectory, "write_intent", full)
+
+    async def scenario():
+        with pytest.raises(ProviderError, match="found no place in .*: No space left on device"):
+            await best_provider.launch(ask("i-1"), "token")
+        assert os.listdir(tmp_path / "instances") == []
+
+    run(scenario())

@@ -28,7 +28,7 @@ def found(output, trouble=""):
         ("A100", 8, "gpu NVIDIA A100-SXM4-40GB\n" * 8),
         ("A100-80GB", 1, "gpu NVIDIA A100-SXM4-80GB\n"),
         ("RTX-PRO-6000", 1, "gpu NVIDIA RTX PRO 6000 Blackwell Server Edition\n"),
-        ("tpu-v5litepod-1", 1, "tpu /dev/vfio/0\n"),
+        ("tpu-v5e", 1, "tpu /dev/vfio/0\n"),
         ("Trainium", 16, ""),
     ],
 )
@@ -47,7 +47,9 @@ def test_what_is_there_is_taken(accelerator, count, output):
             "gpu-box should have 8 x H100 and has 7 x NVIDIA H100 80GB HBM3",
         ),
         ("A100", 1, "gpu Tesla T4\n", "has 1 x Tesla T4"),
-        ("tpu-v5litepod-1", 1, "", "shows no TPU device"),
+        ("tpu-v5e", 1, "", "gpu-box should have 1 x tpu-v5e and shows no TPU device"),
+        ("tpu-v6e", 4, "tpu /dev/vfio/0\n", "gpu-box should have 4 x tpu-v6e and has 1 TPU chip"),
+        ("tpu-v6e", 4, "gpu Tesla T4\n", "gpu-box should have 4 x tpu-v6e and has 1 x Tesla T4"),
     ],
 )
 def test_what_is_not_is_named(accelerator, count, output, sentence):
@@ -66,4 +68,6 @@ def test_the_runtime_schedules_what_was_found_and_else_what_was_promised():
     assert there["GPU"] == there["accelerator_type:T4"] == 5
     assert runtime_resources(having("Trainium", 16.0), found(""))["GPU"] == 16
     assert "GPU" not in runtime_resources(having("", 0.0))
-    assert described(found("gpu Tesla T4\ngpu Tesla T4\ntpu /dev/accel0\n")) == "2 x Tesla T4, 1 TPU chips"
+    slice_ = runtime_resources(having("tpu-v6e", 4.0), found("tpu /dev/vfio/0\n" * 4))
+    assert (slice_["TPU"], slice_["accelerator_type:tpu-v6e"], "GPU" in slice_) == (4, 4, False)
+    assert described(found("gpu Tesla T4\ngpu Tesla T4\ntpu /dev/accel0\n")) == "2 x Tesla T4, 1 TPU chip"

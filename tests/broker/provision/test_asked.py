@@ -12,9 +12,7 @@ from tradewind.broker.server.fleet import Fleet
 from tradewind.broker.server.idleness import BUSY, Idleness, idle_min
 from tradewind.spec import parse_task
 
-ASKED = (
-    "resources: {ports: [8000-8002, 80], disk_size: 300, disk_tier: high, image_id: {r1: ami-1}, labels: {team: a}}\n"
-)
+ASKED = "resources: {ports: [8000-8002, 80], disk_size: 300, disk_tier: high, network_tier: best, image_id: {r1: ami-1}, labels: {team: a}}\n"
 
 
 def test_it_reaches_the_cloud_and_the_record(tmp_path) -> None:
@@ -26,6 +24,7 @@ def test_it_reaches_the_cloud_and_the_record(tmp_path) -> None:
             await r.until("it is up", lambda: r.cluster_state() == "UP")
             (request,) = cloud.requests.values()
             assert (request.disk_gib, request.disk_tier, request.image) == (300, "high", "ami-1")
+            assert request.network_tier == "best"
             assert dict(request.labels) == {"team": "a"}
             assert list(cloud.opened.values()) == [{80, 8000, 8001, 8002}]
             await Fleet(r.broker).open_ports("c", [9000])

@@ -170,3 +170,27 @@ def test_a_list_that_points_elsewhere_is_refused(places, uri, tmp_path):
 def test_a_place_that_cannot_be_used_says_so(places, uri, said):
     with pytest.raises(BucketError, match=said):
         places.probe(uri)
+
+
+def test_a_place_that_is_away_for_a_while_misses_nothing_of_what_counts(places, tmp_path, monkeypatch):
+    """The directory is unmounted, say: the job goes on, is told once, and its next checkpoint brings all that the place lacks."""
+    shared, away, job = tmp_path / "shared", tmp_path / "away", Job(tmp_path / "a")
+    place = places.get(str(shared))
+    places.probe(str(shared))
+    job.saves("step-1", b"one")
+    bucket_mirror.push(place, str(job.root), "rank-0")
+    shared.rename(away)
+    shared.write_text("no directory")
+    for number in (2, 3):
+        job.saves(f"step-{number}", b"missed")
+        with pytest.raises((BucketError, OSError)):
+            bucket_mirror.push(place, str(job.root), "rank-0")
+    shared.unlink()
+    away.rename(shared)
+    job.saves("step-4", b"four")
+    bucket_mirror.push(place, str(job.root), "rank-0")
+    there = tmp_path / "b" / "store" / "rank-0"
+    assert bucket_mirror.pull(place, str(there), "rank-0")
+    found, damaged = restored(there, tmp_path / "b" / "job")
+    assert found == {"step-1": b"one", "step-2": b"missed", "step-3": b"missed", "step-4": b"four"}
+    assert damaged == ()

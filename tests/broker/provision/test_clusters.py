@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.broker.harness import Running, job_request, launch_request, run, task
-from tests.broker.scripted import ScriptedCloud
+from tests.broker.scripted import ScriptedCloud, ScriptedTransport
 from tradewind.agent import protocol as wire
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision import bootstrap, driver, watch
@@ -126,6 +126,68 @@ def test_a_cluster_that_cannot_be_set_up_says_why_and_keeps_nothing(directory):
             assert r.broker.cluster("c").why == "the disk is full"
             assert len(cloud.by_token) == 3
             assert states(r) == ["LOST"]
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_agent_whose_connection_breaks_while_it_is_set_up_is_reached_again_on_the_same_machine(directory, times):
+    """Once; where it breaks again another machine is bought, and why is told with the last words of the agent's log."""
+
+    async def scenario():
+        cloud = ScriptedCloud()
+        cloud.agent_log = b"Traceback (most recent call last):\n  File x\nMemoryError: no room\n"
+        launch, left = cloud.launch, [times]
+
+        async def launch_frail(request, token):
+            made = await launch(request, token)
+            agent = cloud.agents[made.provider_id]
+            do = agent._do
+
+            def fail_at_first(order):
+                if isinstance(order, wire.Configure) and left[0]:
+                    left[0] -= 1
+                    agent.die()
+                return do(order)
+
+            agent._do = fail_at_first
+            return made
+
+        cloud.launch = launch_frail
+        async with Running(directory, cloud) as r:
+            await r.broker.launch(launch_request(task()))
+            await r.until("it ends", lambda: states(r) == ["SUCCEEDED"])
+            assert len(cloud.by_token) == times
+            told = r.store.read(lambda c: rows.events(c, cluster_id=1))
+            failed = [event.data["why"] for event in told if event.kind == "bootstrap failed"]
+            assert len(failed) == times
+            why = failed[0]
+            assert "the agent's connection ended: its process or its instance died" in why
+            assert why.endswith("; its agent's log ends: MemoryError: no room")
+
+    run(scenario())
+
+
+def test_a_copy_whose_connection_breaks_is_made_again_to_the_same_machine(directory, tmp_path, monkeypatch):
+    async def scenario():
+        cloud = ScriptedCloud()
+        (tmp_path / "code").mkdir()
+        left = [ProviderError("local", "SshLost", "the connection was lost during a copy")]
+        put = ScriptedTransport.put
+
+        async def put_at_last(transport, source, target, *, leave_out=None, told=None):
+            if left:
+                raise left.pop()
+            await put(transport, source, target, leave_out=leave_out, told=told)
+
+        monkeypatch.setattr(ScriptedTransport, "put", put_at_last)
+        what = task()
+        with_files = type(what)(name="t", run="exit 0", workdir=str(tmp_path / "code"), resources=what.resources)
+        async with Running(directory, cloud) as r:
+            await r.broker.launch(launch_request(with_files))
+            await r.until("it ends", lambda: states(r) == ["SUCCEEDED"])
+            assert len(cloud.by_token) == 1
+            assert cloud.puts == [(str(tmp_path / "code"), "workdir")]
 
     run(scenario())
 

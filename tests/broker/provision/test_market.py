@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.broker.harness import Running, job_request, run, task
 from tests.broker.scripted import ScriptedCloud
 from tradewind.broker.clouds.local.market import REASON
+from tradewind.broker.store import rows
 from tradewind.broker.store.records import Market
 
 
@@ -32,9 +33,11 @@ def test_at_most_as_many_as_asked_for_and_the_same_by_seed(tmp_path):
             await r.until("it runs", lambda: r.job_state() == "RUNNING")
             ((victim, at),) = cloud.reclaims
             rank = cloud.requests[victim].rank
-            launched = next(i for i in cloud.instances if i == victim)
-            assert launched
-            seen.append((rank, round(at - r.broker.services.now()) // 10))
+            (row,) = r.broker.services.store.read(
+                lambda c: [i for i in rows.instances_of(c, 1) if i.provider_id == victim]
+            )
+            assert row.launched_unix
+            seen.append((rank, round(at - row.launched_unix, 3)))
             cloud.kill(victim, REASON)
             await r.until("it recovers", lambda: r.broker.managed_job(job).recoveries == 1)
             assert len(cloud.reclaims) == 1, "one was taken, no more are drawn"

@@ -33,7 +33,7 @@ class Here:
         out = done.stdout[::-1] if self.tampers and argv[0] == "dd" else done.stdout
         return RunResult(exit_code=done.returncode, stdout=out, stderr=done.stderr)
 
-    async def put(self, source, target, *, leave_out=None):
+    async def put(self, source, target, *, leave_out=None, told=None):
         await asyncio.to_thread(mirror, source, target, home=self.home)
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from clouds.buckets import there_and_back
 from clouds.fakes.aws.buckets import fake_s3
 from tradewind.broker.bucket import BucketError
-from tradewind.broker.provision.places import ABOUT, Places
+from tradewind.broker.provision.places import Places
 
 URI = "s3://training/runs/digits"
 
@@ -31,25 +32,7 @@ def places(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def test_files_there_and_back(places: Places, tmp_path: pathlib.Path) -> None:
-    places.probe(URI)
-    place = places.get(URI)
-    source, target = tmp_path / "source", tmp_path / "target"
-    source.write_bytes(os.urandom(9 << 20))  # more than one part
-    place.upload(str(source), "rank-0/copies/1/big")
-    place.write("rank-0/manifest.json", b"first")
-    place.write("rank-0/manifest.json", b"second")
-    assert place.download("rank-0/copies/1/big", str(target))
-    assert target.read_bytes() == source.read_bytes()
-    assert place.read("rank-0/manifest.json") == b"second"
-    assert sorted(place.names("rank-0")) == ["rank-0/copies/1/big", "rank-0/manifest.json"]
-    assert place.names("rank") == [], "a prefix is a folder"
-    place.remove(place.names("rank-0"))
-    assert place.names("rank-0") == []
-    assert place.read("rank-0/manifest.json") is None
-    assert not place.download("rank-0/copies/1/big", str(target))
-    assert place.read(ABOUT) is not None
-    with pytest.raises(FileNotFoundError):
-        place.upload(str(tmp_path / "nowhere"), "x")
+    there_and_back(places, URI, tmp_path)
 
 
 def test_refusals_say_what_to_do(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:

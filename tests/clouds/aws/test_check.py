@@ -43,6 +43,18 @@ def test_a_missing_permission_is_named_with_the_command_that_mends_it(world: Aws
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    ("who", "to"),
+    [
+        ("arn:aws:iam::123456789012:user/team/ada", "put-user-policy --user-name ada "),
+        ("arn:aws:sts::123456789012:assumed-role/Trainer/laptop", "put-role-policy --role-name Trainer "),
+        ("arn:aws:iam::123456789012:root", "put-user-policy --user-name USER "),
+    ],
+)
+def test_the_command_names_who_is_logged_in(who: str, to: str) -> None:
+    assert check.grant(who).startswith(f"aws iam {to}--policy-name tradewind ")
+
+
 def test_quotas_that_may_not_be_asked_are_no_obstacle(world: AwsWorld) -> None:
     async def scenario() -> None:
         world.account.denied.add("servicequotas:GetServiceQuota")
@@ -97,7 +109,7 @@ def test_the_documented_policy_holds_what_the_code_calls_and_no_more(world: AwsW
         await provider.report()
         await provider.headroom([offer()], use_spot=True)
         await provider.zones(offer(zone=""))
-        request = world.request()
+        request = world.request(network_tier="best")
         made = await provider.launch(request, "token-1")
         provider._regions = ("us-east-1", "eu-west-1")
         await provider.open_ports([made.provider_id], [80])

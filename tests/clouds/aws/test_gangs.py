@@ -12,8 +12,9 @@ import pytest
 from clouds.fakes.aws import rules
 from clouds.fakes.aws.machines import MachineRoom
 from clouds.fakes.aws.world import AwsWorld
-from clouds.lab.doors import IPTABLES, knocks, listening
-from clouds.lab.namespaces import Host, open_lab
+from clouds.lab.doors import IPTABLES, listening
+from clouds.lab.namespaces import open_lab
+from clouds.lab.strangers import only_peers_reach
 from clouds.person import TRADEWIND, Person
 from tests.broker.real import until
 
@@ -85,31 +86,11 @@ def test_two_nodes_are_one_cluster_and_nobody_elses(room: MachineRoom, world: Aw
     assert set(ours.split()) == set(hosts)
     head, other = (hosts[address] for address in ours.split())  # in the order of their ranks
     assert f"tasks ran on {' '.join(sorted((head.name, other.name)))}" in said, said
-    _only_the_nodes_reach_the_runtime(room, head, other, ours.split()[0])
-    person.says("down", "mine", "-y")
-    assert world.held() == []
-
-
-def _only_the_nodes_reach_the_runtime(room: MachineRoom, head: Host, other: Host, address: str) -> None:
-    """A machine in the same network, and one from outside, hear nothing from the ports that the cluster's other node reaches."""
     ports = listening(head) - {22}
     assert ports, "the runtime's head listens for its nodes"
-    strangers = [
-        room.lab.host(
-            (given,), user="eve", authorized=(), host_key=(head.seed / "disk/up/etc/ssh/lab_host_key").read_text()
-        )
-        for given in ("10.0.77.7", "198.51.100.7")
-    ]
-    for stranger in strangers:
-        stranger.wait_ssh()
-    for port in ports:
-        assert knocks(other, address, port), f"the other node reaches port {port}"
-        for stranger in strangers:
-            assert not knocks(stranger, address, port, patience_s=0.3), f"{stranger.addresses} reaches port {port}"
-            assert not knocks(stranger, head.addresses[-1], port, patience_s=0.3)
-    assert knocks(strangers[1], head.addresses[-1], 22)
-    for stranger in strangers:
-        stranger.remove()
+    only_peers_reach(head, other, ports, cloud="aws")
+    person.says("down", "mine", "-y")
+    assert world.held() == []
 
 
 @pytest.mark.end_to_end

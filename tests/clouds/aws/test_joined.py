@@ -12,7 +12,7 @@ import pytest
 from clouds.conformance import own, until
 from clouds.fakes.aws.machines import MachineRoom
 from clouds.fakes.aws.world import AwsWorld
-from clouds.lab.namespaces import Lab, open_lab
+from clouds.lab.namespaces import Lab
 from tradewind import __version__
 from tradewind.agent import protocol
 from tradewind.broker.clouds.aws import AwsProvider
@@ -21,12 +21,6 @@ from tradewind.broker.provision.remote_environment import EnvironmentMaker, star
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_transport import SshConnector
 from tradewind.broker.provision.user_data import with_login
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
-        yield lab
 
 
 @pytest.fixture

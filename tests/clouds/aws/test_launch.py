@@ -44,6 +44,22 @@ def test_a_purchase_is_sent_once_however_it_is_refused(world: AwsWorld) -> None:
     run(scenario())
 
 
+def test_the_best_network_is_an_efa_in_a_group_that_is_open_to_itself(world: AwsWorld) -> None:
+    async def scenario() -> None:
+        provider = world.provider()
+        made = await provider.launch(world.request(network_tier="best"), "token-1")
+        (sent,) = world.account.launches
+        assert sent["NetworkInterface.1.InterfaceType"] == "efa"
+        (group,) = rules.backend("us-east-1").describe_security_groups(
+            group_ids=[sent["NetworkInterface.1.SecurityGroupId.1"]]
+        )
+        for there in (group.ingress_rules, group.egress_rules):
+            assert [r.ip_protocol for r in there if r.source_group.get("GroupId") == group.id] == ["-1"]
+        await provider.terminate(made.provider_id)
+
+    run(scenario())
+
+
 def test_an_instance_stands_in_the_zone_it_was_asked_for(world: AwsWorld) -> None:
     async def scenario() -> None:
         provider = world.provider()

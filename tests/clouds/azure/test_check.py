@@ -40,7 +40,8 @@ def test_a_missing_permission_is_named_with_its_cure(world: AzureWorld) -> None:
         provider = world.provider()
         error = await refused(provider.check())
         assert "Microsoft.Network/virtualNetworks/write" in str(error)
-        assert "az role assignment create" in str(error)
+        assert "az role assignment create --assignee" in str(error)
+        assert "YOU" not in str(error)
         assert provider.classify(error).kind == "permission"
 
     run(scenario())

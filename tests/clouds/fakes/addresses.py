@@ -4,4 +4,7 @@ from __future__ import annotations
 
 import os
 
-BLOCK = os.getpid() % 128  # the third number of every address; Azure's subnet has no more
+from clouds.lab.claims import first_free
+
+BLOCK, _held = first_free(128, os.getpid())  # the third number of every address; Azure's subnet has no more
+_held.detach()  # ours until this process ends

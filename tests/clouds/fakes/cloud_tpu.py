@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from clouds.fakes.addresses import BLOCK
 from clouds.fakes.google_errors import Refusal
 
 ZONES = ("us-central1-a", "us-central2-b", "us-west4-a", "us-east5-b", "europe-west4-a")
@@ -29,6 +31,8 @@ class CloudTpu:
     operations: dict[str, list] = field(default_factory=dict)  # name -> [polls left, body, finish]
     host_keys: dict[str, str] = field(default_factory=dict)
     keep_failed: bool = True  # a node whose creation failed stays listed until it is deleted
+    on_boot: Callable[[str, str, str, dict[str, str]], None] | None = None  # name, private and public address, metadata
+    on_end: Callable[[str], None] | None = None  # name
     _ids: int = 0
 
     def reclaim(self, node_id: str) -> None:
@@ -73,10 +77,10 @@ class CloudTpu:
                     self.nodes.pop(name, None)
                 return
             node["state"] = "READY"
-            address = f"10.130.0.{self._ids}"
-            node["networkEndpoints"] = [
-                {"ipAddress": address, "port": 8470, "accessConfig": {"externalIp": f"198.51.100.{self._ids}"}}
-            ]
+            address, public = f"10.130.{BLOCK}.{self._ids}", f"198.19.{BLOCK}.{100 + self._ids}"
+            node["networkEndpoints"] = [{"ipAddress": address, "port": 8470, "accessConfig": {"externalIp": public}}]
+            if self.on_boot is not None:
+                self.on_boot(query["nodeId"], address, public, body.get("metadata", {}))
             operation["response"] = {"@type": "type.googleapis.com/google.cloud.tpu.v2.Node", **node}
 
         return self._operation(parent, finish)
@@ -97,6 +101,8 @@ class CloudTpu:
     def nodes_delete(self, parts: dict, query: dict, body: None) -> dict:
         node = self._node(parts)
         node["state"] = "DELETING"
+        if self.on_end is not None:
+            self.on_end(parts["nodesId"])
         return self._operation(node["name"].split("/nodes/")[0], lambda _: self.nodes.pop(node["name"], None))
 
     def nodes_stop(self, parts: dict, query: dict, body: dict) -> dict:

@@ -17,7 +17,7 @@ COLUMNS = (
     "cloud", "region", "zone", "instance_type", "arch", "vcpus", "memory_gib", "accelerator", "accelerator_count",
     "accelerator_memory_gib", "price_ondemand_usd_h", "price_spot_usd_h",
 )  # fmt: skip
-DEADLINE_S = 60.0
+DEADLINE_S = 90.0
 
 
 def day(offer: Offer, live: Callable[[], int]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """`body` None sends no body. `drop` closes the connection without a word."""
+    """`body` None sends no body, bytes are sent as they are, anything else as JSON. `drop` closes the connection without a word."""
 
     status: int = 200
     body: object = None
@@ -93,11 +93,11 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         if answer.drop:
             self.close_connection = True
             return
-        payload = b"" if answer.body is None else json.dumps(answer.body).encode()
+        payload = _payload(answer.body)
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        if payload:
+        if payload and "Content-Type" not in answer.headers:
             self.send_header("Content-Type", "application/json; charset=utf-8")
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
@@ -105,6 +105,12 @@ class _Connection(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _serve
+
+
+def _payload(body: object) -> bytes:
+    if body is None or isinstance(body, bytes):
+        return body or b""
+    return json.dumps(body).encode()
 
 
 def _body(raw: bytes, kind: str) -> object:

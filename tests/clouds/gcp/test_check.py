@@ -22,7 +22,8 @@ def test_a_missing_permission_is_named_with_its_cure(world: GcpWorld) -> None:
         provider = world.provider()
         error = await refused(provider.check())
         assert "compute.firewalls.create" in str(error)
-        assert "gcloud projects add-iam-policy-binding demo-project" in str(error)
+        assert "gcloud projects add-iam-policy-binding demo-project --member=" in str(error)
+        assert "YOU" not in str(error)
         assert provider.classify(error).kind == "permission"
         finding = next(f for f in await provider.report() if not f.ok)
         assert finding.permission == "compute.firewalls.create"

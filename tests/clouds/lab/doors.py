@@ -38,6 +38,13 @@ def set_doors(host: Host, doors: Iterable[Door]) -> None:
     )
 
 
+def cut_off(host: Host, *, cut: bool = True) -> None:
+    """Every packet to and from the machine is dropped, or (`cut` False) none any more; what runs there runs on, and nobody is told."""
+    for chain in ("INPUT", "OUTPUT"):
+        rule = ["iptables", "-I" if cut else "-D", chain, "!", "-i" if chain == "INPUT" else "-o", "lo", "-j", "DROP"]
+        subprocess.run(["ip", "netns", "exec", host.name, *rule], check=True, capture_output=True)
+
+
 def knocks(host: Host, address: str, port: int, *, patience_s: float = 1.0) -> bool:
     """Whether a connection from that host comes about."""
 

@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +23,7 @@ from typing import TypeVar
 
 import pytest
 
+from clouds.lab.claims import claim
 from clouds.lab.sshd import SSHD
 
 T = TypeVar("T")
@@ -91,6 +93,7 @@ class Host:
         self.lab, self.name, self.addresses, self.seed = lab, name, addresses, seed
         self.link = f"v{name}"[:15]
         self.process: subprocess.Popen[bytes] | None = None
+        self._claims: list[socket.socket] = []
 
     def reboot(self, addresses: tuple[str, ...]) -> None:
         """It boots again, at these addresses, with the disk that it had."""
@@ -102,6 +105,7 @@ class Host:
     def boot(self) -> None:
         """Its network is up and its first process is started; `wait_ssh` says when it answers."""
         lab = self.lab
+        self._claims = [claim(address) for address in self.addresses]
         _ip("netns", "add", self.name)
         _ip("link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
         _ip("link", "set", self.link, "master", lab.bridge, "up")
@@ -125,8 +129,6 @@ class Host:
     def wait_ssh(self) -> None:
         """Its sshd answers."""
         deadline = time.monotonic() + START_S
-        import socket
-
         while True:
             with contextlib.suppress(OSError), socket.create_connection((self.addresses[-1], 22), timeout=1) as sock:
                 if sock.recv(4) == b"SSH-":
@@ -143,6 +145,8 @@ class Host:
         if self.process is not None:
             self.process.send_signal(signal.SIGKILL)  # --kill-child takes the namespace along
             self.process.wait()
+        for held in self._claims:
+            held.close()
 
     def lose_power(self) -> None:
         """Its cable is cut, then it dies: nobody is told."""

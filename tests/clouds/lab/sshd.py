@@ -42,6 +42,7 @@ class Sshd:
             f"ListenAddress {address}:{self.port}\nHostKey {key}\nAuthorizedKeysFile {directory}/authorized_keys\n"
             f"PidFile none\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n"
             f"SetEnv HOME={self.home}\nMaxStartups 100\nMaxSessions 100\nLoginGraceTime 20\nLogLevel ERROR\n"
+            "Subsystem sftp internal-sftp\n"
         )
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -82,12 +83,12 @@ class Sshd:
         self.process.wait()
         self.process = None
 
-    def freeze(self) -> None:
-        """The machine says nothing any more, as after a loss of power; connections stay open."""
+    def freeze(self, *, frozen: bool = True) -> None:
+        """The machine's programs do nothing any more, as when it is busy to the brim, or (`frozen` False) go on; connections stay open."""
         assert self.process is not None
         for pid in (self.process.pid, *descendants(self.process.pid)):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
+                os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def endpoint(self, *host_keys: str) -> Endpoint:
         return Endpoint(

@@ -6,20 +6,14 @@ import asyncio
 import pathlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
-from clouds.lab.doors import IPTABLES, Door, knocks, set_doors
-from clouds.lab.namespaces import ROOT, Host, Lab, open_lab
+from clouds.lab.doors import IPTABLES, Door, cut_off, knocks, set_doors
+from clouds.lab.namespaces import ROOT, Host, Lab
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_transport import Endpoint, SshTransport, connect
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
-        yield lab
 
 
 @pytest.fixture
@@ -80,28 +74,33 @@ def test_hosts_are_machines_of_their_own(lab: Lab, keys: KeyRing) -> None:
     two.remove()
 
 
-def test_a_kill_is_seen_at_once_and_a_loss_of_power_by_silence(lab: Lab, keys: KeyRing) -> None:
+@pytest.mark.skipif(not IPTABLES, reason="no iptables here: apt-get install iptables")
+def test_a_kill_is_seen_at_once_and_a_loss_of_power_and_a_cut_by_silence(lab: Lab, keys: KeyRing) -> None:
     one = boot(lab, keys, "172.31.8.1", "54.200.8.1")
     two = boot(lab, keys, "172.31.8.2", "54.200.8.2")
+    three = boot(lab, keys, "172.31.8.3", "54.200.8.3")
 
-    async def scenario() -> tuple[float, float]:
-        first, second = await reach(one, keys), await reach(two, keys)
-        took = []
-        for transport, die in ((first, one.kill), (second, two.lose_power)):
-            lost = asyncio.create_task(transport.wait_lost())
-            await transport.run(["true"])
-            started = time.monotonic()
-            await asyncio.to_thread(die)
-            await asyncio.wait_for(lost, 15)
-            took.append(time.monotonic() - started)
-            await transport.close()
-        return took[0], took[1]
+    async def until_lost(host: Host, die: Callable[[], None]) -> float:
+        transport = await reach(host, keys)
+        lost = asyncio.create_task(transport.wait_lost())
+        await transport.run(["true"])
+        started = time.monotonic()
+        await asyncio.to_thread(die)
+        async with asyncio.timeout(15):
+            await lost
+        await transport.close()
+        return time.monotonic() - started
 
-    killed_s, silent_s = asyncio.run(scenario())
+    async def scenario() -> list[float]:
+        dying = ((one, one.kill), (two, two.lose_power), (three, lambda: cut_off(three)))
+        return await asyncio.gather(*(until_lost(host, die) for host, die in dying))
+
+    killed_s, silent_s, cut_s = asyncio.run(scenario())
     assert killed_s < 1.0
     assert silent_s < 5.5
-    one.remove()
-    two.remove()
+    assert cut_s < 5.5
+    for host in (one, two, three):
+        host.remove()
 
 
 def test_a_machine_that_boots_again_has_its_disk_and_new_addresses(lab: Lab, keys: KeyRing) -> None:

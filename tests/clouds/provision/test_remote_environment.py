@@ -8,27 +8,24 @@ import pathlib
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
 
-from clouds.lab.namespaces import Host, Lab, open_lab
+from clouds.lab.namespaces import Host, Lab
 from clouds.lab.test_namespaces import boot, reach
 from tradewind import __version__
 from tradewind.agent import protocol
 from tradewind.broker.provider import ProviderError
+from tradewind.broker.provision import bootstrap
 from tradewind.broker.provision.agent_client import AgentClient
 from tradewind.broker.provision.remote_environment import PROBE, EnvironmentMaker, prepare_environment, start_agent
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_transport import SshTransport
 from tradewind.broker.provision.wheel import Requirement, build_wheel
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
-        yield lab
 
 
 @pytest.fixture
@@ -145,6 +142,28 @@ def test_without_an_index_the_refusal_says_so(host: Host, keys: KeyRing, tmp_pat
             assert caught.value.code in {"Install", "NoPython"}
             assert "\n" not in str(caught.value)
             assert transport.python == ""
+        finally:
+            await transport.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_agent_that_does_not_come_up_is_told_with_the_last_words_of_its_log(
+    host: Host, keys: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "AGENT_DEADLINE_S", 0.5)
+    broken = "#!/bin/sh\nprintf 'Traceback (most recent call last):\\n  File x\\nImportError: no msgspec here\\n' >&2; exit 1\n"
+
+    async def scenario() -> None:
+        transport = await reach(host, keys)
+        try:
+            await transport.script(f"cat >broken <<'END'\n{broken}END\nchmod 755 broken")
+            transport._python = "./broken"
+            row: Any = types.SimpleNamespace(id="i-one", provider="gcp")
+            with pytest.raises(bootstrap.BootstrapError) as caught:
+                await bootstrap._greeted(transport, row, start=True)
+            assert str(caught.value).startswith("i-one: no agent answers (nobody listens at ")
+            assert str(caught.value).endswith("; its agent's log ends: ImportError: no msgspec here")
         finally:
             await transport.close()
 

@@ -15,7 +15,7 @@ from clouds.lab.sshd import Sshd
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_sessions import other_sessions
-from tradewind.broker.provision.ssh_transport import SshTransport, connect
+from tradewind.broker.provision.ssh_transport import TCP_SILENCE_S, SshTransport, connect
 
 
 @contextlib.asynccontextmanager
@@ -168,15 +168,19 @@ def test_a_killed_instance_is_noticed_at_once(sshd: Sshd, keys: KeyRing) -> None
     asyncio.run(scenario())
 
 
-def test_a_silent_instance_is_noticed_in_five_seconds(sshd: Sshd, keys: KeyRing) -> None:
+def test_a_machine_that_is_too_busy_to_answer_is_not_lost(sshd: Sshd, keys: KeyRing) -> None:
+    """Its kernel answers ours, and that is what a connection lives by: a cut is another matter (see the lab's own tests)."""
+
     async def scenario() -> None:
         async with connected(sshd, keys) as transport:
             lost = asyncio.create_task(transport.wait_lost())
             await transport.run(["true"])
-            started = time.monotonic()
             sshd.freeze()
-            await asyncio.wait_for(lost, 15)
-            assert time.monotonic() - started < 5.5
+            await asyncio.sleep(TCP_SILENCE_S + 1.5)
+            assert not lost.done()
+            sshd.freeze(frozen=False)
+            await transport.run(["true"])
+            lost.cancel()
 
     asyncio.run(scenario())
 

@@ -13,19 +13,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from clouds.lab.namespaces import SSHD_CONFIG, Host, Lab, open_lab
-from clouds.person import TRADEWIND, Person
+from clouds.fresh_environment import as_told_by, imports
+from clouds.lab.namespaces import SSHD_CONFIG, Host, Lab
+from clouds.person import Person
 from tests.broker.real import until
 from tradewind.broker.provision.ssh_keys import KeyRing
 
 PAGE = (pathlib.Path(__file__).resolve().parents[3] / "docs" / "clouds" / "ssh.md").read_text()
 TWO_PORTS = {"/etc/ssh/lab_sshd_config": (SSHD_CONFIG + "Port 22\nPort 2222\n", 0o644)}
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with open_lab(tmp_path_factory.mktemp("lab") / "lab") as lab:
-        yield lab
 
 
 @pytest.fixture
@@ -63,13 +58,19 @@ def person(hosts: list[Host], tmp_path: pathlib.Path) -> Iterator[Person]:
         yield person
 
 
-def types(person: Person, line: str, typed: str = "y\n", exit_code: int = 0) -> str:
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Where Ada's pip has put tradewind."""
+    return as_told_by(PAGE, tmp_path_factory.mktemp("ada") / "env")
+
+
+def types(person: Person, programs: pathlib.Path, line: str, typed: str = "y\n", exit_code: int = 0) -> str:
     """What the line shows at a terminal where `typed` is typed."""
     ours, theirs = pty.openpty()
     try:
         running = subprocess.Popen(
             ["sh", "-c", line],
-            env={**person.environment, "PATH": f"{TRADEWIND.parent}:{os.environ['PATH']}"},
+            env={**person.environment, "PATH": f"{programs}:{os.environ['PATH']}"},
             cwd=person.home,
             stdin=theirs,
             stdout=subprocess.PIPE,
@@ -94,13 +95,14 @@ def left_on(host: Host) -> list[str]:
 
 @pytest.mark.end_to_end
 @pytest.mark.timeout(150)
-def test_the_page_word_by_word(person: Person, hosts: list[Host]) -> None:
+def test_the_page_word_by_word(person: Person, programs: pathlib.Path, hosts: list[Host]) -> None:
+    assert imports(programs, ["boto3", "google.cloud.compute_v1", "azure.identity", "asyncssh"]) == ["asyncssh"]
     (block,) = re.findall(r"```\n(tradewind .*?)```", PAGE, re.DOTALL)
     said = {}
     for line in block.strip().splitlines():
         command = line.split()[1]
         typed = "echo I stand in $PWD on $(hostname)\nexit\n" if command == "ssh" else "y\n"
-        said[command] = types(person, line, typed)
+        said[command] = types(person, programs, line, typed)
         if command == "launch":
             _while_it_is_up(person, hosts)
     assert re.search(r"ok +192\.168\.1\.20: \S+, free", said["check"])

@@ -27,14 +27,13 @@ def missing(offer: Offer, found: Accelerators) -> str:
     wanted = int(offer.accelerator_count)
     if not offer.accelerator or wanted < 1 or not _can_be_told(offer.accelerator):
         return ""
-    fits = fitting(offer, found)
-    if _TPU.search(offer.accelerator):
-        return "" if fits else f"{offer.instance_type} should have {offer.accelerator} and shows no TPU device"
-    if len(fits) >= wanted:
+    if len(fitting(offer, found)) >= wanted:
         return ""
     promised = f"{offer.instance_type} should have {wanted} x {offer.accelerator}"
     if told := described(found):
         return f"{promised} and has {told}"
+    if _TPU.search(offer.accelerator):
+        return f"{promised} and shows no TPU device"
     return f"{promised} and shows none: {found.trouble or 'no device, or its driver is not loaded'}"
 
 
@@ -50,11 +49,11 @@ def described(found: Accelerators) -> str:
     names = Counter(device.name for device in found.devices if device.kind == "gpu")
     chips = sum(device.kind == "tpu" for device in found.devices)
     parts = [f"{count} x {name}" for name, count in names.items()]
-    return ", ".join([*parts, *([f"{chips} TPU chips"] if chips else [])])
+    return ", ".join([*parts, *([f"{chips} TPU chip{'s' if chips > 1 else ''}"] if chips else [])])
 
 
 def runtime_resources(offer: Offer, found: Accelerators | None = None) -> dict[str, float]:
-    """What a node of this offer has to schedule, in the runtime's names; memory in bytes.
+    """What a node of this offer has to schedule, in the runtime's names; memory in bytes. Chips of a TPU are "TPU", as Ray calls them.
 
     Accelerators are those that were `found`; without that (a rehearsal, or kinds that cannot be told) those that the offer promises.
     """
@@ -65,7 +64,7 @@ def runtime_resources(offer: Offer, found: Accelerators | None = None) -> dict[s
         count = offer.accelerator_count
         if found is not None and _can_be_told(offer.accelerator) and offer.accelerator_count >= 1:
             count = float(len(fitting(offer, found)))
-        resources["GPU"] = float(count)
+        resources["TPU" if _TPU.search(offer.accelerator) else "GPU"] = float(count)
         resources[f"accelerator_type:{offer.accelerator}"] = float(count)
     return resources
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import posixpath
 from collections.abc import Sequence
 
 from tradewind import __version__
 from tradewind.agent import protocol
 from tradewind.broker.capabilities import Console
-from tradewind.broker.provider import Instance, Provider, ProviderError, Transport
+from tradewind.broker.provider import Instance, Provider, ProviderError, Told, Transport
 from tradewind.broker.provision import accelerators
-from tradewind.broker.provision.agent_client import AgentClient, AgentError
+from tradewind.broker.provision.agent_client import AgentClient, AgentError, AgentGone
 from tradewind.broker.provision.gang import LEASE_S
 from tradewind.broker.provision.git_source import GitError, Repositories
 from tradewind.broker.provision.ignore_files import leaving_out
 from tradewind.broker.provision.node import Node
-from tradewind.broker.provision.remote_environment import start_agent
+from tradewind.broker.provision.remote_environment import AGENT_LOG, start_agent
 from tradewind.broker.provision.services import Services
 from tradewind.broker.store import rows
 from tradewind.broker.store.records import ClusterRow, InstanceRow
@@ -24,6 +25,11 @@ from tradewind.spec.task import Task
 
 AGENT_DEADLINE_S = 20.0
 ORDER_TIMEOUT_S = 30.0
+LAST_WORDS_TIMEOUT_S = 5.0
+LAST_LINES, LAST_WORDS = 3, 600  # lines and characters of an agent's log that stand in a sentence
+LOST = frozenset({"SshLost"})
+# The longest pause between two knocks at an agent's socket: over SSH each is a channel, and all nodes of a gang are knocked at from here.
+HERE_PAUSE_S, SSH_PAUSE_S = 0.05, 0.2
 LOCAL = "local"
 
 
@@ -31,8 +37,17 @@ class BootstrapError(Exception):
     """A node could not be made part of its cluster; one sentence."""
 
 
+class WayBroken(BootstrapError):  # noqa: N818  the name says what it is
+    """The connection to a machine, or its agent, was lost while it was set up; one sentence."""
+
+
 class WrongMachine(BootstrapError):  # noqa: N818  the name says what it is
     """The instance is not what was bought, and another of its kind would not be either; one sentence."""
+
+
+def is_broken(error: Exception) -> bool:
+    """Whether only the way to a machine, or its agent, was lost: the machine may be as good as it was."""
+    return isinstance(error, WayBroken | AgentGone) or (isinstance(error, ProviderError) and error.code in LOST)
 
 
 def instance_of(row: InstanceRow) -> Instance:
@@ -50,6 +65,15 @@ async def reach_agent(provider: Provider, row: InstanceRow, *, start: bool) -> t
             when its cloud says that the instance does not run, which knocking would take until a deadline to find out.
     """
     transport = await provider.connect(await _located(provider, row, running=not start))
+    try:
+        return transport, await _greeted(transport, row, start=start)
+    except BaseException:
+        await transport.close()
+        raise
+
+
+async def _greeted(transport: Transport, row: InstanceRow, *, start: bool) -> AgentClient:
+    """The agent's end of the transport, once it has answered. Raises as `reach_agent` does."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + AGENT_DEADLINE_S
     started = False
@@ -59,7 +83,8 @@ async def reach_agent(provider: Provider, row: InstanceRow, *, start: bool) -> t
             reader, writer = await transport.open(protocol.agent_socket_path(transport.home))
             client = AgentClient(reader, writer)
             try:
-                await asyncio.wait_for(client.hello(__version__), max(0.1, deadline - loop.time()))
+                async with asyncio.timeout(max(0.1, deadline - loop.time())):
+                    await client.hello(__version__)
             except BaseException:
                 await client.close()
                 raise
@@ -67,14 +92,45 @@ async def reach_agent(provider: Provider, row: InstanceRow, *, start: bool) -> t
             if isinstance(error, AgentError) and getattr(error, "kind", "") == "version":
                 raise BootstrapError(f"{row.id}: {error}") from error
             if not start or loop.time() > deadline:
-                raise BootstrapError(f"{row.id}: no agent answers ({error})") from error
+                said = await last_words(transport) if start else ""
+                raise BootstrapError(f"{row.id}: no agent answers ({error}){said}") from error
             if not started:
                 await start_agent(transport, row.id, alone=row.provider == LOCAL)
                 started = True
             await asyncio.sleep(pause)
-            pause = min(0.05, pause * 1.5)
+            pause = min(HERE_PAUSE_S if row.provider == LOCAL else SSH_PAUSE_S, pause * 1.5)
         else:
-            return transport, client
+            return client
+
+
+async def last_words(transport: Transport) -> str:
+    """The last lines of the agent's own log as a clause; "" when it has said nothing, or cannot be read any more."""
+    tail = ["tail", "-n", "40", posixpath.join(transport.home, AGENT_LOG)]
+    try:
+        done = await transport.run(tail, timeout_s=LAST_WORDS_TIMEOUT_S)
+    except (ProviderError, OSError):
+        return ""
+    lines = done.stdout.decode(errors="replace").splitlines()
+    # Of a fault's report the line that names it; where in our code it arose tells a person nothing.
+    said = [line for line in lines if line.strip() and not line[0].isspace() and not line.startswith("Traceback")]
+    return f"; its agent's log ends: {' | '.join(said[-LAST_LINES:])[-LAST_WORDS:]}" if said else ""
+
+
+async def ordered(node: Node, order: protocol.Order) -> protocol.Answer:
+    """The answer of the agent of a node that is being set up.
+
+    Raises:
+        BootstrapError: it refused, was lost (WayBroken) or gave no answer; the sentence ends with the last words of its log.
+    """
+    try:
+        return await call(node.client, order)
+    except AgentGone as error:
+        raise WayBroken(f"{node.row.id}: {error}{await last_words(node.transport)}") from error
+    except AgentError as error:
+        raise BootstrapError(f"{error}{await last_words(node.transport)}") from error
+    except TimeoutError as error:
+        silent = f"{node.row.id}: its agent gave no answer within {ORDER_TIMEOUT_S:g} s"
+        raise BootstrapError(f"{silent}{await last_words(node.transport)}") from error
 
 
 async def _located(provider: Provider, row: InstanceRow, *, running: bool) -> Instance:
@@ -117,7 +173,8 @@ def _write(path: str, text: str) -> None:
 
 async def call(client: AgentClient, order: protocol.Order, timeout_s: float = ORDER_TIMEOUT_S) -> protocol.Answer:
     """The agent's answer; raises AgentError, or TimeoutError after `timeout_s` seconds."""
-    return await asyncio.wait_for(client.call(order), timeout_s)
+    async with asyncio.timeout(timeout_s):
+        return await client.call(order)
 
 
 async def prepare_node(node: Node, cluster: ClusterRow, peers: Sequence[InstanceRow], boundary: Services) -> None:
@@ -125,8 +182,8 @@ async def prepare_node(node: Node, cluster: ClusterRow, peers: Sequence[Instance
     offer = node.row.offer
     # Counted from now, not from the purchase: a machine that was stopped for longer than its lease would end itself at once.
     until = boundary.now() + LEASE_S
-    await call(
-        node.client,
+    await ordered(
+        node,
         protocol.Configure(
             cluster=cluster.name,
             rank=node.row.rank,
@@ -141,7 +198,8 @@ async def prepare_node(node: Node, cluster: ClusterRow, peers: Sequence[Instance
     await _watch_notices(node, boundary)
     await boundary.boundary("bootstrap:configured")
     await check_accelerators(node, boundary)
-    await put_files(node, cluster.task, boundary.repositories)
+    with boundary.copies.of(cluster.id) as told:
+        await put_files(node, cluster.task, boundary.repositories, told)
     await boundary.boundary("bootstrap:files")
 
 
@@ -151,7 +209,7 @@ async def _watch_notices(node: Node, services: Services) -> None:
     if source is not None:
         asked = {name: getattr(source, name) for name in source.__struct_fields__}
         asked |= {"headers": dict(source.headers), "token_request_headers": dict(source.token_request_headers)}
-        await call(node.client, protocol.WatchNotices(**asked))
+        await ordered(node, protocol.WatchNotices(**asked))
 
 
 async def open_ports(services: Services, cluster: ClusterRow, instances: Sequence[InstanceRow]) -> None:
@@ -171,7 +229,7 @@ async def check_accelerators(node: Node, services: Services) -> None:
     """
     if node.row.provider == LOCAL or not node.row.offer.accelerator:
         return  # a rehearsal's are logical
-    found = await call(node.client, protocol.FindAccelerators())
+    found = await ordered(node, protocol.FindAccelerators())
     if not isinstance(found, protocol.Accelerators):
         raise BootstrapError(
             f"{node.row.id}: the agent answered {type(found).__name__} to the question for accelerators"
@@ -184,27 +242,27 @@ async def check_accelerators(node: Node, services: Services) -> None:
     await services.apply(lambda ledger: ledger.record(subject, "accelerators", cause, told, cluster_id=row.cluster_id))
 
 
-async def put_files(node: Node, task: Task, repositories: Repositories) -> None:
-    """The task's work directory, but for what its ignore files name, and its mounts are on the node as they are here now.
+async def put_files(node: Node, task: Task, repositories: Repositories, told: Told) -> None:
+    """The task's work directory, but for what its ignore files name, and its mounts are on the node as they are here now; `told` how far it is.
 
     Raises:
         BootstrapError: the repository that is its work directory cannot be had any more.
     """
     if task.git is not None:
         try:
-            await node.transport.put(await repositories.checkout(task.git), "workdir")
+            await node.transport.put(await repositories.checkout(task.git), "workdir", told=told)
         except GitError as error:
             raise BootstrapError(f"workdir: {error}") from error
     if task.workdir is not None:
         leave_out = await asyncio.to_thread(leaving_out, task.workdir)
-        await node.transport.put(task.workdir, "workdir", leave_out=leave_out)
+        await node.transport.put(task.workdir, "workdir", leave_out=leave_out, told=told)
     for mount in task.file_mounts:
-        await node.transport.put(mount.source, mount.target.removeprefix("~/"))
+        await node.transport.put(mount.source, mount.target.removeprefix("~/"), told=told)
 
 
 async def start_head(node: Node, incarnation: str) -> protocol.RuntimeHead:
     """The runtime's head of this incarnation runs on the node."""
-    answer = await call(node.client, protocol.StartRuntimeHead(incarnation=incarnation))
+    answer = await ordered(node, protocol.StartRuntimeHead(incarnation=incarnation))
     if not isinstance(answer, protocol.RuntimeHead):
         raise BootstrapError(f"{node.row.id}: the agent answered {type(answer).__name__} to the order for a head")
     return answer
@@ -212,8 +270,8 @@ async def start_head(node: Node, incarnation: str) -> protocol.RuntimeHead:
 
 async def start_node(node: Node, incarnation: str, head: protocol.RuntimeHead) -> None:
     """A node daemon on the node has joined the head."""
-    await call(
-        node.client,
+    await ordered(
+        node,
         protocol.StartRuntimeNode(
             incarnation=incarnation,
             head_address=head.address,

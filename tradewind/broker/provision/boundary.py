@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections import Counter
@@ -50,6 +51,26 @@ NAMES = LIFE + PAUSE
 async def no_boundary(name: str) -> None:
     """Pass."""
     assert name in NAMES, f"{name} is no boundary"
+
+
+def slow_at(order: str) -> Boundary:
+    """A boundary that takes its time, as a slow cloud does: `order` is "<name>:<seconds>", several parted by commas.
+
+    Raises:
+        ValueError: no such name, or no number.
+    """
+    pauses: dict[str, float] = {}
+    for one in order.split(","):
+        name, _, seconds = one.rpartition(":")
+        if name not in NAMES:
+            raise ValueError(f"{one!r} names no boundary; names are {', '.join(NAMES)}")
+        pauses[name] = float(seconds)
+
+    async def boundary(name: str) -> None:
+        if name in pauses:
+            await asyncio.sleep(pauses[name])
+
+    return boundary
 
 
 def crash_at(order: str) -> Boundary:

@@ -9,6 +9,7 @@ import msgspec
 
 from tradewind.broker.provider import Blocked, ProviderError
 from tradewind.broker.provision.failover import LOSS, as_place, block_for_refusal, next_candidate
+from tradewind.broker.provision.patience import patiently
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.zones import spread_over
 from tradewind.broker.store import rows
@@ -74,7 +75,7 @@ async def _in_zone(
     if candidate.offer.zone or not hasattr(provider, "zones"):
         return candidate
     try:
-        zones = await provider.zones(candidate.offer)
+        zones = await _zones_of(provider, candidate)
     except ProviderError as error:
         await _block(services, cluster, candidate, provider.classify(error))
         return None
@@ -95,6 +96,13 @@ async def _in_zone(
     return None
 
 
+async def _zones_of(provider: Any, candidate: RankedCandidate) -> list[str]:
+    """The zones of the candidate's region that sell it, by its cloud. Raises ProviderError."""
+    where = f"zones of {candidate.cloud}/{candidate.region}"
+    found: list[str] = await patiently(provider, lambda: provider.zones(candidate.offer), where)
+    return found
+
+
 async def _over_zones(
     services: Services,
     cluster: ClusterRow,
@@ -107,7 +115,7 @@ async def _over_zones(
     zones = [share.zone for share in candidate.spread]
     if not cluster.options.rehearse and hasattr(provider, "zones"):
         try:
-            zones += [zone for zone in await provider.zones(candidate.offer) if zone not in zones]
+            zones += [zone for zone in await _zones_of(provider, candidate) if zone not in zones]
         except ProviderError as error:
             await _block(services, cluster, candidate, provider.classify(error))
             return None

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+import msgspec
+
 from tradewind import __version__
 from tradewind.agent import protocol
 from tradewind.broker.lifecycle import cluster as cm
@@ -21,20 +23,23 @@ from tradewind.broker.provision.agent_client import AgentClient, AgentError
 from tradewind.broker.provision.baggage import announce
 from tradewind.broker.provision.gang import provision
 from tradewind.broker.provision.job_log import LogBook
-from tradewind.broker.provision.job_runner import JobRunner, hooks_of
+from tradewind.broker.provision.job_runner import CANCEL_GRACE_S, SWEEP_GRACE_S, JobRunner, hooks_of
 from tradewind.broker.provision.market import MarketDesk
 from tradewind.broker.provision.node import Node
+from tradewind.broker.provision.refill import refill, standing
 from tradewind.broker.provision.relay import RelayError
 from tradewind.broker.provision.release import FIRST_RETRY_S, MAX_RETRY_S, release
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.watch import Watch
 from tradewind.broker.store import rows
-from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store.ledger import Ledger
+from tradewind.broker.store.orders import Order
 from tradewind.broker.store.records import ClusterRow, InstanceRow
 from tradewind.spec.settings import HookEvent
 
 END_TIMEOUT_S = 15.0
 RELEASE_RETRY_S = 5.0
+REACH_AGAIN_S = 30.0  # an instance that has been reached before need not boot first
 UNREACHED = frozenset(
     {"SshUnreachable", "SshRefused", "HostKeyChanged"}
 )  # what the machine printed while it booted may say why
@@ -60,7 +65,7 @@ class ClusterDriver:
         self.cluster_id = cluster_id
         self.nodes: dict[str, Node] = {}
         self._market = market
-        self._watch = Watch(services, cluster_id, self.nodes)
+        self._watch = Watch(services, cluster_id, self.nodes, lambda row: self._connected(row, start=False))
         self._jobs = JobRunner(services, cluster_id, self.nodes, logs)
         self._work: asyncio.Task[None] | None = None
         self.is_over = False  # nothing is left of the cluster, and nothing will be
@@ -76,6 +81,8 @@ class ClusterDriver:
                 self._begin(lambda: self._provision(instruction, cause), "provision")
             case cm.Bootstrap():
                 self._begin(lambda: self._bootstrap(instruction.incarnation, cause), "bootstrap")
+            case cm.Refill():
+                self._begin(lambda: self._refill(cause), "refill")
             case cm.Release():
                 self._begin(lambda: self._release(cause), "release")
             case cm.Stop():
@@ -120,6 +127,13 @@ class ClusterDriver:
     def _instances(self, row: ClusterRow) -> list[InstanceRow]:
         return self.services.store.read(lambda c: rows.instances_of(c, row.id, tries=row.tries))
 
+    def _gang(self, row: ClusterRow) -> list[InstanceRow]:
+        """Its nodes; those of an elastic gang that are left, with the ranks that they have from now on: 0 and up, in the order they had."""
+        instances = self._instances(row)
+        if not row.is_elastic:
+            return instances
+        return [msgspec.structs.replace(one, rank=rank) for rank, one in enumerate(standing(instances))]
+
     # -- provision --------------------------------------------------------------------------------------------------------------------
 
     async def _provision(self, order: cm.Provision, cause: str) -> None:
@@ -139,7 +153,7 @@ class ClusterDriver:
         cluster = self._row()
         if cluster.state != "BOOTSTRAPPING" or cluster.incarnation != incarnation:
             return
-        instances = self._instances(cluster)
+        instances = self._gang(cluster)
         for row in instances:
             self._watch.watch_instance(row)
         try:
@@ -155,7 +169,11 @@ class ClusterDriver:
                 return  # the loss is the reason, and its event is on its way
             log.warning("cluster %s: bootstrap failed: %s", cluster.name, why)
             final = isinstance(error, boot.WrongMachine)
-            failed = cm.BootstrapFailed(cause=cause, incarnation=incarnation, why=why, final=final)
+            broken = boot.is_broken(error)
+            if broken:  # here, so that what watches these connections does not count the same loss again
+                for row in instances:
+                    await self._drop(row.id)
+            failed = cm.BootstrapFailed(cause=cause, incarnation=incarnation, why=why, final=final, broken=broken)
             await self.services.apply(lambda ledger: ledger.cluster_event(self.cluster_id, failed))
             return
         await self.services.boundary("bootstrap:done")
@@ -171,7 +189,8 @@ class ClusterDriver:
         async def one(row: InstanceRow) -> None:
             node = await self._connected(row, start=True)
             if cluster.incarnation > 1:
-                await self._jobs.sweep(node)
+                await self._jobs.sweep(node, CANCEL_GRACE_S if cluster.is_elastic else SWEEP_GRACE_S)
+            await self._rank(node, row.rank)
             works = [boot.prepare_node(node, cluster, instances, self.services)]
             if row.rank == 0:
                 works.append(self._head(node, incarnation, head))
@@ -185,6 +204,12 @@ class ClusterDriver:
             if head.done() and not head.cancelled():
                 head.exception()  # every waiter has been told, or none was left to tell
             head.cancel()
+
+    async def _rank(self, node: Node, rank: int) -> None:
+        """The node has this rank from now on."""
+        if node.rank != rank:
+            await self.services.apply(lambda ledger: rows.update_instance(ledger.connection, node.row.id, rank=rank))
+            node.row = msgspec.structs.replace(node.row, rank=rank)
 
     async def _head(self, node: Node, incarnation: str, head: asyncio.Future[protocol.RuntimeHead]) -> None:
         try:
@@ -208,7 +233,10 @@ class ClusterDriver:
                 return known
         await self.services.boundary("bootstrap:connect")
         try:
-            transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=start)
+            async with asyncio.timeout(REACH_AGAIN_S if row.agent_seq else None):
+                transport, client = await boot.reach_agent(self.services.providers[row.provider], row, start=start)
+        except TimeoutError as error:
+            raise TimeoutError(f"{row.id} cannot be reached any more") from error
         except ProviderError as error:
             if start and error.code in UNREACHED:
                 kept = await boot.keep_console(self.services, row)
@@ -232,7 +260,8 @@ class ClusterDriver:
 
     async def _same_agent(self, row: InstanceRow, client: AgentClient) -> None:
         """What is known of the agent's events is of this agent: one whose disk is new counts from 1 again."""
-        welcome = await asyncio.wait_for(client.hello(__version__), boot.ORDER_TIMEOUT_S)
+        async with asyncio.timeout(boot.ORDER_TIMEOUT_S):
+            welcome = await client.hello(__version__)
 
         def forget(ledger: Ledger) -> None:
             known = rows.instance(ledger.connection, row.id)
@@ -250,7 +279,7 @@ class ClusterDriver:
 
     async def _attach(self, cause: str) -> None:
         cluster = self._row()
-        instances = self._instances(cluster)
+        instances = self._gang(cluster)
         for row in instances:
             self._watch.watch_instance(row)
         if await self._watch.look_for_losses(instances):
@@ -261,11 +290,25 @@ class ClusterDriver:
         )
         for row, result in zip(instances, results, strict=True):
             if isinstance(result, _TROUBLE):
-                await self._watch.agent_gone(row.id, str(result))
+                unreached = isinstance(result, ProviderError | TimeoutError)
+                await self._watch.agent_gone(row.id, str(result), unreached=unreached)
             elif isinstance(result, BaseException):
                 raise result
         await asyncio.gather(*(self._jobs.sweep(node) for node in list(self.nodes.values())), return_exceptions=True)
         self._jobs.resume(cause)
+        await self._refill(cause)
+
+    # -- refill: an elastic gang gets its lost nodes back -----------------------------------------------------------------------------
+
+    async def _refill(self, cause: str) -> None:
+        async def ready(row: InstanceRow) -> None:
+            """Agent and files stand there, so that the others stop for the last step only."""
+            self._watch.watch_instance(row)
+            node = await self._connected(row, start=True)
+            with self.services.copies.of(self.cluster_id) as told:
+                await boot.put_files(node, self._row().task, self.services.repositories, told)
+
+        await refill(self.services, self.cluster_id, cause, ready)
 
     # -- stop -------------------------------------------------------------------------------------------------------------------------
 
@@ -342,7 +385,8 @@ class ClusterDriver:
         event = self._going()
         hooks = hooks_of(self._row().task, event) if event else ()
         try:
-            await asyncio.wait_for(self._end_jobs_on(row, hooks), END_TIMEOUT_S + sum(hook.timeout_s for hook in hooks))
+            async with asyncio.timeout(END_TIMEOUT_S + sum(hook.timeout_s for hook in hooks)):
+                await self._end_jobs_on(row, hooks)
         except _TROUBLE as error:
             log.info("ending %s: its agent did not help: %s", instance_id, error)
         finally:

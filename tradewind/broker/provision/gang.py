@@ -14,6 +14,7 @@ from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, Provider, ProviderError
 from tradewind.broker.provision.choice import LOCAL, choose, soonest, why_none
 from tradewind.broker.provision.failover import block_for_refusal
+from tradewind.broker.provision.patience import patiently
 from tradewind.broker.provision.release import LOCKED_OUT, TellAgent, end_instances, tell_nobody
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.ssh_keys import KeyRing
@@ -30,7 +31,6 @@ T = TypeVar("T")
 Refusals = list[tuple[InstanceRow, Exception]]
 LEASE_S = 7200.0
 START_DEADLINE_S = 600.0  # clouds take minutes; past this the place is given up
-TRANSIENT_TRIES = 3
 RETRY_AT_MOST_S = 60.0  # with --retry-until-up: capacity comes back sooner than a block says
 REFILLS = 12  # how often the rest of a gang is asked for while a part of it is kept
 BOOTED = frozenset(
@@ -81,7 +81,7 @@ async def provision(
         end_instances(services, leftovers, reason="left by an earlier try", cause=cause, tell_agent=tell_agent)
     )
     try:
-        results = await asyncio.gather(*(_launch(services, row, cause) for row in intents), return_exceptions=True)
+        results = await asyncio.gather(*(launch(services, row, cause) for row in intents), return_exceptions=True)
         await asyncio.shield(ending)
     finally:
         ending.cancel()
@@ -120,7 +120,7 @@ async def _choose(services: Services, cluster: ClusterRow, order: cm.Provision) 
     missing = [rank for rank in range(cluster.task.num_nodes) if rank not in kept]
     zones = zones_left(candidate, (row.offer.zone for row in kept.values())) or [""] * len(missing)
     fresh = [
-        _intent(services, cluster, candidate, tries, rank, offer_in(candidate, zone))
+        intent(services, cluster, candidate, tries, rank, offer_in(candidate, zone))
         for rank, zone in zip(missing, zones, strict=True)
     ]
 
@@ -166,9 +166,10 @@ def _instance_id(cluster: ClusterRow, tries: int, rank: int) -> str:
     return f"{cluster.name}-{cluster.id}-{tries}-{rank}-{secrets.token_hex(3)}"
 
 
-def _intent(
+def intent(
     services: Services, cluster: ClusterRow, candidate: RankedCandidate, tries: int, rank: int, offer: Offer
 ) -> InstanceRow:
+    """What is to be bought as this rank, at the candidate's price in the offer's place."""
     instance_id = _instance_id(cluster, tries, rank)
     price = offer.price_spot_usd_h if candidate.use_spot else offer.price_ondemand_usd_h
     if rank < candidate.free_nodes:  # a reservation pays
@@ -198,7 +199,7 @@ def _intent(
     )
 
 
-async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
+async def launch(services: Services, row: InstanceRow, cause: str) -> Instance:
     """The running instance of an intent, recorded. Raises ProviderError when its cloud refuses."""
     provider = services.providers[row.provider]
     if row.state == "STOPPED":
@@ -218,7 +219,7 @@ async def _launch(services: Services, row: InstanceRow, cause: str) -> Instance:
         request = with_login(request, KeyRing(services.data_dir))
     await services.boundary("launch:before")
     services.store.check()
-    instance = await _launch_patiently(provider, request, row.token)
+    instance = await patiently(provider, lambda: finish(provider.launch(request, row.token)), f"launch of {row.id}")
     await services.boundary("launch:after")
 
     def record(ledger: Ledger) -> None:
@@ -241,6 +242,7 @@ def _equipment(services: Services, row: InstanceRow) -> dict[str, Any]:
     return {
         "disk_gib": asked.disk_size or 0,
         "disk_tier": asked.disk_tier,
+        "network_tier": asked.network_tier,
         "image": "" if asked.image is None else asked.image.machine_in(row.offer.region),
         "labels": dict(asked.labels),
     }
@@ -260,18 +262,6 @@ async def _restart(services: Services, provider: Provider, row: InstanceRow, cau
     await services.apply(lambda ledger: ledger.instance_restarted(row.id, address=address, cause=cause))
     await services.boundary("start:recorded")
     return running
-
-
-async def _launch_patiently(provider: Provider, request: LaunchRequest, token: str) -> Instance:
-    for attempt in range(1, TRANSIENT_TRIES + 1):
-        try:
-            return await finish(provider.launch(request, token))
-        except ProviderError as error:
-            if provider.classify(error).kind not in {"transient", "throttle"} or attempt == TRANSIENT_TRIES:
-                raise
-            log.info("launch of %s: %s; trying again", request.instance_id, error)
-            await asyncio.sleep(0.1 * 4**attempt)
-    raise AssertionError("the last try returns or raises")
 
 
 async def _until_running(provider: Provider, row: InstanceRow, instance: Instance) -> Instance:
@@ -332,7 +322,7 @@ async def _fill(
                 rows.insert_instance(ledger.connection, row)
 
         await services.apply(commit)
-        results = await asyncio.gather(*(_launch(services, row, cause) for row in fresh), return_exceptions=True)
+        results = await asyncio.gather(*(launch(services, row, cause) for row in fresh), return_exceptions=True)
         intents = [row for row in intents if row not in refused] + fresh
         refusals = [(row, result) for row, result in zip(fresh, results, strict=True) if isinstance(result, Exception)]
     return intents, refusals

@@ -130,7 +130,8 @@ async def _git(*arguments: str, check: bool = True) -> str:
             "git is not installed here, and the workdir is a repository; install it (apt-get install git)"
         ) from error
     try:
-        out, err = await asyncio.wait_for(process.communicate(), FETCH_DEADLINE_S)
+        async with asyncio.timeout(FETCH_DEADLINE_S):
+            out, err = await process.communicate()
     except BaseException as error:
         process.kill()
         await process.wait()

@@ -80,7 +80,7 @@ class JobRunner:
             log.info("job %d-%d: too late: %s", self._cluster_id, job_id, late)
         except (AgentError, ProviderError, relay.RelayError, TimeoutError, OSError) as error:
             log.info("job %d-%d: %s", self._cluster_id, job_id, error)  # whoever watches the node reports it
-        except Exception:
+        except Exception:  # a bug in one order must not take the daemon with it; `cancel` and `down` still work
             log.exception("job %d-%d", self._cluster_id, job_id)
 
     def resume(self, cause: str) -> None:
@@ -126,9 +126,8 @@ class JobRunner:
 
     async def _start_on(self, node: Node, job: JobRow, phase: protocol.Phase, cause: str) -> None:
         if job.id > 1 and phase == ("setup" if job.machine.setup_ranks else "run"):
-            await boot.put_files(
-                node, job.task, self._services.repositories
-            )  # the first job's files came with the bootstrap
+            with self._services.copies.of(self._cluster_id) as told:  # the first job's files came with the bootstrap
+                await boot.put_files(node, job.task, self._services.repositories, told)
         script = job.task.setup if phase == "setup" else job.task.run
         try:
             store = await checkpoints.take_there(self._services, node, job) if phase == "run" else ""
@@ -158,8 +157,7 @@ class JobRunner:
         """Every node answers and has told all it knew: then the failure was the program's own. A loss is reported by whoever watches."""
         await asyncio.sleep(LOSS_SHOWS_S)
         for node in list(self._nodes.values()):
-            welcome = await asyncio.wait_for(node.client.hello(__version__), boot.ORDER_TIMEOUT_S)
-            await node.seen(welcome.last_seq)
+            await self._all_seen(node)
 
         def judge(ledger: Ledger) -> None:
             job = rows.job(ledger.connection, self._cluster_id, job_id)
@@ -168,6 +166,12 @@ class JobRunner:
                 ledger.job_event(self._cluster_id, job_id, jm.GangWhole(cause=cause))
 
         await self._services.apply(judge)
+
+    async def _all_seen(self, node: Node) -> None:
+        """Everything that the node's agent has told is in the record. Raises AgentError or TimeoutError when it does not answer."""
+        async with asyncio.timeout(boot.ORDER_TIMEOUT_S):
+            welcome = await node.client.hello(__version__)
+        await node.seen(welcome.last_seq)
 
     async def _end_processes(self, job_id: int, cause: str) -> None:
         job = self._job(job_id)
@@ -195,13 +199,17 @@ class JobRunner:
             cancel = protocol.CancelJob(job_id=key, grace_s=grace_s)
             await boot.call(node.client, cancel, grace_s + boot.ORDER_TIMEOUT_S)
 
-    async def sweep(self, node: Node) -> None:
-        """Nothing runs on the node of jobs that are over here: a gang that broke, or ended while the daemon was away."""
+    async def sweep(self, node: Node, grace_s: float = SWEEP_GRACE_S) -> None:
+        """Nothing runs on the node of jobs that are over here: a gang that broke, or ended while the daemon was away.
+
+        What they saved last is in their stores.
+        """
         unfinished = self._services.store.read(lambda c: rows.jobs_of(c, self._cluster_id, unfinished_only=True))
         wanted = {job.key for job in unfinished}
-        for key in await self._running_on(node):
-            if key not in wanted:
-                await self._cancel_on(node, key, SWEEP_GRACE_S)
+        over = [key for key in await self._running_on(node) if key not in wanted]
+        await asyncio.gather(*(self._cancel_on(node, key, grace_s) for key in over))
+        if over:
+            await self._all_seen(node)
 
     async def end_on(self, node: Node) -> None:
         """No job runs on the node any more, and all output it had is here."""
@@ -242,29 +250,30 @@ class JobRunner:
 
     async def _collect_from(self, node: Node, job: JobRow) -> None:
         """Copy the job's output from this node until the job is over there or the node is gone."""
-        offset = self._logs.begin(job.key, node.rank)
+        rank = node.rank  # that which it has in this job: an elastic gang's nodes have others in the next
+        offset = self._logs.begin(job.key, rank)
         stars = redactor(self._services, job)
         try:
             while True:
-                over = self._is_over(job, node.rank)
+                over = self._is_over(job, rank)
                 async with contextlib.aclosing(
                     cast("Any", node.client.read_log(job.key, offset=offset, follow=True))
                 ) as chunks:
                     async for chunk in chunks:
                         offset += len(chunk)
                         if piece := stars.feed(chunk):
-                            await self._keep(job.key, node.rank, piece)
+                            await self._keep(job.key, rank, piece)
                 if over:
                     if piece := stars.rest():
-                        await self._keep(job.key, node.rank, piece)
+                        await self._keep(job.key, rank, piece)
                     return
                 # One phase has ended and the next is not told yet.
                 await asyncio.sleep(0.02)
         except (AgentGone, AgentRefused) as error:
-            log.info("output of %s on rank %d: %s", job.key, node.rank, error)
+            log.info("output of %s on rank %d: %s", job.key, rank, error)
         finally:
             self._logs.end(job.key)
-            self._collectors.pop((job.key, node.rank), None)
+            self._collectors.pop((job.key, rank), None)
 
     async def _keep(self, key: str, rank: int, piece: bytes) -> None:
         """The output is in the job's log; while the disk is full it waits on the instance."""

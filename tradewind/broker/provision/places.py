@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import posixpath
 import threading
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,9 @@ from tradewind.broker.bucket import Bucket, BucketError
 from tradewind.broker.clouds.registry import SettingsError, settings_of
 
 S3 = "s3"
+BY_SSH = ("sftp", "ssh")
+# Stores of objects: one call replaces a whole object, and nobody ever reads half of one. Elsewhere a file is written beside its place and moved.
+OBJECT_STORES = frozenset({"abfs", "abfss", "az", "gcs", "gs", "memory", "oci", "r2", "s3a"})
 ABOUT = "tradewind.txt"
 _ABOUT = b"Checkpoints of tradewind's jobs. RANK/manifest.json names what is complete; RANK/copies holds it.\n"
 
@@ -80,9 +84,10 @@ class FsspecPlace:
             raise BucketError(
                 f"{uri} needs fsspec, which is not installed: pip install 'tradewind[buckets]'"
             ) from error
+        scheme = urlsplit(uri).scheme
+        self._moves = scheme not in OBJECT_STORES
         with self._refusals():
-            # no caching: another daemon may have written since
-            self._fs, self._root = url_to_fs(uri, use_listings_cache=False)
+            self._fs, self._root = url_to_fs(uri, **_options(scheme, uri))
 
     def read(self, name: str) -> bytes | None:
         """What stands there, None where nothing does."""
@@ -93,13 +98,16 @@ class FsspecPlace:
             return None
 
     def write(self, name: str, data: bytes) -> None:
-        """`data` stands there: written beside its place, then moved, since not every file system replaces a file as a whole."""
+        """`data` stands there, replaced as a whole."""
         path = self._path(name)
         try:
             with self._refusals():
-                self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
-                self._fs.pipe_file(path + ".partial", data)
-                self._fs.mv(path + ".partial", path)
+                self._make_folder(path)
+                if self._moves:
+                    self._fs.pipe_file(path + ".partial", data)
+                    self._fs.mv(path + ".partial", path)
+                else:
+                    self._fs.pipe_file(path, data)
         except FileNotFoundError as error:
             raise BucketError(f"{self._uri}: {_one_line(error)}") from error
 
@@ -107,7 +115,7 @@ class FsspecPlace:
         """The local file's content stands there."""
         path = self._path(name)
         with self._refusals():
-            self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
+            self._make_folder(path)
             self._fs.put_file(source, path)
 
     def download(self, name: str, target: str) -> bool:
@@ -135,12 +143,16 @@ class FsspecPlace:
             path = self._path(name)
             with contextlib.suppress(FileNotFoundError), self._refusals():
                 self._fs.rm_file(path)
-            if "file" in self._fs.protocol:  # where folders are things of their own, an empty one goes too
-                with contextlib.suppress(OSError):
+            if self._moves:  # where folders are things of their own, an empty one goes too
+                with contextlib.suppress(Exception):  # whatever it raises for one that is not empty
                     self._fs.rmdir(posixpath.dirname(path))
 
     def close(self) -> None:
         """Nothing is held: fsspec's file systems are shared within the process."""
+
+    def _make_folder(self, path: str) -> None:
+        if self._moves:
+            self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
@@ -154,7 +166,21 @@ class FsspecPlace:
         except ImportError as error:
             raise BucketError(f"{self._uri} cannot be reached from here: {_one_line(error)}") from error
         except Exception as error:  # every implementation raises its own: told as it came
+            if type(error).__name__ == "HostKeyNotVerifiable":
+                raise BucketError(
+                    f"{self._uri}: its host key is not in your known_hosts, or is another one there, and nothing was sent; log in once with ssh and "
+                    "accept it"
+                ) from error
             raise BucketError(f"{self._uri}: {_one_line(error) or type(error).__name__}") from error
+
+
+def _options(scheme: str, uri: str) -> dict[str, Any]:
+    """How fsspec is to open the place. Raises BucketError."""
+    if scheme not in BY_SSH:
+        return {"use_listings_cache": False}  # another daemon may have written since
+    if importlib.util.find_spec("sshfs") is None:  # fsspec's own way there takes any host key
+        raise BucketError(f"{uri} needs sshfs, which is not installed: pip install 'tradewind[buckets]' sshfs")
+    return {"known_hosts": ()}  # asyncssh's word for the person's own files; sshfs alone would take any host key
 
 
 def _one_line(error: Any) -> str:

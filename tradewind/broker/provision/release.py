@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+from tradewind.broker.clouds.some_at_a_time import refusals
 from tradewind.broker.lifecycle import cluster as cm
-from tradewind.broker.provider import Instance, Provider, ProviderError
+from tradewind.broker.provider import Batching, Instance, Provider, ProviderError
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import InstanceRow
 
 FIRST_RETRY_S, MAX_RETRY_S = 0.2, 30.0
-AT_ONCE = 16  # calls to one cloud while what no record owns is ended
+NAMED = 5  # of the machines that could not be ended, in one sentence
 LOCKED_OUT = "refused: the login is not accepted"  # the reason of an intent that never came to anything
 TellAgent = Callable[[str], Awaitable[None]]
 
@@ -43,7 +44,7 @@ async def _end(services: Services, row: InstanceRow, reason: str, cause: str, te
         await services.apply(lambda ledger: rows.update_instance(ledger.connection, row.id, state="ENDING"))
     await tell_agent(row.id)
     await services.boundary("release:agent-told")
-    found = await _terminate(services, row)
+    found = await terminate(services, row)
     await services.boundary("release:terminated")
 
     def record(ledger: Ledger) -> None:
@@ -62,10 +63,13 @@ async def _end(services: Services, row: InstanceRow, reason: str, cause: str, te
     await services.boundary("release:recorded")
 
 
-async def _terminate(services: Services, row: InstanceRow) -> Instance | None:
-    """End what the provider has of this row; the instance as it was found, None when there was none."""
+async def terminate(services: Services, row: InstanceRow) -> Instance | None:
+    """End what the provider has of this row, however long it refuses; the instance as it was found, None when there was none.
+
+    The record is the caller's to write.
+    """
     provider = services.providers[row.provider]
-    delay = FIRST_RETRY_S
+    delay, told = FIRST_RETRY_S, ""
     while True:
         try:
             listed = await provider.describe(row.tags)
@@ -76,10 +80,25 @@ async def _terminate(services: Services, row: InstanceRow) -> Instance | None:
                 await provider.terminate(row.provider_id)
         except ProviderError as error:
             log.warning("ending %s: %s; trying again in %.1f s", row.id, error, delay)
+            told = f"{row.provider} to answer, so that nothing of it is left there: {error.message}"
+            await _say(services, row.cluster_id, told, instead_of=None)
             await asyncio.sleep(delay)
             delay = min(MAX_RETRY_S, delay * 2)
         else:
+            if told:
+                await _say(services, row.cluster_id, "", instead_of=told)
             return listed[0] if listed else None
+
+
+async def _say(services: Services, cluster_id: int, waiting_for: str, *, instead_of: str | None) -> None:
+    """The cluster's row tells what it waits for, unless it has come to tell something else than `instead_of`."""
+
+    def say(ledger: Ledger) -> None:
+        cluster = rows.cluster(ledger.connection, cluster_id)
+        if cluster is not None and instead_of in {None, cluster.waiting_for}:
+            rows.update_cluster(ledger.connection, cluster_id, waiting_for=waiting_for)
+
+    await services.apply(say)
 
 
 async def release(services: Services, cluster_id: int, cause: str, tell_agent: TellAgent) -> None:
@@ -112,19 +131,24 @@ def _released(ledger: Ledger, cluster_id: int, cause: str) -> bool:
 
 
 async def _end_all(provider: Provider, strays: Sequence[Instance]) -> None:
-    """Each of them has ended, some at a time; the first refusal is raised once all were tried. Raises ProviderError."""
-    turns = asyncio.Semaphore(AT_ONCE)
+    """Each of them has ended. Raises ProviderError that names those refused, once all were tried."""
+    for instance in strays:
+        if instance.state != "TERMINATED":  # an ended one may still have to be cleared away
+            log.warning("ending %s, which no record owns", instance.instance_id)
+    names = [instance.provider_id for instance in strays]
+    refused = await (
+        provider.terminate_all(names) if isinstance(provider, Batching) else refusals(provider.terminate, names)
+    )
+    if refused:
+        raise _told(refused)
 
-    async def end(instance: Instance) -> None:
-        async with turns:
-            if instance.state != "TERMINATED":  # an ended one may still have to be cleared away
-                log.warning("ending %s, which no record owns", instance.instance_id)
-            await provider.terminate(instance.provider_id)
 
-    tried = await asyncio.gather(*map(end, strays), return_exceptions=True)
-    for failed in tried:
-        if isinstance(failed, BaseException):
-            raise failed
+def _told(refused: Mapping[str, ProviderError]) -> ProviderError:
+    """All refusals as one: its code is the first one's."""
+    first = next(iter(refused.values()))
+    shown = [f"{name}: {error.message}" for name, error in list(refused.items())[:NAMED]]
+    more = f"; and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
+    return ProviderError(first.cloud, first.code, "; ".join(shown) + more)
 
 
 def nothing() -> Iterable[str]:

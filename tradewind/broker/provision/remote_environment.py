@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import posixpath
+import re
 import shlex
 from typing import Protocol
 
@@ -133,9 +134,12 @@ def _install_script(environment: str, wheel_path: str, wheel: Wheel) -> str:
 set -u
 PATH="$HOME/.local/bin:$PATH"
 say() {{ echo "$@" >&2; }}
-full= bare=
+full= bare= asked=:
 for python in ${{TRADEWIND_PYTHON:-}} python3 python3.13 python3.12 python3.11; do
-  command -v "$python" >/dev/null 2>&1 || continue
+  path=$(command -v "$python" 2>/dev/null) || continue
+  path=$(readlink -f "$path")
+  case $asked in *":$path:"*) continue;; esac  # python3 is a link to another of them as a rule
+  asked=$asked$path:
   case $("$python" -c {shlex.quote(PROBE)} {wanted} 2>/dev/null) in
     full) full=$python; break;;
     bare) bare=${{bare:-$python}};;
@@ -177,10 +181,21 @@ _WHERE = {
 }
 
 
+# How pip (urllib3), uv (reqwest) and curl say that nobody could be reached.
+_NO_WAY_OUT = (
+    r"NewConnectionError|NameResolutionError|ConnectTimeoutError|Max retries exceeded|Failed to establish a new connection"
+    r"|dns error|error sending request|Connection refused|Could not (resolve|connect)|Network is unreachable|timed out"
+)
+
+
 def _failure(transport: ShellTransport, done: RunResult) -> ProviderError:
     said = " ".join(done.stderr.decode(errors="replace").split())
     why = _WHERE.get(done.exit_code, f"making the environment ended with exit code {done.exit_code}")
     if "No space left on device" in said or "os error 28" in said:
         return transport.error("DiskFull", f"the instance's disk is full: {why}; ask for more with disk_size")
+    if done.exit_code in {22, 23, 25} and re.search(_NO_WAY_OUT, said):
+        where = "astral.sh" if done.exit_code == 25 else "its package index"
+        advice = "give it a way there, or an image that has tradewind's dependencies (image_id)"
+        return transport.error("Install", f"the instance does not reach {where}: {why}; {advice}")
     code = "NoPython" if done.exit_code in {24, 25, 27} else "Install"
     return transport.error(code, f"{why}: {said[-600:]}" if said else why)

@@ -14,11 +14,13 @@ from sqlalchemy.exc import OperationalError
 from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Provider
 from tradewind.broker.provision.boundary import Boundary, no_boundary
+from tradewind.broker.provision.copying import CopyBoard
 from tradewind.broker.provision.git_source import Repositories
 from tradewind.broker.provision.places import Places
 from tradewind.broker.provision.usage import UsageBoard
 from tradewind.broker.store.database import Store
-from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store.ledger import Ledger
+from tradewind.broker.store.orders import Order
 from tradewind.broker.store.records import JobRow
 from tradewind.broker.store.vault import Vault
 
@@ -52,6 +54,7 @@ class Services:
         self.repositories = Repositories(store.data_dir)
         self.places = Places(store.data_dir)
         self.usage = UsageBoard()
+        self.copies = CopyBoard()
         self.trace_envs: Callable[[JobRow, str], dict[str, str]] = lambda _job, _phase: {}
         self.dispatch: Callable[[Order], None] = lambda _order: None
         self._tasks: set[asyncio.Task[Any]] = set()

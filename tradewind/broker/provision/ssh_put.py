@@ -9,9 +9,9 @@ import posixpath
 import shlex
 import tarfile
 from collections.abc import Sequence
-from typing import Protocol
+from typing import IO, Protocol, cast
 
-from tradewind.broker.provider import LeaveOut, ProviderError, RunResult
+from tradewind.broker.provider import LeaveOut, ProviderError, RunResult, Told
 from tradewind.broker.provision import ssh_copy
 
 TIMEOUT_S = 3600.0  # for one stream: a work directory may be many GiB over a thin line
@@ -37,8 +37,9 @@ class Shell(Protocol):
 class SshCopy:
     """One copy onto the instance behind `shell`."""
 
-    def __init__(self, shell: Shell) -> None:
+    def __init__(self, shell: Shell, told: Told | None = None) -> None:
         self._shell = shell
+        self._told = told or _unheard
 
     async def put(self, source: str, target: str, leave_out: LeaveOut | None = None) -> None:
         """What `source` holds stands at `target`; only what differs was sent. Raises ProviderError."""
@@ -72,7 +73,10 @@ class SshCopy:
                 ssh_copy.add(archive, source, name, follow=True)
             return out.getvalue()
 
-        await self._unpack(folder, await asyncio.to_thread(packed))
+        data = await asyncio.to_thread(packed)
+        self._told(len(data), 0)
+        await self._unpack(folder, data)
+        self._told(0, len(data))
 
     async def _put_directory(self, source: str, destination: str, leave_out: LeaveOut | None) -> None:
         record = ssh_copy.record_path(self._shell.home, destination)
@@ -83,6 +87,7 @@ class SshCopy:
         if copy.replaced or copy.removed:
             await self._remove(destination, copy.replaced, copy.removed)
         if copy.send:
+            self._told(sum(wanted[name].size for name in copy.send), 0)
             await self._unpack(destination, None, source, copy.send)
         if frozenset(wanted) != before:
             names = "\0".join(wanted)
@@ -122,7 +127,9 @@ class SshCopy:
         def feed() -> None:
             try:
                 with os.fdopen(write_end, "wb") as out:
-                    ssh_copy.pack(root, names, out)
+                    ssh_copy.pack(
+                        root, names, cast("IO[bytes]", _Counted(out, self._told))
+                    )  # tarfile writes, and no more
             except BrokenPipeError:
                 return  # the other side ended first, and says why
 
@@ -140,6 +147,23 @@ class SshCopy:
         done = await self._shell.feed(command, data, timeout_s=TIMEOUT_S, what=what)
         if done.exit_code != 0:
             raise self._shell.error("SshCopy", f"copying to {what} failed: {_said(done)}")
+
+
+class _Counted:
+    """Writes on, and tells how many bytes went."""
+
+    def __init__(self, out: IO[bytes], told: Told) -> None:
+        self._out, self._told = out, told
+
+    def write(self, data: bytes) -> int:
+        """All of it, however long it takes."""
+        count = self._out.write(data)
+        self._told(0, count)
+        return count
+
+
+def _unheard(_to_come: int, _sent: int) -> None:
+    """Nobody asks."""
 
 
 def _said(done: RunResult) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tradewind.broker.provider import Instance, LeaveOut, ProviderError, RunResult
+from tradewind.broker.provider import Instance, LeaveOut, ProviderError, RunResult, Told
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_put import SshCopy
 from tradewind.broker.provision.ssh_stream import open_unix
@@ -23,8 +23,14 @@ from tradewind.broker.provision.ssh_stream import open_unix
 if TYPE_CHECKING:
     import asyncssh
 
-# An instance that loses power says nothing: after this many unanswered keep-alives (interval in seconds) its connection counts as lost.
-KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 1.5, 2
+# An instance that loses power says nothing. The kernels ask each other (tcp(7)): a second of silence, then a question each second. They answer
+# however busy their machine is, so that lag there is not held to be loss; what we sent may stay unconfirmed for as long.
+TCP_IDLE_S, TCP_INTERVAL_S, TCP_PROBES = 1, 1, 2
+TCP_SILENCE_S = TCP_IDLE_S + TCP_INTERVAL_S * TCP_PROBES
+# What the kernels cannot see, an sshd that hangs: after so many unanswered keep-alives of SSH the connection counts as lost.
+KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 10.0, 2
+# Through a jump host the kernels know the first hop only, so that SSH itself has to ask as often.
+JUMP_INTERVAL_S, JUMP_COUNT = 1.5, 2
 ATTEMPT_TIMEOUT_S = 10.0  # for one TCP connect and login
 RETRY_S = 0.5
 SESSIONS = 8  # commands at once over one connection; sshd refuses more than 10 of them (MaxSessions, sshd_config(5))
@@ -144,7 +150,27 @@ async def _log_in(endpoint: Endpoint, private_key: str | None) -> asyncssh.SSHCl
         options["username"] = endpoint.user
     if endpoint.port:
         options["port"] = endpoint.port
-    return await asyncssh.connect(endpoint.host, **options)
+    connection = await asyncssh.connect(endpoint.host, **options)
+    _notice_silence(connection)
+    return connection
+
+
+def _notice_silence(connection: asyncssh.SSHClientConnection) -> None:
+    """A cut anywhere on the way ends the connection after TCP_SILENCE_S."""
+    import socket
+
+    sock = connection.get_extra_info("socket")
+    if sock is None or not hasattr(socket, "TCP_USER_TIMEOUT"):  # a jump host, or no Linux
+        connection.set_keepalive(JUMP_INTERVAL_S, JUMP_COUNT)
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, TCP_IDLE_S),
+        (socket.TCP_KEEPINTVL, TCP_INTERVAL_S),
+        (socket.TCP_KEEPCNT, TCP_PROBES),
+        (socket.TCP_USER_TIMEOUT, TCP_SILENCE_S * 1000),
+    ):
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def _settled(endpoint: Endpoint, connection: asyncssh.SSHClientConnection) -> SshTransport:
@@ -222,9 +248,11 @@ class SshTransport:
     def _enter(self) -> str:
         return f"mkdir -p -m 0700 {shlex.quote(self._home)} && cd {shlex.quote(self._home)} || exit 126\n"
 
-    async def put(self, source: str, target: str, *, leave_out: LeaveOut | None = None) -> None:
+    async def put(
+        self, source: str, target: str, *, leave_out: LeaveOut | None = None, told: Told | None = None
+    ) -> None:
         """What `source` holds stands at `target`; only what differs was sent. Raises ProviderError."""
-        await SshCopy(self).put(source, target, leave_out)
+        await SshCopy(self, told).put(source, target, leave_out)
 
     async def feed(self, command: str, data: bytes | int, *, timeout_s: float, what: str) -> RunResult:
         """Run a remote command, fed `data` (bytes, or a descriptor to read to its end). Raises ProviderError."""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, cast
-
-import msgspec
 
 from tradewind.agent import protocol
 from tradewind.broker.capabilities import Explaining
 from tradewind.broker.lifecycle import cluster as cm
-from tradewind.broker.lifecycle import cluster_job as jm
-from tradewind.broker.lifecycle import managed_job as mm
-from tradewind.broker.lifecycle.machine import Event, IllegalMove
+from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Instance, ProviderError
 from tradewind.broker.provision import checkpoints, relay
 from tradewind.broker.provision.agent_client import AgentError, AgentGone
@@ -22,11 +18,14 @@ from tradewind.broker.provision.failover import block_for_loss
 from tradewind.broker.provision.gang import LEASE_S
 from tradewind.broker.provision.market import Appointment
 from tradewind.broker.provision.node import Node
-from tradewind.broker.provision.secrets import starred
+from tradewind.broker.provision.reach import RECONNECT_S, reach_again
+from tradewind.broker.provision.refill import standing
+from tradewind.broker.provision.release import terminate
 from tradewind.broker.provision.services import Services, log
+from tradewind.broker.provision.told import instance_fact, job_fact, on_notice, split_key, take_fact
 from tradewind.broker.provision.usage import IDLE_AFTER_S
 from tradewind.broker.store import rows
-from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import InstanceRow, JobRow
 
 HEARTBEAT_S = 5.0
@@ -48,13 +47,21 @@ def why_vanished(row: InstanceRow) -> str:
 
 
 class Watch:
-    """What is known of the instances of one cluster as it happens."""
+    """What is known of the instances of one cluster as it happens. `connect` makes a running instance's agent one of `nodes`, or raises."""
 
-    def __init__(self, services: Services, cluster_id: int, nodes: dict[str, Node]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        cluster_id: int,
+        nodes: dict[str, Node],
+        connect: Callable[[InstanceRow], Awaitable[object]],
+    ) -> None:
         self._services = services
         self._cluster_id = cluster_id
         self._nodes = nodes
+        self._connect = connect
         self._instances: dict[str, asyncio.Task[None]] = {}
+        self._sought: set[str] = set()  # instances that are knocked at again
 
     # -- instances --------------------------------------------------------------------------------------------------------------------
 
@@ -122,7 +129,9 @@ class Watch:
             )
             rows.insert_block(ledger.connection, block)
             if cluster.state in _LIVE and row.tries == cluster.tries:
-                ledger.cluster_event(cluster.id, cm.InstanceLost(cause=cause, instance_id=instance_id, why=why))
+                gang = rows.instances_of(ledger.connection, cluster.id, tries=cluster.tries)
+                lost = cm.InstanceLost(cause=cause, instance_id=instance_id, why=why, survivors=len(standing(gang)))
+                ledger.cluster_event(cluster.id, lost)
 
         await self._services.apply(lose)
         node = self._nodes.pop(instance_id, None)
@@ -190,7 +199,7 @@ class Watch:
 
         def warn(ledger: Ledger) -> None:
             for key in idle:
-                self._job_fact(ledger, key, "accelerators idle", cause, row, **said)
+                job_fact(ledger, key, "accelerators idle", cause, row, **said)
 
         await self._services.apply(warn)
 
@@ -206,8 +215,8 @@ class Watch:
         await self._services.apply(renew)
         return until
 
-    async def agent_gone(self, instance_id: str, why: str) -> None:
-        """The cluster has been told that the agent, or its whole instance, is lost."""
+    async def agent_gone(self, instance_id: str, why: str, *, unreached: bool = False) -> None:
+        """The cluster has been told that the agent, or its whole instance, is lost; `unreached` says that no way led to it any more."""
         task = self._instances.get(instance_id)
         if task is not None:
             await asyncio.wait([task], timeout=DEATH_SETTLES_S)
@@ -217,6 +226,8 @@ class Watch:
         gone = await self._why_not_running(row)
         if gone is not None:
             await self.instance_gone(instance_id, gone)
+            return
+        if instance_id in self._sought or await self._still_there(row, why, unreached=unreached):
             return
         cause = f"instance/{instance_id}"
 
@@ -232,6 +243,56 @@ class Watch:
         await self._services.apply(lose)
         if node is not None:
             await node.close()
+
+    async def _still_there(self, row: InstanceRow, why: str, *, unreached: bool) -> bool:
+        """Whether there is no agent to be told lost: only the way to it was, and it answers again; or its machine could not be found any more,
+        has been ended for that, and counts as lost.
+        """
+        cluster = self._services.store.read(lambda c: rows.cluster(c, self._cluster_id))
+        if cluster is None or cluster.state != "UP" or cluster.tries != row.tries:
+            return False
+        node = self._nodes.get(row.id)
+        if not unreached and (node is None or not await _is_lost(node.transport)):
+            return False
+        self._sought.add(row.id)
+        try:
+            self._nodes.pop(row.id, None)
+            if node is not None:
+                await node.close()
+            await self._tell(row, "out of reach", why=why)
+            found = await reach_again(
+                lambda: self._connect(row), lambda: self._cloud_answers(row), patience_s=RECONNECT_S
+            )
+            if found == "back":
+                await self._tell(row, "reached again")
+                await self._unless_gone(row)
+            elif found == "out of reach":
+                await terminate(self._services, row)  # nothing of the job runs there while it runs elsewhere
+                await self.instance_gone(row.id, f"it was out of reach: {why}")
+            return found != "no agent"
+        finally:
+            self._sought.discard(row.id)
+
+    async def _unless_gone(self, row: InstanceRow) -> None:
+        """The way that was found again is given up where the cluster went meanwhile: nobody else would."""
+        cluster = self._services.store.read(lambda c: rows.cluster(c, self._cluster_id))
+        if cluster is not None and cluster.state not in {"TERMINATING", "TERMINATED"}:
+            return
+        node = self._nodes.pop(row.id, None)
+        if node is not None:
+            await node.close()
+
+    async def _cloud_answers(self, row: InstanceRow) -> bool:
+        try:
+            await self._services.providers[row.provider].describe(row.tags)
+        except ProviderError as error:
+            log.info("%s is out of reach, and so is its cloud: %s", row.id, error)
+            return False
+        return True
+
+    async def _tell(self, row: InstanceRow, kind: str, **data: Any) -> None:
+        cause = f"instance/{row.id}"
+        await self._services.apply(lambda ledger: instance_fact(ledger, row, kind, cause, **data))
 
     # -- what agents tell -------------------------------------------------------------------------------------------------------------
 
@@ -250,7 +311,7 @@ class Watch:
                 return
             rows.update_instance(ledger.connection, row.id, agent_seq=event.seq)
             try:
-                self._apply_fact(ledger, row, event)
+                take_fact(self._services, ledger, row, event)
             except (IllegalMove, LookupError) as late:
                 log.info("%s: event %d came too late: %s", row.id, event.seq, late)
 
@@ -287,7 +348,7 @@ class Watch:
         cause = f"instance/{node.row.id}"
 
         def tell(ledger: Ledger) -> None:
-            self._job_fact(ledger, key, "checkpoint not stored", cause, node.row, why=why)
+            job_fact(ledger, key, "checkpoint not stored", cause, node.row, why=why)
 
         await self._services.apply(tell)
 
@@ -297,31 +358,6 @@ class Watch:
         except LookupError:
             return None
         return self._services.store.read(lambda c: rows.job(c, cluster_id, job_id))
-
-    def _apply_fact(self, ledger: Ledger, row: InstanceRow, event: protocol.AgentEvent) -> None:
-        cause = f"agent/{row.id}/{event.seq}"
-        fact = event.fact
-        match fact:
-            case protocol.JobStarted():
-                started = jm.PhaseStarted(cause=cause, rank=row.rank, phase=fact.phase)
-                self._job_event(ledger, fact.job_id, started)
-            case protocol.JobEnded():
-                said = starred(self._services, ledger.connection, split_key(fact.job_id), fact.last_lines)
-                ended = _ended(msgspec.structs.replace(fact, last_lines=said), row.rank, cause)
-                self._job_event(ledger, fact.job_id, ended)
-            case protocol.RuntimeLost():
-                why = f"the runtime's {fact.process} on rank {row.rank} died: {fact.why}"
-                ledger.cluster_event(self._cluster_id, cm.RuntimeLost(cause=cause, instance_id=row.id, why=why))
-            case protocol.CheckpointSynced():
-                self._job_fact(ledger, fact.job_id, "checkpoint synced", cause, row, name=fact.name, bytes=fact.bytes)
-            case protocol.Restored():
-                found = {"entries": fact.entries, "newest": fact.newest}
-                self._job_fact(ledger, fact.job_id, "checkpoint restored", cause, row, **found)
-            case protocol.Notice():
-                self._instance_fact(ledger, row, "notice", cause, seconds_left=fact.seconds_left)
-                self._on_notice(ledger, row, cause, fact.seconds_left)
-            case protocol.LeaseExpired():
-                self._instance_fact(ledger, row, "lease expired", cause)
 
     def announce(self, appointment: Appointment | None) -> None:
         """What a rehearsed market is about to take is announced in time, as a cloud's notice is."""
@@ -337,51 +373,10 @@ class Watch:
             row = rows.instance(ledger.connection, appointment.row.id)
             if row is not None and row.state == "RUNNING" and row.ended_unix is None:
                 left = max(0.0, appointment.at_unix - ledger.now)
-                self._instance_fact(ledger, row, "notice", cause, seconds_left=left)
-                self._on_notice(ledger, row, cause, left)
+                instance_fact(ledger, row, "notice", cause, seconds_left=left)
+                on_notice(ledger, row, cause, left)
 
         await self._services.apply(tell)
-
-    def _on_notice(self, ledger: Ledger, row: InstanceRow, cause: str, seconds_left: float) -> None:
-        """A managed job looks for its next place before this one is taken."""
-        cluster = rows.cluster(ledger.connection, row.cluster_id)
-        if cluster is None or cluster.managed_job_id is None or cluster.state not in {"UP", "BOOTSTRAPPING"}:
-            return
-        why = f"{row.offer.zone or row.offer.region} takes rank {row.rank} back in {seconds_left:.0f} s"
-        block = block_for_loss(
-            row.offer, use_spot=row.use_spot, why=why, cluster_id=cluster.block_scope, now=ledger.now
-        )
-        rows.insert_block(ledger.connection, block)
-        ledger.orders.append(
-            Order(
-                instruction=mm.PlanMove(cause=cause, instance_id=row.id, why=why), managed_job_id=cluster.managed_job_id
-            )
-        )
-
-    def _job_event(self, ledger: Ledger, key: str, event: Event) -> None:
-        cluster_id, job_id = split_key(key)
-        if cluster_id == self._cluster_id:
-            ledger.job_event(cluster_id, job_id, event)
-
-    def _job_fact(self, ledger: Ledger, key: str, kind: str, cause: str, row: InstanceRow, **data: Any) -> None:
-        cluster_id, job_id = split_key(key)
-        job = rows.job(ledger.connection, cluster_id, job_id)
-        cluster = rows.cluster(ledger.connection, cluster_id)
-        if job is None or cluster is None:
-            return
-        ledger.record(
-            f"{cluster.subject}/job/{job_id}",
-            kind,
-            cause,
-            {"rank": row.rank, **data},
-            cluster_id=cluster_id,
-            managed_job_id=job.managed_job_id,
-        )
-
-    def _instance_fact(self, ledger: Ledger, row: InstanceRow, kind: str, cause: str, **data: Any) -> None:
-        cluster = rows.cluster(ledger.connection, row.cluster_id)
-        owner = None if cluster is None else cluster.managed_job_id
-        ledger.record(f"instance/{row.id}", kind, cause, data, cluster_id=row.cluster_id, managed_job_id=owner)
 
     def stop(self) -> None:
         """Watch no more."""
@@ -391,29 +386,13 @@ class Watch:
         self._instances.clear()
 
 
-def split_key(key: str) -> tuple[int, int]:
-    """Cluster and job of a job's key. Raises LookupError when it is none of ours."""
-    cluster, separator, job = key.partition("-")
-    if not (separator and cluster.isdigit() and job.isdigit()):
-        raise LookupError(f"{key!r} is no job of this daemon")
-    return int(cluster), int(job)
-
-
-def _ended(fact: protocol.JobEnded, rank: int, cause: str) -> Event:
-    if fact.state == "LOST":
-        if fact.why:
-            return jm.GangLost(cause=cause, kind="instance", why=f"rank {rank}: {fact.why}")
-        return jm.GangLost(cause=cause, kind="agent", why=f"the agent on rank {rank} was restarted")
-    how = f"was ended by signal {fact.signal}" if fact.signal else f"exited with code {fact.exit_code}"
-    tail = fact.last_lines.strip()
-    why = f"{fact.phase} on rank {rank} {how}" + (f"; its last output:\n{tail}" if tail else "")
-    failed = fact.state not in {"SUCCEEDED", "CANCELLED"}
-    return jm.PhaseEnded(
-        cause=cause,
-        rank=rank,
-        phase=fact.phase,
-        result="FAILED" if failed else ("SUCCEEDED" if fact.state == "SUCCEEDED" else "CANCELLED"),
-        exit_code=fact.exit_code,
-        signal=fact.signal,
-        why=why if failed else "",
-    )
+async def _is_lost(transport: object) -> bool:
+    """Whether the connection itself has ended, and not only what it carried; to a process of this computer there is none that could."""
+    wait_lost = getattr(transport, "wait_lost", None)
+    if wait_lost is None:
+        return False
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DEATH_SETTLES_S):
+            await wait_lost()
+            return True
+    return False

@@ -231,6 +231,15 @@ def replay(account: Account, region: str, form: dict[str, str]) -> Bought | None
     return bought
 
 
+def check_termination(region: str, form: dict[str, str]) -> None:
+    """None of a call's instances ends where one of them is protected. Source: EC2 API reference, TerminateInstances (of one zone's instances)."""
+    names = named_instances(form)
+    for instance in all_instances(region):
+        if instance.id in names and instance.disable_api_termination is True:
+            told = f"The instance '{instance.id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."
+            raise Refusal(400, "OperationNotPermitted", told)
+
+
 def check_group_removal(account: Account, region: str, form: dict[str, str]) -> None:
     """A group in use cannot be deleted, and stays in use for a while after its last instance was terminated."""
     group = form.get("GroupId", "")

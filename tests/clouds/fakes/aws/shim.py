@@ -105,6 +105,7 @@ class Shim:
         if action == "DescribeInstances":
             return self._describe_instances(environ, body, region, form)
         if action == "TerminateInstances":
+            rules.check_termination(region, form)
             return self._terminate(asked, form)
         if action == "DescribeRegions":
             status, headers, content = asked()
@@ -184,7 +185,8 @@ class Shim:
         for instance_id in rules.named_instances(form):
             if instance_id in hidden:
                 raise Refusal(400, "InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
-        status, headers, content = self._moto(*self._by_token(environ, body, region, form))
+        with account.lock:  # an instance that is just ending is told of with its reason, or as it was before
+            status, headers, content = self._moto(*self._by_token(environ, body, region, form))
         content = without_instances(content, hidden) if hidden else content
         for instance_id in going:
             content = re.sub(
@@ -226,9 +228,10 @@ class Shim:
         """The instance ends, and the cloud says why by `code`."""
         from moto.ec2.models.instances import StateReason
 
-        (instance,) = [i for i in rules.all_instances(region) if i.id == instance_id]
-        instance.terminate()
-        instance.security_groups = []
-        self.account.terminations[(instance_id,)] = 200, [("Content-Type", "text/xml")], TERMINATED_XML
-        instance.state_reason = StateReason(f"{code}: {message}", code)
-        instance._reason = code
+        with self.account.lock:
+            (instance,) = [i for i in rules.all_instances(region) if i.id == instance_id]
+            instance.terminate()
+            instance.security_groups = []
+            self.account.terminations[(instance_id,)] = 200, [("Content-Type", "text/xml")], TERMINATED_XML
+            instance.state_reason = StateReason(f"{code}: {message}", code)
+            instance._reason = code

@@ -112,7 +112,16 @@ class AwsWorld:
         self.account.faults.delay_s = seconds
 
     def crash(self, after: int, *, took_effect: bool) -> None:
+        if not self.held():
+            self.an_hour_later()
         self.account.crash_in, self.account.crash_took_effect, self.account.crashed = after, took_effect, False
+
+    def an_hour_later(self) -> None:
+        """Nothing is held, and EC2 lists no longer what has ended; moto would go through all of it in every answer."""
+        for region in REGIONS:
+            backend = rules.backend(region)
+            backend.reservations.clear()
+            backend.tags.clear()
 
     def revive(self) -> bool:
         happened, self.account.crash_in, self.account.crashed = self.account.crashed, None, False

@@ -19,6 +19,7 @@ from tradewind.broker.provider import ProviderError
 POLICY_NAME = "tradewind"
 # Every IAM action that this provider's calls need; docs/clouds/aws.md holds the same list as a policy.
 ACTIONS = (
+    "ec2:AuthorizeSecurityGroupEgress",
     "ec2:AuthorizeSecurityGroupIngress",
     "ec2:CreateSecurityGroup",
     "ec2:CreateTags",
@@ -88,18 +89,26 @@ PROBES = (
     ),
 )
 _REFUSED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
-_MEND = f"aws iam put-user-policy --user-name USER --policy-name {POLICY_NAME} --policy-document file://tradewind-aws-policy.json"
+
+
+def grant(who: str) -> str:
+    """The command that gives this identity (an ARN) the policy of docs/clouds/aws.md. A session of a role gets it by its role."""
+    kind, _, name = who.rpartition(":")[2].partition("/")
+    to = f"put-role-policy --role-name {name.partition('/')[0]}" if kind == "assumed-role" else ""
+    to = to or f"put-user-policy --user-name {name.rpartition('/')[2] if kind == 'user' else 'USER'}"
+    return f"aws iam {to} --policy-name {POLICY_NAME} --policy-document file://tradewind-aws-policy.json"
 
 
 async def sentence(session: AwsSession, region: str) -> str:
     """What works, in one sentence. Raises ProviderError when nothing would, naming the missing permissions."""
     who = await _identity(session, region)
-    findings = await _probe_all(session, region)
+    findings = await _probe_all(session, region, who)
     missing = [f for f in findings if not f.ok and not _is_optional(f)]
     if missing:
         names = ", ".join(f.permission or f.what for f in missing)
         raise refusal(
-            "UnauthorizedOperation", f"{who} may not: {names}; attach the policy in docs/clouds/aws.md with: {_MEND}"
+            "UnauthorizedOperation",
+            f"{who} may not: {names}; attach the policy in docs/clouds/aws.md with: {grant(who)}",
         )
     short = [f.permission for f in findings if not f.ok]
     return f"AWS works as {who}" + (
@@ -116,19 +125,16 @@ async def report(session: AwsSession, region: str) -> tuple[Finding, ...]:
         return (
             Finding(what="log in", ok=False, why=classify(error).why, mend=known.mend if known else "aws configure"),
         )
-    return (Finding(what="log in", ok=True, why=who), *await _probe_all(session, region))
+    return (Finding(what="log in", ok=True, why=who), *await _probe_all(session, region, who))
 
 
 async def _identity(session: AwsSession, region: str) -> str:
     return str((await session.call(region, "sts", "get_caller_identity"))["Arn"])
 
 
-async def _probe_all(session: AwsSession, region: str) -> list[Finding]:
-    return list(
-        await asyncio.gather(
-            *(_probe(session, region, probe) for probe in (*PROBES, *await _purchase_probe(session, region)))
-        )
-    )
+async def _probe_all(session: AwsSession, region: str, who: str) -> list[Finding]:
+    probes = (*PROBES, *await _purchase_probe(session, region))
+    return list(await asyncio.gather(*(_probe(session, region, probe, who) for probe in probes)))
 
 
 async def _purchase_probe(session: AwsSession, region: str) -> list[Probe]:
@@ -147,14 +153,14 @@ async def _purchase_probe(session: AwsSession, region: str) -> list[Probe]:
     return [Probe("ec2:RunInstances", "buy an instance", "ec2", "run_instances", arguments)]
 
 
-async def _probe(session: AwsSession, region: str, probe: Probe) -> Finding:
+async def _probe(session: AwsSession, region: str, probe: Probe, who: str) -> Finding:
     try:
         await session.call(region, probe.service, probe.operation, **probe.arguments)
     except ProviderError as error:
         if error.code == "DryRunOperation":
             return Finding(what=probe.what, ok=True)
         if error.code in _REFUSED:
-            return Finding(what=probe.what, ok=False, why=error.message, permission=probe.action, mend=_MEND)
+            return Finding(what=probe.what, ok=False, why=error.message, permission=probe.action, mend=grant(who))
         return Finding(what=probe.what, ok=False, why=classify(error).why)
     return Finding(what=probe.what, ok=True)
 

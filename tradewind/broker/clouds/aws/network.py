@@ -107,17 +107,25 @@ async def ensure_group(session: AwsSession, network: Network, request: LaunchReq
         "ToPort": 65535,
         "UserIdGroupPairs": [{"GroupId": group}],
     }
+    if request.network_tier == "best":
+        # An EFA works only in a group that lets everything in from itself and out to itself; "out to anywhere" is not enough
+        # (docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-start.html, "Prepare an EFA-enabled security group").
+        inside = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}
+        await allow(session, network.region, group, [inside], outwards=True)
     await allow(session, network.region, group, [inside, *(_tcp(SSH_PORT, cidr) for cidr in request.ssh_cidrs)])
     return group
 
 
-async def allow(session: AwsSession, region: str, group: str, rules: Sequence[Mapping[str, Any]]) -> None:
-    """Each of these rules is in the group. Raises ProviderError."""
+async def allow(
+    session: AwsSession, region: str, group: str, rules: Sequence[Mapping[str, Any]], *, outwards: bool = False
+) -> None:
+    """Each of these rules is in the group, for what comes in or goes out. Raises ProviderError."""
+    call = f"authorize_security_group_{'egress' if outwards else 'ingress'}"
     pending = [list(rules)]
     while pending:
         batch = pending.pop()
         try:
-            await session.call(region, "ec2", "authorize_security_group_ingress", GroupId=group, IpPermissions=batch)
+            await session.call(region, "ec2", call, GroupId=group, IpPermissions=batch)
         except ProviderError as error:
             if error.code != "InvalidPermission.Duplicate":
                 raise
@@ -141,19 +149,22 @@ async def remove_group(
 ) -> bool:
     """Whether the group is gone: not when an instance that is not being terminated still uses it. Raises ProviderError.
 
-    A group stays "in use" for some seconds after its last instance was terminated; until then its deletion is tried again.
+    A group stays "in use" for some seconds after its last instance was terminated; until then its deletion is tried again. EC2 deletes none that
+    an instance uses, so that it need be asked who does only once it has refused.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + deadline_s
     while True:
-        if await _in_use(session, region, group):
-            return False
         try:
             await session.call(region, "ec2", "delete_security_group", GroupId=group)
         except ProviderError as error:
             if error.code == "InvalidGroup.NotFound":
                 return True
-            if error.code != "DependencyViolation" or loop.time() > deadline:
+            if error.code != "DependencyViolation":
+                raise
+            if await _in_use(session, region, group):
+                return False
+            if loop.time() > deadline:
                 raise
             await asyncio.sleep(pause_s)
         else:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from tradewind.broker.capabilities import Finding
-from tradewind.broker.clouds.aws import check, network, quota
+from tradewind.broker.clouds.aws import check, ending, network, quota
 from tradewind.broker.clouds.aws.errors import CLOUD, classify, refusal
 from tradewind.broker.clouds.aws.images import Image, find_image, find_own_image, image_parameter
 from tradewind.broker.clouds.aws.instances import INSTANCE_TAG, cluster_tags_of, read_instance, reason_code, split_id
@@ -17,6 +17,7 @@ from tradewind.broker.clouds.aws.notices import NOTICE_SOURCE
 from tradewind.broker.clouds.aws.purchase import client_token, run_instances
 from tradewind.broker.clouds.aws.session import AwsSession
 from tradewind.broker.clouds.connect import Connect
+from tradewind.broker.clouds.some_at_a_time import refusals
 from tradewind.broker.clouds.tags import cluster_of
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
@@ -27,6 +28,9 @@ ENDING_DEADLINE_S = 900.0  # large machines take many minutes from shutting-down
 GROUP_TRIES = 8
 UNKNOWN_TRIES = 4
 SWEPT_AT_ONCE = 8
+ANY: Mapping[str, str | list[str]] = {}
+# Attached to nothing. EC2 API reference: Volume (State) and NetworkInterface (Status); no interface is in "error", no disk in "pending"
+LOOSE: Mapping[str, str | list[str]] = {"status": ["available", "error", "pending"]}
 
 
 class AwsProvider:
@@ -216,13 +220,26 @@ class AwsProvider:
     async def terminate(self, provider_id: str) -> None:
         """The instance is terminated, its disk and interface with it, and its cluster's group once nobody else uses it. Raises ProviderError."""
         region, name = split_id(provider_id)
-        tags = await self._end(region, name)
-        if tags:
-            filters = network.tag_filters(tags)
-            groups = await self.session.pages(
-                region, "ec2", "describe_security_groups", "SecurityGroups", Filters=filters
-            )
-            await asyncio.gather(*(self._remove_group(region, group["GroupId"]) for group in groups))
+        groups = await ending.groups_of(self.session, region, [await self._end(region, name)])
+        await asyncio.gather(*(self._remove_group(region, group) for group in groups))
+
+    async def terminate_all(self, provider_ids: Sequence[str]) -> dict[str, ProviderError]:
+        """As `terminate` for each, many to a call; the refusals, by provider id. Raises ProviderError where EC2 cannot be asked."""
+        by_region: dict[str, list[str]] = defaultdict(list)
+        for provider_id in provider_ids:
+            region, name = split_id(provider_id)
+            by_region[region].append(name)
+        refused = await asyncio.gather(*(self._end_all(region, names) for region, names in by_region.items()))
+        return {name: error for some in refused for name, error in some.items()}
+
+    async def _end_all(self, region: str, names: Sequence[str]) -> dict[str, ProviderError]:
+        ended = await ending.end_many(self.session, region, names, pause_s=self._pause_s, deadline_s=ENDING_DEADLINE_S)
+        refused = await refusals(self.terminate, [f"{region}/{name}" for name in names if name not in ended])
+        groups = await ending.groups_of(self.session, region, ended.values())
+        kept = await refusals(lambda group: self._remove_group(region, group), groups, at_once=SWEPT_AT_ONCE)
+        for error in kept.values():
+            raise error
+        return refused
 
     async def _end(self, region: str, name: str) -> dict[str, str]:
         """The tags that it shared with its cluster, once it is terminated; {} when EC2 does not know it.
@@ -304,22 +321,27 @@ class AwsProvider:
                     return f"{region}/{name}"
             return ""
 
-        found = await self._leftovers(tags)
+        found = await self._leftovers(tags, loose=LOOSE)
         loose = [one for one in found if not one[1].startswith("sg-")]
-        groups = [one for one in found if one[1].startswith("sg-")]  # last: an interface keeps its group in use
+        used = await ending.groups_in_use(self.session, {region for region, _, _ in found}, tags)
+        # last: an interface keeps its group in use
+        groups = [one for one in found if one[1].startswith("sg-") and one[1] not in used]
         removed = [
             await asyncio.gather(*(remove(region, name) for region, name, _ in part)) for part in (loose, groups)
         ]
         return [name for part in removed for name in part if name]
 
-    async def _leftovers(self, tags: Mapping[str, str]) -> list[tuple[str, str, str]]:
-        """Region, id and cluster of each."""
+    async def _leftovers(
+        self, tags: Mapping[str, str], loose: Mapping[str, str | list[str]] = ANY
+    ) -> list[tuple[str, str, str]]:
+        """Region, id and cluster of each; disks and interfaces by `loose` too."""
         filters = network.tag_filters(tags)
+        besides = network.tag_filters(tags, **loose)
 
         async def of(region: str) -> list[tuple[str, str, str]]:
             listings = await asyncio.gather(
-                self._listed(region, "describe_volumes", "Volumes", filters),
-                self._listed(region, "describe_network_interfaces", "NetworkInterfaces", filters),
+                self._listed(region, "describe_volumes", "Volumes", besides),
+                self._listed(region, "describe_network_interfaces", "NetworkInterfaces", besides),
                 self._listed(region, "describe_security_groups", "SecurityGroups", filters),
             )
             keys = ("VolumeId", "NetworkInterfaceId", "GroupId")

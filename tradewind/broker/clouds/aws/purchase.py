@@ -57,13 +57,16 @@ def run_instances(
         ],
         "TagSpecifications": [{"ResourceType": kind, "Tags": tag_list(_named(request))} for kind in TAGGED],
     }
-    if subnet is None:
+    # One interface: AWS gives a public address to no instance that is bought with more, however many network cards it has.
+    efa = {"InterfaceType": "efa"} if request.network_tier == "best" else {}
+    if subnet is None and not efa:
         arguments["SecurityGroupIds"] = [group]
     else:
         arguments["NetworkInterfaces"] = [
             {
                 "DeviceIndex": 0,
-                "SubnetId": subnet,
+                **({} if subnet is None else {"SubnetId": subnet}),
+                **efa,
                 "Groups": [group],
                 "AssociatePublicIpAddress": True,
                 "DeleteOnTermination": True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -104,7 +105,7 @@ async def report(session: Session, *, strict: bool) -> tuple[Finding, ...]:
             if lacking
             else f"all {len(PERMISSIONS)} granted",
             permission=lacking[0] if lacking else "",
-            mend=_grant(subscription, "tradewind") if lacking else "",
+            mend=_grant(session, "tradewind") if lacking else "",
         ),
         Finding(
             "self-deletion",
@@ -113,7 +114,7 @@ async def report(session: Session, *, strict: bool) -> tuple[Finding, ...]:
             if alone
             else "machines may delete their own group when their lease runs out",
             permission=SELF_DELETION if alone else "",
-            mend=_grant(subscription, "Role Based Access Control Administrator") if alone else "",
+            mend=_grant(session, "Role Based Access Control Administrator") if alone else "",
         ),
     )
 
@@ -148,8 +149,11 @@ def _grants(session: Session) -> list[Grant]:
     return grants
 
 
-def _grant(subscription: str, role: str) -> str:
-    return f'az role assignment create --assignee YOU --role "{role}" --scope /subscriptions/{subscription}'
+def _grant(session: Session, role: str) -> str:
+    """The command that gives the role to who is logged in: the service principal in the environment, or the person of `az login`."""
+    principal = os.environ.get("AZURE_CLIENT_ID", "") if session.found.source == "environment" else ""
+    who = principal or '"$(az ad signed-in-user show --query id --output tsv)"'
+    return f'az role assignment create --assignee {who} --role "{role}" --scope {session.scope()}'
 
 
 def _mend(error: ProviderError) -> str:

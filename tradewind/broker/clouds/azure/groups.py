@@ -98,24 +98,29 @@ class Groups:
                 method = client.security_rules.begin_create_or_update
                 await self._operations.carry_out(method, group, naming.FIREWALL, network.PORTS_RULE, rule)
 
-    async def remove_machine(self, group: str, machine: str) -> None:
-        """The machine is gone with all it had; its group too, if no machine stays in it."""
+    async def remove_machines(self, group: str, machines: Collection[str]) -> None:
+        """These machines are gone with all they had; their group too, if no machine stays in it."""
         ending = self._ending.setdefault(group, set())
-        ending.add(machine.lower())
+        going = {name.lower() for name in machines}
+        ending |= going
         try:
-            others = {name.lower() for name in await self.machines(group)} - ending
-            if others or self._launching.get(group, 0) > 0:
-                await self._delete_machine(group, machine)
-            async with self.lock(group):
-                inside = await self._inside(group)
-                if (
-                    inside is not None
-                    and self._launching.get(group, 0) == 0
-                    and not {n.lower() for n in inside} - ending
-                ):
-                    await self._delete(group)
+            if await self._delete_if_all_end(group, ending):
+                return
+            await all_done(*(self._delete_machine(group, name) for name in machines))
+            await self._delete_if_all_end(group, ending)
         finally:
-            ending.discard(machine.lower())
+            ending -= going
+
+    async def _delete_if_all_end(self, group: str, ending: Collection[str]) -> bool:
+        """Whether the group is gone: not while machines stay in it, or are launched into it."""
+        async with self.lock(group):
+            inside = await self._inside(group)
+            if inside is None:
+                return True
+            if self._launching.get(group, 0) > 0 or not {name.lower() for name in inside} <= set(ending):
+                return False
+            await self._delete(group)
+            return True
 
     async def remove_if_empty(self, group: str) -> bool:
         """The group is gone unless machines are in it; whether it was removed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from tradewind.broker.clouds.azure.session import Session
 from tradewind.broker.clouds.azure.skus import Skus, usable_zones
 from tradewind.broker.clouds.connect import Connect
 from tradewind.broker.clouds.just_launched import JustLaunched
+from tradewind.broker.clouds.some_at_a_time import refusals
 from tradewind.broker.clouds.tags import shared_tags
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
@@ -26,7 +28,7 @@ _GROUP_LOST = frozenset({"ResourceGroupNotFound", "NotFound", "InvalidResourceRe
 
 
 class AzureProvider:
-    """Implements `Provider`, `Zoned`, `Limited`, `Sweeping`, `Checking` and `Noticing`.
+    """Implements `Provider`, `Zoned`, `Limited`, `Batching`, `Sweeping`, `Checking` and `Noticing`.
 
     `connect` (an SshConnector) opens connections to instances; without it `connect` refuses.
     """
@@ -161,8 +163,23 @@ class AzureProvider:
 
     async def terminate(self, provider_id: str) -> None:
         """Delete the machine with all it had, and its cluster's resource group if it was the last; done already is fine."""
-        await self._groups.remove_machine(*naming.parts(provider_id))
+        group, name = naming.parts(provider_id)
+        await self._groups.remove_machines(group, [name])
         self._recent.forget(provider_id)
+
+    async def terminate_all(self, provider_ids: Sequence[str]) -> dict[str, ProviderError]:
+        """As `terminate` for each, a resource group at a time; the refusals, by provider id."""
+        inside: dict[str, list[str]] = defaultdict(list)
+        for provider_id in provider_ids:
+            inside[naming.parts(provider_id)[0]].append(provider_id)
+
+        async def remove(group: str) -> None:
+            await self._groups.remove_machines(group, [naming.parts(one)[1] for one in inside[group]])
+            for one in inside[group]:
+                self._recent.forget(one)
+
+        refused = await refusals(remove, inside)
+        return {one: error for group, error in refused.items() for one in inside[group]}
 
     async def leftovers(self, tags: Mapping[str, str], *, but_of: Collection[str] = ()) -> list[str]:
         """The names of the resource groups without machines that carry all of `tags`, those of the clusters `but_of` left out."""

@@ -120,7 +120,7 @@ async def _granted(session: Session) -> list[Finding]:
                 ok=not missing,
                 why=f"missing on project {project}: {', '.join(missing)}" if missing else f"all {len(needed)} granted",
                 permission=missing[0] if missing else "",
-                mend=_grant(project, what) if missing else "",
+                mend=_grant(project, what, _member(session)) if missing else "",
             )
         )
     return findings
@@ -142,11 +142,19 @@ async def _network(session: Session) -> list[Finding]:
     return [Finding("network", ok=True, why=network)]
 
 
-def _grant(project: str, what: str) -> str:
+def _member(session: Session) -> str:
+    """Who is logged in, as a policy names them. Application default credentials of a person do not say; gcloud does, at the person's shell."""
+    account = session.found.gcloud_account or getattr(session.credentials(), "service_account_email", "")
+    if not account or account == "default":
+        return '"user:$(gcloud config get account)"'
+    return f"{'serviceAccount' if account.endswith('.gserviceaccount.com') else 'user'}:{account}"
+
+
+def _grant(project: str, what: str, member: str) -> str:
     role = "roles/tpu.admin" if what == "TPU permissions" else "roles/compute.instanceAdmin.v1"
     if what == "permissions":
         role = f"projects/{project}/roles/{ROLE}"
-    return f"gcloud projects add-iam-policy-binding {project} --member=user:YOU --role={role}"
+    return f"gcloud projects add-iam-policy-binding {project} --member={member} --role={role}"
 
 
 def _mend(error: ProviderError, session: Session) -> str:

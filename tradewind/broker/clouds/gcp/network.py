@@ -73,6 +73,12 @@ class Firewall:
         self._locks: dict[str, asyncio.Lock] = {}
         self._made: dict[str, float] = {}  # when, by this process's monotonic clock
         self._launching: dict[str, int] = {}
+        self._launched: dict[str, float] = {}  # when a launch began or ended last
+
+    @staticmethod
+    def now() -> float:
+        """This moment, for `launched_since`."""
+        return time.monotonic()
 
     def lock(self, tag: str) -> asyncio.Lock:
         """Held while a cluster's rules change."""
@@ -82,9 +88,14 @@ class Firewall:
         """Whether a launch into the cluster is under way here."""
         return self._launching.get(tag, 0) > 0
 
+    def launched_since(self, tag: str, moment: float) -> bool:
+        """Whether a launch into the cluster is under way here, or was at that moment or later."""
+        return self._launching.get(tag, 0) > 0 or self._launched.get(tag, float("-inf")) >= moment
+
     async def begin(self, tag: str, shared: Mapping[str, str], ssh_cidrs: Sequence[str]) -> None:
         """The cluster's rules are there, and stay until `end` has been called as often as this."""
         self._launching[tag] = self._launching.get(tag, 0) + 1
+        self._launched[tag] = self.now()
         try:
             async with self.lock(tag):
                 if time.monotonic() - self._made.get(tag, float("-inf")) > TRUSTED_S:
@@ -98,6 +109,7 @@ class Firewall:
     def end(self, tag: str) -> None:
         """A launch is over."""
         self._launching[tag] -= 1
+        self._launched[tag] = self.now()
 
     async def open(self, tag: str, ports: Sequence[int]) -> None:
         """The ports are open to the world on the cluster's instances, beside those that already were."""

@@ -58,7 +58,8 @@ async def ask_host(
         raise refusal("ended", f"instance {directory.instance_id} does not run: {directory.why_ended()}") from error
     try:
         writer.write(json.dumps(request).encode() + b"\n")
-        line = await asyncio.wait_for(reader.readline(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            line = await reader.readline()
     except TimeoutError as error:
         raise refusal("time-out", f"instance {directory.instance_id} did not answer within {timeout_s:g} s") from error
     except OSError as error:

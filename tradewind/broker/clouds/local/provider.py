@@ -260,7 +260,12 @@ class LocalProvider:
             return  # a host of an earlier launch with this token is just coming up
         try:
             if intent is None or (intent.machine and not self._stands(intent.machine)):
-                intent = self._write_intent(directory, request, token)
+                try:
+                    intent = self._write_intent(directory, request, token)
+                except ProviderError:
+                    if intent is None:
+                        directory.remove()  # without an intent it is no instance, and nobody would ever end it
+                    raise
             cap = request.lease_until_unix + _OUTER_CAP_MARGIN_S if request.lease_until_unix > 0 else 0
             argv = host_command(directory, cap)
             machine = self._yard.find(intent.machine) if intent.machine else None

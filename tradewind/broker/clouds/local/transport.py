@@ -13,7 +13,7 @@ from tradewind.broker.clouds.local.directory import InstanceDirectory
 from tradewind.broker.clouds.local.errors import refusal
 from tradewind.broker.clouds.local.host_client import ask_host, connect_unix, unix_socket
 from tradewind.broker.clouds.local.mirror import mirror
-from tradewind.broker.provider import LeaveOut, RunResult
+from tradewind.broker.provider import LeaveOut, RunResult, Told
 
 _NO_ENVIRONMENT: Mapping[str, str] = {}
 
@@ -83,10 +83,12 @@ class LocalTransport:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         await ask_host(self._directory, {"op": "start", "argv": list(argv), "env": dict(env), "log": path})
 
-    async def put(self, source: str, target: str, *, leave_out: LeaveOut | None = None) -> None:
+    async def put(
+        self, source: str, target: str, *, leave_out: LeaveOut | None = None, told: Told | None = None
+    ) -> None:
         """Make what `source` holds stand at `target`; only what differs is copied. Raises ProviderError "bad-request" or "disk"."""
         try:
-            await asyncio.to_thread(mirror, source, target, home=self.home, leave_out=leave_out)
+            await asyncio.to_thread(mirror, source, target, home=self.home, leave_out=leave_out, told=told)
         except ValueError as error:
             raise refusal("bad-request", str(error)) from error
         except OSError as error:

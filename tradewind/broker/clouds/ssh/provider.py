@@ -15,7 +15,8 @@ from tradewind.broker.clouds.ssh import discovery, slots
 from tradewind.broker.clouds.ssh.errors import CLOUD, classify, refusal
 from tradewind.broker.clouds.ssh.machines import Machine, load_machines
 from tradewind.broker.clouds.ssh.slots import Slot
-from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
+from tradewind.broker.clouds.vendor_session import unguarded
+from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, RunResult, Transport
 from tradewind.broker.provision.ssh_transport import Prepare, SshTransport, connect, prepared
 from tradewind.catalog.offer import Offer
 
@@ -39,6 +40,14 @@ class SshProvider:
         self._lines: dict[str, SshTransport] = {}  # machine name -> the connection that orders go over
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._capacities: dict[str, discovery.Capacity] = {}
+        self._check: Callable[[], None] = unguarded
+        self._begun: set[str] = (
+            set()
+        )  # instances that this process has looked for a machine for: what is remembered of them is true
+
+    def guard(self, check: Callable[[], None]) -> None:
+        """From now on `check` is called before every order to a machine, and what it raises keeps the order from being given."""
+        self._check = check
 
     # -- looking ----------------------------------------------------------------------------------------------------------------------
 
@@ -104,6 +113,8 @@ class SshProvider:
         answers = await asyncio.gather(*(self._slot(m) for m in asked), return_exceptions=True)
         found = []
         for machine, answer in zip(asked, answers, strict=True):
+            if not isinstance(answer, BaseException):
+                self._forget_but(machine, answer, ours)
             if isinstance(answer, Slot) and slots.carries(answer, tags):
                 found.append(await self._instance(machine, answer))
             elif isinstance(answer, ProviderError):
@@ -132,24 +143,29 @@ class SshProvider:
             where = f"{request.offer.instance_type} in the pool {request.offer.region}"
             raise refusal("NoMachine", f"no machine like {where} answers now")
         async with self._locks[f"token {token}"]:
-            for machine, held in zip(candidates, await asyncio.gather(*map(self._slot, candidates)), strict=True):
-                if held is not None and held.token == token:
-                    return await self._instance(machine, held)
-            holders = []
-            for machine in candidates:
-                self._remember(request.instance_id, machine.name)
-                held = await self._take(machine, slot)
-                if held.token == token:
-                    return await self._instance(machine, held)
-                holders.append(f"{machine.name} is {_held_by(held)}")
-            self._forget(request.instance_id)
-            raise refusal("Busy", "; ".join(holders))
+            self._begun.add(request.instance_id)
+            return await self._lend(candidates, slot)
+
+    async def _lend(self, candidates: Sequence[Machine], slot: Slot) -> Instance:
+        """The machine among these that the slot's token has, or the first that it gets. Raises ProviderError "Busy"."""
+        for machine, held in zip(candidates, await asyncio.gather(*map(self._slot, candidates)), strict=True):
+            if held is not None and held.token == slot.token:
+                return await self._instance(machine, held)
+        holders = []
+        for machine in candidates:
+            self._remember(slot.instance_id, machine.name)
+            taken = await self._take(machine, slot)
+            if taken.token == slot.token:
+                return await self._instance(machine, taken)
+            holders.append(f"{machine.name} is {_held_by(taken)}")
+        self._forget(slot.instance_id)
+        raise refusal("Busy", "; ".join(holders))
 
     async def _take(self, machine: Machine, slot: Slot) -> Slot:
         """Who holds the machine after we tried to."""
         held = await self._try_take(machine, slot)
         if held.token != slot.token:
-            freed = await (await self._line(machine)).script(slots.break_stale(held), what="freeing a slot")
+            freed = await self._order(await self._line(machine), slots.break_stale(held))
             if freed.exit_code == 0:
                 held = await self._try_take(machine, slot)
         return held
@@ -245,13 +261,18 @@ class SshProvider:
         """What the script printed on the machine. Raises ProviderError."""
 
         async def once(line: SshTransport) -> str:
-            done = await line.script(script, timeout_s=60)
+            done = await self._order(line, script)
             if done.exit_code != 0:
                 said = " ".join(done.stderr.decode(errors="replace").split())[:300]
                 raise refusal("SshStart", f"{machine.name} refused an order: {said or f'exit code {done.exit_code}'}")
             return done.stdout.decode(errors="replace")
 
         return await self._on_line(machine, once)
+
+    async def _order(self, line: SshTransport, script: str) -> RunResult:
+        """What became of the script. Nothing runs that `guard` refuses."""
+        self._check()
+        return await line.script(script, timeout_s=60)
 
     async def _on_line(self, machine: Machine, work: Callable[[SshTransport], Awaitable[T]]) -> T:
         """`work` over the machine's connection, made anew once if it turns out to be lost (every script here may run twice)."""
@@ -308,7 +329,14 @@ class SshProvider:
             os.fsync(file.fileno())
         os.replace(path + ".partial", path)
 
+    def _forget_but(self, machine: Machine, held: Slot | None, ours: Mapping[str, str]) -> None:
+        """What is remembered of the machine is what it says: of a launch that died before it took the slot nothing stays."""
+        for instance_id in [known for known, name in ours.items() if name == machine.name]:
+            if instance_id not in self._begun and (held is None or held.instance_id != instance_id):
+                self._forget(instance_id)
+
     def _forget(self, instance_id: str) -> None:
+        self._begun.discard(instance_id)
         try:
             os.unlink(os.path.join(self._ledger_dir, instance_id))
         except FileNotFoundError:
