@@ -25,7 +25,7 @@ from tradewind.optimizer.plan import Certificate, Placement, Plan, RankedCandida
 from tradewind.optimizer.problem import Edge, Place
 from tradewind.spec.task import Resources, Task
 
-DEADLINE_S = 20.0
+DEADLINE_S = 80.0
 
 
 def offer(zone: str = "a", *, price: float = 0.1, region: str = "r1", cloud: str = "aws") -> Offer:

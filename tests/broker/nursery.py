@@ -63,11 +63,14 @@ class Forked:
 
 
 class Nursery:
-    """The forking process, while open."""
+    """The forking process, while open; `modules` are what its daemons need and take long to import."""
+
+    def __init__(self, modules: Sequence[str] = HEAVY) -> None:
+        self._modules = modules
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-P", __file__, *self._modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         return self
 
@@ -90,7 +93,7 @@ def _serve() -> None:
 
     from tradewind.broker.server import daemon
 
-    for name in HEAVY:
+    for name in sys.argv[1:]:
         importlib.import_module(name)
     assert len(os.listdir("/proc/self/task")) == 1, "only a process of one thread may be forked"
     for line in sys.stdin:

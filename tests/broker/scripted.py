@@ -237,18 +237,20 @@ class ScriptedAgent:
 class ScriptedTransport:
     """Reaches a scripted agent."""
 
-    def __init__(self, agent: ScriptedAgent, puts: list[tuple[str, str]]) -> None:
+    def __init__(self, agent: ScriptedAgent, puts: list[tuple[str, str]], log: bytes = b"") -> None:
         self._agent = agent
         self._puts = puts
+        self._log = log
         self.home, self.python = "/home", "python"
 
     async def run(self, argv: Sequence[str], *, env: Mapping[str, str] = {}, timeout_s: float = 60) -> RunResult:
-        return RunResult(exit_code=0, stdout=b"", stderr=b"")
+        said = self._log if argv[-1].endswith("agent.log") else b""
+        return RunResult(exit_code=0, stdout=said, stderr=b"")
 
     async def start(self, argv: Sequence[str], *, env: Mapping[str, str] = {}, log: str) -> None:
         self._agent.restart()
 
-    async def put(self, source: str, target: str, *, leave_out: object = None) -> None:
+    async def put(self, source: str, target: str, *, leave_out: object = None, told: object = None) -> None:
         self._puts.append((source, target))
 
     async def open(self, socket_path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -271,6 +273,7 @@ class ScriptedCloud:
         self.agents: dict[str, ScriptedAgent] = {}
         self.starts: Counter[tuple[str, str, str]] = Counter()
         self.puts: list[tuple[str, str]] = []
+        self.agent_log = b""  # what every agent's log holds
         self.refusals: list[ProviderError | None] = []
         self.scopes: dict[str, tuple[str, str]] = {}  # code -> (kind, scope)
         self.terminated: list[str] = []
@@ -322,7 +325,7 @@ class ScriptedCloud:
     async def connect(self, instance: Instance) -> ScriptedTransport:
         if instance.provider_id not in self.instances:
             raise ProviderError("local", "ended", f"{instance.instance_id} does not run")
-        return ScriptedTransport(self.agents[instance.provider_id], self.puts)
+        return ScriptedTransport(self.agents[instance.provider_id], self.puts, self.agent_log)
 
     async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:
         for provider_id in provider_ids:

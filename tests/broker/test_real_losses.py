@@ -88,3 +88,45 @@ def test_a_job_survives_the_death_of(daemon, tmp_path, victim):
     launched = [e for e in client.get(f"/v1/events?subject=job/{job_id}") if e["kind"] == "launched"]
     assert ({e["data"]["instance_id"] for e in launched} == before) == survives, "machines that live are kept"
     until("its cluster goes", lambda: client.get("/v1/clusters") == [], daemon.log)
+
+
+ELASTIC = """
+name: elastic
+num_nodes: 2
+elastic: true
+resources: {{cpus: 2+, use_spot: true}}
+run: |
+  cd "$TRADEWIND_CHECKPOINT_DIR"
+  trap 'echo told > told-$TRADEWIND_NUM_NODES.tmp; mv told-$TRADEWIND_NUM_NODES.tmp told-$TRADEWIND_NUM_NODES; exit 0' TERM
+  echo "rank $TRADEWIND_NODE_RANK of $TRADEWIND_NUM_NODES knows" $(ls)
+  touch {witness}/$TRADEWIND_JOB_ID-$TRADEWIND_NODE_RANK
+  while [ ! -e {witness}/enough ]; do sleep 0.05; done
+"""
+
+
+@pytest.mark.timeout(120)
+def test_an_elastic_gang_goes_on_with_one_node_and_then_with_two(daemon, tmp_path):
+    client = daemon.start()
+    witness = tmp_path / "witness"
+    witness.mkdir()
+    body = {"task": task(ELASTIC.format(witness=witness)), "rehearse": True, "accepted_hourly_usd": 1.0}
+    job_id = client.post("/v1/jobs", body)["job_id"]
+
+    def runs(attempt, nodes):
+        return len([name for name in os.listdir(witness) if name.startswith(f"1-{attempt}-")]) == nodes
+
+    until("both run", lambda: runs(1, 2), daemon.log)
+    (cluster,) = client.get("/v1/clusters")
+    head = next(i["instance_id"] for i in cluster["instances"] if i["rank"] == 0)
+    os.kill(pids(head, ("host.py",))[0], signal.SIGKILL)
+    until("one goes on", lambda: runs(2, 1), daemon.log)
+    until("both go on", lambda: runs(3, 2), daemon.log)
+    (witness / "enough").touch()
+    ended = until("the job ends", lambda: (job := client.get(f"/v1/jobs/{job_id}"))["ended_unix"] and job, daemon.log)
+    assert (ended["state"], ended["recoveries"], ended["attempt"]) == ("SUCCEEDED", 1, 3), ended["why"]
+    assert [one["end"] for one in ended["attempts"]] == ["node lost", "node joined", "succeeded"]
+    output = b"".join(client.stream(f"/v1/jobs/{job_id}/logs?follow=1")).decode()
+    assert "rank 0 of 1 knows\n" in output, "the head's machine died without a word: nothing was saved for rank 0"
+    assert "rank 0 of 2 knows told-1\n" in output, "what the smaller gang saved when it was told is there"
+    assert "rank 1 of 2 knows told-2\n" in output, "and what rank 1 saved when its peer was lost"
+    until("its cluster goes", lambda: client.get("/v1/clusters") == [], daemon.log)

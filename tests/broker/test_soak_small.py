@@ -16,6 +16,6 @@ def test_jobs_count_to_the_end_whatever_dies(tmp_path):
         told = chaos.run(12.0, pause_s=(1.0, 2.5))
     finally:
         with contextlib.suppress(Exception):
-            chaos.daemon.end()
+            chaos.close()
     assert told["jobs that counted to the end"] == 3
     assert sum(chaos.victims.values()) >= 2

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from tradewind.catalog.offer import Offer
-from tradewind.spec.machine import DiskTier
+from tradewind.spec.machine import DiskTier, NetworkTier
 
 InstanceState = Literal["PENDING", "RUNNING", "STOPPED", "TERMINATED"]
 LeaveOut = Callable[[str, bool], bool]  # (path below the source, whether it is a directory) -> whether it is not copied
+Told = Callable[[int, int], None]  # of a copy: so many bytes more are to come, so many have gone
 # "type": the offer's type in its zone (its region, where it has none); "family": the types that share a quota with it, in its region
 Scope = Literal["type", "zone", "family", "region", "cloud"]
 Kind = Literal["capacity", "quota", "price", "permission", "image", "request", "throttle", "transient", "fatal"]
@@ -26,7 +27,8 @@ class LaunchRequest(msgspec.Struct, frozen=True):
 
     `ssh_public_key` (one OpenSSH line) lets `ssh_user` in with sudo and no password; `user_data` is the cloud-init document that the instance
     runs at its first boot (it carries the host key that is pinned afterwards). `ssh_cidrs` are the networks that may reach port 22.
-    `disk_gib` 0 means the provider's default for the image, `disk_tier` None its ordinary disk. `image` is the cloud's name of what to boot, ""
+    `disk_gib` 0 means the provider's default for the image, `disk_tier` None its ordinary disk; `network_tier` "best" the fastest network that the
+    machine has. `image` is the cloud's name of what to boot, ""
     ours; `labels` are the person's own and go where the tags go.
     """
 
@@ -44,6 +46,7 @@ class LaunchRequest(msgspec.Struct, frozen=True):
     ssh_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
     disk_gib: int = 0
     disk_tier: DiskTier | None = None
+    network_tier: NetworkTier | None = None
     image: str = ""
     labels: Mapping[str, str] = {}
 
@@ -101,8 +104,10 @@ class Transport(Protocol):
     async def start(self, argv: Sequence[str], *, env: Mapping[str, str] = {}, log: str) -> None:
         """Start a command that outlives this connection, its output appended to the file `log` on the instance."""
 
-    async def put(self, source: str, target: str, *, leave_out: LeaveOut | None = None) -> None:
-        """Make the local file or directory `source` stand at `target` on the instance; only what differs is copied.
+    async def put(
+        self, source: str, target: str, *, leave_out: LeaveOut | None = None, told: Told | None = None
+    ) -> None:
+        """Make the local file or directory `source` stand at `target` on the instance; only what differs is copied, and `told` how far it is.
 
         `target` is relative to the instance's home unless absolute. What an earlier put placed there and the source has lost, or now leaves
         out, is removed; what jobs made there stays.
@@ -192,6 +197,14 @@ class HostKeyed(Protocol):
 
     async def host_keys(self, provider_id: str) -> list[str]:
         """The instance's host keys as OpenSSH public key lines; [] while it has not published them."""
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A provider that ends many instances with fewer calls than it takes one by one."""
+
+    async def terminate_all(self, provider_ids: Sequence[str]) -> dict[str, ProviderError]:
+        """Each of them has ended as by `terminate`, but for those refused: their refusals, by provider id."""
 
 
 class Sweeping(Protocol):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
 from sqlalchemy import text
 
 from tests.broker.harness import Running, job_request, offer, ranked, run, task
 from tests.broker.scripted import ScriptedCloud
 from tradewind.broker.jobs.bill import exact_text, make_bill
 from tradewind.broker.store import rows
+from tradewind.broker.store.listing import Filter
 from tradewind.broker.store.records import EventRow
 from tradewind.optimizer.plan import Certificate, Plan
 
@@ -39,6 +41,29 @@ def test_half_an_hour_beside_what_else_was_for_sale():
     assert (bill.spent_usd, bill.spent_usd_exact, bill.node_hours) == (0.05, "0.050000000000", 0.5)
     costs = {c.how: c.usd for c in bill.comparisons}
     assert costs == {"spot": 0.05, "on demand": 0.15000000000000002, "cheapest on aws": 0.05, "cheapest on gcp": 0.1}
+
+
+@pytest.mark.parametrize("column", ["task", "plan"])
+def test_a_damaged_job_row_holds_up_nobody(tmp_path, column):
+    async def scenario():
+        async with Running(str(tmp_path / "data"), ScriptedCloud()) as r:
+            later = r.broker.services.now() + 3600
+            jobs = [await r.broker.submit(job_request(task("exit 0"), not_before_unix=later)) for _ in range(3)]
+            r.store.write(
+                lambda c: c.execute(text(f"UPDATE managed_jobs SET {column} = '{{\"na' WHERE id = {jobs[1]}"))
+            )
+            r.store.write(lambda c: c.execute(text("UPDATE managed_jobs SET not_before_unix = NULL")))
+            await r.broker.submit(job_request(task("exit 0")))
+
+            def states():
+                return {one["id"]: one["state"] for one in r.broker.desk.list_jobs(Filter())}
+
+            await r.until("all end", lambda: set(states().values()) <= {"SUCCEEDED", "FAILED_PRECHECKS"})
+            assert [number for number, state in states().items() if state != "SUCCEEDED"] == [jobs[1]]
+            (damaged,) = [one for one in r.broker.desk.list_jobs(Filter()) if one["id"] == jobs[1]]
+            assert damaged["why"].startswith("its row in the record is damaged (")
+
+    run(scenario())
 
 
 def test_a_damaged_event_row_hides_nothing(tmp_path):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import pathlib
 from collections.abc import Iterator
 
 import pytest
 
 from tests.broker.real import RealDaemon, task, until
-from tradewind.broker.server.client import ApiError
+from tradewind.broker.server.client import ApiError, DaemonClient
 
 COUNT = """
 name: count
@@ -24,13 +24,19 @@ run: |
 """
 
 
-@pytest.fixture
-def daemons(tmp_path: pathlib.Path) -> Iterator[list[RealDaemon]]:
-    made = [RealDaemon(str(tmp_path / name / "data")) for name in ("one", "other")]
-    yield made
-    for daemon in made:
-        if os.path.isdir(daemon.data_dir):
-            daemon.end()
+@contextlib.contextmanager
+def a_machine(directory: pathlib.Path) -> Iterator[DaemonClient]:
+    daemon = RealDaemon(str(directory / "data"))
+    try:
+        yield daemon.start()
+    finally:
+        daemon.end()
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonClient]:
+    with a_machine(tmp_path_factory.mktemp("one")) as client:
+        yield client
 
 
 def submit(client, text: str, **more):
@@ -43,13 +49,12 @@ def ended(client, job_id: int) -> tuple[str, str]:
 
 
 @pytest.mark.end_to_end
-def test_another_machine_goes_on(daemons, tmp_path: pathlib.Path) -> None:
+def test_another_machine_goes_on(one: DaemonClient, tmp_path: pathlib.Path) -> None:
     place = str(tmp_path / "shared" / "count")
-    one = daemons[0].start()
     state, said = ended(one, submit(one, COUNT.format(place=place, end="exit 3")))
     assert (state, said.count("begins at 0")) == ("FAILED", 1)
-    other = daemons[1].start()
-    state, said = ended(other, submit(other, COUNT.format(place=place, end="true")))
+    with a_machine(tmp_path / "other") as other:
+        state, said = ended(other, submit(other, COUNT.format(place=place, end="true")))
     assert state == "SUCCEEDED"
     assert "begins at 1" in said
     again = submit(one, COUNT.format(place=f"file://{place}", end="true"))
@@ -57,8 +62,8 @@ def test_another_machine_goes_on(daemons, tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.end_to_end
-def test_refused_before_anything_is_bought(daemons, tmp_path: pathlib.Path) -> None:
-    client = daemons[0].start()
+def test_refused_before_anything_is_bought(one: DaemonClient, tmp_path: pathlib.Path) -> None:
+    client = one
     (tmp_path / "file").write_text("")
     with pytest.raises(ApiError, match="the checkpoints cannot be kept at .*file/x"):
         submit(client, COUNT.format(place=tmp_path / "file" / "x", end="true"))
@@ -76,13 +81,13 @@ def test_refused_before_anything_is_bought(daemons, tmp_path: pathlib.Path) -> N
 
 
 @pytest.mark.end_to_end
-def test_a_rehearsal_touches_no_place_and_arrays_have_one_each(daemons, tmp_path: pathlib.Path) -> None:
-    client = daemons[0].start()
+def test_a_rehearsal_touches_no_place_and_arrays_have_one_each(one: DaemonClient, tmp_path: pathlib.Path) -> None:
+    client = one
     place = tmp_path / "shared"
     text = COUNT.format(place=place, end="true")
     assert ended(client, submit(client, text, rehearse=True))[0] == "SUCCEEDED"
     assert not place.exists()
     job = {"task": task(text), "accepted_hourly_usd": 1.0}
     array = client.post("/v1/arrays", {"job": job, "members": [{"A": "1"}, {"A": "2"}]})["array_id"]
-    until("it ends", lambda: client.get(f"/v1/arrays/{array}")["succeeded"] == 2, daemons[0].log)
+    until("it ends", lambda: client.get(f"/v1/arrays/{array}")["succeeded"] == 2)
     assert sorted(p.name for p in place.iterdir()) == ["0", "1", "tradewind.txt"]

@@ -188,7 +188,7 @@ def test_eager_goes_back_to_the_only_place_there_is(directory):
 
 
 def test_a_planner_that_breaks_is_asked_again_and_the_job_says_so(directory, monkeypatch):
-    monkeypatch.setattr(mm, "RETRY_AFTER_NO_PLACE_S", 0.2)
+    monkeypatch.setattr(mm.table, "RETRY_AFTER_NO_PLACE_S", 0.2)
 
     async def scenario():
         cloud = ScriptedCloud()

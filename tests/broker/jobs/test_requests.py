@@ -27,8 +27,8 @@ def directory(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
-    monkeypatch.setattr(mm, "FIRST_RESTART_S", 0.02)
-    monkeypatch.setattr(mm, "RETRY_AFTER_NO_PLACE_S", 0.02)
+    monkeypatch.setattr(mm.table, "FIRST_RESTART_S", 0.02)
+    monkeypatch.setattr(mm.table, "RETRY_AFTER_NO_PLACE_S", 0.02)
 
 
 def with_(what, **more):
@@ -75,7 +75,7 @@ def test_a_program_that_fails_is_started_again_on_the_same_machines(directory):
 def test_a_job_that_was_to_be_restarted_is_when_the_daemon_comes_back(directory, monkeypatch):
     async def scenario():
         cloud = ScriptedCloud()
-        monkeypatch.setattr(mm, "FIRST_RESTART_S", 3600.0)
+        monkeypatch.setattr(mm.table, "FIRST_RESTART_S", 3600.0)
         async with Running(directory, cloud) as r:
             job = await r.broker.submit(
                 job_request(with_(task("wait"), job_recovery=JobRecovery(max_restarts_on_errors=1)))
@@ -83,7 +83,7 @@ def test_a_job_that_was_to_be_restarted_is_when_the_daemon_comes_back(directory,
             await until_state(r, job, "RUNNING")
             agent(r).finish("1-1", exit_code=1)
             await until_state(r, job, "RECOVERING")
-        monkeypatch.setattr(mm, "FIRST_RESTART_S", 0.01)
+        monkeypatch.setattr(mm.table, "FIRST_RESTART_S", 0.01)
         async with Running(directory, cloud) as r:
             await r.until(
                 "it runs again", lambda: r.broker.managed_job(job).attempt == 2 and r.job_state(job) == "RUNNING"
@@ -174,6 +174,19 @@ def test_a_cancel_in_every_state_ends_it_and_leaves_nothing(directory, state):
                 await r.broker.cancel_managed(job)
             await until_state(r, job, "CANCELLED")
             await r.until("nothing is left", lambda: not cloud.running())
+
+    run(scenario())
+
+
+def test_ten_megabytes_of_variables_are_refused_before_anything_is_bought(directory):
+    async def scenario():
+        async with Running(directory, ScriptedCloud()) as r:
+            large = msgspec.structs.replace(task("wait"), envs={f"V{number}": "x" * 100_000 for number in range(100)})
+            with pytest.raises(
+                Refusal, match="have 10,000,490 bytes, and 1,700,000 is what every Linux gives a process"
+            ):
+                await r.broker.submit(job_request(large))
+            assert r.cloud.instances == {}
 
     run(scenario())
 
@@ -355,5 +368,27 @@ def test_one_persons_crowd_does_not_keep_another_waiting(directory, tmp_path):
             await r.broker.cancel_managed(1)
             await r.until("the other is next", lambda: r.job_state(lone) == "RUNNING")
             assert r.job_state(3) == "PENDING"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("jump_s", [-10 * 365 * 86400.0, 10 * 365 * 86400.0])
+def test_a_clock_that_jumps_loses_no_job(directory, jump_s):
+    async def scenario():
+        async with Running(directory, ScriptedCloud()) as r:
+            job = await r.broker.submit(job_request(task("wait")))
+            held = await r.broker.submit(job_request(task("wait"), not_before_unix=r.broker.services.now() + 3600))
+            await until_state(r, job, "RUNNING")
+            clock = r.broker.services.clock
+            r.broker.services.clock = lambda: clock() + jump_s
+            r.cloud.kill(r.cloud.running()[0], "taken")
+            await r.until("it recovers", lambda: r.broker.managed_job(job).recoveries == 1)
+            after = await r.broker.submit(job_request(task("exit 0")))
+            await until_state(r, after, "SUCCEEDED")
+            assert r.job_state(held) == ("PENDING" if jump_s < 0 else "RUNNING")
+            for agent in (r.cloud.agents[p] for p in r.cloud.running()):
+                for key in [key for key, _ in agent.jobs]:
+                    agent.finish(key)
+            await until_state(r, job, "SUCCEEDED")
 
     run(scenario())

@@ -9,7 +9,9 @@ import pytest
 
 from tradewind.broker.jobs.planning import CatalogPlanner
 from tradewind.broker.jobs.plans import PlanRefused
+from tradewind.broker.planner import asked_of, deadline_course, job_problem
 from tradewind.broker.store.records import Options
+from tradewind.catalog import open_catalog
 from tradewind.optimizer.advice import Position, Terms
 from tradewind.optimizer.problem import Place
 from tradewind.spec import parse_task
@@ -71,3 +73,26 @@ def test_without_a_deadline_only_the_markets_that_are_named(planner, options):
 def test_what_nobody_sells_is_refused(planner, options):
     with pytest.raises(PlanRefused):
         ask(planner, options, "run: x\nresources: {instance_type: small}\n", Position())
+
+
+@pytest.mark.parametrize(
+    ("small_h", "least_usd"),
+    [
+        (20, 6.0),  # to the end on spot, at 0.30
+        (40, 19.3 / 30 * 12.0 + 10.7 / 30 * 20.0),  # 19.3 h of slack above the net, 30 h more than the big one takes
+    ],
+)
+def test_the_least_that_a_deadline_costs_counts_the_end_on_demand_of_a_slow_machine(tmp_path, small_h, least_usd):
+    header = OFFERS.splitlines()[0]
+    small = "aws,small,x86_64,4,16,us-east-1,use1-az1,2.00,0.30"
+    big = "aws,big,x86_64,8,32,us-east-1,use1-az1,2.00,"
+    (tmp_path / "two.csv").write_text(f"{header}\n{small}\n{big}\n")
+    text = f"run: x\nresources: {{use_spot: true}}\nestimates: {{small: {small_h}h, big: 10h}}\ndeadline: 30h\n"
+    task = parse_task(text, "t.yaml", "/")
+    with open_catalog(str(tmp_path / "two.csv")) as catalog:
+        posed = job_problem(task, catalog, wishes=asked_of(task, catalog).wishes)
+    course = deadline_course(posed, 30, TERMS)
+    assert course is not None
+    assert course.first is not None
+    assert (course.first.instance_type, course.to.instance_type) == ("small", "big")
+    assert course.least_usd == pytest.approx(least_usd)

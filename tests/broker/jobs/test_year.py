@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 import pytest
@@ -14,7 +13,6 @@ from tradewind.broker.lifecycle import managed_job as mm
 
 @pytest.mark.parametrize(("seed", "days"), [(1, 365.0), (2, 20.0)])
 def test_a_year(seed, days):
-    began = time.monotonic()
     year = Year(seed, jobs=6000, days=days, limits=Limits(max_active_jobs=40, max_hourly_cost=15.0))
     year.run()
     states = Counter(life.machine.state for life in year.lives.values())
@@ -32,4 +30,3 @@ def test_a_year(seed, days):
         if life.dies_in_setup:
             assert life.machine.attempt <= mm.MAX_SETUP_DEATHS * (1 + life.machine.course.restarts)
     assert year.most_active == 30 or days > 100, "a crowd fills the cap to the brim"
-    assert time.monotonic() - began < 60

@@ -19,7 +19,11 @@ EVENTS = st.one_of(
     st.just(cm.PlacesExhausted(cause=C, why="full")),
     FRESH.map(lambda n: ("BootstrapDone", n)),
     FRESH.map(lambda n: ("BootstrapFailed", n)),
-    st.just(cm.InstanceLost(cause=C, instance_id="i", why="gone")),
+    FRESH.map(lambda n: ("BootstrapBroken", n)),
+    st.builds(
+        cm.InstanceLost, cause=st.just(C), instance_id=st.just("i"), why=st.just("gone"), survivors=st.integers(0, 3)
+    ),
+    st.just(cm.NodesJoined(cause=C, why="one joined")),
     st.just(cm.AgentLost(cause=C, instance_id="i", why="gone")),
     st.just(cm.RuntimeLost(cause=C, instance_id="i", why="gone")),
     st.just(cm.RecoveryRequested(cause=C)),
@@ -44,14 +48,16 @@ def made(event, cluster):
             return cm.BootstrapDone(cause=C, incarnation=cluster.incarnation + n)
         case ("BootstrapFailed", n):
             return cm.BootstrapFailed(cause=C, incarnation=cluster.incarnation + n, why="no agent")
+        case ("BootstrapBroken", n):
+            return cm.BootstrapFailed(cause=C, incarnation=cluster.incarnation + n, why="reset", broken=True)
         case _:
             return event
 
 
 @settings(max_examples=300)
-@given(st.booleans(), st.lists(EVENTS, max_size=40))
-def test_safety(managed, events):
-    cluster = cm.Cluster(managed=managed)
+@given(st.booleans(), st.booleans(), st.lists(EVENTS, max_size=40))
+def test_safety(managed, elastic, events):
+    cluster = cm.Cluster(managed=managed, elastic=managed and elastic)
     for event in events:
         before = cluster
         try:
@@ -71,6 +77,8 @@ def test_safety(managed, events):
             assert any(isinstance(o, cm.TellOwnerLost if managed else cm.Release) for o in orders)
         if before.state == "UP" and cluster.state in {"PREEMPTED", "BOOTSTRAPPING"}:
             assert any(isinstance(o, cm.LoseJobs) for o in orders), "a broken gang's jobs hear of it"
+        if cluster.state == "UP" and cluster.missing and before.state != "UP":
+            assert any(isinstance(o, cm.Refill) for o in orders), "what lacks nodes asks for them"
         assert managed or not any(type(o).__name__.startswith("TellOwner") for o in orders)
         assert all(o.cause == C for o in orders)
 
@@ -133,6 +141,17 @@ def test_failures_on_the_way_up_are_bounded():
         cluster, _ = cm.on_event(cluster, cm.InstancesRunning(cause=C, tries=cluster.tries))
         cluster, _ = cm.on_event(cluster, cm.BootstrapFailed(cause=C, incarnation=cluster.incarnation, why="no"))
     assert cluster.state == "FAILED"
+
+
+def test_a_connection_that_breaks_is_made_once_more_before_another_machine_is_bought():
+    cluster, _ = cm.on_event(cm.Cluster(), cm.LaunchRequested(cause=C))
+    cluster, _ = cm.on_event(cluster, cm.InstancesRunning(cause=C, tries=1))
+    broken = made(("BootstrapBroken", 0), cluster)
+    cluster, orders = cm.on_event(cluster, broken)
+    assert orders == (cm.Bootstrap(cause=C, incarnation=2),)
+    cluster, (order,) = cm.on_event(cluster, made(("BootstrapBroken", 0), cluster))
+    assert isinstance(order, cm.Provision)
+    assert not order.keep
 
 
 def test_a_late_result_of_an_earlier_try_is_refused():

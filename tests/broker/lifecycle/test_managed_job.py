@@ -17,7 +17,10 @@ EVENTS = st.one_of(
     st.just(mm.ClusterUp(cause=C)),
     st.just(mm.RunStarted(cause=C)),
     st.builds(
-        mm.AttemptLost, cause=st.just(C), kind=st.sampled_from(["instance", "agent", "runtime"]), why=st.just("x")
+        mm.AttemptLost,
+        cause=st.just(C),
+        kind=st.sampled_from(["instance", "agent", "runtime", "node", "joined"]),
+        why=st.just("x"),
     ),
     st.just(mm.Replanned(cause=C, place="p", hourly_usd=0.1, left="q")),
     st.just(mm.NoPlace(cause=C, why="full")),

@@ -37,7 +37,7 @@ class BudgetWatch:
         while True:
             try:
                 await self.look()
-            except Exception:
+            except Exception:  # a look that fails must not be the last: the next is due all the same
                 log.exception("looking after budgets failed")
             await asyncio.sleep(LOOK_S)
 

@@ -132,11 +132,14 @@ class ManagedJobs:
             found = waiting.candidates(connection, now=ledger.now, limit=AT_ONCE)
             chosen = admit(found, situation(connection, found, self.spent), limits)[:AT_ONCE]
             for job_id in chosen:
-                row = rows.managed_job(connection, job_id)
-                assert row is not None, "it was read in this transaction"
-                missing = missing_files(row.task)
-                event = mm.PrecheckFailed(cause=cause, why=missing) if missing else mm.Scheduled(cause=cause)
-                ledger.managed_event(job_id, event)
+                try:
+                    row = rows.managed_job(connection, job_id)
+                    assert row is not None, "it was read in this transaction"
+                    missing = missing_files(row.task)
+                    event = mm.PrecheckFailed(cause=cause, why=missing) if missing else mm.Scheduled(cause=cause)
+                    ledger.managed_event(job_id, event)
+                except msgspec.DecodeError as damage:  # one damaged row must not hold up the others
+                    ledger.give_up_unreadable(job_id, str(damage), cause)
             return len(chosen), waiting.next_not_before(connection, ledger.now)
 
         count, wake = await self._services.apply(schedule)
@@ -232,7 +235,7 @@ class ManagedJobs:
                 await self.move(job_id, plan, order.why, order.cause)
         except PlanRefused as error:
             log.warning("managed job %d stays until it is taken: %s", job_id, error)
-        except Exception:
+        except Exception:  # it stays, and is recovered as any loss is once it is taken
             log.exception("managed job %d: planning a move failed; it is recovered once it is lost", job_id)
 
     def _standing_on(self, job_id: int, instance_id: str) -> ManagedJobRow | None:

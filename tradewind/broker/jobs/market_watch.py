@@ -39,7 +39,7 @@ class MarketWatch:
                 await self._look_at(job_id)
             except PlanRefused as error:
                 log.info("managed job %d stays where it is: %s", job_id, error)
-            except Exception:
+            except Exception:  # one job must not keep the others from being looked at; it stays where it is
                 log.exception("managed job %d: asking what it should hold failed", job_id)
 
     async def _look_at(self, job_id: int) -> None:

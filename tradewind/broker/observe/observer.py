@@ -102,7 +102,7 @@ class Observer:
                 await self._follow_from(name, told, lambda batch: self._tell_traces(one, exporter, batch))
         except ExporterMissing as error:
             self._say(one, str(error))
-        except Exception as error:
+        except Exception as error:  # who is told of events never stops who makes them
             log.exception("telling %s of events failed", one)
             self._say(one, f"telling of events failed: {error}")
 

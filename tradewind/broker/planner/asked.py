@@ -15,6 +15,7 @@ from tradewind.optimizer.aims import Aim, parse_aim
 from tradewind.optimizer.hazard import NOTHING_SEEN, Experience
 from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.problem import Limits, Place, Quota, Reservation, Share
+from tradewind.spec.fields import nearest
 from tradewind.spec.placing import Interruptions, Placing, hours_of, parse_every, parse_quota, parse_share
 from tradewind.spec.task import Task
 
@@ -78,7 +79,36 @@ def asked_of(
         seen=seen,
     )
     recovery = recovery_of(mine.interruptions or standing.interruptions)
-    return Asked(limits, wishes, None if aim == Aim() else aim, deadline_h=task.deadline_hours, recovery=recovery)
+    return Asked(
+        limits,
+        wishes,
+        None if aim == Aim() else aim,
+        deadline_h=task.deadline_hours,
+        told=() if own_machines else _nowhere(both[1], catalog),
+        recovery=recovery,
+    )
+
+
+def _nowhere(limits: Limits, catalog: Catalog) -> tuple[str, ...]:
+    """A sentence for each limit whose region nobody has: most often a slip, after which the limit holds nothing."""
+    named = (
+        *limits.blocks,
+        *(quota.place for quota in limits.quotas),
+        *(share.place for share in limits.shares),
+        *(reservation.place for reservation in limits.reservations),
+    )
+    told = []
+    for place in dict.fromkeys(named):
+        if not place.region or "*" in place.region or "?" in place.region:  # a pattern may hold of what is yet to come
+            continue
+        clouds = [cloud for cloud in catalog.clouds() if fnmatchcase(cloud, place.cloud or "*")]
+        known = {region for cloud in clouds for region in catalog.regions(cloud)}
+        known |= {region for cloud, region in catalog.regions_by_place if cloud in clouds}
+        if place.region not in known:
+            near = nearest(place.region, sorted(known))
+            hint = f" (did you mean {near!r}?)" if near else ""
+            told.append(f"{place.cloud}/{place.region} is no region that anybody sells{hint}, and limits nothing")
+    return tuple(told)
 
 
 def recovery_of(said: bool | Interruptions) -> Recovery | None:

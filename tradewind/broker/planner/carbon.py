@@ -5,7 +5,8 @@
 The method and the figures for processors and memory are Cloud Carbon Footprint's (cloudcarbonfootprint.org/docs/methodology, operational
 emissions, location-based): W a vCPU at half load is the mean of its least and most. Its accelerators count at their rated board power as they
 do here (its figures are 2 % above the makers'), an upper estimate; of memory it leaves out what the processor's own figure holds already, so that
-0.392 W for every GiB is an upper estimate too. The making of machines and the moving of data are not counted.
+0.392 W for every GiB is an upper estimate too. Moving data takes 0.001 kWh/GB, and the building of the region that it leaves. The making of machines is
+not counted.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from tradewind.catalog.region import Region
 _WATTS_A_VCPU = {"aws": (0.74, 3.5), "gcp": (0.71, 4.26), "azure": (0.78, 3.76)}
 _PUE = {"aws": 1.135, "gcp": 1.1, "azure": 1.185}
 _WATTS_A_GIB = 0.392
+# NETWORKING_COEFFICIENT in the same files; its NetworkingEstimator.ts multiplies it by what the building adds.
+_KWH_A_GB_MOVED = 0.001
 # Rated power of one device in watts, from the makers' datasheets; of boards with two devices the half.
 _WATTS_A_DEVICE = {
     "K80": 150, "M60": 150, "P4": 75, "P100": 250, "V100": 300, "V100-32GB": 300, "T4": 70, "T4G": 70, "A10": 150, "A10G": 300,
@@ -31,6 +34,12 @@ def carbon_kg_h(offer: Offer, region: Region) -> float | None:
     grid = region.gco2eq_per_kwh
     watts = watts_of(offer)
     return None if grid is None or watts is None else watts * grid / 1_000_000
+
+
+def moving_kg_per_gb(region: Region) -> float | None:
+    """Kg CO2-equivalent for a GB that leaves the region; None when its grid or its cloud's buildings are not known."""
+    grid, building = region.gco2eq_per_kwh, _PUE.get(region.cloud)
+    return None if grid is None or building is None else _KWH_A_GB_MOVED * building * grid / 1000
 
 
 def watts_of(offer: Offer) -> float | None:

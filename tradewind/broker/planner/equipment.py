@@ -9,12 +9,16 @@ from collections.abc import Iterable, Iterator
 
 from tradewind.broker.planner.errors import PlanError
 from tradewind.catalog.accelerators import AcceleratorFacts
+from tradewind.catalog.offer import Feature
 from tradewind.spec.task import AcceleratorRequest, Resources
 
 MADE_FOR_US = ("aws", "azure", "gcp")
 # io2 can be a root volume (docs.aws.amazon.com/ebs, "io2 Block Express volumes"); Google's and Azure's fastest disks cannot be booted from by
 # every machine (cloud.google.com/compute/docs/disks/extreme-persistent-disk; learn.microsoft.com/azure/virtual-machines/disks-types, "Ultra disk").
 WITH_ULTRA = ("aws",)
+# Google's Tier_1 costs by the hour beside the machine, which no source here tells; InfiniBand between Azure's machines needs them in one scale
+# set or availability set, which are not made here (learn.microsoft.com/azure/virtual-machines/setup-infiniband).
+WITH_EFA = ("aws",)
 RESERVED = ("aws:", "tradewind-")
 # The least that AWS (docs.aws.amazon.com/tag-editor, "Tag naming limits") and Azure (learn.microsoft.com/azure/azure-resource-manager/management/
 # tag-resources, "Limitations") take; Google's own form is made from any text.
@@ -45,10 +49,18 @@ def _limits(resources: Resources) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "disk_size", MADE_FOR_US
     if resources.disk_tier is not None:
         yield "disk_tier", WITH_ULTRA if resources.disk_tier == "ultra" else MADE_FOR_US
+    if resources.network_tier == "best":
+        yield "network_tier", WITH_EFA
     if resources.image is not None:
         yield "image_id", MADE_FOR_US
     if any(_NOT_ON_AZURE & set(name) for name, _ in resources.labels):
         yield "labels", ("aws", "gcp", "local", "ssh")
+
+
+def features_of(resources: Resources) -> tuple[Feature, ...]:
+    """What the machine must have: what is asked by name, and what the best network is."""
+    efa: tuple[Feature, ...] = ("efa",) if resources.network_tier == "best" else ()
+    return tuple(sorted({*resources.features, *efa}))
 
 
 def _check_labels(resources: Resources, where: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
+from tradewind.broker.planner.asked import Asked
 from tradewind.broker.planner.plan import problem_of, solved
 from tradewind.broker.planner.relax import Relaxation, relaxations
 from tradewind.broker.planner.wishes import NONE, Wishes
@@ -69,3 +70,25 @@ def _posed(problem: Problem, plan: Plan, aim: Aim | None) -> Problem:
         if measure != "cost":
             problem = held(problem, measure, plan)
     return problem
+
+
+def explain_parts(
+    parts: Sequence[tuple[Task, Asked]], problem: Problem, catalog: Catalog, aim: Aim | None = None
+) -> ExplainedPlan:
+    """The plan of the problem that `pose` made of the parts, explained; of one task alone also what a changed wish would save."""
+    told = explain_posed(problem, aim)
+    if len(parts) > 1:
+        return told
+    task, found = parts[0]
+    eased = relaxations(
+        task,
+        catalog,
+        told.plan,
+        limits=found.limits,
+        hours=found.hours,
+        deadline_h=found.deadline_h,
+        wishes=found.wishes,
+        recovery=found.recovery,
+        aim=aim,
+    )
+    return msgspec.structs.replace(told, relaxations=eased)

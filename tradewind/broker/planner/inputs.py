@@ -7,12 +7,13 @@ import msgspec
 from tradewind.broker.planner.egress import egress
 from tradewind.broker.planner.errors import PlanError
 from tradewind.catalog.catalog import Catalog
-from tradewind.optimizer.problem import Request
+from tradewind.optimizer.cost import site_of
+from tradewind.optimizer.problem import Candidate, Request
 from tradewind.spec.task import Task
 
 
 def with_inputs(request: Request, task: Task, catalog: Catalog) -> Request:
-    """The request with the price of moving the task's inputs there on every candidate; the same where it has none.
+    """The request with the price and the emissions of moving the task's inputs there on every candidate; the same where it has none.
 
     Raises PlanError for inputs of which it is not said in which region they lie.
     """
@@ -28,11 +29,13 @@ def with_inputs(request: Request, task: Task, catalog: Catalog) -> Request:
         )
     prices, gigabytes = egress(), task.inputs.gigabytes
     moved = {
-        where: prices.price(site, where) * gigabytes
-        for where in {(c.offer.cloud, c.offer.region) for c in request.candidates}
+        where: (prices.price(site, where) * gigabytes, prices.kg(site, where, gigabytes))
+        for where in {site_of(c) for c in request.candidates}
     }
-    row = tuple(
-        msgspec.structs.replace(c, once_usd=c.once_usd + moved[c.offer.cloud, c.offer.region])
-        for c in request.candidates
-    )
+
+    def with_moving(candidate: Candidate) -> Candidate:
+        usd, kg = moved[site_of(candidate)]
+        return msgspec.structs.replace(candidate, once_usd=candidate.once_usd + usd, once_kg=candidate.once_kg + kg)
+
+    row = tuple(with_moving(c) for c in request.candidates)
     return msgspec.structs.replace(request, candidates=row)

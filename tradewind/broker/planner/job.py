@@ -79,8 +79,8 @@ def _on_demand(need: Need) -> Need:
 
 class DeadlineCourse(msgspec.Struct, frozen=True):
     """What a job on spot with a deadline does from its launch: `first` it holds (None: nothing until spot returns), and at the latest after
-    `on_demand_by_h` hours without progress it goes `to` on demand. It costs from `least_usd` (never interrupted) to `most_usd`: all the slack
-    paid for on spot, and then all the work on demand.
+    `on_demand_by_h` hours without progress it goes `to` on demand. It costs from `least_usd` (never interrupted; on spot to the end, or as long as
+    a spot machine too slow for the deadline may be kept) to `most_usd`: all the slack paid for on spot, and then all the work on demand.
     """
 
     task: str
@@ -111,6 +111,18 @@ def deadline_course(problem: Problem, deadline_h: float, terms: Terms = Terms())
         first=first,
         to=to,
         on_demand_by_h=advice.on_demand_by_h,
-        least_usd=min(to.total_usd if first is None else first.total_usd, to.total_usd),
+        least_usd=_least_usd(first, to, deadline_h, advice.on_demand_by_h),
         most_usd=advice.on_demand_by_h * rate + to.total_usd + changes_h * to.hourly_usd,
     )
+
+
+def _least_usd(first: Placement | None, to: Placement, deadline_h: float, on_demand_by_h: float) -> float:
+    """What the course costs when nothing is taken away. A `first` too slow for the deadline does `to.hours / first.hours` of an hour's work on
+    demand in an hour, so that it uses up the slack in `on_demand_by_h / (1 - to.hours / first.hours)` hours; the rest is done on demand.
+    """
+    if first is None:
+        return to.total_usd
+    done = 1.0
+    if first.hours > deadline_h:
+        done = on_demand_by_h / (first.hours - to.hours)
+    return min(done * first.total_usd + (1 - done) * to.total_usd, to.total_usd)

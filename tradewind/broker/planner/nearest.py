@@ -9,6 +9,7 @@ import msgspec
 from tradewind.broker.planner.need import Need
 from tradewind.broker.planner.reach import why_left_out
 from tradewind.broker.planner.supply import one_of, price_of
+from tradewind.broker.planner.wishes import NONE, Pace, Wishes
 from tradewind.catalog.catalog import Catalog
 from tradewind.catalog.filter import OfferFilter
 from tradewind.catalog.offer import Offer
@@ -16,7 +17,9 @@ from tradewind.catalog.offer import Offer
 _MOST_COUNTS = 12
 
 
-def why_nothing(need: Need, catalog: Catalog, clouds: Collection[str] | None, prefix: str) -> tuple[str, ...]:
+def why_nothing(
+    need: Need, catalog: Catalog, clouds: Collection[str] | None, prefix: str, wishes: Wishes = NONE
+) -> tuple[str, ...]:
     """Sentences that name the limit in the way and the nearest thing sold; at least one."""
     asked = need.filter
     if clouds is not None:
@@ -25,11 +28,8 @@ def why_nothing(need: Need, catalog: Catalog, clouds: Collection[str] | None, pr
             shut = asked.clouds or catalog.clouds()
             return tuple(f"{prefix}: {why_left_out(cloud, clouds)}" for cloud in shut)
         asked = msgspec.structs.replace(asked, clouds=usable)
-    if need.max_node_usd_h is not None and (cheapest := one_of(catalog, asked)) is not None:
-        price = price_of(cheapest, use_spot=need.use_spot)
-        return (
-            f"{prefix}: nothing costs {need.max_node_usd_h:g} USD/h or less a node; the cheapest that fits is {_told(cheapest)} at {price:g} USD/h",
-        )
+    if (cheapest := one_of(catalog, asked)) is not None:
+        return (f"{prefix}: {_why_left_out(need, asked, catalog, wishes, cheapest)}",)
     if asked.accelerator is not None and (counts := _counts(catalog, asked)) is not None:
         return (f"{prefix}: {counts}",)
     sentences = [
@@ -38,6 +38,21 @@ def why_nothing(need: Need, catalog: Catalog, clouds: Collection[str] | None, pr
         if (sentence := _lifted(catalog, asked, lift, tell)) is not None
     ]
     return tuple(sentences) or (f"{prefix}: nothing sold comes near; more than one of its limits would have to give",)
+
+
+def _why_left_out(need: Need, asked: OfferFilter, catalog: Catalog, wishes: Wishes, cheapest: Offer) -> str:
+    """What keeps out machines that are sold and fit: their price, their speed that nobody knows, or too few zones."""
+    price, most = price_of(cheapest, use_spot=need.use_spot), need.max_node_usd_h
+    at = f"{_told(cheapest)} at {price:g} USD/h"
+    if most is not None and price > most:
+        return f"nothing costs {most:g} USD/h or less a node; the cheapest that fits is {at}"
+    if wishes.estimates:
+        pace = Pace(wishes.estimates, catalog)
+        if all(pace.hours(offer) is None for offer in catalog.offers(asked)):
+            return f"no estimate and no datasheet tells how long it takes on what fits; the cheapest is {at}: give an estimate on it"
+    if wishes.most_per_zone is not None:
+        return f"no region that sells what fits has zones enough for at most {wishes.most_per_zone:,} nodes in each; allow more in a zone, or ask for fewer nodes"
+    return f"what fits is sold, the cheapest is {at}, and some limit leaves all of it out"
 
 
 def _counts(catalog: Catalog, asked: OfferFilter) -> str | None:
@@ -82,6 +97,17 @@ def _tell_memory(asked: OfferFilter, offers: list[Offer]) -> str:
     return _nearest("memory", "GiB", asked.min_memory_gib, asked.max_memory_gib, [o.memory_gib for o in offers])
 
 
+def _tell_local_disk(asked: OfferFilter, offers: list[Offer]) -> str:
+    known = [
+        o.local_disk_gb for o in offers if not asked.local_disk_kinds or o.local_disk_kind in asked.local_disk_kinds
+    ]
+    return _nearest("local_disk", "GB", asked.min_local_disk_gb, asked.max_local_disk_gb, known or [None] * len(offers))
+
+
+def _tell_network(asked: OfferFilter, offers: list[Offer]) -> str:
+    return _nearest("network_speed", "Gbit/s", asked.min_network_gbps, None, [o.network_gbps for o in offers])
+
+
 def _nearest(field: str, unit: str, low: float | None, high: float | None, sold: list[float | None]) -> str:
     values = [value for value in sold if value is not None]
     wanted = f"{field}: {low:g}{'' if high is not None else '+'}" if low is not None else field
@@ -123,6 +149,9 @@ _LIFTS: tuple[tuple[dict[str, object], Callable[[OfferFilter, list[Offer]], str]
     ({"min_vcpus": None, "max_vcpus": None}, _tell_vcpus),
     ({"min_memory_gib": None, "max_memory_gib": None}, _tell_memory),
     ({"min_memory_gib_per_vcpu": None}, _telling("no machine that fits the rest has that much memory for each vCPU")),
+    ({"local_disk_kinds": (), "min_local_disk_gb": None, "max_local_disk_gb": None}, _tell_local_disk),
+    ({"min_network_gbps": None}, _tell_network),
+    ({"features": ()}, _telling("no machine that fits the rest is known to have these features")),
     ({"instance_type": None}, _telling("no type of that name fits the rest")),
     ({"clouds": (), "region": None, "zone": None}, _tell_place),
     ({"use_spot": None}, _tell_market),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from tradewind.broker.planner.equipment import clouds_for, regions_for, with_memory
+from tradewind.broker.planner.equipment import clouds_for, features_of, regions_for, with_memory
 from tradewind.broker.planner.errors import PlanError
 from tradewind.catalog.catalog import Catalog
+from tradewind.catalog.equipment import with_local_disk
 from tradewind.catalog.errors import CatalogError
 from tradewind.catalog.filter import OfferFilter
+from tradewind.catalog.listing import equipment_left_out
 from tradewind.spec.task import AcceleratorRequest, Quantity, Resources, Task
 
 DEFAULT_VCPUS = 2.0
@@ -35,6 +37,7 @@ def needs_of(task: Task, catalog: Catalog) -> tuple[tuple[Need, ...], tuple[str,
     for index, resources in enumerate(task.resources):
         where = "resources" if len(task.resources) == 1 else f"resources.any_of[{index}]"
         base = _filter(resources, catalog, where)
+        first = len(needs)
         for region in regions_for(resources, where):
             placed = msgspec.structs.replace(base, region=region, restricted=region is not None)
             needs += (
@@ -42,6 +45,8 @@ def needs_of(task: Task, catalog: Catalog) -> tuple[tuple[Need, ...], tuple[str,
                 for accelerator in _accelerators(resources, catalog, where)
             )
         defaults += _defaults(resources)
+        for need in needs[first:]:
+            defaults += equipment_left_out(catalog.unknown_equipment(need.filter))
     if not any(resources.use_spot for resources in task.resources):
         defaults.append("on demand (use_spot: true buys spot)")
     return tuple(needs), tuple(dict.fromkeys(defaults))
@@ -66,7 +71,7 @@ def _filter(resources: Resources, catalog: Catalog, where: str) -> OfferFilter:
         cpus, memory = Quantity(DEFAULT_VCPUS, at_least=True), Quantity(DEFAULT_MEMORY_GIB, at_least=True)
     arch = resources.arch or ("any" if picks_machine(resources) else "x86_64")
     per_vcpu = memory is not None and memory.per_vcpu
-    return OfferFilter(
+    asked = OfferFilter(
         clouds=(cloud,) if cloud else clouds,
         region=infra.region,
         zone=infra.zone,
@@ -81,7 +86,10 @@ def _filter(resources: Resources, catalog: Catalog, where: str) -> OfferFilter:
         use_spot=resources.use_spot,
         restricted=infra.region is not None,
         burstable=bool(resources.burstable or resources.instance_type),
+        min_network_gbps=resources.network_gbps,
+        features=features_of(resources),
     )
+    return with_local_disk(asked, resources.local_disk)
 
 
 def _accelerators(resources: Resources, catalog: Catalog, where: str) -> tuple[AcceleratorRequest | None, ...]:

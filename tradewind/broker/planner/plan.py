@@ -24,6 +24,7 @@ from tradewind.spec.task import Task
 
 DEFAULT_HOURS = 1.0
 UNNAMED = "task"
+DISKS_NOT_COUNTED = "prices: of machines alone, because the catalog has no prices of disks"
 
 
 def plan_task(
@@ -116,6 +117,8 @@ def problem_of(
     for number, task in enumerate(tasks, 1):
         name = task.name or (UNNAMED if len(tasks) == 1 else f"{UNNAMED}-{number}")
         needs, said = needs_of(task, catalog)
+        if any(resources.disk_size is not None or resources.disk_tier is not None for resources in task.resources):
+            said = (*said, DISKS_NOT_COUNTED)
         needs = tuple(_resident(need, wishes) for need in needs)
         needs = needs if change is None else tuple(change(need) for need in needs)
         recovers = recovery
@@ -125,7 +128,7 @@ def problem_of(
         supply = supply_of(needs, catalog, limits, clouds, wishes, nodes=task.num_nodes, recovers=recovers is not None)
         why: tuple[str, ...] = ()
         if not supply.candidates and change is None:  # what-ifs need no reasons
-            why = tuple(dict.fromkeys(s for need in needs for s in why_nothing(need, catalog, clouds, name)))
+            why = tuple(dict.fromkeys(s for need in needs for s in why_nothing(need, catalog, clouds, name, wishes)))
         defaults += said
         considered += supply.considered
         request = Request(

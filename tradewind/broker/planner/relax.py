@@ -83,6 +83,12 @@ _CHANGES: tuple[tuple[str, Change], ...] = (
     ("allow any cloud", _filtered(clouds=(), region=None, zone=None)),
     ("allow more vCPUs (cpus: with a +)", _filtered(max_vcpus=None)),
     ("allow more memory (memory: with a +)", _filtered(max_memory_gib=None)),
+    (
+        "allow machines without such a local disk",
+        _filtered(local_disk_kinds=(), min_local_disk_gb=None, max_local_disk_gb=None),
+    ),
+    ("allow a slower network", _filtered(min_network_gbps=None)),
+    ("allow machines without these features", _filtered(features=())),
     ("allow machines with accelerators", _filtered(no_accelerator=False)),
     ("lift max_hourly_cost", _no_cap),
     ("allow any continent and country", _filtered(continents=(), countries=())),

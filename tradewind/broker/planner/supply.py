@@ -53,7 +53,7 @@ def supply_of(
     for need in needs:
         found, unknown = _weighed(need, catalog, limits, wishes, pace, recovers=recovers)
         if wishes.most_per_zone is not None and nodes > wishes.most_per_zone:
-            found = spread(found, nodes, wishes.most_per_zone, catalog)
+            found = spread(found, nodes, wishes.most_per_zone, catalog, limits.reservations)
         references += _best_per_cloud(unknown, "no estimate and no datasheet tells its speed")
         considered += recall.count(catalog, need.filter)
         left_out = [c for c in found if clouds is not None and c.offer.cloud not in clouds]

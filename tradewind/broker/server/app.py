@@ -96,14 +96,16 @@ class Api:
         of: dict[int, list[InstanceRow]] = defaultdict(list)
         for one in sorted(live, key=lambda row: (row.tries, row.rank)):
             of[one.cluster_id].append(one)
-        return answer([cluster_view(row, of[row.id]) for row in listed])
+        said = self.broker.services.copies.said
+        return answer([cluster_view(row, of[row.id], said(row.id)) for row in listed])
 
     async def cluster(self, request: Request) -> Response:
         """GET /v1/clusters/{name}."""
         return answer(self._cluster(self.broker.cluster(request.path_params["name"])))
 
     def _cluster(self, row: ClusterRow) -> dict[str, Any]:
-        return cluster_view(row, self.broker.store.read(lambda c: rows.instances_of(c, row.id)))
+        instances = self.broker.store.read(lambda c: rows.instances_of(c, row.id))
+        return cluster_view(row, instances, self.broker.services.copies.said(row.id))
 
     async def down(self, request: Request) -> Response:
         """POST /v1/clusters/{name}/down: answers once nothing is left of it."""
@@ -121,7 +123,11 @@ class Api:
         waiting = [job.id for job in listed if job.state == "PENDING"]
         busy = any(job.started_unix is not None and job.ended_unix is None for job in listed)
         first = None if busy or not waiting else waiting[0]
-        return answer([job_view(job, cluster, is_next=job.id == first) for job in listed])
+        now = next((job.id for job in listed if job.ended_unix is None), None)
+        said = self.broker.services.copies.said(cluster.id)
+        return answer(
+            [job_view(job, cluster, is_next=job.id == first, copying=said if job.id == now else "") for job in listed]
+        )
 
     async def cluster_job_logs(self, request: Request) -> Response:
         """GET /v1/clusters/{name}/jobs/{id}/logs."""

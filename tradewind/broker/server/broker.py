@@ -37,7 +37,8 @@ from tradewind.broker.server.graph_desk import GraphDesk
 from tradewind.broker.server.requests import JobRequest, LaunchRequest, PlanRequest, Refusal
 from tradewind.broker.store import rows, waiting
 from tradewind.broker.store.database import Store
-from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store.ledger import Ledger
+from tradewind.broker.store.orders import Order
 from tradewind.broker.store.records import ClusterRow, JobRow, ManagedJobRow, Options
 from tradewind.broker.store.vault import SecretsUnreadable
 from tradewind.optimizer.plan import Plan
@@ -77,7 +78,7 @@ class Broker:
         self.desk = JobDesk(self.services, self._managed, self._plan_to_buy)
         self.figures = Figures(self.services.usage)
         self.observer = Observer(self.services, self.changed, self.figures)
-        self.graphs = GraphDesk(self.services, self.desk, planner, self._plan_to_buy)
+        self.graphs = GraphDesk(self.desk, planner, self._plan_to_buy)
         self._loop = asyncio.get_running_loop()
         self._unlisten = store.listen(self._on_commit)
 
@@ -383,7 +384,11 @@ class Broker:
 
     def managed_job(self, job_id: int) -> ManagedJobRow:
         """A managed job. Raises Refusal."""
-        row = self.store.read(lambda c: rows.managed_job(c, job_id))
+        try:
+            row = self.store.read(lambda c: rows.managed_job(c, job_id))
+        except msgspec.DecodeError as error:
+            why = f"what the record has of managed job {job_id} is damaged: {error}"
+            raise Refusal(why, "state", "`tradewind jobs queue --all` shows the rest of it") from error
         if row is None:
             raise Refusal(f"there is no managed job {job_id}", "not_found", "`tradewind jobs queue` lists them")
         return row

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import http.client
 import json
 import os
 import socket
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from tradewind import __version__
+from tradewind.broker.server.answer_reader import AnswerReader
 from tradewind.broker.server.socket_path import SocketDirectoryError, socket_path
 
 API_VERSION = 2
 START_DEADLINE_S = 15.0
 GREET_DEADLINE_S = 10.0
+PIECE_BYTES = 1 << 16
 LEAST_FREE_BYTES = 1 << 20  # below it a daemon cannot even say what is wrong
 STOP_DEADLINE_S = 15.0
 LOG_NAME = "daemon.log"
@@ -45,22 +45,6 @@ class ApiError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}; {self.hint}" if self.hint else self.message
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float | None) -> None:
-        super().__init__("tradewind", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connected.settimeout(self.timeout)
-        try:
-            connected.connect(self._path)
-        except OSError:
-            connected.close()
-            raise
-        self.sock = connected
 
 
 class DaemonClient:
@@ -106,33 +90,35 @@ class DaemonClient:
 
     def stream(self, path: str) -> Iterator[bytes]:
         """The answer's bytes as they come, until it ends. Raises ApiError, or DaemonUnreachable when the daemon goes before its end."""
-        connection = _UnixConnection(self._path, None)
         try:
-            response = self._send(connection, "GET", path, None)
-            while chunk := response.read1(1 << 16):
-                yield chunk
-        except (OSError, http.client.HTTPException) as error:
+            yield from self._answer("GET", path, None, None)
+        except OSError as error:
             raise DaemonUnreachable(f"the daemon went away while it answered ({_said(error)})") from error
-        finally:
-            connection.close()
 
     def _json(self, method: str, path: str, body: Any, timeout_s: float | None) -> Any:
-        connection = _UnixConnection(self._path, timeout_s)
         try:
-            return json.loads(self._send(connection, method, path, body).read() or b"null")
-        except (OSError, http.client.HTTPException) as error:
+            return json.loads(b"".join(self._answer(method, path, body, timeout_s)) or b"null")
+        except OSError as error:
             raise DaemonUnreachable(f"no answer from the daemon of {self.data_dir} ({_said(error)})") from error
-        finally:
-            connection.close()
 
-    def _send(self, connection: _UnixConnection, method: str, path: str, body: Any) -> http.client.HTTPResponse:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Host": "tradewind"} | ({} if data is None else {"Content-Type": "application/json"})
-        connection.request(method, path, body=data, headers=headers)
-        response = connection.getresponse()
-        if response.status >= 400:
-            raise _refusal(response)
-        return response
+    def _answer(self, method: str, path: str, body: Any, timeout_s: float | None) -> Iterator[bytes]:
+        """The bytes of the answer's body as they come; the connection is closed at the end. Raises ApiError, OSError."""
+        data = b"" if body is None else json.dumps(body).encode()
+        kind = "" if body is None else "Content-Type: application/json\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: tradewind\r\nConnection: close\r\n{kind}Content-Length: {len(data)}\r\n\r\n"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout_s)
+            connection.connect(self._path)
+            connection.sendall(head.encode("latin-1") + data)
+            reader, refused = AnswerReader(), b""
+            while not reader.done:
+                piece = reader.feed(connection.recv(PIECE_BYTES))
+                if reader.status >= 400:
+                    refused += piece
+                elif piece:
+                    yield piece
+        if reader.status >= 400:
+            raise _refusal(reader, refused)
 
     # -- the daemon's own life --------------------------------------------------------------------------------------------------------
 
@@ -218,6 +204,8 @@ class DaemonClient:
             os.close(lock)
 
     def _spawn(self) -> None:
+        import subprocess
+
         try:
             log = os.open(os.path.join(self.data_dir, LOG_NAME), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
@@ -269,13 +257,12 @@ class DaemonClient:
         return f"it ended with exit code {code}; see {path}"
 
 
-def _refusal(response: http.client.HTTPResponse) -> ApiError:
-    raw = response.read()
+def _refusal(answer: AnswerReader, raw: bytes) -> ApiError:
     try:
         said = json.loads(raw)["error"]
-        return ApiError(str(said["message"]), str(said["kind"]), str(said.get("hint", "")), response.status)
+        return ApiError(str(said["message"]), str(said["kind"]), str(said.get("hint", "")), answer.status)
     except (ValueError, KeyError, TypeError):
-        return ApiError(f"the daemon answered {response.status} {response.reason}", "internal", "", response.status)
+        return ApiError(f"the daemon answered {answer.status} {answer.reason}", "internal", "", answer.status)
 
 
 def _said(error: Exception) -> str:

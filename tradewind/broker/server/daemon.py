@@ -24,7 +24,7 @@ from tradewind.broker.clouds.registry import Clouds
 from tradewind.broker.jobs.planning import CatalogPlanner
 from tradewind.broker.jobs.quotas import QuotaDesk
 from tradewind.broker.plain_server import PlainServer
-from tradewind.broker.provision.boundary import Boundary, crash_at, no_boundary
+from tradewind.broker.provision.boundary import Boundary, crash_at, no_boundary, slow_at
 from tradewind.broker.provision.services import log
 from tradewind.broker.server import collector
 from tradewind.broker.server.app import Api, make_app
@@ -172,9 +172,9 @@ def main(argv: list[str] | None = None) -> int:
         help="how long a part of a gang is kept while the rest is tried in its zone (TRADEWIND_GANG_HOLD_S)",
     )
     options = parser.parse_args(argv)
-    crash = os.environ.get("TRADEWIND_CRASH_AT")
+    crash, slow = os.environ.get("TRADEWIND_CRASH_AT"), os.environ.get("TRADEWIND_SLOW_AT")
     try:
-        boundary = crash_at(crash) if crash else no_boundary
+        boundary = crash_at(crash) if crash else slow_at(slow) if slow else no_boundary
         store = Store(options.data_dir)
     except DataDirectoryBusy as error:
         return _give_up(str(error), EXIT_BUSY)

@@ -19,11 +19,13 @@ from tradewind.broker.lifecycle.machine import Event, IllegalMove
 from tradewind.broker.provision.services import Services
 from tradewind.broker.server.requests import ArrayRequest, JobRequest, LaunchRequest, Refusal
 from tradewind.broker.store import arrays, graphs, listing, rows, waiting
-from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store.ledger import Ledger
+from tradewind.broker.store.orders import Order
 from tradewind.broker.store.records import ArrayRow, ManagedJobRow
 from tradewind.broker.store.vault import SecretsUnreadable
 from tradewind.optimizer.plan import Plan
 from tradewind.spec.task import Task
+from tradewind.spec.variables import too_large
 
 Change = Literal["cancel", "pause", "resume", "retry"]
 MAX_ARRAY = 10_000
@@ -80,56 +82,75 @@ class JobDesk:
             ledger.orders.append(Order(instruction=mm.Admit(cause=cause), managed_job_id=job_id))
             return job_id
 
-        try:
-            job_id = await self._services.apply(create, patient=False)
-        except SecretsUnreadable as error:
-            raise Refusal(str(error), "state") from error
-        await self._services.boundary("submit:committed")
-        return job_id
+        return await self._submitted(create)
 
     async def submit_array(self, asked: ArrayRequest) -> int:
         """Id of the array, all of whose jobs wait in the queue. Raises Refusal."""
         job, key = asked.job, asked.job.client_key
-        twin = None if not key else self._services.store.read(lambda c: arrays.with_key(c, key))
-        if twin is not None:
-            return twin.id
+        if (twin := self.array_known(key, asked.max_active)) is not None:
+            return twin
         if not 0 < len(asked.members) <= MAX_ARRAY:
             raise Refusal(f"an array has 1 to {MAX_ARRAY} jobs, not {len(asked.members)}", "request")
-        if asked.max_active is not None and asked.max_active < 1:
-            raise Refusal("max_active must be at least 1", "request")
         check_secrets(job.task, job.secrets)
         plan = await self._plan(job)
         self._check_cap(plan)
         await self._check_place(job)
-        cause = _request()
         name = job.name or job.task.name or "job"
 
-        def create(ledger: Ledger) -> int:
-            known = None if not key else arrays.with_key(ledger.connection, key)
-            if known is not None:
-                return known.id
-            array_id = arrays.add(
-                ledger.connection,
-                plan=plan,
-                name=name,
-                size=len(asked.members),
-                max_active=asked.max_active,
-                client_key=key,
-                created_unix=ledger.now,
-            )
-            last = 0
+        def fill(ledger: Ledger, array_id: int, cause: str) -> None:
             for index, envs in enumerate(asked.members):
                 own = {**envs, "TRADEWIND_ARRAY_INDEX": str(index), "TRADEWIND_ARRAY_SIZE": str(len(asked.members))}
                 place = job.task.checkpoint and f"{job.task.checkpoint.rstrip('/')}/{index}"
                 task = msgspec.structs.replace(job.task, envs={**job.task.envs, **own}, checkpoint=place)
                 one = msgspec.structs.replace(job, task=task, name=f"{name[:52]}-{index}")
-                last = self.insert(ledger, one, plan, cause, plan="", array_id=array_id, array_index=index)
+                self.insert(ledger, one, plan, cause, plan="", array_id=array_id, array_index=index)
+
+        size, limit = len(asked.members), asked.max_active
+        return await self.add_array(fill, plan=plan, client_key=key, name=name, size=size, max_active=limit)
+
+    def array_known(self, key: str | None, max_active: int | None) -> int | None:
+        """Id of the array, or graph, that was submitted under this key; None when there is none yet. Raises Refusal for a limit that is none."""
+        if max_active is not None and max_active < 1:
+            raise Refusal("max_active must be at least 1", "request")
+        twin = None if not key else self._services.store.read(lambda c: arrays.with_key(c, key))
+        return None if twin is None else twin.id
+
+    async def add_array(
+        self,
+        fill: Callable[[Ledger, int, str], None],
+        *,
+        plan: Plan | None,
+        client_key: str | None,
+        **columns: Any,
+    ) -> int:
+        """Id of a new array, or graph, with these columns, that `fill` has put jobs into (ledger, its id, their cause); the same one for the same key.
+
+        Raises Refusal where the jobs' secrets cannot be kept.
+        """
+        cause = _request()
+
+        def create(ledger: Ledger) -> int:
+            known = None if not client_key else arrays.with_key(ledger.connection, client_key)
+            if known is not None:
+                return known.id
+            array_id = arrays.add(
+                ledger.connection, plan=plan, client_key=client_key, created_unix=ledger.now, **columns
+            )
+            fill(ledger, array_id, cause)
+            last = arrays.members(ledger.connection, array_id)[-1]
             ledger.orders.append(Order(instruction=mm.Admit(cause=cause), managed_job_id=last))
             return array_id
 
-        array_id = await self._services.apply(create, patient=False)
+        return await self._submitted(create)
+
+    async def _submitted(self, create: Callable[[Ledger], int]) -> int:
+        """What `create` returns, once it is on disk."""
+        try:
+            made = await self._services.apply(create, patient=False)
+        except SecretsUnreadable as error:
+            raise Refusal(str(error), "state") from error
         await self._services.boundary("submit:committed")
-        return array_id
+        return made
 
     async def check(self, asked: JobRequest) -> None:
         """What it asks besides machines can be had. Raises Refusal."""
@@ -152,7 +173,7 @@ class JobDesk:
             priority=asked.task.priority,
             not_before_unix=asked.not_before_unix,
             budget_usd=asked.task.budget_usd,
-            share=asked.share or "",
+            share=asked.share or asked.task.share,
             **columns,
         )
         uri = f"file://{self._services.path('checkpoints', str(job_id))}"
@@ -317,7 +338,7 @@ def _same(twin: ManagedJobRow, asked: JobRequest) -> ManagedJobRow:
 
 
 def check_secrets(task: Task, given: Mapping[str, str]) -> None:
-    """Every secret that the task names is given, no other, and each can be kept out of logs. Raises Refusal."""
+    """Every secret that the task names is given, no other, each can be kept out of logs, as an empty one is, and a process can hold them. Raises Refusal."""
     missing = [name for name in task.secrets if name not in given]
     if missing:
         names = " ".join(f"--secret {name}" for name in missing)
@@ -325,7 +346,9 @@ def check_secrets(task: Task, given: Mapping[str, str]) -> None:
     extra = sorted(set(given) - set(task.secrets))
     if extra:
         raise Refusal(f"the task names no secret {extra[0]}", "request", "add it to the task's `secrets`")
-    short = [name for name, value in given.items() if len(value) < SHORTEST or "\0" in value]
+    if why := too_large({**task.envs, **given}):
+        raise Refusal(f"the task's envs and secrets: {why}", "request")
+    short = [name for name, value in given.items() if 0 < len(value) < SHORTEST or "\0" in value]
     if short:
         raise Refusal(
             f"the secret {short[0]} is shorter than {SHORTEST} characters or holds a NUL: it could not be kept out of logs",

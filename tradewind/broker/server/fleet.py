@@ -97,6 +97,8 @@ class Fleet:
 
     async def start(self, name: str) -> ClusterRow:
         """The cluster once it is up again. Raises Refusal: it is not stopped, or its cloud has no room for it now."""
+        # A stop that somebody did not wait for is carried out first: its machines could not be told from running ones.
+        await self._settled(self._own(name, "STOPPED"), lambda now: now.state != "STOPPED" or not now.waiting_for)
         row = self._own(name, "STOPPED")
         await self._tell(row, cm.StartRequested(cause=_cause()))
         now = await self._settled(row, lambda now: now.state not in {"PROVISIONING", "BOOTSTRAPPING"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from graphlib import CycleError, TopologicalSorter
 
@@ -10,12 +9,10 @@ import msgspec
 
 from tradewind.broker.jobs.planning import CatalogPlanner
 from tradewind.broker.jobs.plans import PlanRefused
-from tradewind.broker.lifecycle import managed_job as mm
-from tradewind.broker.provision.services import Services
 from tradewind.broker.server.desk import JobDesk
 from tradewind.broker.server.requests import GraphPlanRequest, GraphRequest, JobRequest, Refusal
-from tradewind.broker.store import arrays, graphs
-from tradewind.broker.store.ledger import Ledger, Order
+from tradewind.broker.store import graphs
+from tradewind.broker.store.ledger import Ledger
 from tradewind.optimizer.plan import Placement, Plan, RankedCandidate
 from tradewind.optimizer.problem import Edge
 from tradewind.spec.storage import DataSize
@@ -77,8 +74,8 @@ def placed(plan: Plan, placement: Placement) -> Plan:
 class GraphDesk:
     """The requests about graphs; `plan_to_buy` gives one job's plan that costs no more than was accepted, or raises Refusal."""
 
-    def __init__(self, services: Services, desk: JobDesk, planner: CatalogPlanner, plan_to_buy: Plans) -> None:
-        self._services, self._desk, self._planner, self._plan_to_buy = services, desk, planner, plan_to_buy
+    def __init__(self, desk: JobDesk, planner: CatalogPlanner, plan_to_buy: Plans) -> None:
+        self._desk, self._planner, self._plan_to_buy = desk, planner, plan_to_buy
 
     async def plan(self, asked: GraphPlanRequest) -> Plan:
         """One plan for all the tasks; what each costs is among its placements, in their order. Raises Refusal."""
@@ -95,31 +92,14 @@ class GraphDesk:
     async def submit(self, asked: GraphRequest) -> int:
         """Id of the array that holds its jobs, all of which wait in the queue or for each other. Raises Refusal."""
         key = asked.client_key
-        twin = None if not key else self._services.store.read(lambda c: arrays.with_key(c, key))
-        if twin is not None:
-            return twin.id
+        if (twin := self._desk.array_known(key, asked.max_active)) is not None:
+            return twin
         check_edges(len(asked.jobs), asked.edges)
-        if asked.max_active is not None and asked.max_active < 1:
-            raise Refusal("max_active must be at least 1", "request")
         plans = await self._plans(asked)
-        cause = f"request/{uuid.uuid4().hex[:8]}"
         name = asked.name or asked.jobs[0].task.name or "graph"
         names = names_of([job.task for job in asked.jobs])
 
-        def create(ledger: Ledger) -> int:
-            known = None if not key else arrays.with_key(ledger.connection, key)
-            if known is not None:
-                return known.id
-            array_id = arrays.add(
-                ledger.connection,
-                plan=None,
-                name=name,
-                size=len(asked.jobs),
-                max_active=asked.max_active,
-                kind="graph",
-                client_key=key,
-                created_unix=ledger.now,
-            )
+        def fill(ledger: Ledger, array_id: int, cause: str) -> None:
             ids = []
             for index, (job, plan) in enumerate(zip(asked.jobs, plans, strict=True)):
                 own = {"TRADEWIND_GRAPH_INDEX": str(index), "TRADEWIND_GRAPH_SIZE": str(len(asked.jobs))}
@@ -127,12 +107,11 @@ class GraphDesk:
                 one = msgspec.structs.replace(job, task=task, name=job.name or f"{name[:40]}-{names[index]}"[:63])
                 ids.append(self._desk.insert(ledger, one, plan, cause, plan=plan, array_id=array_id, array_index=index))
             graphs.add(ledger.connection, {(ids[parent], ids[child]) for parent, child in asked.edges})
-            ledger.orders.append(Order(instruction=mm.Admit(cause=cause), managed_job_id=ids[-1]))
-            return array_id
 
-        array_id = await self._services.apply(create, patient=False)
-        await self._services.boundary("submit:committed")
-        return array_id
+        size, limit = len(asked.jobs), asked.max_active
+        return await self._desk.add_array(
+            fill, plan=None, client_key=key, name=name, size=size, max_active=limit, kind="graph"
+        )
 
     async def _plans(self, asked: GraphRequest) -> list[Plan]:
         """A plan for each job, none dearer than was accepted, at the places that the plan of the whole chose."""

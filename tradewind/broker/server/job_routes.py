@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.observe.figures import CONTENT_TYPE
-from tradewind.broker.provision.watch import split_key
+from tradewind.broker.provision.told import split_key
 from tradewind.broker.server import streams
 from tradewind.broker.server.answers import answer, body
 from tradewind.broker.server.broker import Broker
@@ -64,7 +64,8 @@ class JobApi:
         """GET /v1/jobs/{id}."""
         row = self._row(request)
         attempts = self.broker.store.read(lambda c: rows.attempts_of(c, row.id))
-        view = managed_job_view(row, self._cluster_of(row), attempts)
+        said = "" if row.cluster_id is None else self.broker.services.copies.said(row.cluster_id)
+        view = managed_job_view(row, self._cluster_of(row), attempts, said)
         return answer(view | {"waiting_for": self.broker.desk.waiting_for(row) or view["waiting_for"]})
 
     def _row(self, request: Request) -> ManagedJobRow:

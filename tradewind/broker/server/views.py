@@ -12,8 +12,8 @@ from tradewind.broker.store.records import AttemptRow, ClusterRow, EventRow, Ins
 _LATER = "its turn: another job runs on this cluster"
 
 
-def cluster_view(row: ClusterRow, instances: Sequence[InstanceRow] = ()) -> dict[str, Any]:
-    """A cluster with its live instances."""
+def cluster_view(row: ClusterRow, instances: Sequence[InstanceRow] = (), copying: str = "") -> dict[str, Any]:
+    """A cluster with its live instances. While its files are copied it waits for that, and `copying` says how far it is."""
     place = row.place
     return {
         "name": row.name,
@@ -32,7 +32,7 @@ def cluster_view(row: ClusterRow, instances: Sequence[InstanceRow] = ()) -> dict
         "created_unix": row.created_unix,
         "ended_unix": row.ended_unix,
         "why": row.why,
-        "waiting_for": row.waiting_for,
+        "waiting_for": copying if copying and row.state == "BOOTSTRAPPING" else row.waiting_for,
         "labels": dict(row.asked.labels),
         "ports": list(row.open_ports),
         "instances": [instance_view(instance) for instance in instances],
@@ -53,8 +53,8 @@ def instance_view(row: InstanceRow) -> dict[str, Any]:
     }
 
 
-def job_view(row: JobRow, cluster: ClusterRow, *, is_next: bool = True) -> dict[str, Any]:
-    """A job on a cluster."""
+def job_view(row: JobRow, cluster: ClusterRow, *, is_next: bool = True, copying: str = "") -> dict[str, Any]:
+    """A job on a cluster. It waits for its files first, and `copying` says how far they are."""
     waiting = ""
     if row.state == "PENDING":
         waiting = _LATER if cluster.state == "UP" and not is_next else f"its cluster, which is {cluster.state}"
@@ -75,17 +75,17 @@ def job_view(row: JobRow, cluster: ClusterRow, *, is_next: bool = True) -> dict[
         "managed_job_id": row.managed_job_id,
         "attempt": row.attempt,
         "why": row.why,
-        "waiting_for": waiting,
+        "waiting_for": copying or waiting,
     }
 
 
 def managed_job_view(
-    row: ManagedJobRow, cluster: ClusterRow | None, attempts: Sequence[AttemptRow] = ()
+    row: ManagedJobRow, cluster: ClusterRow | None, attempts: Sequence[AttemptRow] = (), copying: str = ""
 ) -> dict[str, Any]:
-    """A managed job with its attempts. While it is brought up, it waits for what its cluster waits for."""
+    """A managed job with its attempts. While it is brought up, it waits for what its cluster waits for: for its files, as far as `copying` says."""
     waiting = row.waiting_for
     if cluster is not None and row.state in {"STARTING", "RECOVERING", "CANCELLING", "PAUSING"} and cluster.waiting_for:
-        waiting = cluster.waiting_for
+        waiting = copying if copying and cluster.state == "BOOTSTRAPPING" else cluster.waiting_for
     return {
         "id": row.id,
         "name": row.name,

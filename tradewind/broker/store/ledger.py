@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection
 
 from tradewind.broker.lifecycle import cluster as cm
@@ -15,42 +14,10 @@ from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import Event, Instruction
 from tradewind.broker.store import graphs, rows, vault
 from tradewind.broker.store.facts import Facts, place_of
+from tradewind.broker.store.orders import WAITING, Order, event_data
 from tradewind.broker.store.records import AttemptRow, ClusterRow, JobRow, ManagedJobRow, Options
 from tradewind.optimizer.plan import RankedCandidate
 from tradewind.spec.task import Task
-
-
-class Order(msgspec.Struct, frozen=True):
-    """An instruction for the shell about one cluster (`job_id` None), one of its jobs, or a managed job (`cluster_id` None)."""
-
-    instruction: Instruction
-    cluster_id: int | None = None
-    job_id: int | None = None
-    managed_job_id: int | None = None
-
-
-WAITING = {
-    "PLANNED": "its turn to be launched",
-    "PROVISIONING": "the cloud to give its instances",
-    "BOOTSTRAPPING": "agents, files and runtime to stand on every node",
-    "STOPPED": "its instances to stop",
-    "TERMINATING": "its instances to end",
-    "PENDING": "the queue to admit it",
-    "STARTING": "its cluster to come up",
-    "RECOVERING": "a new place for its cluster",
-    "CANCELLING": "its processes and instances to end",
-    "PAUSING": "its processes and instances to end",
-    "PAUSED": "`tradewind jobs resume`",
-}
-
-
-def _data(event: Event, before: str, after: str) -> dict[str, Any]:
-    built: dict[str, Any] = msgspec.to_builtins(event)
-    built.pop("type", None)
-    built.pop("cause", None)
-    if before != after:
-        built |= {"from": before, "to": after}
-    return built
 
 
 class Ledger(Facts):
@@ -100,6 +67,7 @@ class Ledger(Facts):
             "tries": after.tries,
             "incarnation": after.incarnation,
             "bootstrap_failures": after.bootstrap_failures,
+            "missing": after.missing,
         }
         if after.state != before.state:
             changes["waiting_for"] = WAITING.get(after.state, "")
@@ -114,7 +82,7 @@ class Ledger(Facts):
             row.subject,
             cm.word(before, event, after),
             event.cause,
-            _data(event, before.state, after.state),
+            event_data(event, before.state, after.state),
             cluster_id=cluster_id,
             managed_job_id=row.managed_job_id,
         )
@@ -196,7 +164,7 @@ class Ledger(Facts):
         attempt: int = 0,
     ) -> int:
         """The id of a new job that waits on the cluster."""
-        nodes = cluster.task.num_nodes
+        nodes = cluster.nodes
         machine = jm.ClusterJob(
             setup_ranks=nodes if with_setup and task.setup else 0,
             run_ranks=(1 if task.run_on == "head" else nodes) if task.run else 0,
@@ -250,7 +218,7 @@ class Ledger(Facts):
             f"{cluster.subject}/job/{job_id}",
             jm.word(before, event, after),
             event.cause,
-            _data(event, before.state, after.state),
+            event_data(event, before.state, after.state),
             cluster_id=cluster_id,
             managed_job_id=row.managed_job_id,
         )
@@ -326,7 +294,7 @@ class Ledger(Facts):
                 row.subject,
                 mm.word(before, event, after),
                 event.cause,
-                _data(event, before.state, after.state) | {"attempt": after.attempt},
+                event_data(event, before.state, after.state) | {"attempt": after.attempt},
                 cluster_id=row.cluster_id,
                 managed_job_id=job_id,
             )
@@ -347,6 +315,18 @@ class Ledger(Facts):
         free = {*mm.FINAL, "PAUSED"}
         if after.state in free and before.state not in free:
             self.orders.append(Order(instruction=mm.Admit(cause=event.cause), managed_job_id=job_id))
+
+    def give_up_unreadable(self, job_id: int, damage: str, cause: str) -> None:
+        """The job, which waits and whose row cannot be read, has failed and says so; what waits for it is cancelled."""
+        why = f"its row in the record is damaged ({damage}), so that nobody knows what to run; submit it again"
+        rows.update_managed_job(
+            self.connection, job_id, state="FAILED_PRECHECKS", why=why, waiting_for="", ended_unix=self.now
+        )
+        self.record(f"job/{job_id}", "failed prechecks", cause, {"why": why}, managed_job_id=job_id)
+        for child in graphs.children(self.connection, job_id):
+            self.managed_event(
+                child, mm.CancelRequested(cause=cause, why=f"job {job_id}, which it waits for, is damaged")
+            )
 
     def _tell_graph(self, row: ManagedJobRow, after: mm.ManagedJob, cause: str) -> None:
         """What waits for the job may start, or never will."""

@@ -63,6 +63,7 @@ class ClusterRow(msgspec.Struct, frozen=True):
     tries: int
     incarnation: int
     bootstrap_failures: int
+    missing: int
     managed_job_id: int | None
     task: Task
     place: RankedCandidate
@@ -77,6 +78,16 @@ class ClusterRow(msgspec.Struct, frozen=True):
     def subject(self) -> str:
         """Its name in the event table."""
         return f"cluster/{self.name}"
+
+    @property
+    def is_elastic(self) -> bool:
+        """Whether its program goes on with the nodes that are left: a managed job's that says so."""
+        return self.managed_job_id is not None and self.task.elastic and self.task.num_nodes > 1
+
+    @property
+    def nodes(self) -> int:
+        """How many nodes the gang has now."""
+        return self.task.num_nodes - self.missing
 
     @property
     def block_scope(self) -> int | None:
@@ -104,6 +115,8 @@ class ClusterRow(msgspec.Struct, frozen=True):
         return Cluster(
             state=self.state,
             managed=self.managed_job_id is not None,
+            elastic=self.is_elastic,
+            missing=self.missing,
             tries=self.tries,
             incarnation=self.incarnation,
             bootstrap_failures=self.bootstrap_failures,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = 5  # `migration.upgrade` brings older records here
+SCHEMA_VERSION = 6  # `migration.upgrade` brings older records here
 
 metadata = MetaData()
 
@@ -19,6 +19,7 @@ clusters = Table(
     Column("tries", Integer, nullable=False, default=0),
     Column("incarnation", Integer, nullable=False, default=0),
     Column("bootstrap_failures", Integer, nullable=False, default=0),
+    Column("missing", Integer, nullable=False, default=0),  # nodes that an elastic gang goes on without
     Column("managed_job_id", Integer),
     Column("rehearse", Integer, nullable=False, default=0),
     Column("task", Text, nullable=False),

@@ -1,245 +1,59 @@
-"""The life of a managed job: attempts on a cluster of its own, recovered after every loss until its program has ended."""
+"""What a managed job does at each event: one table from its state and the event to its next state and the orders for the shell. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
 import msgspec
 
-from tradewind.broker.lifecycle.cluster import LossKind
 from tradewind.broker.lifecycle.machine import Event, Instruction, Step, Table, take
-from tradewind.spec.task import JobRecovery
-
-ManagedJobState = Literal[
-    "PENDING",
-    "STARTING",
-    "RUNNING",
-    "RECOVERING",
-    "CANCELLING",
-    "PAUSING",
-    "PAUSED",
-    "SUCCEEDED",
-    "FAILED",
-    "FAILED_SETUP",
-    "FAILED_PRECHECKS",
-    "FAILED_NO_RESOURCE",
-    "CANCELLED",
-]
-
-STATES: tuple[str, ...] = get_args(ManagedJobState)
-FINAL = frozenset({"SUCCEEDED", "FAILED", "FAILED_SETUP", "FAILED_PRECHECKS", "FAILED_NO_RESOURCE", "CANCELLED"})
-ACTIVE = ("STARTING", "RUNNING", "RECOVERING", "CANCELLING", "PAUSING")  # they have machines, or are about to
-_LIVE = ("STARTING", "RUNNING", "RECOVERING")
-
-
-class Course(msgspec.Struct, frozen=True):
-    """What a managed job has been through, as far as it bears on what comes next.
-
-    `errors` are failures counted against `max_restarts_on_errors`, `restarts` all that it was started again after, `streak` those in quick
-    succession, `setup_deaths` the attempts in a row that never reached user code, `waits` the times in a row that no place was found.
-    `backing_off` means that the next attempt waits on a cluster that is there; `began` that an attempt was started since it was last queued,
-    and `lost` that such a one was lost and none runs since. `moving` says why a successor of its cluster is brought up ("": none is):
-    `successor_up` and `successor_failed` what became of that, `vacated` that nothing of it runs at the old place any more.
-    """
-
-    errors: int = 0
-    restarts: int = 0
-    streak: int = 0
-    setup_deaths: int = 0
-    waits: int = 0
-    backing_off: bool = False
-    began: bool = False
-    lost: bool = False
-    moving: str = ""
-    successor_up: bool = False
-    successor_failed: bool = False
-    vacated: bool = False
-
-
-class ManagedJob(msgspec.Struct, frozen=True):
-    """A managed job as its machine sees it. `attempt` counts lives of the program, `recoveries` the losses it came back from."""
-
-    state: ManagedJobState = "PENDING"
-    attempt: int = 0
-    recoveries: int = 0
-    why: str = ""
-    course: Course = Course()
-    recovery: JobRecovery = JobRecovery()
-
-
-# -- events ---------------------------------------------------------------------------------------------------------------------------
-
-
-class Scheduled(Event, frozen=True):
-    """The queue admits it."""
-
-
-class PrecheckFailed(Event, frozen=True):
-    """Something it needs is missing, and no place would change that."""
-
-    why: str
-
-
-class ClusterUp(Event, frozen=True):
-    """Its cluster is up (again)."""
-
-
-class RunStarted(Event, frozen=True):
-    """User code runs."""
-
-
-class AttemptLost(Event, frozen=True):
-    """An instance, an agent or the runtime is gone, and with it this life of the program."""
-
-    kind: LossKind
-    why: str
-
-
-class Replanned(Event, frozen=True):
-    """A new plan was made after a loss. `place` is where it goes, `hourly_usd` what the gang costs there, in USD/hour."""
-
-    place: str
-    hourly_usd: float
-    left: str  # the place that was left, and why
-
-
-class NoPlace(Event, frozen=True):
-    """Nothing the task may use can be had now."""
-
-    why: str
-
-
-class AttemptEnded(Event, frozen=True):
-    """The program ended by itself, `ran_s` seconds after this attempt was started."""
-
-    result: Literal["SUCCEEDED", "FAILED", "FAILED_SETUP"]
-    why: str
-    exit_code: int | None = None
-    ran_s: float = 0.0
-
-
-class RestartDue(Event, frozen=True):
-    """The pause after the failure of this attempt is over."""
-
-    attempt: int
-
-
-class CancelRequested(Event, frozen=True):
-    """It shall stop for good: a person wants it, or its budget is spent."""
-
-    why: str = "cancelled"
-
-
-class PauseRequested(Event, frozen=True):
-    """A person wants it to give its machines back and to go on later."""
-
-
-class ResumeRequested(Event, frozen=True):
-    """A person wants a paused job to go on."""
-
-
-class RetryRequested(Event, frozen=True):
-    """A person wants an ended job to try once more, from its last checkpoint."""
-
-
-class ClusterGone(Event, frozen=True):
-    """Nothing of its cluster is left."""
-
-
-class MoveOrdered(Event, frozen=True):
-    """It shall go on at `place` (USD/hour there: `hourly_usd`), before its own is taken or because that pays; it runs on meanwhile."""
-
-    place: str
-    hourly_usd: float
-    why: str
-
-
-class SuccessorUp(Event, frozen=True):
-    """The cluster that it moves to is up."""
-
-
-class SuccessorFailed(Event, frozen=True):
-    """The cluster that it was to move to is lost, or could not be had."""
-
-    why: str
-
-
-class Vacated(Event, frozen=True):
-    """Its program has ended at the old place, and what it saved is kept."""
-
-
-# -- instructions ---------------------------------------------------------------------------------------------------------------------
-
-
-class LaunchCluster(Instruction, frozen=True):
-    """Bring up the cluster that the job's plan names."""
-
-
-class StartAttempt(Instruction, frozen=True):
-    """Queue the task on the cluster as this attempt, its checkpoint restored."""
-
-    attempt: int
-
-
-class Replace(Instruction, frozen=True):
-    """Plan again without what was lost, and move the cluster there. After `delay_s` seconds when nothing could be had."""
-
-    delay_s: float = 0.0
-
-
-class Restart(Instruction, frozen=True):
-    """Tell RestartDue for this attempt after a moment between half of `delay_s` seconds and all of it: drawn, so that many do not come at once."""
-
-    attempt: int
-    delay_s: float
-
-
-class Admit(Instruction, frozen=True):
-    """Let waiting jobs start: one was submitted, or one has ended."""
-
-
-class EndCluster(Instruction, frozen=True):
-    """Take the cluster down, and the one it moves to; they may never have been made."""
-
-
-class PlanMove(Instruction, frozen=True):
-    """Plan a place to move to, without this instance's, which is about to be lost; once the job runs, if it does not yet."""
-
-    instance_id: str
-    why: str
-
-
-class LaunchSuccessor(Instruction, frozen=True):
-    """Bring up the cluster that the job's plan names beside its own."""
-
-
-class EndSuccessor(Instruction, frozen=True):
-    """Take the cluster down that it was to move to."""
-
-
-class Vacate(Instruction, frozen=True):
-    """End its program at the old place, saving what it has."""
-
-
-class EndOld(Instruction, frozen=True):
-    """Take down what is left of the old cluster while the successor comes up."""
-
-
-class TakeSuccessor(Instruction, frozen=True):
-    """The successor is its cluster now, and the old one goes."""
-
-
-# -- the table ------------------------------------------------------------------------------------------------------------------------
+from tradewind.broker.lifecycle.managed_job.events import (
+    Admit,
+    AttemptEnded,
+    AttemptLost,
+    CancelRequested,
+    ClusterGone,
+    ClusterUp,
+    EndCluster,
+    EndOld,
+    EndSuccessor,
+    LaunchCluster,
+    LaunchSuccessor,
+    MoveOrdered,
+    NoPlace,
+    PauseRequested,
+    PrecheckFailed,
+    Replace,
+    Replanned,
+    Restart,
+    RestartDue,
+    ResumeRequested,
+    RetryRequested,
+    RunStarted,
+    Scheduled,
+    StartAttempt,
+    SuccessorFailed,
+    SuccessorUp,
+    TakeSuccessor,
+    Vacate,
+    Vacated,
+)
+from tradewind.broker.lifecycle.managed_job.value import (
+    FINAL,
+    LIVE,
+    MAX_SETUP_DEATHS,
+    STATES,
+    Course,
+    ManagedJob,
+    ManagedJobState,
+)
 
 RETRY_AFTER_NO_PLACE_S = 30.0
 MAX_NO_PLACE_S = 600.0
 FIRST_RESTART_S = 2.0
 MAX_RESTART_S = 300.0
 STEADY_S = 600.0  # who ran this long does not fail in quick succession
-MAX_SETUP_DEATHS = (
-    3  # set-up that fails this often in a row will fail again: a wrong package name is not cured by a new machine
-)
 
 
 def back_off_s(first_s: float, times: int, most_s: float) -> float:
@@ -325,7 +139,8 @@ def _on_attempt_lost(job: ManagedJob, event: Any) -> Step[ManagedJob]:
     if job.course.moving:
         return _lost_on_the_move(job, event)
     # A loss before the first attempt cost nothing that would have to be recovered.
-    course = msgspec.structs.replace(job.course, backing_off=False, lost=job.course.began)
+    lost = job.course.lost if event.kind == "joined" else job.course.began
+    course = msgspec.structs.replace(job.course, backing_off=False, lost=lost)
     after = msgspec.structs.replace(job, state="RECOVERING", why=event.why, course=course)
     # An agent or a runtime that died is started again on the machines that are there: the cluster does it by itself.
     return after, (Replace(cause=event.cause),) if event.kind == "instance" else ()
@@ -469,18 +284,18 @@ TABLE: Table[ManagedJob] = {
     ("RECOVERING", RunStarted): _on_run_started,
     ("RUNNING", RunStarted): _stay,
     ("RUNNING", MoveOrdered): _order_move,
-    **{(state, SuccessorUp): _on_successor_up for state in _LIVE},
-    **{(state, SuccessorFailed): _on_successor_failed for state in _LIVE},
+    **{(state, SuccessorUp): _on_successor_up for state in LIVE},
+    **{(state, SuccessorFailed): _on_successor_failed for state in LIVE},
     ("RECOVERING", Vacated): _on_vacated,
     ("RECOVERING", ClusterGone): _on_gone_on_the_move,
-    **{(state, SuccessorUp): _end_successor for state in STATES if state not in _LIVE},
-    **{(state, SuccessorFailed): _stay for state in STATES if state not in _LIVE},
+    **{(state, SuccessorUp): _end_successor for state in STATES if state not in LIVE},
+    **{(state, SuccessorFailed): _stay for state in STATES if state not in LIVE},
     **{(state, Vacated): _stay for state in STATES if state != "RECOVERING"},
-    **{(state, AttemptLost): _on_attempt_lost for state in _LIVE},
-    **{(state, AttemptEnded): _on_attempt_ended for state in _LIVE},
-    **{(state, CancelRequested): _cancel for state in (*_LIVE, "PAUSING")},
-    **{(state, PauseRequested): _pause for state in _LIVE},
-    **{(state, RestartDue): _on_restart_due for state in _LIVE},
+    **{(state, AttemptLost): _on_attempt_lost for state in LIVE},
+    **{(state, AttemptEnded): _on_attempt_ended for state in LIVE},
+    **{(state, CancelRequested): _cancel for state in (*LIVE, "PAUSING")},
+    **{(state, PauseRequested): _pause for state in LIVE},
+    **{(state, RestartDue): _on_restart_due for state in LIVE},
     ("PAUSING", ClusterGone): _hold,
     ("PAUSING", AttemptEnded): _ended_while_pausing,
     ("PAUSED", CancelRequested): _cancel_idle,
@@ -520,62 +335,3 @@ def resume(job: ManagedJob, cause: str) -> tuple[Instruction, ...]:
     if job.state != "RECOVERING" or job.course.moving:  # the clusters of a move tell what comes of it
         return ()
     return (_restart(job, cause) if job.course.backing_off else Replace(cause=cause),)
-
-
-def word(before: ManagedJob, event: Event, after: ManagedJob) -> str:
-    """The timeline's word for this step."""
-    match event:
-        case AttemptEnded() if after.state == "RECOVERING":
-            return "restarting"
-        case RestartDue():
-            return "restarted"
-        case MoveOrdered():
-            return "moving"
-        case SuccessorUp() if after.state == "RECOVERING":
-            return "moving over"
-        case SuccessorFailed():
-            return "not moved"
-        case Vacated() | ClusterGone() if after.attempt > before.attempt:
-            return "moved"
-        case ResumeRequested():
-            return "resumed"
-        case RetryRequested():
-            return "retried"
-        case AttemptLost():
-            return "preempted" if event.kind == "instance" else f"{event.kind} lost"
-        case Replanned():
-            return "recovering"
-        case Scheduled():
-            return "provisioning"
-        case ClusterUp():
-            return "up"
-        case RunStarted() if before.state == "RECOVERING":
-            return "recovered"
-        case RunStarted():
-            return "running"
-        case NoPlace() | PrecheckFailed() if after.state == "RECOVERING":
-            return "no place"
-        case CancelRequested() if after.state == "CANCELLING":
-            return "cancelling"
-        case _:
-            return after.state.lower().replace("_", " ")
-
-
-def validate(job: ManagedJob) -> None:
-    """Every invariant of a managed job's value; AssertionError names the broken one."""
-    assert job.state in STATES, f"unknown state {job.state}"
-    assert 0 <= job.recoveries + job.course.restarts <= max(1, job.attempt), (
-        "every recovery and restart is a further attempt"
-    )
-    assert 0 <= job.recoveries <= max(0, job.attempt - 1), "every recovery is a further attempt"
-    assert job.course.setup_deaths < MAX_SETUP_DEATHS, "the breaker opens before"
-    if job.course.backing_off:
-        assert job.state in {"RECOVERING", "CANCELLING", "PAUSING", "CANCELLED", "PAUSED"}, (
-            "only a recovering job backs off"
-        )
-    if job.state in {"RUNNING", "SUCCEEDED", "FAILED", "FAILED_SETUP"}:
-        assert job.attempt >= 1, "what ran had an attempt"
-    if job.course.successor_up or job.course.successor_failed or job.course.vacated:
-        assert job.course.moving, "only who moves has a successor"
-    if job.state == "PENDING":
-        assert not job.course.backing_off, "what waits for the queue waits for nothing else"

@@ -1,198 +1,50 @@
-"""The life of a cluster: from a plan to instances that are up, through losses, to the moment when nothing of it is left.
-
-`tries` counts the places tried (every instance row carries the try it belongs to, so that leftovers of an earlier one are known);
-`incarnation` counts bootstraps and names the runtime. A result that carries an older number is late and refused.
-"""
+"""What each event means in each state of a cluster, as data; and the invariants of its value. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
 import msgspec
 
+from tradewind.broker.lifecycle.cluster.events import (
+    MAX_BOOTSTRAP_FAILURES,
+    STATES,
+    AgentLost,
+    Bootstrap,
+    BootstrapDone,
+    BootstrapFailed,
+    CancelJobs,
+    Cluster,
+    ClusterState,
+    DownRequested,
+    InstanceLost,
+    InstancesRunning,
+    LaunchRequested,
+    LoseJobs,
+    LossKind,
+    NodesJoined,
+    PlaceRefused,
+    PlacesExhausted,
+    Provision,
+    RecoveryRequested,
+    Refill,
+    Release,
+    Released,
+    RuntimeLost,
+    StartNextJob,
+    StartRefused,
+    StartRequested,
+    Stop,
+    Stopped,
+    StopRefused,
+    StopRequested,
+    TellOwnerBroken,
+    TellOwnerLost,
+    TellOwnerNoPlace,
+    TellOwnerUp,
+)
 from tradewind.broker.lifecycle.machine import Event, IllegalMove, Instruction, Step, Table, take
-
-ClusterState = Literal[
-    "PLANNED", "PROVISIONING", "BOOTSTRAPPING", "UP", "STOPPED", "PREEMPTED", "FAILED", "TERMINATING", "TERMINATED"
-]
-LossKind = Literal["instance", "agent", "runtime"]
-
-STATES: tuple[str, ...] = get_args(ClusterState)
-FINAL = frozenset({"TERMINATED"})
-MAX_BOOTSTRAP_FAILURES = 3  # in a row, whatever the place: by then the fault travels with us, not with the machines
-
-
-class Cluster(msgspec.Struct, frozen=True):
-    """A cluster as its machine sees it. `managed` means a managed job owns it and decides what follows a loss."""
-
-    state: ClusterState = "PLANNED"
-    managed: bool = False
-    tries: int = 0
-    incarnation: int = 0
-    bootstrap_failures: int = 0
-
-
-# -- events ---------------------------------------------------------------------------------------------------------------------------
-
-
-class LaunchRequested(Event, frozen=True):
-    """A person or a managed job wants it."""
-
-
-class InstancesRunning(Event, frozen=True):
-    """Every instance of this try runs."""
-
-    tries: int
-
-
-class PlaceRefused(Event, frozen=True):
-    """The cloud refused the place of this try: the next candidate's turn."""
-
-    tries: int
-    why: str
-
-
-class PlacesExhausted(Event, frozen=True):
-    """No candidate is left."""
-
-    why: str
-
-
-class BootstrapDone(Event, frozen=True):
-    """Agents, files and runtime stand on every instance."""
-
-    incarnation: int
-
-
-class BootstrapFailed(Event, frozen=True):
-    """The instances run, and could not be made into a cluster; with `final` others of their kind could not be either."""
-
-    incarnation: int
-    why: str
-    final: bool = False
-
-
-class InstanceLost(Event, frozen=True):
-    """An instance ended without being asked to."""
-
-    instance_id: str
-    why: str
-
-
-class AgentLost(Event, frozen=True):
-    """An agent died or fell silent while its instance lives."""
-
-    instance_id: str
-    why: str
-
-
-class RuntimeLost(Event, frozen=True):
-    """The runtime's head or a node daemon died while the agents live."""
-
-    instance_id: str
-    why: str
-
-
-class RecoveryRequested(Event, frozen=True):
-    """Its managed job has planned again; the new candidates stand in the row."""
-
-
-class Stopped(Event, frozen=True):
-    """Every instance is stopped and can be started again."""
-
-
-class StopRequested(Event, frozen=True):
-    """Its machines shall stop, and keep their disks."""
-
-
-class StopRefused(Event, frozen=True):
-    """A cloud does not stop its machines: they run on."""
-
-    why: str
-
-
-class StartRequested(Event, frozen=True):
-    """A stopped cluster is wanted again."""
-
-
-class StartRefused(Event, frozen=True):
-    """A stopped cluster's cloud has no room for it now; it stays stopped."""
-
-    why: str
-
-
-class DownRequested(Event, frozen=True):
-    """Nothing of it shall be left."""
-
-
-class Released(Event, frozen=True):
-    """Every instance has ended and its cloud lists none."""
-
-
-# -- instructions ---------------------------------------------------------------------------------------------------------------------
-
-
-class Provision(Instruction, frozen=True):
-    """End what earlier tries left, then make every instance of this try run; with `keep` survivors that fit the new place stay."""
-
-    tries: int
-    keep: bool = False
-
-
-class Stop(Instruction, frozen=True):
-    """Stop every instance, so that only its disk still costs."""
-
-
-class Bootstrap(Instruction, frozen=True):
-    """Make the running instances into a cluster of this incarnation."""
-
-    incarnation: int
-
-
-class Release(Instruction, frozen=True):
-    """End every instance the cluster has."""
-
-
-class StartNextJob(Instruction, frozen=True):
-    """Start the oldest waiting job, if none runs."""
-
-
-class LoseJobs(Instruction, frozen=True):
-    """Tell every unfinished job of the cluster that its gang is broken."""
-
-    kind: LossKind
-    why: str
-
-
-class CancelJobs(Instruction, frozen=True):
-    """Tell every unfinished job of the cluster that it is cancelled because the cluster goes."""
-
-
-class TellOwnerUp(Instruction, frozen=True):
-    """Tell the managed job that its cluster is up."""
-
-
-class TellOwnerLost(Instruction, frozen=True):
-    """Tell the managed job that its attempt is lost."""
-
-    kind: LossKind
-    why: str
-
-
-class TellOwnerNoPlace(Instruction, frozen=True):
-    """Tell the managed job that no place is left for its cluster."""
-
-    why: str
-
-
-class TellOwnerBroken(Instruction, frozen=True):
-    """Tell the managed job that instances could be had, and could not be made into a cluster anywhere."""
-
-    why: str
-
-
-# -- the table ------------------------------------------------------------------------------------------------------------------------
 
 
 def _fresh(event: Event, name: str, got: int, want: int, state: str) -> None:
@@ -201,7 +53,7 @@ def _fresh(event: Event, name: str, got: int, want: int, state: str) -> None:
 
 
 def _provision(cluster: Cluster, event: Event) -> Step[Cluster]:
-    after = msgspec.structs.replace(cluster, state="PROVISIONING", tries=cluster.tries + 1)
+    after = msgspec.structs.replace(cluster, state="PROVISIONING", tries=cluster.tries + 1, missing=0)
     # A machine on which a bootstrap failed is replaced; one that lost only its peers is as good as new.
     keep = isinstance(event, RecoveryRequested | InstanceLost)
     return after, (Provision(cause=event.cause, tries=after.tries, keep=keep),)
@@ -258,15 +110,22 @@ def _on_bootstrap_done(cluster: Cluster, event: Any) -> Step[Cluster]:
     _fresh(event, "incarnation", event.incarnation, cluster.incarnation, cluster.state)
     owner: tuple[Instruction, ...] = (TellOwnerUp(cause=event.cause),) if cluster.managed else ()
     after = msgspec.structs.replace(cluster, state="UP", bootstrap_failures=0)
-    return after, (*owner, StartNextJob(cause=event.cause))
+    refill: tuple[Instruction, ...] = (Refill(cause=event.cause),) if cluster.missing else ()
+    return after, (*owner, StartNextJob(cause=event.cause), *refill)
 
 
 def _on_bootstrap_failed(cluster: Cluster, event: Any) -> Step[Cluster]:
     _fresh(event, "incarnation", event.incarnation, cluster.incarnation, cluster.state)
-    return _fail(cluster, event) if event.final else _counted(cluster, event, _provision)
+    if event.final:
+        return _fail(cluster, event)
+    # Nothing is bought anew because a connection broke; a machine on which it breaks again is replaced.
+    once_more = event.broken and cluster.bootstrap_failures == 0
+    return _counted(cluster, event, _bootstrap if once_more else _provision)
 
 
 def _on_lost_while_bootstrapping(cluster: Cluster, event: Any) -> Step[Cluster]:
+    if _goes_on(cluster, event) and cluster.incarnation > 1:  # a gang that has never stood is made whole first
+        return _counted(_shrunk(cluster), event, _bootstrap)
     return _counted(cluster, event, _provision)
 
 
@@ -280,7 +139,17 @@ def _counted(cluster: Cluster, event: Event, again: Callable[[Cluster, Event], S
     return (_fail if counted.bootstrap_failures >= MAX_BOOTSTRAP_FAILURES else again)(counted, event)
 
 
+def _goes_on(cluster: Cluster, event: Any) -> bool:
+    return cluster.managed and cluster.elastic and event.survivors > 0
+
+
+def _shrunk(cluster: Cluster) -> Cluster:
+    return msgspec.structs.replace(cluster, missing=cluster.missing + 1)
+
+
 def _preempted(cluster: Cluster, event: Any) -> Step[Cluster]:
+    if _goes_on(cluster, event):
+        return _bootstrap_again("node")(_shrunk(cluster), event)
     lost: tuple[Instruction, ...] = (LoseJobs(cause=event.cause, kind="instance", why=event.why),)
     # The survivors of a managed gang are its job's to keep or to end with the new plan; those of a plain cluster only cost.
     follow: Instruction = (
@@ -300,6 +169,12 @@ def _bootstrap_again(kind: LossKind) -> Callable[[Cluster, Any], Step[Cluster]]:
         return after, (LoseJobs(cause=event.cause, kind=kind, why=event.why), *owner, *orders)
 
     return handler
+
+
+def _on_nodes_joined(cluster: Cluster, event: Any) -> Step[Cluster]:
+    if not cluster.missing:
+        raise IllegalMove("cluster", cluster.state, "NodesJoined", "it lacks none")
+    return _bootstrap_again("joined")(msgspec.structs.replace(cluster, missing=0), event)
 
 
 def _down(cluster: Cluster, event: Event) -> Step[Cluster]:
@@ -332,6 +207,7 @@ TABLE: Table[Cluster] = {
     ("UP", InstanceLost): _preempted,
     ("UP", AgentLost): _bootstrap_again("agent"),
     ("UP", RuntimeLost): _bootstrap_again("runtime"),
+    ("UP", NodesJoined): _on_nodes_joined,
     ("UP", Stopped): _to("STOPPED"),
     ("UP", StopRequested): _stop,
     ("STOPPED", StopRefused): _bootstrap,
@@ -369,7 +245,7 @@ def resume(cluster: Cluster, cause: str) -> tuple[Instruction, ...]:
         case "BOOTSTRAPPING":
             return (Bootstrap(cause=cause, incarnation=cluster.incarnation),)
         case "UP":
-            return (StartNextJob(cause=cause),)
+            return (StartNextJob(cause=cause), *((Refill(cause=cause),) if cluster.missing else ()))
         case "PREEMPTED":
             return () if cluster.managed else (Release(cause=cause),)
         case "STOPPED":
@@ -380,41 +256,6 @@ def resume(cluster: Cluster, cause: str) -> tuple[Instruction, ...]:
             return ()
 
 
-def word(before: Cluster, event: Event, after: Cluster) -> str:
-    """The timeline's word for this step."""
-    match event:
-        case InstanceLost():
-            return "preempted" if (before.state, after.state) == ("UP", "PREEMPTED") else "instance lost"
-        case LaunchRequested() | RecoveryRequested() | StartRequested():
-            return "provisioning"
-        case PlaceRefused():
-            return "place refused"
-        case StopRequested():
-            return "stopped"
-        case StopRefused():
-            return "not stopped"
-        case StartRefused():
-            return "not started"
-        case InstancesRunning():
-            return "bootstrapping"
-        case BootstrapDone():
-            return "up"
-        case PlacesExhausted() | BootstrapFailed() if after.state == "FAILED":
-            return "failed"
-        case BootstrapFailed():
-            return "bootstrap failed"
-        case AgentLost():
-            return "agent lost"
-        case RuntimeLost():
-            return "runtime lost"
-        case DownRequested():
-            return "terminating"
-        case Released():
-            return "terminated" if after.state == "TERMINATED" else "released"
-        case _:
-            return type(event).__name__.lower()
-
-
 def validate(cluster: Cluster) -> None:
     """Every invariant of a cluster's value; AssertionError names the broken one."""
     assert cluster.state in STATES, f"unknown state {cluster.state}"
@@ -423,5 +264,10 @@ def validate(cluster: Cluster) -> None:
         assert cluster.tries >= 1, "whoever has or had instances has tried a place"
     if cluster.state in {"BOOTSTRAPPING", "UP", "STOPPED", "PREEMPTED"}:
         assert cluster.incarnation >= 1, "whoever is or was up has been bootstrapped"
+    assert cluster.missing >= 0, "a gang lacks some or none"
+    if cluster.missing:
+        assert cluster.elastic and cluster.managed, "only the program of an elastic gang goes on without a node"  # noqa: PT018  one claim
+    if cluster.state == "PROVISIONING":
+        assert not cluster.missing, "a try is for the whole gang"
     if cluster.state == "UP":
         assert cluster.bootstrap_failures == 0, "a bootstrap that succeeds forgives those before it"
