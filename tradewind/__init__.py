@@ -10,7 +10,8 @@ TYPE_CHECKING = False  # typing's own would cost its import; checkers read this 
 if TYPE_CHECKING:
     from typing import Any
 
-    from tradewind import runtime
+    from tradewind import catalog, runtime
+    from tradewind.broker.jobs.limits import LimitsError
     from tradewind.broker.planner.errors import PlanError
     from tradewind.catalog.errors import CatalogError
     from tradewind.catalog.filter import OfferFilter
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from tradewind.pipelines.pipeline import pipeline
     from tradewind.pipelines.run import Run
     from tradewind.pipelines.step import step
-    from tradewind.sdk import aio, jobs
+    from tradewind.sdk import aio, config, jobs, local
     from tradewind.sdk import service as api
+    from tradewind.sdk.checking import CloudCheck, check, explain_error
     from tradewind.sdk.clusters import (
         autostop,
         cancel,
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
         down,
         events,
         exec,  # noqa: A004  the command's name
+        follow,
         launch,
         logs,
         ports,
         queue,
         reap,
+        rsync_command,
         ssh_command,
         start,
         status,
@@ -42,14 +46,16 @@ if TYPE_CHECKING:
         why,
     )
     from tradewind.sdk.errors import BrokerError, NoPlan, NotFound, Refused, TooDear, Unreachable
-    from tradewind.sdk.planning import accelerators, check, doctor, offers, plan
+    from tradewind.sdk.planning import accelerators, doctor, explain, offers, pareto, plan
     from tradewind.sdk.resources import Resources
     from tradewind.sdk.task import Task
-    from tradewind.sdk.views import Array, Cluster, Cost, Event, Instance, Job, Launched, ManagedJob, Why
+    from tradewind.sdk.validation import Verdict, schema, validate
+    from tradewind.sdk.views import Array, Cluster, Cost, Event, Instance, Job, Launched, ManagedJob, Summary, Why
     from tradewind.spec.errors import SpecError
     from tradewind.spec.overrides import Overrides
 
 _HOMES = {
+    "broker.jobs.limits": ("LimitsError",),
     "broker.planner.errors": ("PlanError",),
     "catalog.errors": ("CatalogError",),
     "catalog.filter": ("OfferFilter",),
@@ -59,6 +65,7 @@ _HOMES = {
     "pipelines.pipeline": ("pipeline",),
     "pipelines.run": ("Run",),
     "pipelines.step": ("step",),
+    "sdk.checking": ("CloudCheck", "check", "explain_error"),
     "sdk.clusters": (
         "autostop",
         "cancel",
@@ -66,11 +73,13 @@ _HOMES = {
         "down",
         "events",
         "exec",
+        "follow",
         "launch",
         "logs",
         "ports",
         "queue",
         "reap",
+        "rsync_command",
         "ssh_command",
         "start",
         "status",
@@ -79,26 +88,37 @@ _HOMES = {
         "why",
     ),
     "sdk.errors": ("BrokerError", "NoPlan", "NotFound", "Refused", "TooDear", "Unreachable"),
-    "sdk.planning": ("accelerators", "check", "doctor", "offers", "plan"),
+    "sdk.planning": ("accelerators", "doctor", "explain", "offers", "pareto", "plan"),
     "sdk.resources": ("Resources",),
     "sdk.task": ("Task",),
-    "sdk.views": ("Array", "Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob", "Why"),
+    "sdk.validation": ("Verdict", "schema", "validate"),
+    "sdk.views": ("Array", "Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob", "Summary", "Why"),
     "spec.errors": ("SpecError",),
     "spec.overrides": ("Overrides",),
 }
-_MODULES = {"aio": "sdk.aio", "api": "sdk.service", "jobs": "sdk.jobs", "runtime": "runtime"}
+_MODULES = {
+    "aio": "sdk.aio",
+    "api": "sdk.service",
+    "catalog": "catalog",
+    "config": "sdk.config",
+    "jobs": "sdk.jobs",
+    "local": "sdk.local",
+    "runtime": "runtime",
+}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Array",
     "BrokerError",
     "CatalogError",
+    "CloudCheck",
     "Cluster",
     "Cost",
     "Event",
     "Instance",
     "Job",
     "Launched",
+    "LimitsError",
     "ManagedJob",
     "NoPlan",
     "NotFound",
@@ -112,9 +132,11 @@ __all__ = [
     "Run",
     "SpecError",
     "StepFailed",
+    "Summary",
     "Task",
     "TooDear",
     "Unreachable",
+    "Verdict",
     "Why",
     "__version__",
     "accelerators",
@@ -122,27 +144,37 @@ __all__ = [
     "api",
     "autostop",
     "cancel",
+    "catalog",
     "check",
+    "config",
     "cost_report",
     "doctor",
     "down",
     "events",
     "exec",
+    "explain",
+    "explain_error",
+    "follow",
     "jobs",
     "launch",
+    "local",
     "logs",
     "offers",
+    "pareto",
     "pipeline",
     "plan",
     "ports",
     "queue",
     "reap",
+    "rsync_command",
     "runtime",
+    "schema",
     "ssh_command",
     "start",
     "status",
     "step",
     "stop",
+    "validate",
     "wait",
     "why",
 ]

@@ -102,7 +102,7 @@ def main() -> None:
     test_images, test_labels = images[cut:], labels[cut:]
 
     saved = checkpoint.latest() if keeps else None
-    start, state = saved or (0, None)
+    start, state = (int(saved[0]), saved[1]) if saved else (0, None)
     if saved:
         print(f"resumed from the checkpoint at step {start}", flush=True)
     server = ParameterServer.remote(steps, state)

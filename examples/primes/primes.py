@@ -39,7 +39,7 @@ remote_sum = runtime.remote(sum_of_primes)  # the same as @runtime.remote above 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--limit", type=int, default=1_000_000, help="primes below this number are summed (default 1,000,000)"
     )

@@ -55,4 +55,4 @@ def test_unknown_commands_and_missing_arguments(world: World) -> None:
     assert "did you mean `status`?" in world.run("tradewind statsu").stderr
     ran = world.run("tradewind plan")
     assert ran.returncode == exits.BAD_INPUT
-    assert "FILE" in ran.stderr
+    assert "name a task file" in ran.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import signal
 import sqlite3
 import subprocess
@@ -80,6 +81,32 @@ def test_a_disk_that_fills_while_a_job_prints_ends_nothing(world: World, tmp_pat
     assert "Traceback" not in ran.stderr
     assert "a: down; nothing of it is left." in ran.stdout, ran.stderr
     assert int(ran.stdout.splitlines()[1]) < 100, "the disk was never full"
+
+
+@mounts
+def test_a_disk_too_full_for_a_checkpoint_ends_nothing_and_the_last_good_one_stays(
+    world: World, tmp_path: pathlib.Path
+) -> None:
+    kept = f"{tmp_path}/data/checkpoints/1/rank-0"
+    steps = [
+        "cd $TRADEWIND_CHECKPOINT_DIR",
+        "head -c 15000000 /dev/zero > a.part && mv a.part a",
+        f"for i in $(seq 300); do find {kept} -size +14M 2>/dev/null | grep -q . && break; sleep 0.1; done",
+        "head -c 12000000 /dev/zero > b.part && mv b.part b",
+        f"for i in $(seq 600); do [ -e {tmp_path}/seen ] && break; sleep 0.1; done",
+        "rm b; echo done",
+    ]
+    script = "\n".join(f"  {step}" for step in steps)
+    (world.work / "saves.yaml").write_text(f"resources: {{infra: local, cpus: 1+}}\nrun: |\n{script}\n")
+    small = f"export TRADEWIND_DATA_DIR={tmp_path}/data\nmount -t tmpfs -o size=44m none {tmp_path}\nmkdir -m 700 {tmp_path}/data"
+    line = (
+        f"tradewind jobs launch saves.yaml -y -d && tradewind jobs logs 1 | while read said; do echo $said; "
+        f"case $said in *'could not be kept'*) touch {tmp_path}/seen;; esac; done; find {kept} -size +9M -printf '%s\\n'"
+    )
+    ran = apart(world, small, line)
+    assert ran.returncode == exits.OK, ran.stderr
+    assert re.search(r"checkpoint b could not be kept in .*: No space left on device", ran.stdout), ran.stdout
+    assert ran.stdout.endswith("done\n15000000\n"), ran.stdout
 
 
 @mounts

@@ -70,6 +70,12 @@ def test_secrets_reach_a_clusters_job_and_its_output_shows_stars(tea: World) -> 
     assert ran.stdout == "************ ********\n12\n", ran.stderr
     (tea.work / "needs.yaml").write_text("secrets: [TOKEN]\nrun: echo $TOKEN\n")
     assert "TOKEN is not set here" in tea.run("tradewind exec tea needs.yaml").stderr
+    (tea.work / "written.yaml").write_text("secrets: {TOKEN: '', OTHER: battery}\nrun: 'echo \"[$TOKEN]\" ${#OTHER}'\n")
+    assert tea.run("tradewind exec tea written.yaml").stdout == "[] 7\n"
+    over = tea.run(
+        "TOKEN=horse tradewind exec tea written.yaml --secret TOKEN; tradewind plan written.yaml --infra local"
+    )
+    assert over.stdout.startswith("[*****] 7\n"), over.stderr
     asked = tea.typed("tradewind exec tea needs.yaml", "correcthorse\n", after="(not shown): ")
     assert "TOKEN (not shown): " in asked
     assert "************" in asked

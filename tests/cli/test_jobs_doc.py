@@ -17,6 +17,7 @@ from .worlds import ROOT, World
 pytestmark = pytest.mark.end_to_end
 
 
+@pytest.mark.timeout(400)  # the page is long, and each line has its own deadline
 def test_every_line_of_the_page_runs_as_printed(world: World) -> None:
     said = ""
     for line in lines_of("docs/jobs.md"):

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from tradewind.cli import exits
+from tradewind.cli import daemon, exits, main
+from tradewind.cli.errors import CliError
 
 from .worlds import World
 
@@ -80,3 +81,23 @@ def test_spending_is_exact_and_grouped(swept: World) -> None:
     assert report["usd"] == pytest.approx(sum(line["usd"] for line in report["lines"]))
     assert report["on_demand_usd"] > report["usd"] > 0
     assert "less than on demand" in swept.run("tradewind jobs spend --rehearsed").stdout
+
+
+def test_a_job_that_ends_meanwhile_does_not_keep_the_others_from_their_change(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Between:
+        """The daemon as it is when a job comes to its end between the list and the order."""
+
+        def get(self, path: str) -> list[dict[str, object]]:
+            return [{"id": number, "name": "n", "state": "RUNNING"} for number in (1, 2)]
+
+        def post(self, path: str) -> None:
+            if path == "/v1/jobs/1/cancel":
+                raise CliError("managed job 1 is FAILED already; there is nothing to cancel")
+
+    monkeypatch.setattr(daemon, "reach", lambda **_: Between())
+    assert main.run(["jobs", "cancel", "--all", "-y"]) == exits.OK
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "managed job 1 is FAILED already; there is nothing to cancel"
+    assert told[1].startswith("managed job 2: cancelling")

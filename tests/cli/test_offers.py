@@ -8,7 +8,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from tradewind.cli import exits, notes
+from tradewind.catalog import upkeep
+from tradewind.cli import exits
 
 from .catalogs import Line
 
@@ -31,7 +32,7 @@ def line(
 
 
 def _on(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
-    monkeypatch.setattr(notes, "today", lambda: dt.date.fromisoformat(day))
+    monkeypatch.setattr(upkeep, "today", lambda: dt.date.fromisoformat(day))
 
 
 def test_old_prices_say_their_age_on_stderr(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,15 @@ def test_plan_as_json_holds_what_programs_need(own: World) -> None:
     assert plan["defaults_applied"]
 
 
+def test_without_a_file_the_flags_say_what_is_asked(own: World) -> None:
+    ran = own.run("tradewind plan --gpus A100 --catalog own.csv --json")
+    assert ran.returncode == exits.OK, ran.stderr
+    assert json.loads(ran.stdout)["placements"][0]["instance_type"] == "a2-highgpu-1g"
+    nothing = own.run("tradewind plan")
+    assert nothing.returncode == exits.BAD_INPUT
+    assert "name a task file, or say what a machine must have" in nothing.stderr
+
+
 def test_spot_is_ranked_by_its_own_price(own: World) -> None:
     ran = own.run("tradewind plan t.yaml --use-spot --catalog own.csv")
     assert ran.stdout.startswith("t: m6a.large at aws/us-east-1, 1 node, spot\n"), ran.stdout

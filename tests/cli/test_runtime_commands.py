@@ -31,7 +31,8 @@ import tradewind.runtime as ray
 ray.init(address=sys.argv[1])
 @ray.remote
 def double(x): return 2 * x
-print(sum(ray.get([double.remote(i) for i in range(4)])), int(ray.cluster_resources()["CPU"]))
+there = double.options(label_selector={"zone": "b"}, resources={"fuel": 1})
+print(sum(ray.get([there.remote(i) for i in range(4)])), int(ray.cluster_resources()["CPU"]))
 """
 
 
@@ -42,7 +43,10 @@ def test_a_cluster_is_started_joined_used_seen_and_stopped(tmp_path: Path) -> No
         )
         address = said["address"]
         assert oct(os.stat(said["credentials"]).st_mode)[-3:] == "600"
-        joined = tradewind("start", "--address", address, "--host", "127.9.7.2", "--num-cpus", "1", home=tmp_path)
+        more = ("--labels", "zone=b,kind=spot", "--resources", '{"fuel": 4}')
+        joined = tradewind(
+            "start", "--address", address, "--host", "127.9.7.2", "--num-cpus", "1", *more, home=tmp_path
+        )
         assert "runtime stop" in joined
         assert run("-c", DRIVER, address, home=tmp_path).split() == ["12", "2"]
         assert run("-c", DRIVER, "auto", home=tmp_path).split() == ["12", "2"]
@@ -55,6 +59,8 @@ def test_a_cluster_is_started_joined_used_seen_and_stopped(tmp_path: Path) -> No
         assert "none" in tradewind("list", "actors", home=tmp_path)
         assert "nothing in the cluster" in tradewind("why", "nonesuch", home=tmp_path, code=1)
         tradewind("stack", home=tmp_path)
+        for words in (["list", "nodes"], ["list", "workers"], ["list", "objects"], ["list", "groups"], ["stack"], ["memory"], ["timeline"]):  # fmt: skip
+            assert isinstance(json.loads(tradewind(*words, "--json", home=tmp_path)), list), words
     finally:
         stopped = tradewind("stop", home=tmp_path)
     assert "3 processes" in stopped
@@ -64,6 +70,11 @@ def test_a_cluster_is_started_joined_used_seen_and_stopped(tmp_path: Path) -> No
 @pytest.mark.parametrize("arguments", [("start",), ("start", "--head", "--address", "127.0.0.1:1")])
 def test_what_to_start_must_be_said(arguments: tuple[str, ...], tmp_path: Path) -> None:
     assert "--head" in tradewind(*arguments, home=tmp_path, code=2)
+
+
+@pytest.mark.parametrize("more", [("--resources", "fuel"), ("--labels", "zone")])
+def test_what_a_node_has_must_be_readable(more: tuple[str, str], tmp_path: Path) -> None:
+    assert more[0] in tradewind("start", "--head", *more, home=tmp_path, code=2)
 
 
 def test_no_cluster_is_a_sentence(tmp_path: Path) -> None:

@@ -11,19 +11,21 @@ import time
 import tradewind as tw
 
 NAMES = [
-    "Array", "BrokerError", "CatalogError", "Cluster", "Cost", "Event", "Instance", "Job", "Launched", "ManagedJob", "NoPlan", "NotFound", "Offer",
-    "OfferFilter", "Overrides", "Plan", "PlanError", "Refused", "Resources", "Run", "SpecError", "StepFailed", "Task", "TooDear", "Unreachable",
-    "Why", "__version__", "accelerators", "aio", "api", "autostop", "cancel", "check", "cost_report", "doctor", "down", "events", "exec", "jobs",
-    "launch", "logs", "offers", "pipeline", "plan", "ports", "queue", "reap", "runtime", "ssh_command", "start", "status", "step", "stop", "wait",
-    "why",
+    "Array", "BrokerError", "CatalogError", "CloudCheck", "Cluster", "Cost", "Event", "Instance", "Job", "Launched", "LimitsError",
+    "ManagedJob", "NoPlan", "NotFound", "Offer", "OfferFilter", "Overrides", "Plan", "PlanError", "Refused", "Resources", "Run",
+    "SpecError", "StepFailed", "Summary", "Task", "TooDear", "Unreachable", "Verdict", "Why", "__version__", "accelerators", "aio", "api",
+    "autostop", "cancel", "catalog", "check", "config", "cost_report", "doctor", "down", "events", "exec", "explain", "explain_error",
+    "follow", "jobs", "launch", "local", "logs", "offers", "pareto", "pipeline", "plan", "ports", "queue", "reap", "rsync_command",
+    "runtime", "schema", "ssh_command", "start", "status", "step", "stop", "validate", "wait", "why",
 ]  # fmt: skip
 JOBS = [
-    "array", "array_jobs", "bill", "cancel", "cancel_array", "launch", "launch_array", "launch_graph", "logs", "pause", "queue", "resume", "retry", "spend", "status",
-    "wait",
+    "array", "array_jobs", "bill", "cancel", "cancel_array", "launch", "launch_array", "launch_graph", "logs", "pause", "queue", "resume",
+    "retry", "spend", "status", "top", "wait",
 ]  # fmt: skip
 ON_A_LOOP = {
-    "accelerators", "autostop", "cancel", "check", "cost_report", "doctor", "down", "events", "exec", "jobs", "launch", "logs", "offers", "plan",
-    "ports", "queue", "reap", "ssh_command", "start", "status", "stop", "wait", "why",
+    "accelerators", "api", "autostop", "cancel", "catalog", "check", "config", "cost_report", "doctor", "down", "events", "exec", "explain",
+    "explain_error", "follow", "jobs", "launch", "local", "logs", "offers", "pareto", "plan", "ports", "queue", "reap", "rsync_command",
+    "schema", "ssh_command", "start", "status", "stop", "validate", "wait", "why",
 }  # fmt: skip
 HEAVY = ("msgspec", "yaml", "numpy", "pulp", "highspy", "sqlalchemy", "asyncio", "click", "rich", "grpc", "cloudpickle")
 
@@ -41,7 +43,7 @@ def test_the_jobs_names_are_these_and_the_loop_has_them_too() -> None:
 
 
 def test_every_public_call_is_documented_with_what_it_raises() -> None:
-    for module in (tw, tw.jobs, tw.api):
+    for module in (tw, tw.jobs, tw.api, tw.config, tw.local):
         for name in module.__all__:
             value = getattr(module, name)
             if callable(value):

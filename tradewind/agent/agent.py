@@ -78,11 +78,12 @@ class Agent:
             runtime_address=lambda: self.runtime.address,
         )
 
-    def begin(self) -> None:
-        """End whatever a previous agent of this home left running, and say which jobs were lost by that."""
+    async def begin(self) -> None:
+        """Keep what jobs of a previous agent of this home saved, end whatever it left running, and say which jobs were lost by that."""
+        await self.jobs.keep_left()
         if not end_marked(agent_mark(self.state.home)):
             print("processes of an earlier agent survive SIGKILL", file=sys.stderr)
-        self.jobs.declare_lost()
+        await self.jobs.declare_lost()
 
     def emit(self, fact: AgentFact) -> None:
         """Put a fact on file, then tell every subscriber."""

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 import msgspec
 
@@ -42,6 +42,7 @@ from tradewind.agent.usage import Sampler
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z")
 _KILL_DEADLINE_S = 5.0
 ANSWER_WITHIN_S = 10.0
+KEEP_LEFT_S = 10.0  # the broker waits for a started agent for twice as long
 _CANCEL_LOOK_EVERY_S = 0.02
 # Linux refuses one argument over 128 KiB (MAX_ARG_STRLEN); a longer script is given to bash as a file
 _SCRIPT_ARGUMENT_BYTES = 100_000
@@ -84,15 +85,61 @@ class Jobs:
         self._running: dict[tuple[str, Phase], RunningPhase] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sampler = Sampler()
+        self._left: dict[str, CheckpointSync] = {}
+        self._left_until = 0.0
 
-    def declare_lost(self) -> None:
-        """What a previous agent left running is over, its processes ended already: say so, so that nothing runs twice."""
+    async def keep_left(self) -> None:
+        """What jobs of a previous agent saved while no agent looked lies in their stores, if that takes no longer than KEEP_LEFT_S.
+
+        To be called while their programs still run: only of a living one does it tell something that what it wrote is not written any more.
+        """
+        self._left_until = asyncio.get_running_loop().time() + KEEP_LEFT_S
+        for job in self._known.values():
+            if job.state == "RUNNING" and (sync := self._sync_of_left(job)) is not None:
+                self._left[job.job_id] = sync
+                if marked(job_mark(self._home, job.job_id)):
+                    await self._in_time(job, sync.sync_complete())
+
+    async def declare_lost(self) -> None:
+        """What a previous agent left running is over, its processes ended already: say so, so that nothing runs twice.
+
+        What they renamed into place to the very end lies in their stores first, within the time that `keep_left` began.
+        """
         for key, job in self._known.items():
             if job.state == "RUNNING":
+                sync = self._left.pop(job.job_id, None) if job.checkpoint_uri else None
+                if sync is not None:
+                    await self._in_time(job, sync.sync_renamed())
                 self._known[key] = msgspec.structs.replace(job, state="LOST", ended_unix=time.time())
                 tail = logs.last_lines(self.log_path(job.job_id))
                 self._emit(JobEnded(job.job_id, job.phase, "LOST", last_lines=tail))
         self._save()
+
+    def _sync_of_left(self, job: JobInfo) -> CheckpointSync | None:
+        place = self._place()
+        if not job.checkpoint_uri or place is None:
+            return None
+        try:
+            store = open_store(job.checkpoint_uri, place.rank)
+        except StoreError as error:
+            _not_kept(job, error)
+            return None
+        return self._sync_with(job.job_id, self.checkpoint_directory(job.job_id), store)
+
+    async def _in_time(self, job: JobInfo, copying: Coroutine[None, None, None]) -> None:
+        try:
+            async with asyncio.timeout_at(self._left_until):
+                await copying
+        except (StoreError, TimeoutError, OSError) as error:
+            _not_kept(job, error)
+
+    def _sync_with(self, job_id: str, directory: str, store: CheckpointStore) -> CheckpointSync:
+        return CheckpointSync(
+            directory,
+            store,
+            synced=lambda name, size: self._emit(CheckpointSynced(job_id, name, size)),
+            failed=lambda why: self._say(job_id, why),
+        )
 
     def known(self) -> tuple[JobInfo, ...]:
         """Every phase, in the order it was started."""
@@ -213,7 +260,13 @@ class Jobs:
             try:
                 await self._prepare_checkpoints(phase)
                 # on file before the process is: an agent killed in between says LOST, and never runs it twice
-                self._known[key] = JobInfo(order.job_id, order.phase, "RUNNING", started_unix=time.time())
+                self._known[key] = JobInfo(
+                    order.job_id,
+                    order.phase,
+                    "RUNNING",
+                    started_unix=time.time(),
+                    checkpoint_uri=order.checkpoint_uri if order.phase == "run" else "",
+                )
                 self._save()
                 if phase.cancel_grace_s is None:
                     self._spawn(phase)
@@ -316,12 +369,7 @@ class Jobs:
         place = self._place()
         store = open_store(order.checkpoint_uri, place.rank if place else 0)
         kept = await self._restore(order.job_id, store, directory)
-        phase.sync = CheckpointSync(
-            directory,
-            store,
-            synced=lambda name, size: self._emit(CheckpointSynced(order.job_id, name, size)),
-            failed=lambda why: self._say(order.job_id, why),
-        )
+        phase.sync = self._sync_with(order.job_id, directory, store)
         phase.sync.start(kept)
 
     async def _restore(self, job_id: str, store: CheckpointStore, directory: str) -> dict[str, Entry]:
@@ -342,11 +390,15 @@ class Jobs:
         except StoreError as error:
             self._say(phase.order.job_id, str(error))
 
-    def _say(self, job_id: str, sentence: str) -> None:
-        """A line of ours in the job's log."""
-        os.makedirs(os.path.dirname(self.log_path(job_id)), exist_ok=True)
-        with open(self.log_path(job_id), "ab") as file:
-            file.write(f"tradewind: {sentence}\n".encode())
+    def _say(self, job_id: str, sentence: str) -> bool:
+        """Whether a line of ours stands in the job's log; on a full disk it does not, and the job goes on."""
+        try:
+            os.makedirs(os.path.dirname(self.log_path(job_id)), exist_ok=True)
+            with open(self.log_path(job_id), "ab") as file:
+                file.write(f"tradewind: {sentence}\n".encode())
+        except OSError:
+            return False
+        return True
 
     async def _end_processes(self, job_id: str) -> None:
         mark = job_mark(self._home, job_id)
@@ -361,3 +413,7 @@ class Jobs:
 
     def _save(self) -> None:
         self._state.write_jobs(list(self._known.values()))
+
+
+def _not_kept(job: JobInfo, error: Exception) -> None:
+    print(f"what job {job.job_id} saved last is not in its store: {error!r}", file=sys.stderr)

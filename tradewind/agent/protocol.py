@@ -253,7 +253,10 @@ class Accelerators(msgspec.Struct, frozen=True, tag=True):
 
 
 class JobInfo(msgspec.Struct, frozen=True):
-    """One phase of a job on this node. `exit_code` is set when it exited, `signal` when one ended it; times are Unix seconds."""
+    """One phase of a job on this node. `exit_code` is set when it exited, `signal` when one ended it; times are Unix seconds.
+
+    `checkpoint_uri` is the store of the run phase's checkpoints, "" when it keeps none.
+    """
 
     job_id: str
     phase: Phase
@@ -263,6 +266,7 @@ class JobInfo(msgspec.Struct, frozen=True):
     started_unix: float = 0.0
     ended_unix: float | None = None
     log_bytes: int = 0
+    checkpoint_uri: str = ""
 
 
 class Usage(msgspec.Struct, frozen=True):

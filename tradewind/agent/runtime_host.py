@@ -134,7 +134,8 @@ class RuntimeHost:
     async def _launch(self, role: Role, launch: Callable[[], _Launched]) -> _Launched:
         loop = asyncio.get_running_loop()
         try:
-            return await asyncio.wait_for(loop.run_in_executor(self._thread, launch), _START_DEADLINE_S)
+            async with asyncio.timeout(_START_DEADLINE_S):
+                return await loop.run_in_executor(self._thread, launch)
         except TimeoutError as error:
             raise RefusalError(
                 f"the runtime's {role} did not come up within {_START_DEADLINE_S:g} s", "state"

@@ -25,7 +25,7 @@ async def serve(home: str, instance_id: str) -> None:
     state.take()
     os.environ[AGENT_MARK] = home  # inherited by all that is started from here, and not part of this process's own mark
     agent = Agent(state, instance_id=instance_id)
-    agent.begin()
+    await agent.begin()
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

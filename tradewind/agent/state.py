@@ -12,6 +12,7 @@ Nothing secret is ever written here.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sys
@@ -70,7 +71,7 @@ class StateDirectory:
         try:
             self._write("jobs.json", jobs)
         except OSError as error:
-            print(f"the list of jobs could not be written: {error}", file=sys.stderr)
+            _complain(f"the list of jobs could not be written: {error}")
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         try:
@@ -85,6 +86,12 @@ class StateDirectory:
         with os.fdopen(fd, "wb") as file:
             file.write(msgspec.json.encode(value))
         os.replace(path + ".partial", path)
+
+
+def _complain(sentence: str) -> None:
+    """A line in the agent's own log, if there is room for it: that may lie on the same full disk."""
+    with contextlib.suppress(OSError):
+        print(sentence, file=sys.stderr)
 
 
 class EventLog:
@@ -122,7 +129,7 @@ class EventLog:
             else:
                 os.ftruncate(self._fd, self._whole)
         except OSError as error:
-            print(f"event {event.seq} could not be put on file: {error}", file=sys.stderr)
+            _complain(f"event {event.seq} could not be put on file: {error}")
         self.events.append(event)
         return event
 

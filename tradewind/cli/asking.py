@@ -12,7 +12,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tradewind.optimizer.aims import Aim, Measure
+    from tradewind.optimizer.aims import Aim
+    from tradewind.optimizer.problem import Measure
     from tradewind.spec.task import Task
 
 _HOURS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*(d|h|m|min)?", re.IGNORECASE)

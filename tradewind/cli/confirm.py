@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
+import signal
+import socket
 import sys
 
 import click
@@ -23,5 +27,26 @@ def confirm(question: str, *, yes: bool) -> None:
             "nobody is here to confirm this (stdin is no terminal); nothing was done. Pass -y to go ahead.",
             exits.BAD_INPUT,
         )
-    if not click.confirm(question, default=False, err=True):
+    click.echo(f"{question} [y/N]: ", nl=False, err=True)
+    if _answer().strip().lower() not in ("y", "yes"):
         raise CliError("not confirmed; nothing was done.", exits.FAILED)
+
+
+def _answer() -> str:
+    """The line that is typed next; empty at the end of the input.
+
+    Not `input()`: a Ctrl-C that comes between its last look at signals and its read leaves it waiting for a key. The signal writes to a socket
+    here, so that the wait ends however early it comes.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+    """
+    rung, bell = socket.socketpair()
+    with contextlib.ExitStack() as after:
+        after.callback(bell.close)
+        after.callback(rung.close)
+        bell.setblocking(False)
+        after.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(bell.fileno()))
+        while sys.stdin not in select.select([sys.stdin, rung], [], [])[0]:
+            rung.recv(16)  # a signal that raised nothing, such as a changed window size
+        return sys.stdin.readline()

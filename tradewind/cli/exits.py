@@ -39,5 +39,9 @@ BY_ERROR: Final[dict[str, int]] = {
     "tradewind.optimizer.errors.InvalidProblem": BAD_INPUT,
     "tradewind.broker.planner.errors.PlanError": BAD_INPUT,
     "tradewind.broker.provider.ProviderError": UNREACHABLE,
-    "tradewind.broker.jobs.driver.PlanRefused": NO_PLAN,
+    "tradewind.broker.jobs.plans.PlanRefused": NO_PLAN,
+    "tradewind.broker.jobs.limits.LimitsError": BAD_INPUT,
+    "tradewind.sdk.errors.NotFound": FAILED,
+    "tradewind.sdk.errors.Refused": FAILED,
+    "tradewind.sdk.errors.BrokerError": FAILED,
 }

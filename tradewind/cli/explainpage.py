@@ -14,6 +14,7 @@ from tradewind.optimizer.plan import Plan, RankedCandidate
 from tradewind.optimizer.sensitivity import Explanation, Margin
 
 MOST_FAILOVERS = 8
+DISK_NAMES = {"nvme": "NVMe", "ssd": "SSD", "hdd": "hard disk"}
 
 
 def _where(candidate: RankedCandidate) -> str:
@@ -51,12 +52,32 @@ def _parts(plan: Plan, found: Explanation, *, limit: int | None, colour: bool) -
             pieces.append(_unseen(placement.offer))
         if placement.free_nodes:
             pieces.append(f"{placement.free_nodes} of {placement.num_nodes} nodes are reserved and paid already")
+        if equipment := _equipment(placement.offer):
+            pieces.append(f"each machine has {equipment}")
         if placement.carbon_kg is not None:
             pieces.append(f"{placement.carbon_kg:.3g} kg CO2e")
         yield wrapped(f"{part.task}: " + "; ".join(pieces) + ".", indent=2, limit=limit)
     moving = sum(transfer.usd for transfer in plan.transfers)
     if plan.transfers:
-        yield wrapped(f"moving data: {usd(moving)} USD.", indent=2, limit=limit)
+        kg = [t.carbon_kg for t in plan.transfers if t.carbon_kg is not None]
+        hours = max(t.hours for t in plan.transfers)
+        parts = [
+            f"{usd(moving)} USD",
+            *([f"{hours:.3g} h at most"] if hours else []),
+            *([f"{sum(kg):.3g} kg CO2e"] if kg else []),
+        ]
+        yield wrapped(f"moving data: {', '.join(parts)}.", indent=2, limit=limit)
+
+
+def _equipment(offer: Offer) -> str:
+    """What a source tells of the machine beside its size."""
+    parts = []
+    if offer.local_disk_gb:
+        kind = f" of {DISK_NAMES[offer.local_disk_kind]}" if offer.local_disk_kind else ""
+        parts.append(f"{offer.local_disk_gb:,.0f} GB{kind} of its own")
+    if offer.network_gbps is not None:
+        parts.append(f"{offer.network_gbps:g} Gbit/s")
+    return ", ".join([*parts, *(feature.replace("_", " ") for feature in offer.features)])
 
 
 def _seen(hazard: Hazard) -> str:

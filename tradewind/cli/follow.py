@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from tradewind.cli import exits, terminal, timeline
+from tradewind.cli import exits, progress, terminal, timeline
 from tradewind.cli.errors import CliError
 
 if TYPE_CHECKING:
     from tradewind.cli.daemon import Api
+    from tradewind.cli.progress import Hush
 
 
 MAX_FAILURES = 3  # of the daemon in a row, without a byte between them
@@ -41,8 +42,10 @@ def detaching(back: str) -> AbstractContextManager[None]:
     return interrupted(f"detached; it goes on running. Come back with `{back}`.")
 
 
-def copy_logs(api: Api, path: str) -> None:
+def copy_logs(api: Api, path: str, *, hush: Hush = lambda: None) -> None:
     """Copy a log stream to stdout until it ends; bytes as they came. A daemon that dies meanwhile is started again, and nothing is told twice.
+
+    `hush` is called before the first of them.
 
     Raises:
         CliError: the daemon refuses, or dies again and again without telling anything new.
@@ -57,6 +60,7 @@ def copy_logs(api: Api, path: str) -> None:
                 rest = chunk[skip:]
                 skip = max(0, skip - len(chunk))
                 if rest:
+                    hush()
                     out.write(rest)
                     out.flush()
                     told, failures = told + len(rest), 0
@@ -85,12 +89,16 @@ def events(api: Api, subject: str, *, after: int = 0, follow: bool = False) -> I
 @contextmanager
 def stages(
     api: Api, subject: str, since_unix: float, *, out: TextIO | None = None, linger_s: float = 10.0
-) -> Iterator[None]:
-    """While the block runs, print each stage of the subject's life on `out` as it happens, and for `linger_s` those that follow its end."""
+) -> Iterator[Hush]:
+    """While the block runs, print each stage of the subject's life on `out` as it happens, and for `linger_s` those that follow its end.
+
+    Below them one line says what it waits for now, with how far its files are, until the block calls what it is given: its job speaks.
+    """
     if out is None:
-        yield
+        yield lambda: None
         return
     colour = terminal.colourful(out)
+    line = progress.Line(out)
 
     def show() -> None:
         try:
@@ -98,12 +106,54 @@ def stages(
                 if not timeline.is_stage(event, subject):
                     continue
                 sys.stdout.flush()
-                print(timeline.line(event, since_unix, colour=colour), file=out, flush=True)
+                line.above(timeline.line(event, since_unix, colour=colour, limit=terminal.width(out)))
         except (CliError, OSError, ValueError):
             return  # the main connection will say what is wrong
 
     # A daemon thread: after Ctrl-C nobody waits for the stream that it reads.
     watcher = threading.Thread(target=show, name="stages", daemon=True)
     watcher.start()
-    yield
+    if progress.writes_over(out):
+        with progress.ticking(line, lambda: _waits_for(api, subject)) as hush:
+            yield hush
+    else:
+        yield lambda: None
     watcher.join(timeout=linger_s)
+
+
+_COMING_UP = frozenset({"PLANNED", "PROVISIONING", "BOOTSTRAPPING", "PENDING", "STARTING", "RECOVERING"})
+
+
+def _waits_for(api: Api, subject: str) -> str:
+    """What a cluster or managed job that is coming up waits for; "" once it is there, and when nobody says."""
+    from tradewind.cli.daemon import cluster_resource
+
+    kind, _, key = subject.partition("/")
+    try:
+        row = api.get(f"/v1/jobs/{key}" if kind == "job" else cluster_resource(key))
+    except CliError:
+        return ""
+    if row["state"] not in _COMING_UP:
+        return ""
+    return f"{row['state'].lower()}: waits for {row['waiting_for'] or 'its machines'}"
+
+
+@contextmanager
+def files_of(api: Api, cluster: str, job_id: int, *, out: TextIO | None = None) -> Iterator[Hush]:
+    """While the block runs, one line on `out` says how far the files of a cluster's job are, until the block calls what it is given."""
+    if out is None or not progress.writes_over(out):
+        yield lambda: None
+        return
+    from tradewind.cli.daemon import cluster_resource
+
+    def said() -> str:
+        try:
+            found = api.get(f"{cluster_resource(cluster)}/jobs")
+        except CliError:
+            return ""
+        return next(
+            (f"waits for {job['waiting_for']}" for job in found if job["id"] == job_id and job["waiting_for"]), ""
+        )
+
+    with progress.ticking(progress.Line(out), said) as hush:
+        yield hush

@@ -10,9 +10,9 @@ import msgspec
 from tradewind.cli import frontplot
 from tradewind.cli.planpage import market, place
 from tradewind.cli.terminal import Column, short_place, styled, table
-from tradewind.optimizer.aims import Measure
 from tradewind.optimizer.front import figure
 from tradewind.optimizer.plan import Plan
+from tradewind.optimizer.problem import Measure
 
 UNITS: dict[Measure, str] = {"cost": "USD", "time": "h", "carbon": "kg CO2e"}
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tradewind.cli import exits, managed, planpage, terminal
+from tradewind.cli import exits, managed, planpage, progress, terminal
 from tradewind.cli.confirm import confirm
 from tradewind.cli.errors import CliError
 from tradewind.cli.overrides import is_file
@@ -26,8 +26,8 @@ def several(words: Sequence[str], flags: Mapping[str, Any]) -> Workload | None:
     """
     import os
 
-    from tradewind.spec import Overrides, load_workload, refuse_unbuilt
-    from tradewind.spec.workload import alone, group_not_built
+    from tradewind.sdk.job_operations import workload_in
+    from tradewind.spec import Overrides, load_workload
 
     if len(words) != 1 or not is_file(words[0]) or not os.path.isfile(words[0]):
         return None
@@ -35,11 +35,7 @@ def several(words: Sequence[str], flags: Mapping[str, Any]) -> Workload | None:
     if workload.is_single:
         return None
     load_workload(words[0], overrides=Overrides(**flags))  # refuses flags: they change one task
-    for sentence in group_not_built(workload):
-        raise CliError(f"{words[0]}: {sentence}.", exits.BAD_INPUT)
-    for task in workload.tasks:
-        refuse_unbuilt(alone(task, workload), "job")
-    return workload
+    return workload_in(words[0])
 
 
 def accept(
@@ -61,7 +57,8 @@ def accept(
 
         shared["catalog"] = os.path.abspath(catalog)
     body = {"tasks": [task_to_dict(task) for task in workload.tasks], "edges": workload.edges, **shared}
-    plan = msgspec.convert(api.post("/v1/graphs/plan", body), Plan)
+    with progress.waiting("planning"):
+        plan = msgspec.convert(api.post("/v1/graphs/plan", body), Plan)
     if not plan.feasible:
         raise CliError(" ".join(plan.why_infeasible) or "nothing in the catalog satisfies the tasks.", exits.NO_PLAN)
     watched = sys.stderr.isatty()

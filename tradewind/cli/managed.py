@@ -176,6 +176,6 @@ def log_path(job_id: int, *, follow: bool) -> str:
 
 def follow(api: Api, job_id: int, *, since_unix: float, out: TextIO | None = None) -> int:
     """Its output on stdout, and its stages on `out` if given, until it has ended; the exit code of its end."""
-    with detaching(f"tradewind jobs logs {job_id}"), stages(api, f"job/{job_id}", since_unix, out=out):
-        copy_logs(api, log_path(job_id, follow=True))
+    with detaching(f"tradewind jobs logs {job_id}"), stages(api, f"job/{job_id}", since_unix, out=out) as hush:
+        copy_logs(api, log_path(job_id, follow=True), hush=hush)
     return jobs.said(api.get(f"/v1/jobs/{job_id}"), f"managed job {job_id}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 from tradewind.cli import terminal
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from tradewind.catalog import Catalog
 
 
@@ -38,4 +39,6 @@ def of_shipped(today: dt.date) -> list[str]:
 
 def today() -> dt.date:
     """This day, UTC."""
-    return dt.datetime.now(dt.UTC).date()
+    from tradewind.catalog import upkeep
+
+    return upkeep.today()

@@ -11,6 +11,7 @@ from tradewind.cli.terminal import Column
 
 if TYPE_CHECKING:
     from tradewind.catalog.accelerators import AcceleratorFacts
+    from tradewind.catalog.filter import OfferFilter
     from tradewind.catalog.offer import Offer
 
 Facts = Mapping[str, "AcceleratorFacts"]
@@ -45,6 +46,27 @@ UNITS: dict[str, tuple[str, Callable[[Offer, Facts], float | None]]] = {
 }
 
 
+def _disk(offer: Offer) -> str:
+    if not offer.local_disk_gb:
+        return "-" if offer.local_disk_gb is None else "0"
+    return f"{terminal.count(offer.local_disk_gb)} {offer.local_disk_kind}".rstrip()
+
+
+# The columns that are shown where their limit is asked for.
+EQUIPMENT: dict[str, Callable[[Offer], str]] = {
+    "DISK GB": _disk,
+    "GBIT/S": lambda offer: terminal.count(offer.network_gbps),
+    "FEATURES": lambda offer: " ".join(offer.features),
+}
+
+
+def equipment_asked(wanted: OfferFilter) -> tuple[str, ...]:
+    """The columns for what the filter limits."""
+    disk = wanted.local_disk_kinds or wanted.min_local_disk_gb is not None
+    asked = (disk, wanted.min_network_gbps is not None, wanted.features)
+    return tuple(title for title, is_asked in zip(EQUIPMENT, asked, strict=True) if is_asked)
+
+
 def unit_price(offer: Offer, order: str, facts: Facts, *, use_spot: bool | None) -> float | None:
     """USD/hour for one of what the order counts; None where either is not known."""
     price, units = price_of(offer, use_spot=use_spot), UNITS[order][1](offer, facts)
@@ -65,10 +87,11 @@ def offers_table(
     use_spot: bool | None = False,
     facts: Facts | None = None,
     lines: Sequence[str] | None = None,
+    equipment: Sequence[str] = (),
     limit: int | None = None,
     colour: bool = False,
 ) -> str:
-    """The offers as a table; columns that would be empty are left out. `lines` are their prices over time, drawn."""
+    """The offers as a table; columns that would be empty are left out. `equipment` names columns of `EQUIPMENT`, `lines` are their prices over time, drawn."""
     columns = [
         Column("CLOUD"),
         Column("PLACE", shrink=True),
@@ -80,6 +103,10 @@ def offers_table(
         Column("SPOT", "right"),
     ]
     cells = [_cells(offer) for offer in rows]
+    for title in equipment:
+        columns.append(Column(title, "left" if title == "FEATURES" else "right"))
+        for cell, offer in zip(cells, rows, strict=True):
+            cell.append(EQUIPMENT[title](offer))
     if order in UNITS:
         columns.append(Column(UNITS[order][0], "right"))
         for cell, offer in zip(cells, rows, strict=True):

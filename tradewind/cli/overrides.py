@@ -27,12 +27,13 @@ _TEXTS: list[tuple[tuple[str, ...], str, str]] = [
     (("--disk-tier",), "disk_tier", "low, medium, high, ultra or best."),
     (("--network-tier",), "network_tier", "standard or best."),
     (("--local-disk",), "local_disk", "Instance storage: nvme, ssd:300, nvme:500+."),
+    (("--network-speed",), "network_speed", "Gbit/s of a node, at least: 25."),
     (("--image-id",), "image_id", "What the machines boot."),
     (("--workdir",), "workdir", "The directory to take along."),
     (("--git-url",), "git_url", "A repository as the work directory."),
     (("--git-ref",), "git_ref", "Its branch, tag or commit."),
 ]
-_OTHERS = ("num_nodes", "use_spot", "max_hourly_cost", "ports", "envs", "env_files")
+_OTHERS = ("num_nodes", "use_spot", "max_hourly_cost", "ports", "features", "envs", "env_files")
 
 
 def _env(texts: tuple[str, ...], files: tuple[str, ...]) -> dict[str, str]:
@@ -71,6 +72,10 @@ def task_flags(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--ports", "flag_ports", multiple=True, metavar="PORT",
             help="Let the world reach it: 8080 or 8000-8010; may be repeated.",
+        ),
+        click.option(
+            "--feature", "flag_features", multiple=True, metavar="NAME",
+            help="efa, infiniband, tier_1, bare_metal, nested_virtualization; may be repeated.",
         ),
         click.option(
             "--env", "flag_envs", multiple=True, metavar="NAME[=VALUE]", help="Set a variable; may be repeated."

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tradewind.cli import exits, planpage, terminal
+from tradewind.cli import exits, planpage, progress, terminal
 from tradewind.cli.confirm import confirm
 from tradewind.cli.errors import CliError
 
@@ -33,7 +33,8 @@ def planned(api: Api, body: dict[str, Any]) -> Plan:
 
     from tradewind.optimizer.plan import Plan
 
-    plan = msgspec.convert(api.post("/v1/plan", body), Plan)
+    with progress.waiting("planning"):
+        plan = msgspec.convert(api.post("/v1/plan", body), Plan)
     if not plan.feasible:
         raise CliError(" ".join(plan.why_infeasible) or "nothing in the catalog satisfies the request.", exits.NO_PLAN)
     return plan

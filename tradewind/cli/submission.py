@@ -17,8 +17,8 @@ MAX_SECRET_BYTES = 1 << 20
 _KEYRING = "keyring:"
 
 
-def secret_values(texts: Iterable[str], files: Iterable[str] = ()) -> dict[str, str]:
-    """The secrets that flags name: NAME from the environment or a prompt, NAME=@FILE from a file, NAME=@keyring:SERVICE[/USER] from the
+def secret_values(texts: Iterable[str], files: Iterable[str] = (), words: Sequence[str] = ()) -> dict[str, str]:
+    """The secrets that the task file (the one of `words`, if it is one) writes down, and over them those that flags name: NAME from the environment or a prompt, NAME=@FILE from a file, NAME=@keyring:SERVICE[/USER] from the
     system's keyring (USER is NAME if not given), and all that `files` hold.
 
     A value itself is refused: others can read it in `ps`.
@@ -26,9 +26,9 @@ def secret_values(texts: Iterable[str], files: Iterable[str] = ()) -> dict[str, 
     Raises:
         click.BadParameter: one is not there.
     """
-    found: dict[str, str] = {
-        name: value for path in files for name, value in dotenv.read(path, "--secret-file").items()
-    }
+    found = _written(words)
+    for path in files:
+        found |= dotenv.read(path, "--secret-file")
     for text in texts:
         name, equals, source = text.partition("=")
         if equals and not source.startswith("@"):
@@ -38,6 +38,16 @@ def secret_values(texts: Iterable[str], files: Iterable[str] = ()) -> dict[str, 
             )
         found[name] = _from_file(name, source[1:]) if equals else _from_environment(name)
     return found
+
+
+def _written(words: Sequence[str]) -> dict[str, str]:
+    from tradewind.cli.overrides import is_file
+
+    if len(words) != 1 or not is_file(words[0]) or not os.path.isfile(words[0]):
+        return {}
+    from tradewind.spec import load_secrets
+
+    return load_secrets(words[0])
 
 
 def with_environment(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:

@@ -45,15 +45,26 @@ def sentence(event: Event) -> str:
     return short_place(" ".join("; ".join(parts).split()))
 
 
-def line(event: Event, since_unix: float, *, colour: bool = False) -> str:
-    """`   4.2 s  recovering        gcp/us-west1-b; 0.026 USD/h`."""
+def line(event: Event, since_unix: float, *, colour: bool = False, limit: int | None = None) -> str:
+    """`   4.2 s  recovering        gcp/us-west1-b; 0.026 USD/h`; in at most `limit` columns what it says goes on below."""
     kind = str(event["kind"])
     style = "red" if "failed" in kind else _STYLE.get(kind)
     shown = styled(kind, style, colour=colour) if style else kind
-    said = sentence(event)
+    said = _wrapped(sentence(event), limit)
     return f"{float(event['unix']) - since_unix:7.1f} s  {shown}" + (
         " " * max(1, 18 - len(kind)) + said if said else ""
     )
+
+
+_SAID_FROM = 29  # columns before what an event says
+
+
+def _wrapped(said: str, limit: int | None) -> str:
+    if limit is None or len(said) <= limit - _SAID_FROM:
+        return said
+    import textwrap
+
+    return f"\n{' ' * _SAID_FROM}".join(textwrap.wrap(said, max(limit - _SAID_FROM, 20)))
 
 
 _TOLD_BY_THE_JOB = frozenset({"provisioning", "up", "preempted", "failed", "terminating", "released"})
@@ -74,9 +85,9 @@ def is_stage(event: Event, subject: str) -> bool:
     return not (of.startswith("cluster/") and kind in _TOLD_BY_THE_JOB)
 
 
-def timeline(events: Sequence[Event], *, colour: bool = False) -> str:
+def timeline(events: Sequence[Event], *, colour: bool = False, limit: int | None = None) -> str:
     """Every event on its line, seconds counted from the first."""
     if not events:
         return ""
     first = float(events[0]["unix"])
-    return "\n".join(line(event, first, colour=colour) for event in events)
+    return "\n".join(line(event, first, colour=colour, limit=limit) for event in events)

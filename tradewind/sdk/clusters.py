@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from tradewind.sdk import operations
 from tradewind.sdk.blocking import blocking, lines
+from tradewind.sdk.views import Event
 
 launch = blocking(operations.launch)
 exec = blocking(operations.exec_)  # noqa: A001  the command's name
@@ -19,6 +22,7 @@ start = blocking(operations.start)
 autostop = blocking(operations.autostop)
 ports = blocking(operations.ports)
 ssh_command = blocking(operations.ssh_command)
+rsync_command = blocking(operations.rsync_command)
 events = blocking(operations.events)
 why = blocking(operations.why)
 cost_report = blocking(operations.cost_report)
@@ -35,3 +39,13 @@ def logs(cluster: str, job_id: int | None = None, *, follow: bool = True, rank: 
         Unreachable: the daemon does not answer.
     """
     return lines(operations.log_path(cluster, job_id, follow=follow, rank=rank))
+
+
+def follow(name: str) -> Iterator[Event]:
+    """Every fact about a cluster (its name) or a managed job (its number or name), oldest first, and those to come, until it has ended.
+
+    Raises:
+        NotFound: there is none.
+        Unreachable: the daemon does not answer.
+    """
+    return (msgspec.json.decode(line, type=Event) for line in lines(operations.events_path(name)) if line.strip())

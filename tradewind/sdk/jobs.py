@@ -22,6 +22,7 @@ array = blocking(job_operations.array)
 array_jobs = blocking(job_operations.array_jobs)
 cancel_array = blocking(job_operations.cancel_array)
 spend = blocking(job_operations.spend)
+top = blocking(job_operations.top)
 
 
 def logs(job: int | str, *, follow: bool = True) -> Iterator[str]:
@@ -50,5 +51,6 @@ __all__ = [
     "retry",
     "spend",
     "status",
+    "top",
     "wait",
 ]

@@ -14,10 +14,11 @@ from tradewind.broker.lifecycle import cluster_job
 from tradewind.optimizer.plan import Plan
 from tradewind.sdk.asking import Call, Get, Pause, Post
 from tradewind.sdk.errors import NotFound, Refused
+from tradewind.sdk.login import rsync_arguments, ssh_arguments
 from tradewind.sdk.task import AnyTask, spec_of
 from tradewind.sdk.trace_context import trace_context
 from tradewind.sdk.views import Cluster, Cost, Event, Job, Launched, Why
-from tradewind.spec import task_to_dict
+from tradewind.spec import Task, task_to_dict
 
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
@@ -42,20 +43,37 @@ def accepted(plan: Plan | None, max_hourly_usd: float | None) -> float:
 
 
 def request(
-    task: AnyTask, *, rehearse: bool, hours: float | None, catalog: str | os.PathLike[str] | None
+    task: AnyTask,
+    *,
+    rehearse: bool,
+    hours: float | None,
+    catalog: str | os.PathLike[str] | None,
+    secrets: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What every request to plan or buy holds."""
     return {
-        "task": task_to_dict(spec_of(task)),
+        "task": task_to_dict(with_secrets(spec_of(task), secrets or {})),
         "rehearse": rehearse,
         "hours": hours,
         "catalog": None if catalog is None else os.path.abspath(catalog),
     }
 
 
+def with_secrets(task: Task, secrets: Mapping[str, str]) -> Task:
+    """The task, of which those secrets whose values its file wrote down are given as any other."""
+    given = tuple(name for name in task.inline_secrets if name in secrets)
+    left = tuple(name for name in task.inline_secrets if name not in secrets)
+    return msgspec.structs.replace(task, secrets=(*task.secrets, *given), inline_secrets=left)
+
+
+def trace_of_now() -> dict[str, Any]:
+    """What a submission says of the trace that it belongs to, and of when it was asked for."""
+    return trace_context(time.time())
+
+
 def agreed(body: dict[str, Any], plan: Plan | None, max_hourly_usd: float | None) -> Call[dict[str, Any]]:
     """The request with the price that goes with it; a rehearsal costs nothing, so that its plan's price is agreed to unseen."""
-    came = trace_context(time.time())
+    came = trace_of_now()
     if body["rehearse"] and plan is None and max_hourly_usd is None:
         found = yield Post("/v1/plan", body, starts=True)
         return {**body, **came, "accepted_hourly_usd": float(found["hourly_usd"])}
@@ -88,7 +106,7 @@ def launch(
         Refused: the cluster is there and cannot take a job now.
         Unreachable: no daemon answers.
     """
-    body = request(task, rehearse=rehearse, hours=hours, catalog=catalog)
+    body = request(task, rehearse=rehearse, hours=hours, catalog=catalog, secrets=secrets)
     agreement = yield from agreed(body, plan, max_hourly_usd)
     body = {**agreement, "cluster": cluster, "retry_until_up": retry_until_up, "secrets": dict(secrets or {})}
     return msgspec.convert((yield Post("/v1/launch", body, starts=True)), Launched)
@@ -102,7 +120,8 @@ def exec_(cluster: str, task: AnyTask, *, secrets: Mapping[str, str] | None = No
         Refused: it is not up, or has fewer nodes than the task wants.
     """
     answer = yield Post(
-        resource(cluster, "exec"), {"task": task_to_dict(spec_of(task)), "secrets": dict(secrets or {})}
+        resource(cluster, "exec"),
+        {"task": task_to_dict(with_secrets(spec_of(task), secrets or {})), "secrets": dict(secrets or {})},
     )
     return Launched(cluster, int(answer["job_id"]))
 
@@ -245,10 +264,24 @@ def ssh_command(cluster: str, *command: str, rank: int = 0) -> Call[tuple[str, .
         NotFound: there is no such cluster.
         Refused: it runs where there is no login, or has no such rank.
     """
-    found = yield Post(resource(cluster, "login"), {})
+    found = yield from _login(cluster, rank)
+    return ssh_arguments(found, cluster, rank, command)
+
+
+def rsync_command(cluster: str, *arguments: str, rank: int = 0) -> Call[tuple[str, ...]]:
+    """The argument list of an rsync in whose `arguments` "NAME:path" is a place on a node of the cluster; NAME is `cluster`, or "CLUSTER-1" of rank 1.
+
+    Raises as `ssh_command`.
+    """
+    found = yield from _login(cluster, rank)
+    return rsync_arguments(found, cluster, rank, arguments)
+
+
+def _login(cluster: str, rank: int) -> Call[dict[str, Any]]:
+    found: dict[str, Any] = yield Post(resource(cluster, "login"), {})
     if not 0 <= rank < len(found["nodes"]):
         raise Refused(f"{cluster} has {len(found['nodes'])} nodes, counted from 0", "request")
-    return ("ssh", "-F", str(found["config"]), cluster if rank == 0 else f"{cluster}-{rank}", *command)
+    return found
 
 
 def why(name: str) -> Call[Why]:
@@ -264,6 +297,12 @@ def events(name: str) -> Call[tuple[Event, ...]]:
     subject = yield from subject_of(name)
     rows = yield Get(f"/v1/events?subject={quote(subject, safe='')}")
     return msgspec.convert(rows, tuple[Event, ...])
+
+
+def events_path(name: str) -> Call[str]:
+    """The resource that streams the subject's events, a line of JSON each. Raises NotFound."""
+    subject = yield from subject_of(name)
+    return f"/v1/events?subject={quote(subject, safe='')}&follow=1"
 
 
 def subject_of(name: str) -> Call[str]:

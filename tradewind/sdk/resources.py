@@ -37,6 +37,8 @@ class Resources(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     autostop: bool | int | str | Mapping[str, Any] | None = None
     network_tier: str | None = None
     local_disk: str | None = None
+    network_speed: float | str | None = None
+    features: str | Sequence[str] | None = None
     ephemeral_storage: int | str | None = None
     accelerator_args: Mapping[str, Any] | None = None
     priority_class: str | None = None

@@ -30,10 +30,14 @@ def status() -> Daemon | None:
     return None if client is None else msgspec.convert(client.hello(), Daemon)
 
 
-def stop() -> bool:
-    """No daemon runs: whether one did. Clusters and jobs go on, and a later daemon finds them again. Raises Unreachable."""
+def stop(*, when_idle: bool = False) -> bool:
+    """No daemon runs (with `when_idle`: it will end once nothing is alive): whether one did. Clusters and jobs go on, and a later daemon finds them again.
+
+    Raises:
+        Unreachable: it does not stop.
+    """
     with told():
-        return end()
+        return end("idle" if when_idle else "now")
 
 
 __all__ = ["Daemon", "start", "status", "stop"]

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from tradewind.broker.jobs.limits import Limits
+
 SUCCEEDED = "SUCCEEDED"
 
 
@@ -137,3 +139,31 @@ class Launched(msgspec.Struct, frozen=True):
 
     cluster: str
     job_id: int
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What a running job uses on all its nodes: cores, GiB, and of each accelerator the share of time in which it computes (0 to 1)."""
+
+    cpus: float
+    memory_gib: float
+    accelerators: tuple[float, ...] = ()
+
+
+class Spending(msgspec.Struct, frozen=True):
+    """`active` jobs whose plans cost `planned_usd_h` USD/hour; what stands costs `usd_h`, and `spent_usd` USD have gone in all."""
+
+    active: int = 0
+    planned_usd_h: float = 0.0
+    usd_h: float = 0.0
+    spent_usd: float = 0.0
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """Managed jobs at a glance: how many in each state, real and rehearsed spending, the limits, the active ones, and what those use by number."""
+
+    states: dict[str, int]
+    real: Spending
+    rehearsed: Spending
+    limits: Limits
+    active: tuple[ManagedJob, ...] = ()
+    usage: dict[int, Usage] = {}

@@ -44,7 +44,8 @@ def is_complete_name(name: str) -> bool:
 def was_renamed_here(entry: Entry, path: str) -> bool:
     """Whether the file at `path`, which is the entry, got its name after its last write: then it is whole, however soon it is replaced.
 
-    A rename changes a file's status and not its content (rename(2)): `st_ctime` is later than `st_mtime`. While it is written both are the same.
+    A rename changes a file's status and not its content (rename(2)): `st_ctime` is later than `st_mtime`. While it is written both are the same,
+    and so they are of a file that was renamed within the tick of the kernel's clock (1 to 10 ms) that saw its last write: False says nothing.
     """
     if entry.is_directory:
         return False

@@ -18,7 +18,7 @@ import time
 
 import msgspec
 
-from tradewind.agent.checkpoints.entries import Entry
+from tradewind.agent.checkpoints.entries import Entry, FileStamp
 from tradewind.agent.checkpoints.store import Restoration, StoreError
 
 _MANIFEST = "manifest.json"
@@ -33,6 +33,7 @@ class KeptFile(msgspec.Struct, frozen=True):
     size: int
     mtime_ns: int
     sha256: str
+    inode: int = 0  # of the file that was copied: one that replaced it within a tick of the clock has the same times
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -58,9 +59,13 @@ class FileStore:
         self._root = root
 
     def keep(self, entry: Entry, source: str) -> bool:
-        """Copy the entry from `source`; False, and nothing kept, if it changed while it was read. Raises StoreError."""
+        """Copy the entry from `source`, unless it lies here already; False, and nothing kept, if it changed while it was read. Raises StoreError."""
         try:
             manifest = self._read_manifest()
+            if _holds(
+                manifest, entry
+            ):  # an agent that was started anew: a second copy would make an old name the newest
+                return True
             copy = Copy(
                 number=manifest.next_number,
                 name=entry.name,
@@ -71,17 +76,16 @@ class FileStore:
             place = self._place(copy)
             shutil.rmtree(place, ignore_errors=True)  # a copy that was cut off before the manifest named it
             os.makedirs(place, mode=0o700)
-            files = []
-            for stamp in entry.files:
-                origin = os.path.join(source, stamp.path) if stamp.path else source
-                digest = _copy_flushed(origin, os.path.join(place, stamp.path or entry.name))
-                state = os.lstat(origin)
-                if (state.st_size, state.st_mtime_ns, state.st_ino) != (stamp.size, stamp.mtime_ns, stamp.inode):
-                    shutil.rmtree(place)
-                    return False
-                files.append(KeptFile(stamp.path, stamp.size, stamp.mtime_ns, digest))
+            try:
+                files = _copy_entry(entry, source, place)
+            except OSError:
+                shutil.rmtree(place, ignore_errors=True)  # on a full disk others lack what half a copy takes
+                raise
+            if files is None:
+                shutil.rmtree(place)
+                return False
             _flush_directories(place)
-            copies = (*manifest.copies, msgspec.structs.replace(copy, files=tuple(files)))
+            copies = (*manifest.copies, msgspec.structs.replace(copy, files=files))
             self._commit(Manifest(copy.number + 1, copies))
         except OSError as error:
             if isinstance(error, FileNotFoundError) and str(error.filename).startswith(source):
@@ -196,6 +200,28 @@ def _worth_keeping(copies: tuple[Copy, ...]) -> tuple[Copy, ...]:
         of_name[copy.name] = of_name.get(copy.name, 0) + 1
         kept.append(copy)
     return tuple(sorted(kept, key=lambda one: one.number))
+
+
+def _holds(manifest: Manifest, entry: Entry) -> bool:
+    """Whether the last copy under the entry's name is of these very files."""
+    for copy in reversed(manifest.copies):
+        if copy.name == entry.name:
+            held = tuple(FileStamp(file.path, file.size, file.mtime_ns, file.inode) for file in copy.files)
+            return not copy.removed and held == entry.files
+    return False
+
+
+def _copy_entry(entry: Entry, source: str, place: str) -> tuple[KeptFile, ...] | None:
+    """The entry's files as they were copied; None if one changed while it was read. Raises OSError."""
+    files = []
+    for stamp in entry.files:
+        origin = os.path.join(source, stamp.path) if stamp.path else source
+        digest = _copy_flushed(origin, os.path.join(place, stamp.path or entry.name))
+        state = os.lstat(origin)
+        if (state.st_size, state.st_mtime_ns, state.st_ino) != (stamp.size, stamp.mtime_ns, stamp.inode):
+            return None
+        files.append(KeptFile(stamp.path, stamp.size, stamp.mtime_ns, digest, stamp.inode))
+    return tuple(files)
 
 
 def _copy_flushed(source: str, target: str, *, flush: bool = True) -> str:

@@ -12,10 +12,15 @@ from tradewind.agent.checkpoints.store import CheckpointStore, StoreError
 
 # Two looks see an entry unchanged before it is copied, so that a file written in place, without a rename, is not taken half-way.
 LOOK_EVERY_S = 0.2
+# A file that is renamed into place changes its directory at once, which a glance shows: what is lost with the machine is what was written since.
+GLANCE_EVERY_S = 0.02
 
 
 class CheckpointSync:
-    """Copies what is new or changed in `directory` to the store, one entry at a time, and says so by `synced(name, bytes)`."""
+    """Copies what is new or changed in `directory` to the store, one entry at a time, and says so by `synced(name, bytes)`.
+
+    Why the store could not take one is told by `failed(why)` until it answers that it was heard: where a disk is full, so may be the log's.
+    """
 
     def __init__(
         self,
@@ -23,7 +28,7 @@ class CheckpointSync:
         store: CheckpointStore,
         *,
         synced: Callable[[str, int], None],
-        failed: Callable[[str], None],
+        failed: Callable[[str], bool],
     ) -> None:
         self._directory = directory
         self._store = store
@@ -32,6 +37,7 @@ class CheckpointSync:
         self._kept: dict[str, Entry] = {}
         self._seen: dict[str, Entry] = {}
         self._said = ""
+        self._looked_ns = 0
         self._one_at_a_time = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -46,6 +52,9 @@ class CheckpointSync:
         more, every one. Raises StoreError.
         """
         async with self._one_at_a_time:
+            self._looked_ns = _changed_ns(
+                self._directory
+            )  # before the look: what is renamed meanwhile is seen by the next
             entries = await asyncio.to_thread(scan, self._directory)
             for name in sorted(self._kept.keys() - entries.keys()):
                 await asyncio.to_thread(self._store.forget, name)
@@ -66,6 +75,13 @@ class CheckpointSync:
         await asyncio.sleep(LOOK_EVERY_S)
         await self.sync_now()
 
+    async def sync_renamed(self) -> None:
+        """Copy every file that was renamed into place and not one that looks say is settled: its program may have been ended in the middle of
+        writing it. Raises StoreError.
+        """
+        self._seen = {}
+        await self.sync_now()
+
     async def stop(self) -> None:
         """Stop looking, once the copy under way is done: a thread that copies cannot be cancelled."""
         self._stopping.set()
@@ -79,9 +95,23 @@ class CheckpointSync:
                 await self.sync_now()
                 self._said = ""
             except StoreError as error:
-                if str(error) != self._said:  # once, not five times a second
+                if str(error) != self._said and self._failed(str(error)):  # once, not five times a second
                     self._said = str(error)
-                    self._failed(self._said)
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        """Return when it is time for a look: something was renamed, or LOOK_EVERY_S have passed, or `stop` was called."""
+        loop = asyncio.get_running_loop()
+        due, before = loop.time() + LOOK_EVERY_S, self._looked_ns
+        while loop.time() < due and not self._stopping.is_set() and _changed_ns(self._directory) == before:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):  # not wait_for: in 3.11 it may swallow a cancellation
+                async with asyncio.timeout(GLANCE_EVERY_S):  # not wait_for: in 3.11 it may swallow a cancellation
                     await self._stopping.wait()
+
+
+def _changed_ns(directory: str) -> int:
+    """When an entry was last made, renamed or removed there, as its file system tells."""
+    try:
+        return os.stat(directory).st_mtime_ns
+    except OSError:
+        return 0

@@ -50,9 +50,9 @@ def status(*, as_json: bool) -> int:
         print_json({"up": hello is not None, **(hello or {})})
     elif hello:
         since = terminal.duration(time.time() - float(hello["started_unix"]))
-        print(f"up for {since}: version {hello['version']}, process {hello['pid']}, data in {hello['data_dir']}.")
-        for remark in hello["remarks"]:
-            print(f"attention: {remark}")
+        said = f"up for {since}: version {hello['version']}, process {hello['pid']}, data in {hello['data_dir']}."
+        for text in (said, *(f"attention: {remark}" for remark in hello["remarks"])):
+            print(terminal.wrapped(text, limit=terminal.width()))
     else:
         print(f"no daemon is running for {daemon.data_dir()}.")
     return exits.OK if hello else exits.UNREACHABLE

@@ -30,60 +30,45 @@ def _table(columns: Sequence[Column], cells: Sequence[Sequence[str]], *, wrap_la
 @options.as_json
 def info(catalog: str | None, *, as_json: bool) -> int:
     """How many offers of which clouds, and from when."""
-    from tradewind.catalog import OfferFilter, days_old, open_catalog
-    from tradewind.catalog.snapshots import kept_snapshots, snapshots_directory
+    from tradewind.catalog.age import age_note
+    from tradewind.catalog.upkeep import info as held_of
 
-    with open_catalog(catalog) as shelf:
-        counts = {
-            cloud: (
-                shelf.count(OfferFilter(clouds=(cloud,), use_spot=None, restricted=True, burstable=True)),
-                len(shelf.regions(cloud)),
-            )
-            for cloud in shelf.clouds()
-        }
-        imports = [entry.name for entry in shelf.imports]
-        snapshots = [kept.date for kept in kept_snapshots(snapshots_directory())]
-        held = {
-            "source": shelf.source,
-            "date": shelf.date,
-            "days_old": days_old(shelf.date, notes.today()),
-            "offers": shelf.count(),
-            "clouds": {cloud: {"offers": offers, "regions": regions} for cloud, (offers, regions) in counts.items()},
-            "imports": imports,
-            "snapshots": snapshots,
-        }
-        remarks = notes.of_catalog(shelf, notes.today())
+    held = held_of(catalog)
     if as_json:
         print_json(held)
         return exits.OK
-    dated = f", newest price of {held['date']}" if held["date"] else ""
-    print(f"{held['offers']:,} offers, {held['source']}{dated}.")
-    if imports:
-        print(f"Your own offers are in it: {', '.join(imports)}.")
-    if snapshots:
-        print(f"Kept snapshots: {', '.join(snapshots)}.")
+    dated = f", newest price of {held.date}" if held.date else ""
+    print(f"{held.offers:,} offer{'' if held.offers == 1 else 's'}, {held.source}{dated}.")
+    if held.imports:
+        print(f"Your own offers are in it: {', '.join(held.imports)}.")
+    if held.snapshots:
+        print(f"Kept snapshots: {', '.join(held.snapshots)}.")
     columns = [Column("CLOUD"), Column("OFFERS", "right"), Column("REGIONS", "right")]
-    print("\n" + _table(columns, [[cloud, f"{offers:,}", str(regions)] for cloud, (offers, regions) in counts.items()]))
-    notes.remark(remarks)
+    counts = [[cloud, f"{count.offers:,}", str(count.regions)] for cloud, count in held.clouds.items()]
+    print("\n" + _table(columns, counts))
+    note = age_note(held.date, notes.today())
+    notes.remark([note] if note else [])
     return exits.OK
 
 
 @catalog.command()
+@options.catalog
 @options.as_json
-def doctor(*, as_json: bool) -> int:
+def doctor(catalog: str | None, *, as_json: bool) -> int:
     """What of the catalog is not believed or not known, and your own offers in it. What is set aside is never planned on."""
-    from tradewind.catalog import open_catalog
-    from tradewind.catalog.checkup import examine
+    from tradewind.catalog.upkeep import doctor as examined
 
-    with open_catalog() as shelf:
-        found = examine(shelf, notes.today())
+    found = examined(catalog)
     if as_json:
         print_json(found)
         return exits.OK
     columns = [Column("CLOUD"), Column("REGION"), Column("TYPE", shrink=True), Column("WHY SET ASIDE")]
     cells = [[q.offer.cloud, q.offer.region, q.offer.instance_type, q.reason] for q in found.set_aside]
-    print(_table(columns, cells, wrap_last=True))
-    print(f"\n{len(found.set_aside)} offers are set aside: their prices are not believed.\n")
+    if found.set_aside:
+        print(_table(columns, cells, wrap_last=True))
+        print(f"\n{len(found.set_aside)} offers are set aside: their prices are not believed.\n")
+    else:
+        print("No offers are set aside.\n")
     if found.imports:
         columns = [Column("YOUR OFFERS"), Column("OF"), Column("OFFERS", "right"), Column("FILE", shrink=True)]
         print(_table(columns, [[e.name, e.date, str(e.offers), e.path] for e in found.imports]) + "\n")
@@ -105,24 +90,17 @@ def import_(file: str, name: str, *, as_json: bool) -> int:
     and the others of the offer schema as you know them. A type that is sold there already gets your price; without a zone, in the whole
     region. A blank keeps what is known.
     """
-    from tradewind.catalog import open_catalog
-    from tradewind.catalog.imports import add_import, own_directory, read_own_offers
+    from tradewind.catalog.upkeep import import_offers
 
-    entry, replaced = add_import(file, own_directory(), name)
-    own = read_own_offers(entry)
-    with open_catalog(own="") as shipped:
-        stands_in = sum(shipped.sells(o.cloud, o.region, o.zone, o.instance_type) for o in own)
-    with open_catalog():  # builds the index now, so that the next plan need not
-        pass
-    new = len(own) - stands_in
+    added = import_offers(file, name)
     if as_json:
-        print_json({"name": entry.name, "offers": len(own), "stand_in": stands_in, "new": new, "replaced": replaced})
+        print_json(added)
         return exits.OK
-    again = ", in place of what had that name" if replaced else ""
+    again = ", in place of what had that name" if added.replaced else ""
     print(
         terminal.wrapped(
-            f"Imported '{entry.name}'{again}: {len(own)} offer{'s' if len(own) != 1 else ''}, {stands_in} in place of shipped prices, "
-            f"{new} new. Every plan counts on them; `tradewind catalog remove {entry.name}` takes them out.",
+            f"Imported '{added.name}'{again}: {added.offers} offer{'s' if added.offers != 1 else ''}, {added.stand_in} in place of shipped "
+            f"prices, {added.new} new. Every plan counts on them; `tradewind catalog remove {added.name}` takes them out.",
             limit=terminal.width(),
         )
     )
@@ -133,9 +111,9 @@ def import_(file: str, name: str, *, as_json: bool) -> int:
 @click.argument("name")
 def remove(name: str) -> int:
     """Take imported offers out again; plans go by the shipped prices."""
-    from tradewind.catalog.imports import own_directory, remove_import
+    from tradewind.catalog.upkeep import remove_offers
 
-    remove_import(name, own_directory())
+    remove_offers(name)
     print(f"Removed '{name}'.")
     return exits.OK
 
@@ -148,12 +126,11 @@ def remove(name: str) -> int:
 @options.as_json
 def keep(file: str | None, date: str, *, as_json: bool) -> int:
     """Keep the shipped snapshot (or a CSV of offers) on this machine, so that prices can be compared over time."""
-    from tradewind.catalog.snapshot import read_manifest
-    from tradewind.catalog.snapshots import SHIPPED, keep_snapshot, load_offers, snapshots_directory
+    from tradewind.catalog.upkeep import keep as kept_of
 
     if file is not None and not date:
         raise click.UsageError("a CSV does not say of which day its prices are; add --date 2026-05-20.")
-    kept = keep_snapshot(load_offers(file or SHIPPED), date or read_manifest().date, snapshots_directory())
+    kept = kept_of(file, date)
     if as_json:
         print_json(kept)
     else:
@@ -174,15 +151,9 @@ def diff(before: str, after: str, clouds: tuple[str, ...], limit: int, *, as_jso
 
     Each is `shipped`, `current` (with your own offers), the day of a kept snapshot, a CSV of offers, or a directory with a built snapshot.
     """
-    from tradewind.catalog.comparing import compare
-    from tradewind.catalog.snapshots import load_offers
+    from tradewind.catalog.upkeep import diff as changes
 
-    wanted = {cloud.lower() for cloud in clouds}
-    old, new = (
-        [offer for offer in load_offers(reference) if not wanted or offer.cloud in wanted]
-        for reference in (before, after)
-    )
-    found = compare(old, new)
+    found = changes(before, after, clouds=clouds)
     if as_json:
         print_json(found)
         return exits.OK

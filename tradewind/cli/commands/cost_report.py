@@ -13,7 +13,7 @@ from tradewind.cli.output import print_json
 def cost_report(*, as_json: bool) -> int:
     """What every cluster has cost so far, at the prices frozen when it was launched."""
     from tradewind.cli import daemon
-    from tradewind.cli.terminal import Column, table, usd
+    from tradewind.cli.terminal import Column, table, usd, width
 
     api = daemon.reach(start=False)
     found = api.get("/v1/costs")
@@ -24,14 +24,14 @@ def cost_report(*, as_json: bool) -> int:
         print("Nothing has cost anything yet.")
         return exits.OK
     columns = [
-        Column("CLUSTER"),
+        Column("CLUSTER", shrink=True),
         Column("STATE"),
         Column("PLACE", shrink=True),
         Column("HOURS", "right"),
         Column("USD", "right"),
     ]
     rows = [[c["cluster"], c["state"], c["place"], f"{c['seconds'] / 3600:.2f}", usd(c["usd"])] for c in found]
-    print(table(columns, rows, limit=None))
+    print(table(columns, rows, limit=width()))
     real = sum(c["usd"] for c in found if not c["place"].endswith("(rehearsed)"))
     print(f"\nTogether {usd(real)} USD, rehearsals left out.")
     return exits.OK

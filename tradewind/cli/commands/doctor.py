@@ -12,9 +12,11 @@ from tradewind.cli.output import print_json
 @options.as_json
 def doctor(*, as_json: bool) -> int:
     """What is wrong on this machine, if anything, and how to mend it. Exit code 1 when something is."""
+    from tradewind.cli.progress import waiting
     from tradewind.sdk.checkup import findings
 
-    found = findings()
+    with waiting("looking"):
+        found = findings()
     if as_json:
         print_json([finding._asdict() for finding in found])
     else:

@@ -19,6 +19,8 @@ def down(names: tuple[str, ...], *, everything: bool, purge: bool, yes: bool) ->
     from tradewind.cli import daemon
     from tradewind.cli.confirm import confirm
     from tradewind.cli.errors import CliError
+    from tradewind.cli.follow import interrupted
+    from tradewind.cli.progress import waiting
 
     if not names and not everything:
         raise click.UsageError("name the clusters, or --all.")
@@ -36,8 +38,16 @@ def down(names: tuple[str, ...], *, everything: bool, purge: bool, yes: bool) ->
     failed = False
     for name in names:
         try:
-            api.post(f"{daemon.cluster_resource(name)}/{'purge' if purge else 'down'}")
+            with (
+                waiting(f"ending {name}"),
+                interrupted(
+                    f"interrupted; {name} goes on being ended. `tradewind status` shows when nothing of it is left."
+                ),
+            ):
+                api.post(f"{daemon.cluster_resource(name)}/{'purge' if purge else 'down'}")
         except CliError as error:
+            if error.exit_code == exits.INTERRUPTED:  # those named after it are left as they are
+                raise
             failed = True
             print(f"tradewind: {error}", file=sys.stderr)
         else:

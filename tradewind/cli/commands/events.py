@@ -28,7 +28,7 @@ def events(name: str, *, follow: bool, as_json: bool) -> int:
             if as_json:
                 found.append(event)
             else:
-                print(timeline.line(event, first, colour=terminal.colourful()), flush=True)
+                print(timeline.line(event, first, colour=terminal.colourful(), limit=terminal.width()), flush=True)
     if as_json:
         print_json(found)
     return exits.OK

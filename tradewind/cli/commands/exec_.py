@@ -30,7 +30,7 @@ def exec_(
     The task is a task file, or a command: `tradewind exec tea 'nvidia-smi'`; options of the command itself stand behind `--`.
     """
     from tradewind.cli import daemon, jobs, submission
-    from tradewind.cli.follow import copy_logs, detaching
+    from tradewind.cli.follow import copy_logs, detaching, files_of, watched
     from tradewind.spec import task_to_dict
 
     if named is not None:
@@ -38,7 +38,7 @@ def exec_(
         cluster = named
     if cluster is None or not words:
         raise click.UsageError("name the cluster, then a task file or a command: `tradewind exec CLUSTER FILE`.")
-    given = submission.secret_values(secrets, secret_files)
+    given = submission.secret_values(secrets, secret_files, words)
     task = read(words, {**flags, "name": name, "secrets": tuple(given)}, "exec")
     given = submission.with_environment(task.secrets, given)
     api = daemon.reach(start=False)
@@ -53,6 +53,6 @@ def exec_(
     if detach:
         print(f"{cluster}: accepted as job {job_id}; follow it with `{back}`.")
         return exits.OK
-    with detaching(back):
-        copy_logs(api, jobs.log_path(cluster, job_id, follow=True))
+    with detaching(back), files_of(api, cluster, job_id, out=watched()) as hush:
+        copy_logs(api, jobs.log_path(cluster, job_id, follow=True), hush=hush)
     return jobs.verdict(api, cluster, job_id)

@@ -29,10 +29,10 @@ def _lasting(seconds: float) -> str:
 @options.as_json
 def explain_error(code: str, *, as_json: bool) -> int:
     """What a cloud's error code means to failover: its kind, what it rules out and for how long, with the source."""
-    from tradewind.broker.clouds.registry import explanations
     from tradewind.cli.errors import CliError
+    from tradewind.sdk.checking import explain_error as meanings
 
-    found = explanations(code)
+    found = meanings(code)
     if not found:
         raise CliError(
             f"no table knows the code {code}; a launch that meets it leaves that zone alone for some minutes and names it as unknown.",

@@ -52,6 +52,7 @@ def _change(
 ) -> int:
     from tradewind.cli import daemon, managed
     from tradewind.cli.confirm import confirm
+    from tradewind.cli.errors import CliError
 
     if bool(words) == everything:
         raise click.UsageError(f"name the jobs to {change}, or give --all.")
@@ -72,5 +73,10 @@ def _change(
     if ask:
         confirm(f"{ask} {names}?", yes=yes)
     for one in targets:
-        print(managed.change(api, one, change, query))
+        try:
+            print(managed.change(api, one, change, query))
+        except CliError as refused:
+            if not everything or refused.exit_code != exits.FAILED:
+                raise
+            print(refused)  # it has come to its end since it was listed
     return exits.OK

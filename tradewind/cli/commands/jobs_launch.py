@@ -79,7 +79,7 @@ def launch(
         raise click.UsageError("name a task file or a command: `tradewind jobs launch FILE`.")
     if seed is not None and not rehearse:
         raise click.UsageError("--seed says when a rehearsal loses an instance; it needs --rehearse.")
-    given = submission.secret_values(secrets, secret_files)
+    given = submission.secret_values(secrets, secret_files, words)
     flags |= {"priority": priority, "budget": budget, "job_recovery": job_recovery, "secrets": tuple(given)}
     market = None if seed is None else managed.market(seed, time_scale, reclaims, notice)
     not_before = None if after is None else submission.moment(after, time.time())

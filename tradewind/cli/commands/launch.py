@@ -58,7 +58,7 @@ def launch(
     from tradewind.cli.follow import copy_logs, detaching, interrupted, stages, watched
     from tradewind.cli.purchase import accept, further_job
 
-    given = submission.secret_values(secrets, secret_files)
+    given = submission.secret_values(secrets, secret_files, words)
     flags |= {"name": name, "idle_minutes": idle_minutes, "wait_for": wait_for, "autostop_down": down}
     task = read(words, {**flags, "secrets": tuple(given)}, "launch")
     if no_setup:
@@ -91,6 +91,6 @@ def launch(
     if detach:
         print(f"{name}: accepted as job {job_id}; follow it with `{back}`.")
         return exits.OK
-    with detaching(back), stages(api, f"cluster/{name}", began, out=watched(), linger_s=0.2):
-        copy_logs(api, jobs.log_path(name, job_id, follow=True))
+    with detaching(back), stages(api, f"cluster/{name}", began, out=watched(), linger_s=0.2) as hush:
+        copy_logs(api, jobs.log_path(name, job_id, follow=True), hush=hush)
     return jobs.verdict(api, name, job_id)

@@ -43,6 +43,17 @@ _MACHINE = (
     click.option("--generation", "generations", multiple=True, help="Hopper, Ada, ...; may be repeated."),
     click.option("--cpus", metavar="N[+]", help="vCPUs: exactly N, or at least N."),
     click.option("--memory", metavar="GIB[+]", help="Memory: exactly, or at least; 4x for each vCPU."),
+    click.option(
+        "--local-disk", metavar="KIND:GB", help="Instance storage that comes with it: nvme, ssd:300, nvme:500+."
+    ),
+    click.option("--min-network", type=float, metavar="GBPS", help="Gbit/s that the machine can count on, at least."),
+    click.option(
+        "--feature",
+        "features",
+        multiple=True,
+        metavar="NAME",
+        help="bare_metal, efa, infiniband, nested_virtualization, tier_1; may be repeated, all must be there.",
+    ),
     click.option("--arch", type=click.Choice(["x86_64", "arm64", "any"]), help="The processor's; any when not given."),
 )
 _MARKET = (
@@ -94,12 +105,13 @@ def offers(
 ) -> int:
     """What the clouds sell that fits, cheapest first (USD an hour for the whole machine). Exit code 3 when nothing does."""
     from tradewind.catalog import Wish, filter_of, open_catalog
-    from tradewind.catalog.listing import left_out
+    from tradewind.catalog.listing import equipment_left_out, left_out
 
     with open_catalog(catalog) as shelf:
         wanted = filter_of(Wish(**wish), shelf)
         rows = shelf.offers(wanted, limit, sort, _EACH[per] if per else None)  # type: ignore[arg-type]  # click chose them
-        remarks = [*left_out(shelf.unknown_figures(wanted)), *notes.of_catalog(shelf, notes.today())]
+        unknown = (*left_out(shelf.unknown_figures(wanted)), *equipment_left_out(shelf.unknown_equipment(wanted)))
+        remarks = [*unknown, *notes.of_catalog(shelf, notes.today())]
         if sort == "per-tflop":
             remarks = [*_unranked(shelf, wish), *remarks]
         points = _points(shelf, rows) if history or plot else None
@@ -110,7 +122,7 @@ def offers(
         print_json(_told(rows, points, sort, shelf, use_spot=wanted.use_spot))
     elif rows:
         from tradewind.cli import past
-        from tradewind.cli.offerpage import offers_table
+        from tradewind.cli.offerpage import equipment_asked, offers_table
 
         lines = None if points is None else [past.drawn(each, use_spot=wanted.use_spot) for each in points]
         print(
@@ -120,6 +132,7 @@ def offers(
                 use_spot=wanted.use_spot,
                 facts=facts,
                 lines=lines,
+                equipment=equipment_asked(wanted),
                 limit=terminal.width(),
                 colour=terminal.colourful(),
             )

@@ -17,7 +17,6 @@ from tradewind.cli.overrides import read, task_flags
 if TYPE_CHECKING:
     from tradewind.broker.planner import Asked, DeadlineCourse, ExplainedPlan
     from tradewind.catalog import Catalog
-    from tradewind.optimizer.aims import Aim
     from tradewind.optimizer.plan import Plan
     from tradewind.optimizer.problem import Edge, Problem, Together
     from tradewind.spec.task import Task
@@ -50,6 +49,10 @@ def _read(
     from tradewind.broker.planner.workload import edges_of, named, together_of
     from tradewind.spec import Overrides, load_workload, refuse_unbuilt
 
+    if not files:
+        if not any(flags.values()):
+            raise click.UsageError("name a task file, or say what a machine must have: `tradewind plan --gpus A100:8`.")
+        return (read((), flags),), (), ()
     if len(files) == 1:
         whole = load_workload(files[0]) if not any(flags.values()) and pathlib.Path(files[0]).is_file() else None
         if whole is None or whole.is_single:
@@ -101,7 +104,7 @@ def _drawn(problem: Problem, pair: str, *, svg: str | None, png: str | None, as_
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="FILE...")
+@click.argument("files", nargs=-1, type=click.Path(), metavar="[FILE...]")
 @click.option(
     "--hours",
     type=click.FloatRange(min=0, min_open=True),
@@ -135,7 +138,7 @@ def plan(
 ) -> int:
     """Show where tasks would run cheapest over the whole catalog, what that beats and why. Buys nothing.
 
-    Several tasks are one plan under shared limits: the documents of a file are a chain whose tasks read what the one before them writes (or,
+    Without a file the flags say what a machine must have. Several tasks are one plan under shared limits: the documents of a file are a chain whose tasks read what the one before them writes (or,
     with `execution: parallel`, stand in one region), several files are independent. Exit code 3 when nothing satisfies the request.
     """
     if pareto is None and (svg or png):
@@ -147,12 +150,13 @@ def plan(
     tasks, edges, together = _read(files, flags)
     import msgspec
 
+    from tradewind.broker.planner.explain import explain_parts
     from tradewind.broker.planner.plan import solved
     from tradewind.broker.planner.workload import aim_of, pose
-    from tradewind.cli import notes, planpage
+    from tradewind.cli import notes, planpage, progress
 
     limit, colour = terminal.width(), terminal.colourful()
-    with _shelf(tasks, catalog) as offers:
+    with progress.waiting("planning"), _shelf(tasks, catalog) as offers:
         asking.check(asked, offers.clouds(), _known_places(offers))
         parts = _parts(tasks, asked, offers, hours, carbon="carbon" in front)
         aim = aim_of(parts)
@@ -163,7 +167,7 @@ def plan(
             code = _drawn(problem, pareto, svg=svg, png=png, as_json=as_json)
             if code == exits.OK:
                 return code
-        explained = _explained(parts, problem, offers, aim) if explain else None
+        explained = explain_parts(parts, problem, offers, aim) if explain else None
         result = explained.plan if explained else solved(problem, aim)
         courses = _courses(parts, offers) if result.feasible else ()
         remarks = notes.of_catalog(offers, notes.today())
@@ -213,32 +217,6 @@ def _parts(
             )
         )
     return tuple(parts)
-
-
-def _explained(
-    parts: Sequence[tuple[Task, Asked]], problem: Problem, offers: Catalog, aim: Aim | None
-) -> ExplainedPlan:
-    from tradewind.broker.planner.explain import explain_posed
-    from tradewind.broker.planner.relax import relaxations
-
-    told = explain_posed(problem, aim)
-    if len(parts) > 1:
-        return told
-    import msgspec
-
-    task, found = parts[0]
-    eased = relaxations(
-        task,
-        offers,
-        told.plan,
-        limits=found.limits,
-        hours=found.hours,
-        deadline_h=found.deadline_h,
-        wishes=found.wishes,
-        recovery=found.recovery,
-        aim=aim,
-    )
-    return msgspec.structs.replace(told, relaxations=eased)
 
 
 def _courses(parts: Sequence[tuple[Task, Asked]], offers: Catalog) -> tuple[DeadlineCourse, ...]:

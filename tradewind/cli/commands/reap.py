@@ -21,9 +21,11 @@ def reap(*, dry_run: bool, yes: bool, as_json: bool) -> int:
     """
     from tradewind.cli import daemon
     from tradewind.cli.confirm import confirm
+    from tradewind.cli.progress import waiting
 
     api = daemon.reach(start=True)
-    answer = api.post("/v1/reap", {"dry_run": True})
+    with waiting("asking the clouds"):
+        answer = api.post("/v1/reap", {"dry_run": True})
     if answer["found"] and not dry_run:
         if not as_json:
             _show(answer)

@@ -39,6 +39,8 @@ def runtime() -> None:
 @click.option("--port", default=0, help="The head's port; default a free one.")
 @click.option("--num-cpus", type=float, default=None, help="Default: all.")
 @click.option("--num-gpus", type=float, default=None, help="Default: none.")
+@click.option("--resources", default="", metavar="JSON", help="Custom resources, e.g. '{\"fuel\": 4}'.")
+@click.option("--labels", default="", metavar="K=V,...", help="What tasks may ask of the node by label_selector.")
 @click.option("--object-store-memory", type=int, default=None, metavar="BYTES")
 @options.as_json
 def start(
@@ -50,6 +52,8 @@ def start(
     port: int,
     num_cpus: float | None,
     num_gpus: float | None,
+    resources: str,
+    labels: str,
     object_store_memory: int | None,
     as_json: bool,
 ) -> int:
@@ -58,10 +62,12 @@ def start(
 
     if head == bool(address):
         raise CliError("give either --head, to start a cluster, or --address HOST:PORT, to join one.", exits.BAD_INPUT)
-    resources = standing.machine_resources(num_cpus, num_gpus)
+    offer = standing.NodeOffer(
+        standing.machine_resources(num_cpus, num_gpus, _amounts(resources)), _labels(labels), object_store_memory
+    )
     if head:
         with _plain_errors():
-            made = standing.start_cluster(host, port, resources, object_store_memory)
+            made = standing.start_cluster(host, port, offer)
     else:
         file = credentials or next(
             (known.credentials_file for known in standing.clusters() if known.head_address == address), ""
@@ -72,7 +78,7 @@ def start(
                 exits.BAD_INPUT,
             )
         with _plain_errors():
-            made = standing.join_cluster(address, file, host, resources, object_store_memory)
+            made = standing.join_cluster(address, file, host, offer)
     said = {"address": made.head_address, "credentials": made.credentials_file, "node": made.daemons[-1].address}
     if as_json:
         print_json(said)
@@ -85,6 +91,27 @@ def start(
     print(f"  where FILE is a copy of            {made.credentials_file}")
     print(f"  it ends with                       tradewind runtime stop --address {made.head_address}")
     return exits.OK
+
+
+def _amounts(text: str) -> dict[str, float]:
+    """Custom resources that were given as JSON."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode(text, type=dict[str, float]) if text else {}
+    except msgspec.DecodeError as error:
+        raise CliError(
+            f"--resources is {text!r}; it must be JSON with amounts by name, e.g. '{{\"fuel\": 4}}' ({error}).",
+            exits.BAD_INPUT,
+        ) from error
+
+
+def _labels(text: str) -> dict[str, str]:
+    """Labels that were given as k=v,k=v."""
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    if not all(key.strip() and equals for key, equals, _ in pairs):
+        raise CliError(f"--labels is {text!r}; it must be labels and values, e.g. zone=a,kind=spot.", exits.BAD_INPUT)
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 @runtime.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from typing import Any, NoReturn
@@ -74,20 +73,9 @@ def ssh(name: str, command: tuple[str, ...], *, node: int, include: bool) -> int
     if include:
         print(f"{_include(login['config'])}: `ssh {name}` works now, and so do scp, rsync and editors.")
         return exits.OK
-    alias = name if node == 0 else f"{name}-{node}"
-    program = _program("ssh")
-    options, asked = _in_home(login["nodes"][node]["home"], command)
-    _become(program, ["ssh", *options, "-F", login["config"], alias, *asked])
+    from tradewind.sdk.login import ssh_arguments
 
-
-def _in_home(home: str, command: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Options and command of an `ssh` that stands in the instance's home, where that is not the login user's."""
-    if not home:
-        return [], list(command)
-    enter = f"cd {shlex.quote(home)} && export HOME=$PWD"
-    if command:
-        return [], [f"{enter} && {' '.join(command)}"]  # as ssh itself joins the words of a command
-    return ["-t"], [f'{enter} && exec "${{SHELL:-sh}}" -l']
+    _become(_program("ssh"), list(ssh_arguments(login, name, node, command)))
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -97,37 +85,26 @@ def _in_home(home: str, command: tuple[str, ...]) -> tuple[list[str], list[str]]
 def rsync(arguments: tuple[str, ...]) -> int:
     """Copy to or from a cluster: CLUSTER:path names a place there. Everything is handed to rsync."""
     from tradewind.cli.errors import CliError
+    from tradewind.sdk.login import place_named, rsync_arguments
 
-    named = [a.partition(":")[0] for a in arguments if ":" in a and not a.startswith(("-", "/", "."))]
+    named = place_named(arguments)
     if not named:
         raise CliError("name a place on a cluster as CLUSTER:path.", exits.BAD_INPUT)
-    alias = named[0]
-    login, rank = _login_by_alias(alias)
-    program = _program("rsync")
-    shell = f"ssh -F {shlex.quote(login['config'])}"
-    home = login["nodes"][rank]["home"]
-    _become(program, ["rsync", "-az", "-e", shell, *(_below_home(a, alias, home) for a in arguments)])
+    cluster, login, rank = _login_by_alias(named)
+    _become(_program("rsync"), list(rsync_arguments(login, cluster, rank, arguments)))
 
 
-def _login_by_alias(alias: str) -> tuple[dict[str, Any], int]:
-    """The login of the cluster that the alias names, or names a node of ("NAME-1"), and the node's rank."""
-    from tradewind.broker.server.client import ApiError
+def _login_by_alias(alias: str) -> tuple[str, dict[str, Any], int]:
+    """The cluster that the alias names, or names a node of ("NAME-1"), its login, and the node's rank."""
+    from tradewind.cli.errors import CliError
 
     try:
-        return _login(alias), 0
-    except ApiError:
+        return alias, _login(alias), 0
+    except CliError:
         name, _, rank = alias.rpartition("-")
         if not (name and rank.isdigit()):
             raise
         login = _login(name)
         if int(rank) >= len(login["nodes"]):
             raise
-        return login, int(rank)
-
-
-def _below_home(argument: str, alias: str, home: str) -> str:
-    """A place on the cluster as rsync finds it from the login user's home."""
-    place, colon, path = argument.partition(":")
-    if not home or not colon or place != alias or path.startswith(("/", "~")):
-        return argument
-    return f"{alias}:{home}/{path}"
+        return name, login, int(rank)

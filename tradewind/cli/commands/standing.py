@@ -15,10 +15,15 @@ _WAITING = {
 }
 
 
+_DOING = {"stop": "stopping", "start": "starting"}
+
+
 def _each(names: tuple[str, ...], verb: str, done: str) -> int:
     """Post `verb` for every cluster; what failed is said, and the rest is still done."""
     from tradewind.cli import daemon
     from tradewind.cli.errors import CliError
+    from tradewind.cli.follow import interrupted
+    from tradewind.cli.progress import waiting
 
     api = daemon.reach(start=False)
     failed = False
@@ -26,10 +31,18 @@ def _each(names: tuple[str, ...], verb: str, done: str) -> int:
         try:
             if not api.up:
                 raise daemon.no_cluster(name)
-            answer = api.post(f"{daemon.cluster_resource(name)}/{verb}")
+            with (
+                waiting(f"{name}: {_DOING[verb]}"),
+                interrupted(
+                    f"interrupted; the {verb} of {name} goes on. `tradewind status` shows what has become of it."
+                ),
+            ):
+                answer = api.post(f"{daemon.cluster_resource(name)}/{verb}")
             if verb == "stop" and answer["state"] != "STOPPED":
                 raise CliError(f"{name} was not stopped: {answer['why'] or answer['state']}", exits.FAILED)
         except CliError as error:
+            if error.exit_code == exits.INTERRUPTED:  # those named after it are left as they are
+                raise
             failed = True
             print(f"tradewind: {error}", file=sys.stderr)
         else:

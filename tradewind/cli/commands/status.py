@@ -35,11 +35,13 @@ def status(
     as_json: bool,
 ) -> int:
     """The clusters and unfinished managed jobs, their cost, and what each waits for."""
-    from tradewind.cli import daemon, rows
+    from tradewind.cli import daemon, progress, rows
 
     api = daemon.reach(start=False)
     if refresh and api.up:
-        for remark in api.post("/v1/refresh")["remarks"]:
+        with progress.waiting("asking the clouds"):
+            remarks = api.post("/v1/refresh")["remarks"]
+        for remark in remarks:
             print(f"tradewind: {remark}", file=sys.stderr)
     if ip or endpoints or endpoint is not None:
         return _reached(api, names, endpoint, ip=ip)

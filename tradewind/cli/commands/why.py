@@ -40,5 +40,8 @@ def why(name: str, *, as_json: bool) -> int:
     if row["why"]:
         print(terminal.wrapped(f"Because: {row['why']}", limit=terminal.width()))
     if facts:
-        print("The last that happened:\n" + timeline.timeline(facts[-3:], colour=terminal.colourful()))
+        print(
+            "The last that happened:\n"
+            + timeline.timeline(facts[-3:], colour=terminal.colourful(), limit=terminal.width())
+        )
     return exits.OK

@@ -5,18 +5,16 @@ What was launched goes on when the call that waited for it is cancelled.
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
-from tradewind.catalog.filter import OfferFilter
-from tradewind.catalog.offer import Offer
-from tradewind.optimizer.plan import Plan
-from tradewind.sdk import operations, planning
-from tradewind.sdk.aio import jobs
+import msgspec
+
+from tradewind.sdk import checking, operations, planning, validation
+from tradewind.sdk.aio import api, catalog, config, jobs, local
 from tradewind.sdk.aio.driving import awaitable, lines
-from tradewind.sdk.checkup import Finding
-from tradewind.sdk.task import AnyTask
+from tradewind.sdk.aio.threads import threaded
+from tradewind.sdk.checking import check_clouds
+from tradewind.sdk.views import Event
 
 launch = awaitable(operations.launch)
 exec = awaitable(operations.exec_)  # noqa: A001  the command's name
@@ -30,6 +28,7 @@ start = awaitable(operations.start)
 autostop = awaitable(operations.autostop)
 ports = awaitable(operations.ports)
 ssh_command = awaitable(operations.ssh_command)
+rsync_command = awaitable(operations.rsync_command)
 events = awaitable(operations.events)
 why = awaitable(operations.why)
 cost_report = awaitable(operations.cost_report)
@@ -43,73 +42,58 @@ def logs(
     return lines(operations.log_path(cluster, job_id, follow=follow, rank=rank))
 
 
-async def plan(
-    task: AnyTask | Sequence[AnyTask],
-    *,
-    hours: float | None = None,
-    catalog: str | os.PathLike[str] | None = None,
-    edges: Sequence[tuple[str, str, float]] = (),
-    together: Sequence[Sequence[str]] = (),
-    deadline_h: float | None = None,
-) -> Plan:
-    """As `tradewind.plan`, in a thread of its own. Raises SpecError, PlanError, InvalidProblem, LimitsError, CatalogError."""
-    return await asyncio.to_thread(
-        planning.plan,
-        task,
-        hours=hours,
-        catalog=catalog,
-        edges=edges,
-        together=together,
-        deadline_h=deadline_h,
-    )
+async def follow(name: str) -> AsyncIterator[Event]:
+    """The facts about a cluster or managed job, as `tradewind.follow` gives them. Raises NotFound, Unreachable."""
+    async for line in lines(operations.events_path(name)):
+        if line.strip():
+            yield msgspec.json.decode(line, type=Event)
 
 
-async def offers(
-    wanted: OfferFilter | None = None, *, limit: int | None = 100, catalog: str | os.PathLike[str] | None = None
-) -> list[Offer]:
-    """As `tradewind.offers`, in a thread of its own. Raises CatalogError."""
-    return await asyncio.to_thread(planning.offers, wanted, limit=limit, catalog=catalog)
-
-
-async def accelerators(
-    name: str | None = None, *, catalog: str | os.PathLike[str] | None = None
-) -> dict[str, planning.Accelerator]:
-    """As `tradewind.accelerators`, in a thread of its own. Raises CatalogError."""
-    return await asyncio.to_thread(planning.accelerators, name, catalog=catalog)
-
-
-async def doctor() -> tuple[Finding, ...]:
-    """As `tradewind.doctor`, in a thread of its own."""
-    return await asyncio.to_thread(planning.doctor)
-
-
-async def check() -> dict[str, str]:
-    """As `tradewind.check`, in a thread of its own. Raises SettingsError."""
-    return await asyncio.to_thread(planning.check)
+check = check_clouds
+explain_error = threaded(checking.explain_error)
+plan = threaded(planning.plan)
+explain = threaded(planning.explain)
+pareto = threaded(planning.pareto)
+offers = threaded(planning.offers)
+accelerators = threaded(planning.accelerators)
+doctor = threaded(planning.doctor)
+validate = threaded(validation.validate)
+schema = threaded(validation.schema)
 
 
 __all__ = [
     "accelerators",
+    "api",
     "autostop",
     "cancel",
+    "catalog",
     "check",
+    "config",
     "cost_report",
     "doctor",
     "down",
     "events",
     "exec",
+    "explain",
+    "explain_error",
+    "follow",
     "jobs",
     "launch",
+    "local",
     "logs",
     "offers",
+    "pareto",
     "plan",
     "ports",
     "queue",
     "reap",
+    "rsync_command",
+    "schema",
     "ssh_command",
     "start",
     "status",
     "stop",
+    "validate",
     "wait",
     "why",
 ]

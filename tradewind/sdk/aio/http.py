@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from tradewind.broker.server.answer_reader import AnswerReader
 from tradewind.broker.server.socket_path import SocketDirectoryError, socket_path
 from tradewind.sdk.daemon import data_dir
 from tradewind.sdk.errors import Refused, Unreachable, refusal
@@ -39,35 +40,26 @@ async def _asked(method: str, path: str, body: Any) -> AsyncIterator[AsyncIterat
         head = f"{method} {path} HTTP/1.1\r\nHost: tradewind\r\nConnection: close\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode("latin-1") + data)
         await writer.drain()
-        status = int((await reader.readuntil(b"\r\n")).split(b" ", 2)[1])
-        headers = {}
-        while line := (await reader.readuntil(b"\r\n")).strip():
-            name, _, value = line.partition(b":")
-            headers[name.strip().lower()] = value.strip().lower()
-        answer = _body(reader, headers)
-        if status >= 400:
-            raise _refused(status, b"".join([piece async for piece in answer]))
-        yield answer
+        yield _body(reader)
     except SocketDirectoryError as error:
         raise Unreachable(str(error)) from error
-    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, IndexError) as error:
+    except OSError as error:
         raise Unreachable(f"no answer from the daemon of {directory} ({str(error) or type(error).__name__})") from error
     finally:
         if writer is not None:
             writer.close()
 
 
-async def _body(reader: asyncio.StreamReader, headers: dict[bytes, bytes]) -> AsyncIterator[bytes]:
-    if headers.get(b"transfer-encoding") == b"chunked":
-        while size := int((await reader.readuntil(b"\r\n")).partition(b";")[0], 16):
-            yield await reader.readexactly(size)
-            await reader.readexactly(2)
-        return
-    left = int(headers.get(b"content-length", b"0"))
-    while left:
-        piece = await reader.readexactly(min(left, PIECE_BYTES))
-        left -= len(piece)
-        yield piece
+async def _body(connection: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    answer, refused = AnswerReader(), b""
+    while not answer.done:
+        piece = answer.feed(await connection.read(PIECE_BYTES))
+        if answer.status >= 400:
+            refused += piece
+        elif piece:
+            yield piece
+    if answer.status >= 400:
+        raise _refused(answer.status, refused)
 
 
 def _refused(status: int, raw: bytes) -> Refused:

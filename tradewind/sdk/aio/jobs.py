@@ -22,6 +22,7 @@ array = awaitable(job_operations.array)
 array_jobs = awaitable(job_operations.array_jobs)
 cancel_array = awaitable(job_operations.cancel_array)
 spend = awaitable(job_operations.spend)
+top = awaitable(job_operations.top)
 
 
 def logs(job: int | str, *, follow: bool = True) -> AsyncIterator[str]:
@@ -45,5 +46,6 @@ __all__ = [
     "retry",
     "spend",
     "status",
+    "top",
     "wait",
 ]
