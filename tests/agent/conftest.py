@@ -21,7 +21,7 @@ from tradewind.agent.protocol import AgentEvent, Configure, JobEnded, agent_sock
 from tradewind.broker.clouds.local.host_client import connect_unix
 from tradewind.broker.provision.agent_client import AgentClient
 
-DEADLINE_S = 30
+DEADLINE_S = 80
 
 
 class RunningAgent:
@@ -30,6 +30,7 @@ class RunningAgent:
     def __init__(self, home: str) -> None:
         self.home = home
         self.process: subprocess.Popen[bytes] | None = None
+        self.clients: list[AgentClient] = []
         self.log = os.path.join(os.path.dirname(home), "agent.log")
 
     def start(self) -> None:
@@ -50,6 +51,7 @@ class RunningAgent:
             except OSError:
                 assert time.monotonic() < deadline, self.said()
                 await asyncio.sleep(0.005)
+        self.clients.append(client)
         await client.hello("test")
         if configure:
             await client.call(Configure("c", 0, ("127.0.0.1",), time.time() + 600))
@@ -93,10 +95,18 @@ def running_agent(tmp_path) -> Iterator[RunningAgent]:
 
 
 @pytest.fixture
-def run() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Run on a fresh loop, bounded. What a failed test leaves connected is closed: its warning would fail another test, much later."""
+    agent = request.getfixturevalue("agent") if "agent" in request.fixturenames else None
+
     def bounded(coroutine: Coroutine[Any, Any, Any]) -> Any:
         async def body() -> Any:
-            return await asyncio.wait_for(coroutine, DEADLINE_S)
+            try:
+                async with asyncio.timeout(DEADLINE_S):
+                    return await coroutine
+            finally:
+                while agent is not None and agent.clients:
+                    await agent.clients.pop().close()
 
         return asyncio.run(body())
 

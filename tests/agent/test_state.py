@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -55,6 +56,18 @@ def test_on_a_full_disk_it_is_told_and_the_file_stays_whole(tmp_path, log, monke
     assert "event 3 could not be put on file" in capsys.readouterr().err
     assert [event.seq for event in log.events] == [1, 2, 3]
     assert seqs(tmp_path) == [1]
+
+
+def test_the_agents_own_log_may_lie_on_the_same_full_disk(tmp_path, log, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.stderr, "write", full)
+        patch.setattr(os, "write", full)
+        assert log.append(ended(1)).seq == 1
+        StateDirectory(str(tmp_path / "not-there")).write_jobs([])
+    assert [event.seq for event in log.events] == [1]
 
 
 def test_what_is_written_is_read(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import pickle
@@ -211,6 +212,31 @@ def test_a_full_or_forbidden_store_is_one_sentence(place):
     place.root.write_bytes(b"a file stands where the store should be")
     with pytest.raises(StoreError, match="could not be kept|cannot be read"):
         place.save("x", b"1")
+
+
+def test_what_lies_there_already_is_not_made_the_newest(place):
+    """An agent that is started anew looks at everything again."""
+    place.save("step-1", b"1")
+    place.save("step-2", b"2")
+    assert place.keep("step-1")
+    assert len(place.copies("step-1")) == 1
+    assert place.back()[0].newest == "step-2"
+
+
+def test_a_copy_that_finds_no_room_leaves_no_part_of_it(place, monkeypatch):
+    place.save("x", b"1")
+
+    def full(source: str, target: str) -> str:
+        pathlib.Path(target).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(file_store, "_copy_flushed", full)
+        with pytest.raises(StoreError, match="checkpoint y could not be kept in .*: No space left on device"):
+            place.save("y", b"2")
+    assert [path.name for path in (place.root / "copies").iterdir()] == [place.copies("x")[0].parent.name]
+    assert place.keep("y")
+    assert place.back()[1] == {"x": b"1", "y": b"2"}
 
 
 @pytest.mark.parametrize("uri", ["s3://b/x", "file://host/x", "/x", "", "file:x"])

@@ -33,9 +33,14 @@ class Shelf:
         return Restoration((), "", ())
 
 
-def make(tmp_path, shelf):
+def make(tmp_path, shelf, deaf=0):
     said: list[str] = []
-    return CheckpointSync(str(tmp_path), shelf, synced=lambda name, _: None, failed=said.append), said
+
+    def hear(why: str) -> bool:
+        said.append(why)
+        return len(said) > deaf
+
+    return CheckpointSync(str(tmp_path), shelf, synced=lambda name, _: None, failed=hear), said
 
 
 def test_two_looks_at_the_same_before_it_is_copied(tmp_path, run):
@@ -79,6 +84,26 @@ def test_a_store_that_fails_is_said_once_and_tried_again(tmp_path, run):
         while not shelf.kept:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await sync.stop()
+
+    run(scenario())
+
+
+def test_what_could_not_be_said_is_said_again(tmp_path, run):
+    """The job's log may lie on the same full disk."""
+    shelf = Shelf()
+    shelf.broken = "the disk is full"
+    sync, said = make(tmp_path, shelf, deaf=2)
+    (tmp_path / "x").write_bytes(b"1")
+
+    async def scenario():
+        sync.start({})
+        while len(said) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        shelf.broken = ""
+        while not shelf.kept:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await sync.stop()
+        assert said == ["the disk is full"] * 3
 
     run(scenario())
 
@@ -173,5 +198,21 @@ def test_a_file_that_is_renamed_into_place_is_copied_at_once_however_often_it_is
         (tmp_path / "y").write_bytes(b"1")
         await sync.sync_now()
         assert "y" not in shelf.kept, "it may still be written"
+
+    run(scenario())
+
+
+def test_of_a_program_that_was_ended_only_what_was_renamed_is_copied(tmp_path, run):
+    shelf = Shelf()
+    sync, _ = make(tmp_path, shelf)
+
+    async def scenario():
+        (tmp_path / "in-place").write_bytes(b"half")
+        await sync.sync_now()
+        (tmp_path / "x.tmp").write_bytes(b"1")
+        os.utime(tmp_path / "x.tmp", (1.0, 1.0))
+        os.replace(tmp_path / "x.tmp", tmp_path / "x")
+        await sync.sync_renamed()
+        assert shelf.kept == ["x"]
 
     run(scenario())
