@@ -1,7 +1,9 @@
-"""Chaos under managed jobs: daemon, agents and instances are killed and frozen at random while jobs count to N; `make soak-jobs`.
+"""Chaos under managed jobs: daemon, agents and instances are killed, frozen and cut off, the disk fills and the provider dawdles at random while
+jobs count to N; `make soak-jobs`.
 
 Real daemons, real local instances, the rehearsed catalog. Every step that a program counts is a line of its witness file, so that what ran, how
 often and where it went on is known apart from what the daemon believes. The daemon's bill is held to the lives of instances as seen on disk.
+The disk that fills is a small one of its own, which takes root to mount; without it that mood is left out.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import pathlib
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # what drives real daemons lives with the tests
@@ -24,8 +28,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # what dri
 from tests.broker.real import RealDaemon, task, until
 from tradewind.broker.server.client import DaemonUnreachable
 
-FREEZE_S = 3.0
-SLACK_S = 5.0  # looks at the disk are made while there is nothing else to do
+FREEZE_S = 3.0  # a busy machine: no loss
+CUT_S = 25.0  # longer than an agent may be silent: nobody hears of the instance, and nothing happens on it
+FULL_S = 4.0
+DISK_MB = 384
+SLOW = "launch:before:1.5,release:agent-told:2.0"
+# Counted after a checkpoint's rename and before the agent has it in its store, when the machine dies in just that moment.
+ON_ITS_WAY = 3
+MOODS = ("daemon", "slow provider", "agent", "instance", "instance", "frozen agent", "cut off", "full disk")
+SLACK_S = 5.0  # of a moment in the bill: looks at the disk are made while there is nothing else to do
 COUNT = """
 name: count
 resources: {{cpus: 2+, use_spot: true}}
@@ -40,7 +51,7 @@ run: |
     n=$((n+1))
     echo $n >> $w
     if [ $((n % {every})) = 0 ]; then
-      echo $n > x.tmp; mv x.tmp step-$n
+      if echo $n 2>/dev/null > x.tmp && [ -s x.tmp ] && mv x.tmp step-$n; then echo "saved $n" >> $w; fi
       for f in step-*; do [ ${{f##*-}} -lt $((n - 2 * {every})) ] && rm -f $f; done
     fi
   done
@@ -51,17 +62,25 @@ run: |
 class Chaos:
     """One soak: `victims` says how often each was hit."""
 
-    def __init__(self, directory: str, *, jobs: int, steps: int, every: int, active: int, seed: int) -> None:
+    def __init__(
+        self, directory: str, *, jobs: int, steps: int, every: int, active: int, seed: int, moods: Sequence[str] = MOODS
+    ) -> None:
+        self.moods = tuple(moods)
         self.directory = directory
         self.witness = os.path.join(directory, "witness")
         os.makedirs(self.witness)
         self.daemon = RealDaemon(os.path.join(directory, "data"))
         os.makedirs(self.daemon.data_dir, mode=0o700)
+        disk = _small_disk(self.daemon.data_dir)
         pathlib.Path(self.daemon.data_dir, "limits.yaml").write_text(f"max_active_jobs: {active}\n")
         self.jobs, self.steps, self.every = jobs, steps, every
         self.draw = random.Random(seed)
         self.victims: Counter[str] = Counter()
         self.lives: dict[str, tuple[float, float]] = {}  # instance -> first and last seen on disk
+        self._thaws: list[tuple[float, list[int]]] = []  # when whom
+        self._frozen: set[str] = set()
+        self.disk = disk
+        self.full_until: float = 0.0
 
     def run(self, seconds: float, *, pause_s: tuple[float, float] = (0.5, 3.0)) -> dict[str, float]:
         """Submit, let things die for so many seconds, let everything end, and check. Raises AssertionError."""
@@ -74,6 +93,7 @@ class Chaos:
         while time.monotonic() < end and not self._all_ended():
             self._pause(self.draw.uniform(*pause_s))
             self._strike()
+        self._calm()
         deadline = time.monotonic() + max(300.0, 5 * seconds)
         while not self._all_ended():
             assert time.monotonic() < deadline, f"jobs do not end; {self.daemon.log()}"
@@ -87,7 +107,36 @@ class Chaos:
             for name in self.daemon.instances_on_disk():
                 first, _ = self.lives.get(name, (now, now))
                 self.lives[name] = (first, now)
+            self._thaw(time.monotonic())
             time.sleep(0.05)
+
+    def _thaw(self, until: float) -> None:
+        due = [one for one in self._thaws if one[0] <= until]
+        self._thaws = [one for one in self._thaws if one[0] > until]
+        for _, pids in due:
+            self._signal(pids, signal.SIGCONT)
+        if not self._thaws:
+            self._frozen.clear()
+        if self.full_until and self.full_until <= until:
+            self.full_until = 0.0
+            os.unlink(self._filler)
+
+    def _calm(self) -> None:
+        """Nothing is frozen, full or slow any more."""
+        self._thaw(float("inf"))
+
+    @property
+    def _filler(self) -> str:
+        return os.path.join(self.daemon.data_dir, "filler")
+
+    def close(self) -> None:
+        """Every process is ended, and the small disk is gone."""
+        self._calm()
+        try:
+            self.daemon.end()
+        finally:
+            if self.disk:
+                subprocess.run(["umount", "-l", self.daemon.data_dir], check=False, capture_output=True)
 
     def _rows(self) -> list[dict[str, Any]]:
         with contextlib.suppress(DaemonUnreachable, OSError):
@@ -100,26 +149,34 @@ class Chaos:
         return len(rows) == self.jobs and all(row["ended_unix"] for row in rows)
 
     def _strike(self) -> None:
-        what = self.draw.choice(["daemon", "agent", "instance", "instance", "frozen agent"])
-        if what == "daemon":
+        what = self.draw.choice(self.moods)
+        if what in {"daemon", "slow provider"}:
+            self._calm()  # a daemon does not start on a full disk, and says so
             self.daemon.kill()
             self._pause(self.draw.uniform(0, 2))  # closed for a moment: jobs run on
-            self.daemon.start()
+            self.daemon.start(**({"TRADEWIND_SLOW_AT": SLOW} if what == "slow provider" else {}))
             self.victims[what] += 1
             return
-        instances = self.daemon.instances_on_disk()
+        if what == "full disk":
+            if self.disk and not self.full_until:
+                _fill(self._filler)
+                self.full_until = time.monotonic() + FULL_S
+                self.victims[what] += 1
+            return
+        # One blow at a time: who is frozen saves nothing, and would lose that too.
+        instances = [name for name in self.daemon.instances_on_disk() if name not in self._frozen]
         if not instances:
             return
         victim = self.draw.choice(instances)
-        word = "host.py" if what == "instance" else "tradewind.agent"
+        word = {"instance": "host.py", "cut off": ""}.get(what, "tradewind.agent")
         found = processes_of(victim, word)
         if not found:
             return
         self.victims[what] += 1
-        if what == "frozen agent":
+        if what in {"frozen agent", "cut off"}:
             self._signal(found, signal.SIGSTOP)
-            self._pause(FREEZE_S)
-            self._signal(found, signal.SIGCONT)
+            self._frozen.add(victim)
+            self._thaws.append((time.monotonic() + (CUT_S if what == "cut off" else FREEZE_S), found))
         else:
             self._signal(found, signal.SIGKILL)
 
@@ -138,28 +195,48 @@ class Chaos:
             repeated, begins = self._read(int(row["id"]))
             most = max(most, repeated)
             losses += begins - 1
-        assert most <= 2 * self.every, f"{most} steps were repeated after one loss, checkpoints came every {self.every}"
+        assert most <= self.every + ON_ITS_WAY, (
+            f"{most} steps repeated after one loss, with a checkpoint every {self.every}"
+        )
         assert self.daemon.processes() == [], "processes are left"
-        assert self.daemon.instances_on_disk() == [], "instances are left"
+        left = self.daemon.instances_on_disk()
+        assert left == [], f"instances are left: {left}; {self._all_told(left)}"
         billed, seen = self._bill(client)
         return {
             "jobs that counted to the end": float(len(rows)),
             **{f"strikes at a {name}": float(count) for name, count in sorted(self.victims.items())},
             "times a program began again": float(losses),
-            "most steps repeated after a loss (a checkpoint every " + str(self.every) + ")": float(most),
+            f"most steps repeated after a loss (a checkpoint every {self.every})": float(most),
             "instance-seconds billed": billed,
             "instance-seconds seen on disk": seen,
         }
 
+    def _all_told(self, names: list[str]) -> str:
+        """What the daemon's log and their directories say of these instances."""
+        log = pathlib.Path(self.daemon.data_dir, "daemon.log").read_text().splitlines()
+        lines = [line for line in log if any(name in line for name in names)]
+        found = [
+            str(path) for name in names for path in pathlib.Path(self.daemon.data_dir, "instances", name).iterdir()
+        ]
+        return "\n".join([*lines[-20:], *found[:20]])
+
     def _read(self, job_id: int) -> tuple[int, int]:
         """The most steps repeated after one loss, and how often the program began; every step in order, each life going on from a kept one."""
         at, begins, most, counted = 0, 0, 0, set()
+        saved: list[int] = []
         for line in pathlib.Path(self.witness, str(job_id)).read_text().splitlines():
             word, _, number = line.rpartition(" ")
             if word == "begin":
                 assert int(number) <= at, f"job {job_id} went on from step {number}, and had counted to {at}"
-                most = max(most, at - int(number))
+                kept = int(number)
+                late = [one for one in saved if kept < one <= at - ON_ITS_WAY]
+                assert not late, f"job {job_id} went on from {kept}, and had saved {late} before it came to {at}"
+                if not _were_full(saved, kept, at, self.every):
+                    most = max(most, at - kept)
+                saved = [one for one in saved if one <= kept]
                 at, begins = int(number), begins + 1
+            elif word == "saved":
+                saved.append(int(number))
             else:
                 assert int(number) == at + 1, f"job {job_id} counted {number} after {at}: two lives at once"
                 at += 1
@@ -180,13 +257,36 @@ class Chaos:
         assert not missing, f"instances that nobody is billed for: {missing}"
         for name, (first, last) in self.lives.items():
             line = billed[name]
-            assert line["launched_unix"] <= first + SLACK_S, (
+            assert abs(line["launched_unix"] - first) <= SLACK_S, (
                 f"{name} was there at {first}, billed from {line['launched_unix']}"
             )
-            assert line["ended_unix"] <= last + SLACK_S, f"{name} was gone at {last}, billed until {line['ended_unix']}"
+            assert abs(line["ended_unix"] - last) <= SLACK_S, (
+                f"{name} was gone at {last}, billed to {line['ended_unix']}"
+            )
         return sum(line["seconds"] for line in billed.values()), sum(
             last - first for first, last in self.lives.values()
         )
+
+
+def _were_full(saved: list[int], kept: int, at: int, every: int) -> bool:
+    """Whether a checkpoint that was due since the kept one could not be written: the disk was full, and no machine's loss is to blame."""
+    due = {one for one in range(kept + 1, at + 1) if one % every == 0}
+    return not due <= set(saved)
+
+
+def _small_disk(directory: str) -> bool:
+    """Whether the directory is a disk of its own now, of DISK_MB."""
+    if os.geteuid() != 0:
+        return False
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=700", "tradewind-soak", directory]
+    return subprocess.run(mount, check=False, capture_output=True).returncode == 0
+
+
+def _fill(path: str) -> None:
+    """Nothing more fits on the disk."""
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(1 << 20)):
+            pass
 
 
 def processes_of(instance_id: str, word: str) -> list[int]:
@@ -211,15 +311,24 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=200, help="each a tenth of a second")
     parser.add_argument("--active", type=int, default=6, help="at a time")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mood", action="append", choices=sorted(set(MOODS)), help="only this one; may be repeated")
     asked = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="tw-soak-")
-    chaos = Chaos(directory, jobs=asked.jobs, steps=asked.steps, every=20, active=asked.active, seed=asked.seed)
+    chaos = Chaos(
+        directory,
+        jobs=asked.jobs,
+        steps=asked.steps,
+        every=20,
+        active=asked.active,
+        seed=asked.seed,
+        moods=asked.mood or MOODS,
+    )
     try:
         for name, value in chaos.run(asked.minutes * 60).items():
             print(f"{name:<70} {value:>10.4g}")
     finally:
         with contextlib.suppress(Exception):
-            chaos.daemon.end()
+            chaos.close()
         shutil.rmtree(directory, ignore_errors=True)
     return 0
 

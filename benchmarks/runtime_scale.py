@@ -60,7 +60,7 @@ def actors(count, placed):
     """(actors placed a second, 99th percentile in ms) at the head."""
     store = ControlStore(lambda _node, _message: None, lambda *_: None, publishes_itself=False)
     for view in views(count):
-        store.join(view)
+        store.join(cluster.Join(0, b"", view))
     times = []
     for number in range(placed):
         spec = ActorSpec(f"a{number}", "C", b"", b"", [], Shape({"CPU": 1.0}), {"CPU": 1.0}, "", "job", detached=True)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-GRACE_S = 5.0  # how long what a test ended may take to be gone; a leak never goes, so only failures pay it
+GRACE_S = 10.0  # how long what a test ended may take to be gone; a leak never goes, so only failures pay it
 CREDENTIALS = ("AWS_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "TRADEWIND_", "SKYPILOT_")
+
+# Every command line, daemon and agent that a test starts is a process of its own: compiling all that each imports, anew each time, doubles the suite.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell's background job starts with SIGINT ignored, and so would every child: what Ctrl-C does could not be tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -73,9 +78,9 @@ def no_leaks() -> Iterator[None]:
     yield
     deadline = time.monotonic() + GRACE_S
     while leaks := _leaks(before):
-        gc.collect()
         if time.monotonic() > deadline:
             pytest.fail("left behind: " + "; ".join(leaks))
+        gc.collect()  # may take seconds on a busy machine: what it freed is looked at again, however late it is
         time.sleep(0.02)
 
 
