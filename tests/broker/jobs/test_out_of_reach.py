@@ -11,6 +11,7 @@ from tests.broker.scripted import ScriptedCloud, ScriptedTransport
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision import driver, reach, watch
 from tradewind.broker.provision.bootstrap import BootstrapError
+from tradewind.broker.store import rows
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,7 @@ class Wire(ScriptedTransport):
 
     async def wait_lost(self):
         await self.cloud.cut.wait()
+        return "nothing was heard of it"
 
 
 class FarCloud(ScriptedCloud):
@@ -39,6 +41,7 @@ class FarCloud(ScriptedCloud):
         super().__init__()
         self.cut = asyncio.Event()
         self.silent = False
+        self.slow = False
 
     async def connect(self, instance):
         if self.cut.is_set():
@@ -48,6 +51,8 @@ class FarCloud(ScriptedCloud):
         return Wire(self.agents[instance.provider_id], self.puts, self)
 
     async def describe(self, tags):
+        if self.slow:
+            await asyncio.Event().wait()
         if self.silent:
             raise ProviderError("local", "unreachable", "no route to host")
         return await super().describe(tags)
@@ -84,6 +89,25 @@ def test_what_runs_on_is_found_again_and_nothing_is_started_anew(tmp_path):
             await r.until("it ends", lambda: r.job_state() == "SUCCEEDED")
             assert r.broker.managed_job(1).attempt == 1
             assert set(r.cloud.starts.values()) == {1}
+
+    run(scenario())
+
+
+def test_a_cut_is_told_without_waiting_for_a_cloud_that_takes_its_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "CLOUD_WORD_S", 0.1)
+
+    async def scenario():
+        async with Running(str(tmp_path / "data"), FarCloud()) as r:
+            await r.broker.submit(job_request(task("wait")))
+            await at_work(r)
+            r.cloud.slow = True
+            r.cloud.lose_way()
+            await r.until("it is noticed", lambda: told(r, "out of reach") == 1)
+            (event,) = r.store.read(lambda c: rows.events(c, managed_job_id=1, kinds=("out of reach",)))
+            assert event.data["why"] == "nothing was heard of it"
+            r.cloud.slow = False
+            r.cloud.mend()
+            await r.until("it is back", lambda: told(r, "reached again") == 1)
 
     run(scenario())
 

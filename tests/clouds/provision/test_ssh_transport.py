@@ -15,7 +15,8 @@ from clouds.lab.sshd import Sshd
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_sessions import other_sessions
-from tradewind.broker.provision.ssh_transport import TCP_SILENCE_S, SshTransport, connect
+from tradewind.broker.provision.ssh_silence import SILENCE_S
+from tradewind.broker.provision.ssh_transport import SshTransport, connect
 
 
 @contextlib.asynccontextmanager
@@ -176,10 +177,12 @@ def test_a_machine_that_is_too_busy_to_answer_is_not_lost(sshd: Sshd, keys: KeyR
             lost = asyncio.create_task(transport.wait_lost())
             await transport.run(["true"])
             sshd.freeze()
-            await asyncio.sleep(TCP_SILENCE_S + 1.5)
+            sent = bytes(1 << 25)  # more than fits on the way, so that its kernel says that nobody takes it
+            sending = asyncio.create_task(transport.feed("wc -c", sent, timeout_s=60, what="wc"))
+            await asyncio.wait([lost], timeout=2 * SILENCE_S)
             assert not lost.done()
             sshd.freeze(frozen=False)
-            await transport.run(["true"])
+            assert int((await sending).stdout) == len(sent)
             lost.cancel()
 
     asyncio.run(scenario())

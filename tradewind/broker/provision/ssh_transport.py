@@ -18,19 +18,18 @@ import msgspec
 from tradewind.broker.provider import Instance, LeaveOut, ProviderError, RunResult, Told
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.ssh_put import SshCopy
+from tradewind.broker.provision.ssh_silence import SILENCE_S, keep_asking, until_silent
 from tradewind.broker.provision.ssh_stream import open_unix
 
 if TYPE_CHECKING:
+    import socket
+
     import asyncssh
 
-# An instance that loses power says nothing. The kernels ask each other (tcp(7)): a second of silence, then a question each second. They answer
-# however busy their machine is, so that lag there is not held to be loss; what we sent may stay unconfirmed for as long.
-TCP_IDLE_S, TCP_INTERVAL_S, TCP_PROBES = 1, 1, 2
-TCP_SILENCE_S = TCP_IDLE_S + TCP_INTERVAL_S * TCP_PROBES
 # What the kernels cannot see, an sshd that hangs: after so many unanswered keep-alives of SSH the connection counts as lost.
 KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 10.0, 2
-# Through a jump host the kernels know the first hop only, so that SSH itself has to ask as often.
-JUMP_INTERVAL_S, JUMP_COUNT = 1.5, 2
+# Through a jump host the kernels know the first hop only, so that SSH itself has to ask as often (it gives up an interval after the last).
+JUMP_INTERVAL_S, JUMP_COUNT = 1.0, 2
 ATTEMPT_TIMEOUT_S = 10.0  # for one TCP connect and login
 RETRY_S = 0.5
 SESSIONS = 8  # commands at once over one connection; sshd refuses more than 10 of them (MaxSessions, sshd_config(5))
@@ -150,27 +149,7 @@ async def _log_in(endpoint: Endpoint, private_key: str | None) -> asyncssh.SSHCl
         options["username"] = endpoint.user
     if endpoint.port:
         options["port"] = endpoint.port
-    connection = await asyncssh.connect(endpoint.host, **options)
-    _notice_silence(connection)
-    return connection
-
-
-def _notice_silence(connection: asyncssh.SSHClientConnection) -> None:
-    """A cut anywhere on the way ends the connection after TCP_SILENCE_S."""
-    import socket
-
-    sock = connection.get_extra_info("socket")
-    if sock is None or not hasattr(socket, "TCP_USER_TIMEOUT"):  # a jump host, or no Linux
-        connection.set_keepalive(JUMP_INTERVAL_S, JUMP_COUNT)
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        (socket.TCP_KEEPIDLE, TCP_IDLE_S),
-        (socket.TCP_KEEPINTVL, TCP_INTERVAL_S),
-        (socket.TCP_KEEPCNT, TCP_PROBES),
-        (socket.TCP_USER_TIMEOUT, TCP_SILENCE_S * 1000),
-    ):
-        sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    return await asyncssh.connect(endpoint.host, **options)
 
 
 async def _settled(endpoint: Endpoint, connection: asyncssh.SSHClientConnection) -> SshTransport:
@@ -191,6 +170,18 @@ class SshTransport:
         self._connection = connection
         self._home = self._login_home = self._python = ""
         self._turns = asyncio.Semaphore(SESSIONS)
+        self._why_lost = ""
+        self._listening: asyncio.Task[None] | None = None
+        sock = connection.get_extra_info("socket")
+        if sock is not None and keep_asking(sock):
+            self._listening = asyncio.get_running_loop().create_task(self._listen(sock), name="ssh-silence")
+        else:  # a jump host, or no Linux
+            connection.set_keepalive(JUMP_INTERVAL_S, JUMP_COUNT)
+
+    async def _listen(self, sock: socket.socket) -> None:
+        if await until_silent(sock):
+            self._why_lost = f"nothing was heard of {self.endpoint.host} for {SILENCE_S:.0f} s"
+            self._connection.abort()
 
     @property
     def home(self) -> str:
@@ -304,12 +295,16 @@ class SshTransport:
         """Connect to a unix socket on the instance. Raises OSError while nobody listens there, or when the connection is lost."""
         return await open_unix(self._connection, socket_path)
 
-    async def wait_lost(self) -> None:
-        """Return once the connection has ended, by whichever side or by silence."""
+    async def wait_lost(self) -> str:
+        """Why the connection was given up, once it has ended; "" when either side ended it."""
         await self._connection.wait_closed()
+        return self._why_lost
 
     async def close(self) -> None:
         """The connection is gone; what was started detached runs on."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
         self._connection.abort()
         await self._connection.wait_closed()
 

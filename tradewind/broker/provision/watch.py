@@ -32,6 +32,7 @@ HEARTBEAT_S = 5.0
 SILENCE_S = 20.0  # an agent on a machine that is busy to the brim still answers within this
 LEASE_RENEWAL_S = 300.0
 DEATH_SETTLES_S = 0.4  # an agent's connection ends a moment before its machine is seen to be dead
+CLOUD_WORD_S = 1.0  # what its cloud says of a machine by then may spare it the name of being out of reach
 _LIVE = frozenset({"PROVISIONING", "BOOTSTRAPPING", "UP", "STOPPED", "PREEMPTED", "FAILED", "TERMINATING"})
 
 
@@ -105,6 +106,14 @@ class Watch:
                 return None
             return instance.reason or f"it is {instance.state.lower()}"
         return told or why_vanished(row)
+
+    async def _soon(self, asked: Awaitable[str | None]) -> str | None:
+        """What the cloud says within CLOUD_WORD_S; None when it takes longer: whoever watches the instance goes on asking."""
+        try:
+            async with asyncio.timeout(CLOUD_WORD_S):
+                return await asked
+        except TimeoutError:
+            return None
 
     async def look_for_losses(self, instances: Sequence[InstanceRow]) -> bool:
         """Whether any of them is gone; those that are have been reported."""
@@ -223,7 +232,7 @@ class Watch:
         row = self._services.store.read(lambda c: rows.instance(c, instance_id))
         if row is None or row.state != "RUNNING" or row.ended_unix is not None:
             return
-        gone = await self._why_not_running(row)
+        gone = await self._soon(self._why_not_running(row))
         if gone is not None:
             await self.instance_gone(instance_id, gone)
             return
@@ -252,8 +261,11 @@ class Watch:
         if cluster is None or cluster.state != "UP" or cluster.tries != row.tries:
             return False
         node = self._nodes.get(row.id)
-        if not unreached and (node is None or not await _is_lost(node.transport)):
-            return False
+        if not unreached:
+            lost = None if node is None else await _why_lost(node.transport)
+            if lost is None:
+                return False
+            why = lost or why
         self._sought.add(row.id)
         try:
             self._nodes.pop(row.id, None)
@@ -386,13 +398,15 @@ class Watch:
         self._instances.clear()
 
 
-async def _is_lost(transport: object) -> bool:
-    """Whether the connection itself has ended, and not only what it carried; to a process of this computer there is none that could."""
+async def _why_lost(transport: object) -> str | None:
+    """Why the connection itself has ended, "" when it does not say, and None while only what it carried has; to a process of this computer
+    there is none that could.
+    """
     wait_lost = getattr(transport, "wait_lost", None)
     if wait_lost is None:
-        return False
+        return None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DEATH_SETTLES_S):
-            await wait_lost()
-            return True
-    return False
+            why: str = await wait_lost()
+            return why
+    return None
