@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tradewind.catalog.offer import Offer
 from tradewind.cli import planpage
 from tradewind.optimizer.plan import Certificate, Placement, Plan, RankedCandidate
@@ -74,3 +76,18 @@ def test_no_plan_says_why() -> None:
     )
     text = planpage.page(none)
     assert text.startswith("No plan.\n  no offer has 7 A100")
+
+
+def test_what_is_cheaper_and_may_not_be_bought_is_told_in_a_sentence() -> None:
+    cheap = offer("aws", "us-east-1", "use1-az1", "m6a.large", 0.01)
+    rows = (
+        candidate(cheap, "aws can't be used from here: aws configure; 0.005 USD/h cheaper (-20%)"),
+        candidate(AZURE, "azure can't be used from here: az login; 0.02 USD/h dearer (+80%)"),
+        msgspec.structs.replace(candidate(cheap, "on demand; spot was asked for"), use_spot=False),
+        msgspec.structs.replace(candidate(cheap, "of another task"), task="other"),
+    )
+    (told,) = planpage.cheaper_left_out(msgspec.structs.replace(plan(), references=rows))
+    assert told == (
+        "cheaper, and left out: m6a.large at aws/us-east-1/use1-az1 (spot) for 0.02 USD/h: "
+        "aws can't be used from here: aws configure; 20% cheaper"
+    )

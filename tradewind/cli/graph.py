@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tradewind.cli import exits, managed, planpage, progress, terminal
+from tradewind.cli import exits, managed, notes, planpage, progress, terminal
 from tradewind.cli.confirm import confirm
 from tradewind.cli.errors import CliError
 from tradewind.cli.overrides import is_file
@@ -68,6 +68,8 @@ def accept(
         else planpage.headline(plan)
     )
     print(shown, file=sys.stderr)
+    if not watched:
+        notes.remark(planpage.cheaper_left_out(plan))  # the page has them in its tables
     if rehearse:
         print("Rehearsed: local processes stand in for the instances; nothing is bought.", file=sys.stderr)
     elif plan.hourly_usd > 0:

@@ -186,3 +186,14 @@ def headline(plan: Plan) -> str:
         )
         + f" for {usd(plan.hourly_usd)} USD/h"
     )
+
+
+def cheaper_left_out(plan: Plan) -> list[str]:
+    """A sentence for each cloud's cheaper offer in the chosen market that may not be bought, with what keeps it out"""
+    return [
+        f"cheaper, and left out: {row.instance_type} at {place(row.cloud, row.region, row.zone)} "
+        f"({market(use_spot=row.use_spot)}) for {usd(row.hourly_usd)} USD/h: {shortened(row.reason)}"
+        for chosen in plan.placements
+        for row in plan.references
+        if row.task == chosen.task and row.use_spot == chosen.use_spot and row.hourly_usd < chosen.hourly_usd
+    ]

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tradewind.cli import exits, planpage, progress, terminal
+from tradewind.cli import exits, notes, planpage, progress, terminal
 from tradewind.cli.confirm import confirm
 from tradewind.cli.errors import CliError
 
@@ -72,9 +72,8 @@ def accept(
         )
     elif show:
         print(planpage.headline(plan), file=sys.stderr)
+        notes.remark(planpage.cheaper_left_out(plan))  # the page has them in its tables
     if show and catalog is None and any(placement.cloud != "local" for placement in plan.placements):
-        from tradewind.cli import notes
-
         notes.remark(notes.of_shipped(notes.today()))
     if rehearse:
         if show:
