@@ -21,7 +21,7 @@ from clouds.fakes.aws.machines import MachineRoom
 from clouds.fakes.aws.world import REGIONS, AwsWorld, fake_aws
 from clouds.fakes.aws.world import offer as aws_offer
 from clouds.fakes.room import Room
-from clouds.fakes.wire import Answer, Request, Wire
+from clouds.fakes.wire import Wire
 from clouds.gcp.world import GcpWorld, gcp_world
 from clouds.gcp.world import offer as gcp_offer
 from clouds.household import Household
@@ -165,15 +165,11 @@ def _log_in(estate: Estate, tokens: str) -> None:
 @contextlib.contextmanager
 def open_estate(directory: pathlib.Path, lab: Lab | None, nursery: Nursery | None = None) -> Iterator[Estate]:
     """Three accounts; with a lab every instance has a machine. Afterwards nothing may be held anywhere."""
-
-    def token(_request: Request) -> Answer:
-        return Answer(body={"access_token": "token", "expires_in": 3600, "token_type": "Bearer"})
-
     with contextlib.ExitStack() as stack:
-        tokens = Wire(token)
-        stack.callback(tokens.close)
         aws = stack.enter_context(fake_aws())
         gcp = stack.enter_context(gcp_world())
+        tokens = Wire(gcp.cloud.token)
+        stack.callback(tokens.close)
         azure = stack.enter_context(azure_world())
         estate = Estate(directory, aws, gcp, azure, nursery)
         if lab is not None:

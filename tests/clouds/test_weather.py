@@ -11,14 +11,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from clouds.azure.world import offer as azure_offer
 from clouds.estate import OFFERS, Estate, open_estate
 from clouds.fakes.aws.rules import Refusal
 from clouds.fakes.aws.world import offer as aws_offer
 from clouds.fakes.journal import Fault
+from clouds.gcp.world import offer as gcp_offer
 from clouds.moments import at_the_first
 from clouds.shell import Shell, purchases
 from tests.broker.nursery import Nursery
 from tests.broker.real import DEADLINE_S, task, until
+from tradewind.catalog.offer import Offer
 
 ANY = "name: mine\nresources: {use_spot: true}\nrun: echo hi\n"
 
@@ -64,6 +67,57 @@ def test_a_clock_an_hour_off_a_region_not_enabled_a_price_above_the_cap(estate: 
     assert "Request has expired" in why
     assert "set this machine's clock (timedatectl set-ntp true)" in why
     estate.aws.account.clock_skewed = False
+    client.post("/v1/clusters/mine/down")
+
+
+@pytest.mark.parametrize(
+    ("cloud", "offers", "said", "mend"),
+    [
+        (
+            "gcp",
+            (
+                gcp_offer(price_spot_usd_h=0.05),
+                gcp_offer(region="europe-west4", zone="europe-west4-a", price_spot_usd_h=0.06),
+            ),
+            "violates constraint constraints/gcp.resourceLocations",
+            "name a region that it allows",
+        ),
+        (
+            "azure",
+            (azure_offer(price_spot_usd_h=0.05), azure_offer(region="westeurope", price_spot_usd_h=0.06)),
+            "was disallowed by Azure",
+            "have Azure's support open this one",
+        ),
+    ],
+)
+def test_a_region_not_enabled_and_a_clock_an_hour_off(
+    estate: Estate, tmp_path: pathlib.Path, cloud: str, offers: tuple[Offer, Offer], said: str, mend: str
+) -> None:
+    """The same at the other two, in the words of each; what a refused launch had made before is gone with the cluster."""
+    estate.write_catalog((*offers, aws_offer(price_spot_usd_h=0.09)))
+    estate.gcp.cloud.compute.closed_regions.add("us-central1")
+    estate.azure.cloud.arm.closed_locations.add("eastus")
+    client = estate.start()
+    shell = Shell(estate, tmp_path)
+    launch(estate, client)
+    why = bought_at(estate, client, cloud)[cloud]
+    assert said in why
+    assert mend in why
+    assert why in shell.types("events", "mine")
+    assert client.get("/v1/clusters/mine")["region"] == offers[1].region
+    client.post("/v1/clusters/mine/down")
+    for vendor in (estate.gcp.cloud, estate.azure.cloud):
+        vendor.set_clock(3600)
+    launch(estate, client)
+    why = bought_at(estate, client, "aws")[cloud]
+    assert "this machine's clock is 60 min behind" in why
+    assert why.endswith("; set this machine's clock (timedatectl set-ntp true)")
+    checked = shell.types("check", cloud, exit_code=1)
+    assert "clock" in checked
+    assert "timedatectl set-ntp true" in checked
+    assert "login" not in checked, "logging in again would not help"
+    for vendor in (estate.gcp.cloud, estate.azure.cloud):
+        vendor.set_clock(0)
     client.post("/v1/clusters/mine/down")
 
 

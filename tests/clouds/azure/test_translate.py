@@ -22,6 +22,20 @@ from tradewind.broker.clouds.azure.translate import of_body, translate
         (exceptions.ServiceResponseError("cut"), "UNREACHABLE", "transient"),
         (CredentialUnavailableError("Please run 'az login' to set up an account"), "NO_CREDENTIALS", "permission"),
         (
+            exceptions.ClientAuthenticationError(
+                "Authentication failed: AADSTS700024: Client assertion is not within its valid time range."
+            ),
+            "CLOCK_WRONG",
+            "permission",
+        ),
+        (
+            exceptions.ClientAuthenticationError(
+                "The ID token already expires. Make sure your computer's time and time zone are both correct."
+            ),
+            "CLOCK_WRONG",
+            "permission",
+        ),
+        (
             exceptions.ClientAuthenticationError("AADSTS7000222: the secret is expired"),
             "CREDENTIALS_REFUSED",
             "permission",

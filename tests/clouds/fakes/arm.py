@@ -52,6 +52,14 @@ IMAGES = {
 RESERVED_NAMES = {"root", "admin", "administrator", "user", "test", "guest", "console", "john", "owner"}
 
 
+# learn.microsoft.com/azure/cost-management-billing/manage/region-optimization: what is said of a region that a subscription may not use
+DISALLOWED = (
+    "Resource '{}' was disallowed by Azure: This policy maintains a set of best available regions where your subscription can deploy resources. "
+    "The objective of this policy is to ensure that your subscription has full access to Azure services with optimal performance. Should you need "
+    "additional or different regions, contact support.."
+)
+
+
 class ArmRefusal(Exception):
     """A call is refused with this status and code."""
 
@@ -77,6 +85,7 @@ class Arm:
     late: str = (
         ""  # the code with which a lack of capacity shows inside the operation; "" refuses at once with SkuNotAvailable
     )
+    closed_locations: set[str] = field(default_factory=set)
     capacity: dict[tuple[str, str, bool], int] = field(
         default_factory=dict
     )  # (place, size, spot): place is location or location-zone
@@ -178,6 +187,8 @@ class Arm:
                 f"The resource group '{group}' is in deprovisioning state and cannot perform this operation.",
             )
         key = resource_id.lower()
+        if body.get("location") in self.closed_locations:
+            raise ArmRefusal(403, "RequestDisallowedByAzure", DISALLOWED.format(name))
         if only_new and key in self.resources:
             raise ArmRefusal(
                 412,

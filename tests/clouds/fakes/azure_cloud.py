@@ -28,6 +28,8 @@ MODELS = {
     "Microsoft.Network/networkInterfaces": f"{NETWORK}:NetworkInterface",
     "Microsoft.Network/publicIPAddresses": f"{NETWORK}:PublicIPAddress",
 }
+TOKEN_LIVES_S = 3600.0
+EXPIRED = "The access token expiry UTC time '{}' is earlier than current UTC time '{}'."
 MACHINES = "Microsoft.Compute/virtualMachines"
 
 
@@ -39,7 +41,7 @@ class AzureCloud:
         self.journal = Journal()
         self.violations: list[str] = []
         self.signed_out = False
-        self.delay_s = 0.0
+        self.delay_s = self._ahead_s = 0.0
         self._directory = tempfile.TemporaryDirectory()
         self.authority = write_authority(self._directory.name, "management.azure.com")
         self._wire = Wire(self._answer, tls=server_context("management.azure.com"))
@@ -64,6 +66,9 @@ class AzureCloud:
         fault = self.journal.fault_for(name)
         if self.signed_out:
             answer = _refused(401, "InvalidAuthenticationToken", "The access token is invalid.")
+        elif self._ahead_s >= TOKEN_LIVES_S:  # az still thinks well of one that it got that long ago
+            over, now = (time.strftime("%m/%d/%Y %I:%M:%S %p", time.gmtime(self._wire.now() - s)) for s in (60.0, 0.0))
+            answer = _refused(401, "ExpiredAuthenticationToken", EXPIRED.format(over, now))
         elif not request.headers.get("authorization", "").startswith("Bearer "):
             answer = _refused(
                 401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
@@ -90,6 +95,11 @@ class AzureCloud:
         if fault is not None and fault.lose_answer:
             answer.drop = True
         return answer
+
+    def set_clock(self, ahead_s: float) -> None:
+        """Azure's clock is ahead of this machine's."""
+        self._ahead_s = ahead_s
+        self._wire.set_clock(ahead_s)
 
     def _denied(self, name: str) -> bool:
         return any(re.fullmatch(pattern.replace("*", ".*"), name, re.IGNORECASE) for pattern in self.arm.denied)

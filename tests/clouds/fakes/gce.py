@@ -69,6 +69,7 @@ class Gce:
     project: str = "demo-project"
     networks: set[str] = field(default_factory=lambda: {"default"})
     capacity: dict[tuple[str, str, bool], int] = field(default_factory=dict)  # (zone, type, spot) -> machines left
+    closed_regions: set[str] = field(default_factory=set)
     region_quotas: dict[str, float] = field(
         default_factory=lambda: {"CPUS": 500.0, "N2_CPUS": 500.0, "IN_USE_ADDRESSES": 100.0}
     )
@@ -139,6 +140,12 @@ class Gce:
         if key and key in self.by_request:
             return self.operations[self.by_request[key]].body
         self._zone(zone)
+        if zone.rsplit("-", 1)[0] in self.closed_regions:  # an organisation's policy on locations
+            raise Refusal(
+                412,
+                "conditionNotMet",
+                f"Location ZONE:{zone} violates constraint constraints/gcp.resourceLocations on the resource projects/{self.project}/zones/{zone}/instances/{name}.",
+            )
         if (zone, name) in self.machines and not self.machines[zone, name].ended:
             raise Refusal(
                 409,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import ssl
 import time
+from urllib.parse import parse_qsl
 
+from clouds.fakes import google_tokens
 from clouds.fakes.cloud_tpu import CloudTpu
 from clouds.fakes.discovery import FormatError, document
 from clouds.fakes.gce import Gce
@@ -35,6 +37,14 @@ class GoogleCloud:
 
     def close(self) -> None:
         self._wire.close()
+
+    def set_clock(self, ahead_s: float) -> None:
+        """Google's clock is ahead of this machine's."""
+        self._wire.set_clock(ahead_s)
+
+    def token(self, request: Request) -> Answer:
+        """oauth2.googleapis.com/token."""
+        return google_tokens.exchanged(dict(parse_qsl(bytes(request.body).decode())), self._wire.now())
 
     def projects_testIamPermissions(self, parts: dict, query: dict, body: dict) -> dict:
         granted = self.compute.granted
@@ -76,6 +86,8 @@ class GoogleCloud:
                 "authError",
                 "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential.",
             )
+        if (untimely := google_tokens.refusal(request, self._wire.now())) is not None:
+            return untimely
         if fault is not None and not fault.lose_answer:
             return refused(fault.status, fault.code, fault.message)
         name = route.id.removeprefix(prefix).replace(".", "_")

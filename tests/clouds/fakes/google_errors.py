@@ -19,11 +19,12 @@ class Refusal(Exception):
         return refused(self.status, self.reason, self.message)
 
 
-def refused(status: int, reason: str, message: str) -> Answer:
-    """The body of a refused call, as Compute Engine writes it."""
+def refused(status: int, reason: str, message: str, *, detail: str = "") -> Answer:
+    """The body of a refused call, as Compute Engine writes it; `detail` is the reason of its ErrorInfo, where that is another."""
     details = []
-    if reason in ("SERVICE_DISABLED", "RATE_LIMIT_EXCEEDED"):
-        details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "googleapis.com"}]
+    if detail or reason in ("SERVICE_DISABLED", "RATE_LIMIT_EXCEEDED"):
+        told = detail or reason
+        details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": told, "domain": "googleapis.com"}]
     return Answer(
         status,
         {

@@ -9,6 +9,7 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self.tls = tls
         self.open: set[socket.socket] = set()
         self.lock = threading.Lock()
+        self.ahead_s = 0.0
 
     def get_request(self):
         connection, address = super().get_request()
@@ -74,6 +76,9 @@ class _Connection(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args) -> None:
         pass
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(time.time() + self.server.ahead_s if timestamp is None else timestamp)
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -132,6 +137,14 @@ class Wire:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="fake-wire"
         )
         self._thread.start()
+
+    def set_clock(self, ahead_s: float) -> None:
+        """It answers as one whose clock is ahead of this machine's."""
+        self._server.ahead_s = ahead_s
+
+    def now(self) -> float:
+        """What time it is there."""
+        return time.time() + self._server.ahead_s
 
     def close(self) -> None:
         self._server.shutdown()

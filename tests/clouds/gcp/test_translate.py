@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import email.utils
+import time
+
 import google.auth.exceptions
 import pytest
-import requests.exceptions
+import requests
 from google.api_core import exceptions
 
 from clouds.conformance import refused, run
+from clouds.fakes.google_tokens import UNTIMELY
 from clouds.fakes.journal import Fault
 from clouds.gcp.world import GcpWorld
 from tradewind.broker.clouds.gcp import errors
 from tradewind.broker.clouds.gcp.translate import translate
+
+
+def answered(*, ahead_s: float) -> requests.Response:
+    """An answer of a server whose clock is ahead of ours."""
+    answer = requests.Response()
+    answer.headers["Date"] = email.utils.formatdate(time.time() + ahead_s, usegmt=True)
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -26,6 +37,10 @@ from tradewind.broker.clouds.gcp.translate import translate
             "CREDENTIALS_REFUSED",
             "permission",
         ),
+        (google.auth.exceptions.RefreshError(f"invalid_grant: {UNTIMELY}"), "CLOCK_WRONG", "permission"),
+        (exceptions.Unauthorized("x", response=answered(ahead_s=-3600)), "CLOCK_WRONG", "permission"),
+        (exceptions.Unauthorized("x", response=answered(ahead_s=60)), "authError", "permission"),
+        (exceptions.NotFound("x", response=answered(ahead_s=-3600)), "notFound", "request"),
         (google.auth.exceptions.TransportError("no route"), "UNREACHABLE", "transient"),
         (google.auth.exceptions.DefaultCredentialsError("none"), "NO_CREDENTIALS", "permission"),
         (requests.exceptions.ConnectionError("refused"), "UNREACHABLE", "transient"),

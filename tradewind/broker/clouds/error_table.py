@@ -24,6 +24,7 @@ class Finer(msgspec.Struct, frozen=True):
     kind: Kind
     scope: Scope
     seconds: float
+    mend: str = ""
 
 
 class ErrorTable:
@@ -81,10 +82,13 @@ class ErrorTable:
         now = time.time() if now_unix is None else now_unix
         for row in self._finer:
             if error.code in row.codes.split("|") and re.search(row.pattern, error.message):
-                return Blocked(row.kind, row.scope, str(error), now + row.seconds)
+                return Blocked(row.kind, row.scope, _with(row.mend, error), now + row.seconds)
         known = self.find(error.code)
         if known is None:
             why = f"{error}; tradewind does not know the code {error.code}"
             return Blocked("fatal", self._unknown_scope, why, now + self._unknown_s)
-        why = str(error) + (f"; {known.mend}" if known.mend else "")
-        return Blocked(known.kind, known.scope, why, now + known.seconds)
+        return Blocked(known.kind, known.scope, _with(known.mend, error), now + known.seconds)
+
+
+def _with(mend: str, error: ProviderError) -> str:
+    return f"{error}; {mend}" if mend else str(error)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tradewind.broker.capabilities import Finding
-from tradewind.broker.clouds.azure.errors import classify, refusal
+from tradewind.broker.clouds.azure.errors import TABLE, classify, refusal
 from tradewind.broker.clouds.azure.session import INSTALL, LOGIN, Session
 from tradewind.broker.provider import ProviderError
 
@@ -161,4 +161,7 @@ def _mend(error: ProviderError) -> str:
         return "az account set --subscription ID"
     if error.code == "NO_LIBRARY":
         return INSTALL
+    known = TABLE.find(error.code)
+    if known is not None and known.mend:
+        return known.mend
     return LOGIN if classify(error, 0).kind == "permission" else "tradewind check azure"

@@ -6,6 +6,7 @@ ResourceExistsError.
 
 from __future__ import annotations
 
+from tradewind.broker.clouds import clock
 from tradewind.broker.clouds.error_table import ErrorTable, Finer
 from tradewind.broker.clouds.meaning import Explanation
 from tradewind.broker.provider import ProviderError
@@ -21,6 +22,7 @@ _ARM = "learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-
 _COMPUTE = "learn.microsoft.com/troubleshoot/azure/virtual-machines/windows/error-messages"
 _THROTTLE = "learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling"
 _IDENTITY = "learn.microsoft.com/python/api/overview/azure/identity-readme"
+_REGIONS = "learn.microsoft.com/azure/cost-management-billing/manage/region-optimization"
 _OURS = "tradewind's own finding"
 
 # code -> its kind, what it covers, for how many seconds trying again is useless, and where that is written
@@ -33,7 +35,8 @@ MEANINGS: dict[str, Explanation] = {
     "OutOfCapacity": Explanation("capacity", "type", 900, _ALLOCATION),
     "CapacityNotAvailable": Explanation("capacity", "type", 900, _ALLOCATION),
     "InsufficientCapacity": Explanation("capacity", "type", 900, _ALLOCATION),
-    "LocationNotAvailableForResourceType": Explanation("request", "type", 86400, _ARM),
+    "LocationNotAvailableForResourceType": Explanation("request", "region", 86400, _ARM),
+    "LocationNotAvailableForResourceGroup": Explanation("request", "region", 86400, _ARM),
     "OperationPreempted": Explanation("capacity", "type", 300, _COMPUTE),
     "VMEvicted": Explanation("capacity", "type", 300, _SPOT),
     "QuotaExceeded": Explanation("quota", "region", 3600, _QUOTA),
@@ -58,8 +61,20 @@ MEANINGS: dict[str, Explanation] = {
     "DisallowedProvider": Explanation("permission", "cloud", 86400, _ARM),
     "MissingSubscriptionRegistration": Explanation("permission", "cloud", 600, _ARM),
     "SubscriptionNotRegistered": Explanation("permission", "cloud", 600, _ARM),
-    "RequestDisallowedByPolicy": Explanation("permission", "region", 86400, _ARM),
-    "RequestDisallowedByAzure": Explanation("permission", "region", 86400, _ARM),
+    "RequestDisallowedByPolicy": Explanation(
+        "permission",
+        "region",
+        86400,
+        _ARM,
+        "name a region that the policy allows, or have its administrator allow this one",
+    ),
+    "RequestDisallowedByAzure": Explanation(
+        "permission",
+        "region",
+        86400,
+        _REGIONS,
+        "name another region, or have Azure's support open this one for the subscription",
+    ),
     "ScopeLocked": Explanation("permission", "cloud", 3600, _ARM),
     "PlatformImageNotFound": Explanation("image", "type", 86400, _COMPUTE),
     "ImageNotFound": Explanation("image", "type", 86400, _COMPUTE),
@@ -98,6 +113,7 @@ MEANINGS: dict[str, Explanation] = {
     "OperationNotAllowedDueToThrottling": Explanation("throttle", "cloud", 60, _THROTTLE),
     # before any call
     "NO_CREDENTIALS": Explanation("permission", "cloud", 60, _IDENTITY),
+    clock.CODE: clock.MEANING,
     "CREDENTIALS_REFUSED": Explanation("permission", "cloud", 60, _IDENTITY),
     "NO_SUBSCRIPTION": Explanation("permission", "cloud", 60, _OURS),
     "NO_LIBRARY": Explanation("permission", "cloud", 60, _OURS),

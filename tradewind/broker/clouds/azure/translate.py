@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from azure.core import exceptions
 
+from tradewind.broker.clouds import clock
 from tradewind.broker.clouds.azure.errors import MEANINGS, refusal
 from tradewind.broker.clouds.azure.session import LOGIN
 from tradewind.broker.provider import ProviderError
@@ -26,6 +28,10 @@ _BY_STATUS = {
     504: "GatewayTimeout",
 }
 
+# What Entra ID says to a certificate's assertion that is not of its now (learn.microsoft.com/entra/identity-platform/reference-error-codes), and
+# az to a token that is not of ours.
+_CLOCK = r"AADSTS700024|computer's time and time zone are both correct"
+
 
 def translate(error: BaseException) -> ProviderError | None:
     """The error as ours; None for one that is no cloud's but a mistake of our own."""
@@ -38,8 +44,13 @@ def translate(error: BaseException) -> ProviderError | None:
     if isinstance(error, exceptions.HttpResponseError) and error.status_code is not None:
         inner = error.error
         body: dict[str, Any] = {"code": getattr(inner, "code", None), "message": getattr(inner, "message", None)}
-        return of_body(body, int(error.status_code))
+        told = of_body(body, int(error.status_code))
+        if why := _clock(error):
+            return refusal(clock.CODE, f"{told.message} ({told.code}): {why}")
+        return told
     if isinstance(error, exceptions.ClientAuthenticationError):
+        if re.search(_CLOCK, str(error)):
+            return refusal(clock.CODE, f"this machine's clock is wrong ({_short(error)})")
         if "az login" in str(error) or "Azure CLI not found" in str(error):
             return refusal("NO_CREDENTIALS", f"nobody is logged in to Azure here ({_short(error)}); run: {LOGIN}")
         return refusal("CREDENTIALS_REFUSED", f"Azure refused the credentials ({_short(error)}); run: {LOGIN}")
@@ -57,6 +68,13 @@ def of_body(body: Mapping[str, Any] | None, status: int) -> ProviderError:
             code, message = str(detail["code"]), str(detail.get("message") or message)
             break
     return refusal(code or _BY_STATUS.get(status, f"HTTP_{status}"), message)
+
+
+def _clock(error: exceptions.HttpResponseError) -> str:
+    """What is wrong with our clock where a login is refused for that; "" otherwise."""
+    if error.status_code != 401:
+        return ""
+    return clock.wrong(getattr(error.response, "headers", {}).get("Date"), "Azure's")
 
 
 def _short(error: BaseException) -> str:

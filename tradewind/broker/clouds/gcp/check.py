@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tradewind.broker.capabilities import Finding
-from tradewind.broker.clouds.gcp.errors import classify, refusal
+from tradewind.broker.clouds.gcp.errors import TABLE, classify, refusal
 from tradewind.broker.clouds.gcp.session import CALL_TIMEOUT_S, LOGIN, Session
 from tradewind.broker.provider import ProviderError
 
@@ -164,4 +164,7 @@ def _mend(error: ProviderError, session: Session) -> str:
         return "gcloud config set project PROJECT_ID"
     if error.code == "NO_LIBRARY":
         return "pip install 'tradewind[gcp]'"
+    known = TABLE.find(error.code)
+    if known is not None and known.mend:
+        return known.mend
     return LOGIN if classify(error, 0).kind == "permission" else "tradewind check gcp"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradewind.broker.clouds import clock
 from tradewind.broker.clouds.error_table import ErrorTable, Finer
 from tradewind.broker.clouds.meaning import Explanation
 from tradewind.broker.provider import ProviderError
@@ -15,7 +16,9 @@ _API = "cloud.google.com/compute/docs/api/errors (reason of a refused call)"
 _RPC = "cloud.google.com/apis/design/errors (google.rpc.Code)"
 _TPU = "cloud.google.com/tpu/docs/troubleshooting/trouble-tf (creation errors)"
 _AUTH = "googleapis.dev/python/google-auth (google.auth.exceptions)"
+_REASON = "cloud.google.com/java/docs/reference/proto-google-common-protos/latest/com.google.api.ErrorReason"
 _OURS = "tradewind's own finding"
+_ALLOW = "the organisation's policy on locations keeps it closed: name a region that it allows, or have its administrator allow this one"
 
 # code -> its kind, what it covers, for how many seconds trying again is useless, and where that is written
 MEANINGS: dict[str, Explanation] = {
@@ -76,6 +79,11 @@ MEANINGS: dict[str, Explanation] = {
     "resourceInUseByAnotherResource": Explanation("transient", "zone", 10, _API),
     "backendError": Explanation("transient", "cloud", 30, _API),
     "internalError": Explanation("transient", "cloud", 30, _API),
+    # of a token
+    "ACCESS_TOKEN_EXPIRED": Explanation("permission", "cloud", 300, _REASON),
+    "ACCESS_TOKEN_TYPE_UNSUPPORTED": Explanation("permission", "cloud", 300, _REASON),
+    "ACCOUNT_STATE_INVALID": Explanation("permission", "cloud", 600, _REASON),
+    "CREDENTIALS_MISSING": Explanation("permission", "cloud", 300, _REASON),
     # Cloud TPU
     "RESOURCE_EXHAUSTED": Explanation("capacity", "type", 900, _TPU),
     "FAILED_PRECONDITION": Explanation("request", "type", 600, _TPU),
@@ -92,6 +100,7 @@ MEANINGS: dict[str, Explanation] = {
     # before any call
     "NO_CREDENTIALS": Explanation("permission", "cloud", 60, _AUTH),
     "CREDENTIALS_REFUSED": Explanation("permission", "cloud", 60, _AUTH),
+    clock.CODE: clock.MEANING,
     "NO_PROJECT": Explanation("permission", "cloud", 60, _OURS),
     "NO_LIBRARY": Explanation("permission", "cloud", 60, _OURS),
     "UNREACHABLE": Explanation("transient", "cloud", 30, _OURS),
@@ -107,6 +116,15 @@ MEANINGS: dict[str, Explanation] = {
 
 # A code that says more in its text: the first pattern that is found decides.
 _FINER = (
+    # cloud.google.com/resource-manager/docs/organization-policy/defining-locations: a closed location may be a region or one zone: the other zones are asked, and refuse at once
+    Finer(
+        "conditionNotMet|CONDITION_NOT_MET|FAILED_PRECONDITION|orgPolicyViolation",
+        r"gcp\.resourceLocations",
+        "permission",
+        "zone",
+        86400,
+        _ALLOW,
+    ),
     # a quota of GPUs or TPUs leaves other machines alone, one of addresses or all vCPUs does not
     Finer("QUOTA_EXCEEDED|quotaExceeded", r"GPU|TPU", "quota", "type", 3600),
     Finer("QUOTA_EXCEEDED|quotaExceeded", r"_ALL_REGIONS|globally", "quota", "cloud", 3600),

@@ -9,6 +9,7 @@ import google.auth.exceptions
 import requests.exceptions
 from google.api_core import exceptions
 
+from tradewind.broker.clouds import clock
 from tradewind.broker.clouds.gcp.errors import refusal
 from tradewind.broker.clouds.gcp.session import LOGIN
 from tradewind.broker.provider import ProviderError
@@ -42,6 +43,8 @@ def translate(error: BaseException) -> ProviderError | None:
     if isinstance(error, exceptions.RetryError) and error.cause is not None:
         return translate(error.cause)
     if isinstance(error, exceptions.GoogleAPICallError):
+        if why := _clock(error):
+            return refusal(clock.CODE, f"{_message(error)} ({_code(error)}): {why}")
         return refusal(_code(error), _message(error))
     if isinstance(error, google.auth.exceptions.TransportError | requests.exceptions.ConnectionError):
         return refusal(
@@ -50,8 +53,10 @@ def translate(error: BaseException) -> ProviderError | None:
     if isinstance(error, requests.exceptions.Timeout):
         return refusal("UNREACHABLE", "Google's servers did not answer in time; check the network")
     if isinstance(error, google.auth.exceptions.RefreshError):
-        what = f"the credentials are expired or revoked, or this machine's clock is wrong ({_short(error)})"
-        return refusal("CREDENTIALS_REFUSED", f"{what}; run: {LOGIN}")
+        # developers.google.com/identity/protocols/oauth2/service-account, "JWT error codes": iat and exp of what we signed are not near Google's now
+        if re.search(r"Invalid JWT.*reasonable timeframe", _short(error)):
+            return refusal(clock.CODE, f"this machine's clock is wrong ({_short(error)})")
+        return refusal("CREDENTIALS_REFUSED", f"the credentials are expired or revoked ({_short(error)}); run: {LOGIN}")
     if isinstance(error, google.auth.exceptions.GoogleAuthError):
         return refusal("NO_CREDENTIALS", f"the credentials cannot be used ({_short(error)}); run: {LOGIN}")
     return None
@@ -85,6 +90,13 @@ def _code(error: exceptions.GoogleAPICallError) -> str:
             return str(entry["reason"])
     status = int(error.code or 0)
     return _BY_STATUS.get(status, f"HTTP_{status}")
+
+
+def _clock(error: exceptions.GoogleAPICallError) -> str:
+    """What is wrong with our clock where a login is refused for that; "" otherwise."""
+    if int(error.code or 0) != 401:
+        return ""
+    return clock.wrong(getattr(error.response, "headers", {}).get("Date"), "Google's")
 
 
 def _message(error: exceptions.GoogleAPICallError) -> str:
