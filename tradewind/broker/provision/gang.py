@@ -162,6 +162,11 @@ def _can_stay(row: InstanceRow, candidate: RankedCandidate) -> bool:
     return may_stay(row.offer, candidate) and row.use_spot == candidate.use_spot
 
 
+def tags_of(owner: str, cluster_key: str, instance_id: str) -> dict[str, str]:
+    """What an instance is known by at its cloud, whatever becomes of the record."""
+    return {TAG_OWNER: owner, TAG_CLUSTER: cluster_key, TAG_INSTANCE: instance_id}
+
+
 def _instance_id(cluster: ClusterRow, tries: int, rank: int) -> str:
     return f"{cluster.name}-{cluster.id}-{tries}-{rank}-{secrets.token_hex(3)}"
 
@@ -182,7 +187,7 @@ def intent(
         rank=rank,
         tries=tries,
         token=secrets.token_hex(16),
-        tags={TAG_OWNER: services.store.owner, TAG_CLUSTER: cluster.key, TAG_INSTANCE: instance_id},
+        tags=tags_of(services.store.owner, cluster.key, instance_id),
         provider=name,
         provider_id="",
         address="",

@@ -25,7 +25,7 @@ from tradewind.broker.observe.observer import Observer
 from tradewind.broker.provider import Provider, ProviderError
 from tradewind.broker.provision.boundary import Boundary, no_boundary
 from tradewind.broker.provision.driver import ClusterDriver
-from tradewind.broker.provision.gang import TAG_OWNER
+from tradewind.broker.provision.gang import TAG_OWNER, tags_of
 from tradewind.broker.provision.git_source import GitError
 from tradewind.broker.provision.job_log import LogBook
 from tradewind.broker.provision.market import MarketDesk
@@ -38,6 +38,7 @@ from tradewind.broker.server.requests import JobRequest, LaunchRequest, PlanRequ
 from tradewind.broker.store import rows, waiting
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.ledger import Ledger
+from tradewind.broker.store.mending import mend
 from tradewind.broker.store.orders import Order
 from tradewind.broker.store.records import ClusterRow, JobRow, ManagedJobRow, Options
 from tradewind.broker.store.vault import SecretsUnreadable
@@ -86,6 +87,8 @@ class Broker:
 
     async def start(self) -> None:
         """Everything the record says is alive is driven again, and what no record owns has been ended."""
+        for told in await self.services.apply(lambda ledger: mend(ledger, self._tags), patient=False):
+            log.error("%s", told)
         used = self.store.read(rows.clouds_used)
         await self._end_strays([LOCAL])
         for cloud in used:
@@ -97,6 +100,9 @@ class Broker:
         self._budgets.start()
         self.markets.start()
         self.services.spawn(self.observer.run(), "observer")
+
+    def _tags(self, cluster_key: str, instance_id: str) -> dict[str, str]:
+        return tags_of(self.store.owner, cluster_key, instance_id)
 
     def _on_commit(self) -> None:
         self._loop.call_soon_threadsafe(self.changed.notify)

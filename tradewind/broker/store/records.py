@@ -301,7 +301,8 @@ def as_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _decoded(name: str, text: str) -> Any:
+def decoded(name: str, text: str) -> Any:
+    """The value of a JSON column. Raises msgspec.DecodeError, but for the data of a fact: what is unreadable there stands in it as text."""
     try:
         return _decoders[name].decode(text)
     except msgspec.DecodeError:
@@ -316,7 +317,7 @@ def row_as(kind: type[R], mapping: Mapping[str, Any]) -> R:
     for name in kind.__struct_fields__:
         value = mapping[name]
         if name in _decoders and isinstance(value, str) and kind is not AttemptRow:
-            value = _decoded(name, value)
+            value = decoded(name, value)
         elif name in _FLAGS and value is not None:
             value = bool(value)
         fields[name] = value
