@@ -318,3 +318,11 @@ def test_a_gang_of_two_kinds_stands_in_one_region(catalog):
     assert len({(p.cloud, p.region) for p in plan.placements}) == 1
     assert plan.total_usd >= apart.total_usd
     assert plan.certificate.gap == 0
+
+
+def test_any_accelerator_is_the_cheapest_of_its_count(catalog) -> None:
+    for count in (1, 2):
+        plan = plan_task(task(gpu("any", count)), catalog)
+        every = [plan_task(task(gpu(name, count)), catalog) for name in catalog.accelerator_names()]
+        assert plan.feasible
+        assert plan.hourly_usd == min(each.hourly_usd for each in every if each.feasible)

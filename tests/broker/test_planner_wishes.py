@@ -190,6 +190,13 @@ def test_a_limit_on_a_region_that_nobody_has_is_said(catalog):
     ]
 
 
+def test_so_is_one_in_limits_yaml_unless_its_cloud_is_not_sold_here(catalog):
+    standing = Placing(exclude=("aws/us-eats-1", "elsewhere/north"), quotas={"aws/us-east-1": "3 nodes"})
+    assert [said.partition(",")[0] for said in asked_of(Task(name="t"), catalog, standing=standing).told] == [
+        "limits.yaml: aws/us-eats-1 is no region that anybody sells (did you mean 'us-east-1'?)",
+    ]
+
+
 def test_inputs_that_move_emit_and_are_counted(catalog):
     there = Task(name="t", resources=(Resources(cpus=Quantity(4, at_least=True), infra=Infra("aws", "eu-north-1")),))
     far = msgspec.structs.replace(there, inputs=DataSize("aws/us-east-1", 1000))

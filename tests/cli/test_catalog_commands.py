@@ -78,7 +78,7 @@ def test_diff_counts_and_lists(line: Line, tmp_path: pathlib.Path) -> None:
     (tmp_path / "a.csv").write_text(head + "aws,m1,,2,8,r1,1,0.5\naws,m2,,2,8,r1,1,\nazure,gone,,2,8,r1,1,\n")
     (tmp_path / "b.csv").write_text(head + "aws,m1,,2,8,r1,1,0.25\naws,m2,,2,8,r1,1.1,\naws,new,,2,8,r1,1,\n")
     text = line("catalog", "diff", "a.csv", "b.csv").out
-    assert text.startswith("From a.csv to b.csv: 1 offer came, 1 went, 0 stayed as they were; 1 prices fell, 1 rose.\n")
+    assert text.startswith("From a.csv to b.csv: 1 offer came, 1 went, 0 stayed as they were; 1 price fell, 1 rose.\n")
     rows = [row.split() for row in text.splitlines()[3:]]
     assert rows == [
         ["aws", "r1", "m1", "spot", "0.50", "0.25", "-50%"],

@@ -20,7 +20,7 @@ _TEXTS: list[tuple[tuple[str, ...], str, str]] = [
     (("--infra",), "infra", "Where: cloud[/region[/zone]]."),
     (("--cpus",), "cpus", "vCPUs a node: 4 or 4+."),
     (("--memory",), "memory", "GiB a node: 16 or 16+."),
-    (("--gpus",), "accelerators", "Accelerators a node: A100:8."),
+    (("--gpus",), "accelerators", "Accelerators a node: A100:8; any:2 for the cheapest."),
     (("-t", "--instance-type"), "instance_type", "The cloud's name of the machine."),
     (("--arch",), "arch", "x86_64, arm64 or any."),
     (("--disk-size",), "disk_size", "The boot disk, in GB."),

@@ -84,13 +84,16 @@ def asked_of(
         wishes,
         None if aim == Aim() else aim,
         deadline_h=task.deadline_hours,
-        told=() if own_machines else _nowhere(both[1], catalog),
+        told=() if own_machines else (*_nowhere(both[0], catalog, "limits.yaml: "), *_nowhere(both[1], catalog)),
         recovery=recovery,
     )
 
 
-def _nowhere(limits: Limits, catalog: Catalog) -> tuple[str, ...]:
-    """A sentence for each limit whose region nobody has: most often a slip, after which the limit holds nothing."""
+def _nowhere(limits: Limits, catalog: Catalog, where: str = "") -> tuple[str, ...]:
+    """A sentence for each limit whose region nobody has: most often a slip, after which the limit holds nothing.
+
+    Of a cloud that this catalog does not sell nothing is known: what stands for all plans may name it for others.
+    """
     named = (
         *limits.blocks,
         *(quota.place for quota in limits.quotas),
@@ -102,12 +105,16 @@ def _nowhere(limits: Limits, catalog: Catalog) -> tuple[str, ...]:
         if not place.region or "*" in place.region or "?" in place.region:  # a pattern may hold of what is yet to come
             continue
         clouds = [cloud for cloud in catalog.clouds() if fnmatchcase(cloud, place.cloud or "*")]
+        if not clouds:
+            continue
         known = {region for cloud in clouds for region in catalog.regions(cloud)}
         known |= {region for cloud, region in catalog.regions_by_place if cloud in clouds}
         if place.region not in known:
             near = nearest(place.region, sorted(known))
             hint = f" (did you mean {near!r}?)" if near else ""
-            told.append(f"{place.cloud}/{place.region} is no region that anybody sells{hint}, and limits nothing")
+            told.append(
+                f"{where}{place.cloud}/{place.region} is no region that anybody sells{hint}, and limits nothing"
+            )
     return tuple(told)
 
 

@@ -15,6 +15,7 @@ from tradewind.spec.task import AcceleratorRequest, Quantity, Resources, Task
 
 DEFAULT_VCPUS = 2.0
 DEFAULT_MEMORY_GIB = 4.0
+ANY = "any"  # as an accelerator's name: whichever is cheapest
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -105,6 +106,8 @@ def _with_accelerator(
 ) -> OfferFilter:
     if accelerator is None:
         return base
+    if accelerator.name.lower() == ANY:
+        return msgspec.structs.replace(base, any_accelerator=True, accelerator_count=accelerator.count)
     try:
         name, count = catalog.resolve_accelerators(accelerator.name, accelerator.count)
     except CatalogError as err:

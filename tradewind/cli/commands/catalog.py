@@ -172,7 +172,7 @@ def _summary(found: Comparison, before: str, after: str) -> str:
     also = f", {other:,} began or ended in a market" if other else ""
     return terminal.wrapped(
         f"From {before} to {after}: {len(found.added):,} {'offer' if len(found.added) == 1 else 'offers'} came, {len(found.removed):,} went, {found.same:,} stayed as they were; "
-        f"{cheaper:,} prices fell, {dearer:,} rose{also}.",
+        f"{cheaper:,} {'price' if cheaper == 1 else 'prices'} fell, {dearer:,} rose{also}.",
         limit=terminal.width(),
     )
 
