@@ -41,6 +41,11 @@ def test_its_output_outlives_its_instances(finished: World) -> None:
         ran = finished.run(f"tradewind jobs logs {name}")
         assert ran.returncode == exits.OK
         assert "(worker, rank=1) rank 1" in ran.stdout
+    assert finished.run("tradewind jobs logs quick --rank 1").stdout == "rank 1\n"
+    assert finished.run("tradewind jobs logs quick --tail 1").stdout.count("\n") == 1
+    assert finished.run("tradewind jobs logs quick --rank 0 --grep rank").stdout == "rank 0\n"
+    assert "there is no rank 2" in finished.run("tradewind jobs logs quick --rank 2").stderr
+    assert finished.run("tradewind jobs logs quick --tail 1 --grep x").returncode == exits.BAD_INPUT
 
 
 def test_its_status_has_the_bill(finished: World) -> None:

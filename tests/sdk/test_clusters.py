@@ -91,6 +91,7 @@ def test_nothing_is_bought_without_a_price(data: pathlib.Path) -> None:
 def test_a_managed_job_runs_to_its_end(data: pathlib.Path) -> None:
     number = tw.jobs.launch(HELLO, rehearse=True)
     assert sorted(tw.jobs.logs(number)) == ["(head, rank=0) rank 0\n", "(worker, rank=1) rank 1\n"]
+    assert list(tw.jobs.logs(number, rank=1)) == ["rank 1\n"]
     job = tw.jobs.wait("hello", timeout_s=30)
     assert (job.id, job.state, job.recoveries) == (number, "SUCCEEDED", 0)
     assert tw.jobs.queue() == ()

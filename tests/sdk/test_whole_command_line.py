@@ -76,7 +76,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         "--array": "tw.jobs.launch_array", "--max-active": "tw.jobs.launch_array, launch_graph",
     },
     "jobs queue": {"--expand": "tw.jobs.array_jobs"},
-    "jobs logs": {"--grep": "a filter over the lines"},
+    "jobs logs": {"--grep": "a filter over the lines", "--tail": "collections.deque(tw.jobs.logs(..., follow=False), maxlen=n)"},
     "jobs cancel": {"--all": "tw.jobs.cancel(*(job.id for job in tw.jobs.queue()))"},
     "jobs pause": {"--all": "tw.jobs.pause(*(job.id for job in tw.jobs.queue()))"},
     "jobs resume": {"--all": "tw.jobs.resume(*(job.id for job in tw.jobs.queue()))"},

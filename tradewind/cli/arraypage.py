@@ -44,7 +44,7 @@ def summary(found: Row) -> str:
 
 
 def spending(report: Row) -> str:
-    """The lines of a spending report, the sum, the saving against on demand, and what a day goes on to cost."""
+    """The lines of a spending report, the sum, the saving against on demand, what a day goes on to cost, and what is to come."""
     columns = [
         Column(str(report["by"]).upper(), shrink=True),
         Column("INSTANCES", "right"),
@@ -69,6 +69,22 @@ def spending(report: Row) -> str:
         total += f"; {saved / float(report['on_demand_usd']):.0%} less than on demand"
     if report["usd_h"]:
         total += f"; what runs now costs {terminal.usd(report['usd_h'])} USD/h, {terminal.usd(report['usd_h'] * 24)} USD a day"
-    if not cells:
-        return f"{total}."
-    return terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful()) + f"\n{total}."
+    said = f"{total}.{_to_come(report)}"
+    return (
+        f"{terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful())}\n{said}"
+        if cells
+        else said
+    )
+
+
+def _to_come(report: Row) -> str:
+    """A sentence on what is still to be spent; "" when everything has ended."""
+    ahead = report["forecast"]
+    if not ahead["jobs"]:
+        return ""
+    whose = "1 unfinished job" if ahead["jobs"] == 1 else f"{ahead['jobs']} unfinished jobs"
+    in_all = terminal.usd(float(report["usd"]) + ahead["usd"])
+    return (
+        f"\nforecast: {in_all} USD in all once {whose} have ended, {terminal.usd(ahead['usd'])} of it for {ahead['hours']:.3g} hours of work"
+        " to come, at the lengths that were given or planned with."
+    ).replace("1 unfinished job have", "1 unfinished job has")

@@ -154,10 +154,10 @@ def follow_array(api: Api, array_id: int) -> int:
             time.sleep(0.5)
 
 
-def print_matching(api: Api, job_id: int, text: str) -> bool:
-    """Print the lines of its output that hold the text; whether there was one."""
+def print_matching(api: Api, path: str, text: str) -> bool:
+    """Print the lines of the output that hold the text; whether there was one."""
     wanted, held, found = text.encode(), b"", False
-    for chunk in api.stream(log_path(job_id, follow=False)):
+    for chunk in api.stream(path):
         *lines, held = (held + chunk).split(b"\n")
         for line in lines:
             if wanted in line:
@@ -169,13 +169,13 @@ def print_matching(api: Api, job_id: int, text: str) -> bool:
     return found
 
 
-def log_path(job_id: int, *, follow: bool) -> str:
-    """The resource that streams its output over all attempts."""
-    return f"/v1/jobs/{job_id}/logs?follow={int(follow)}"
+def log_path(job_id: int, *, follow: bool, rank: int | None = None) -> str:
+    """The resource that streams its output, or that of one node, over all attempts."""
+    return f"/v1/jobs/{job_id}/logs?follow={int(follow)}{'' if rank is None else f'&rank={rank}'}"
 
 
-def follow(api: Api, job_id: int, *, since_unix: float, out: TextIO | None = None) -> int:
-    """Its output on stdout, and its stages on `out` if given, until it has ended; the exit code of its end."""
+def follow(api: Api, job_id: int, *, since_unix: float, out: TextIO | None = None, rank: int | None = None) -> int:
+    """Its output, or that of one node, on stdout, and its stages on `out` if given, until it has ended; the exit code of its end."""
     with detaching(f"tradewind jobs logs {job_id}"), stages(api, f"job/{job_id}", since_unix, out=out) as hush:
-        copy_logs(api, log_path(job_id, follow=True), hush=hush)
+        copy_logs(api, log_path(job_id, follow=True, rank=rank), hush=hush)
     return jobs.said(api.get(f"/v1/jobs/{job_id}"), f"managed job {job_id}")

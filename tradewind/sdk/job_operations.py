@@ -302,7 +302,7 @@ def bill(job: int | str) -> Call[dict[str, Any]]:
     return dict((yield Get(f"/v1/jobs/{number}/bill")))
 
 
-def log_path(job: int | str, *, follow: bool) -> Call[str]:
-    """The resource that streams its output over all attempts. Raises NotFound."""
+def log_path(job: int | str, *, follow: bool, rank: int | None) -> Call[str]:
+    """The resource that streams its output, or that of one node, over all attempts. Raises NotFound."""
     number = yield from number_of(job)
-    return f"/v1/jobs/{number}/logs?follow={int(follow)}"
+    return f"/v1/jobs/{number}/logs?follow={int(follow)}{'' if rank is None else f'&rank={rank}'}"

@@ -25,14 +25,16 @@ spend = blocking(job_operations.spend)
 top = blocking(job_operations.top)
 
 
-def logs(job: int | str, *, follow: bool = True) -> Iterator[str]:
+def logs(job: int | str, *, follow: bool = True, rank: int | None = None) -> Iterator[str]:
     """The lines of a managed job's output over all its attempts, each with its newline, until it has ended or, without `follow`, as far as it is.
+
+    `rank` is the node whose output it is; None: all nodes', each line with its node before it.
 
     Raises:
         NotFound: there is none of that number or name.
         Unreachable: the daemon does not answer.
     """
-    return lines(job_operations.log_path(job, follow=follow))
+    return lines(job_operations.log_path(job, follow=follow, rank=rank))
 
 
 __all__ = [

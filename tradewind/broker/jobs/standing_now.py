@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tradewind.broker.store.forecast import KEPT_ENDS
 from tradewind.broker.store.records import AttemptRow, ManagedJobRow
 from tradewind.optimizer.advice import Position
 from tradewind.optimizer.plan import Placement, RankedCandidate
 from tradewind.spec.task import Task
 
 LEAST_LEFT = 0.001  # a job that has worked for longer than it was said to take is nearly done
-KEPT_ENDS = frozenset(
-    {"", "moved"}
-)  # attempts whose work is not undone: one that runs, and those that were told to end
 
 
 def has_choice(task: Task) -> bool:

@@ -151,6 +151,9 @@ def _configure_log(path: str) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s %(message)s"))
     os.chmod(path, 0o600)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.raiseExceptions = (
+        False  # a full disk takes no line, and whoever started us would be shown a traceback for each
+    )
     for chatty in ("uvicorn", "asyncssh", "azure", "urllib3", "botocore", "google"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

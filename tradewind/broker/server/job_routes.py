@@ -28,7 +28,7 @@ from tradewind.broker.server.requests import (
     checked_name,
 )
 from tradewind.broker.server.views import managed_job_view
-from tradewind.broker.store import arrays, costs, listing, rows, waiting
+from tradewind.broker.store import arrays, costs, forecast, listing, rows, waiting
 from tradewind.broker.store.records import ClusterRow, ManagedJobRow
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -193,12 +193,14 @@ class JobApi:
         return answer(self.broker.store.read(named))
 
     async def spend(self, request: Request) -> Response:
-        """GET /v1/spend?by=job|name|cloud|region|day|label:KEY&rehearsed=."""
+        """GET /v1/spend?by=job|name|cloud|region|day|label:KEY&rehearsed=: and what is still to come until all has ended."""
         by = request.query_params.get("by", "job")
         if not costs.is_group(by):
             raise Refusal(f"by must be one of {', '.join(get_args(costs.By))}, label:KEY, not {by[:40]!r}", "request")
         now, rehearsed = self.broker.services.now(), flag(request, "rehearsed")
-        return answer(self.broker.store.read(lambda c: costs.report(c, by, rehearsed=rehearsed, now=now)))
+        report = self.broker.store.read(lambda c: costs.report(c, by, rehearsed=rehearsed, now=now))
+        to_come = self.broker.store.read(lambda c: forecast.forecast(c, rehearsed=rehearsed, now=now))
+        return answer(msgspec.to_builtins(report) | {"forecast": msgspec.to_builtins(to_come)})
 
     async def metrics(self, _request: Request) -> Response:
         """GET /v1/metrics: Prometheus' text format."""

@@ -78,18 +78,28 @@ def status(job: str, *, as_json: bool) -> int:
 @click.argument("job")
 @options.follow
 @click.option("--grep", metavar="TEXT", help="Only lines that hold this text.")
-def logs(job: str, *, follow: bool, grep: str | None) -> int:
+@click.option(
+    "--rank", type=click.IntRange(min=0), help="One node's output, bytes as they came; all nodes' lines when not given."
+)
+@click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Only the last N lines so far; does not follow.")
+def logs(job: str, *, follow: bool, grep: str | None, rank: int | None, tail: int | None) -> int:
     """The output of a managed job over all its attempts. Ctrl-C leaves it running."""
-    from tradewind.cli import daemon, managed
+    from tradewind.cli import daemon, jobs, managed
     from tradewind.cli.follow import copy_logs
 
+    if grep is not None and tail is not None:
+        raise click.UsageError("--grep looks through all of it; leave --tail out.")
     api = daemon.reach(start=False)
     row = managed.find(api, job)
+    so_far = managed.log_path(int(row["id"]), follow=False, rank=rank)
     if grep is not None:
-        return exits.OK if managed.print_matching(api, int(row["id"]), grep) else exits.FAILED
-    if follow:
-        return managed.follow(api, int(row["id"]), since_unix=float(row["created_unix"]))
-    copy_logs(api, managed.log_path(int(row["id"]), follow=False))
+        return exits.OK if managed.print_matching(api, so_far, grep) else exits.FAILED
+    if tail is not None:
+        jobs.print_last(api.stream(so_far), tail)
+    elif follow:
+        return managed.follow(api, int(row["id"]), since_unix=float(row["created_unix"]), rank=rank)
+    else:
+        copy_logs(api, so_far)
     return exits.OK
 
 

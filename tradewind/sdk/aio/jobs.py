@@ -25,9 +25,9 @@ spend = awaitable(job_operations.spend)
 top = awaitable(job_operations.top)
 
 
-def logs(job: int | str, *, follow: bool = True) -> AsyncIterator[str]:
+def logs(job: int | str, *, follow: bool = True, rank: int | None = None) -> AsyncIterator[str]:
     """The lines of a managed job's output, as `tradewind.jobs.logs` gives them. Raises NotFound, Unreachable."""
-    return lines(job_operations.log_path(job, follow=follow))
+    return lines(job_operations.log_path(job, follow=follow, rank=rank))
 
 
 __all__ = [
