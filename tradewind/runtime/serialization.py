@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from tradewind.runtime import copying
+
 _ALIGN = 64
 _COUNT = struct.Struct("<cxxxI")
 _SIZE = struct.Struct("<Q")
@@ -50,8 +52,8 @@ class Serialized:
         self.write_to(memoryview(out))
         return bytes(out)
 
-    def write_to(self, out: memoryview) -> None:
-        """The serialized value stands in out[:size]."""
+    def write_to(self, out: memoryview, *, new_pages: bool = False) -> None:
+        """The serialized value stands in out[:size]. With new_pages, out is memory that this process has not touched yet."""
         if not self.buffers:
             out[: len(self.head)] = self.head
             return
@@ -65,7 +67,7 @@ class Serialized:
         position += len(self.head)
         for buffer in self.buffers:
             position = _round(position)
-            out[position : position + buffer.nbytes] = buffer
+            copying.copy(out[position : position + buffer.nbytes], buffer, new_pages=new_pages)
             position += buffer.nbytes
 
 

@@ -33,6 +33,8 @@ class ArenaClient:
         self._readable: mmap.mmap | None = None
         self._write_lock = threading.Lock()
         self._extent = (0, 0)
+        # Pages below this were written by this process before: they are mapped.
+        self._touched = 0
         # Readings that have ended, from finalizers, which may take no lock.
         self.ended: deque[tuple[str, bool]] = deque()
         self._views: dict[str, int] = {}
@@ -49,7 +51,8 @@ class ArenaClient:
         if writable is None:
             writable = self._writable = mmap.mmap(self._descriptor, self._capacity)
         with memoryview(writable) as view, view[offset : offset + size] as place:
-            value.write_to(place)
+            value.write_to(place, new_pages=offset + size > self._touched)
+        self._touched = max(self._touched, offset + size)
         stored = Stored(self._process.node, offset, size, name)
         process = self._process
         with process.lock:
