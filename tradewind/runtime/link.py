@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import ssl
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ _SOCKET_BUFFER = 1 << 20
 # The most that one TLS record holds (RFC 8446, 5.1).
 _RECORD_BYTES = 1 << 14
 _FD_SIZE = array.array("i").itemsize
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class _Room(threading.local):
@@ -41,7 +43,6 @@ class Link:
         "_on_want_write",
         "_out",
         "_reader",
-        "_taken",
         "closed",
         "fd",
         "fds",
@@ -67,7 +68,6 @@ class Link:
         self.wants_write = False
         self._reader: wire.FrameReader[Any] = wire.FrameReader(family)
         self._out: deque[tuple[memoryview, list[int]]] = deque()
-        self._taken = 0
         self._on_want_write = want_write
 
     def post(self, message: Any) -> None:
@@ -160,6 +160,13 @@ class Link:
             with contextlib.suppress(OSError):
                 self.sock.close()
 
+    def abort(self) -> None:
+        """As close, when nobody is at the other end: what the kernel still held for it is freed at once, and a peer that lives sees a reset."""
+        if not self.closed:
+            with contextlib.suppress(OSError):
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.close()
+
 
 class DescriptorLink(Link):
     """A link over a unix socket on which descriptors arrive: they lie in `fds` in the order of the messages that carry them."""
@@ -188,7 +195,7 @@ class DescriptorLink(Link):
 class TlsLink(Link):
     """A link over a TLS socket; the handshake runs inside `receive` and `pump_out`."""
 
-    __slots__ = ("_shaken",)
+    __slots__ = ("_shaken", "_taken")
 
     def __init__(
         self, sock: ssl.SSLSocket, family: Any, want_write: Callable[[Link, bool], None], peer: Any = None
@@ -196,6 +203,8 @@ class TlsLink(Link):
         """A link over a wrapped socket whose handshake has not been done."""
         super().__init__(sock, family, want_write, peer)
         self._shaken = False
+        # Bytes received so far.
+        self._taken = 0
 
     def _handshake(self) -> bool:
         """True once it is done; the other side's part of it shows as something to read. Raises OSError when it failed."""
@@ -238,6 +247,7 @@ class TlsLink(Link):
                 size = sock.recv_into(room)
                 if not size:
                     return messages or None
+                self._taken += size
                 found = self._reader.feed(room[:size])
                 messages = messages + found if messages else found
                 # A record that is not full is most often the last; if it was not, poll says so.

@@ -8,6 +8,7 @@ from tradewind.runtime import exceptions
 from tradewind.runtime.core.peers import Peer
 from tradewind.runtime.messages import control
 from tradewind.runtime.messages.values import Death
+from tradewind.runtime.resumable_link import ResumableLink
 
 if TYPE_CHECKING:
     from tradewind.runtime.core.process import Process
@@ -21,17 +22,34 @@ class Losses:
         self._process = process
 
     def lose_link(self, link: Link) -> None:
-        """The link is closed, and what its other end was is lost. Under the lock."""
+        """The link is closed. What its other end was is lost, or, should that live on another node, has a new link soon. Under the lock."""
+        process = self._process
+        target: Peer | None = link.peer
+        if target is not None and target.link is link and isinstance(link, ResumableLink) and not target.lost:
+            # A cable says nothing of the process at its other end: the node daemons know how that is, and of nodes the head.
+            process.peers.connect_again(target, link)
+            self._drop(link)
+            return
+        self._drop(link)
+        if target is None:
+            self._lose_node_daemon()
+        elif target.link is link:
+            self.lose(target)
+
+    def _drop(self, link: Link, *, abort: bool = False) -> None:
         process = self._process
         process.links.pop(link.fd, None)
         process.pump.unregister(link.fd)
-        link.close()
-        if link is process.node_link:
-            self._lose_node_daemon()
-            return
-        target: Peer = link.peer
-        if target.link is link:
-            self.lose(target)
+        if abort:
+            link.abort()
+        else:
+            link.close()
+
+    def _drop_all(self, target: Peer) -> None:
+        """No link leads to the process any more; nobody who matters is at the other end."""
+        for link in [link for link in self._process.links.values() if link.peer is target]:
+            self._drop(link, abort=True)
+        target.link = None
 
     def lose(self, target: Peer) -> None:
         """The link to the process is gone; the node daemon is asked what became of it. Under the lock."""
@@ -44,10 +62,11 @@ class Losses:
     def on_node_lost(self, message: control.NodeLost) -> None:
         """Another node is gone, and with it the ends of links there. Under the lock."""
         process = self._process
-        # A node that lost power closes no connection.
-        for link in list(process.links.values()):
-            if isinstance(link.peer, Peer) and link.peer.address.startswith(message.node + "/"):
-                self.lose_link(link)
+        for target in process.peers.of_other_nodes():
+            if target.address.startswith(message.node + "/"):
+                # A node that lost power closes no connection.
+                self._drop_all(target)
+                self.lose(target)
         process.objects.lose_node(message.node, message.reason)
 
     def on_cut_off(self, message: control.CutOff) -> None:
@@ -55,12 +74,36 @@ class Losses:
         process = self._process
         reason = f"the link to it broke, because this node was cut off from the cluster ({message.reason})"
         for target in process.peers.of_other_nodes():
-            for actor in target.actors:
-                # It may well live, in the life that is known here.
-                actor.incarnation = -1
-            self.on_died(Death(target.address, 0, target.address.partition("/")[0], reason))
-            for link in [link for link in process.links.values() if link.peer is target]:
-                self.lose_link(link)
+            self._give_up(target, reason)
+
+    def on_unreachable(self, message: control.Unreachable) -> None:
+        """No link to the process can be made, though its node lives. Under the lock."""
+        target = self._process.peers.known(message.process)
+        if target is not None and target.link is None:
+            self._forsake(target, message.reason)
+
+    def forsake(self, link: Link, reason: str) -> None:
+        """Nothing that comes over this link is of use. Under the lock."""
+        target: Peer | None = link.peer
+        if isinstance(link, ResumableLink) and target is not None:
+            self._forsake(target, reason)
+        else:
+            self.lose_link(link)
+
+    def _forsake(self, target: Peer, reason: str) -> None:
+        if target.leases:
+            # It works for nobody any more, and its node must not wait for it.
+            self._process.tell_node(control.KillProcess(target.address, f"its caller gave it up: {reason}"))
+        self._give_up(target, reason)
+
+    def _give_up(self, target: Peer, reason: str) -> None:
+        """The process may live, but not for this one."""
+        for actor in target.actors:
+            # It may well live, in the life that is known here.
+            actor.incarnation = -1
+        self._drop_all(target)
+        self.on_died(Death(target.address, 0, target.address.partition("/")[0], reason))
+        self._process.peers.give_up(target)
 
     def on_died(self, death: Death) -> None:
         """A process has ended. Under the lock."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 from typing import TYPE_CHECKING, Any
 
+from tradewind.runtime.conversation import Conversation
 from tradewind.runtime.messages import control
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class Peer:
         "address",
         "backlog",
         "connecting",
+        "conversation",
         "death",
         "defined",
         "functions",
@@ -34,6 +37,8 @@ class Peer:
     def __init__(self, address: str) -> None:
         self.address = address
         self.link: Link | None = None
+        # What was said and heard, for a process of another node.
+        self.conversation: Conversation | None = None
         self.backlog: list[Any] = []
         self.connecting = False
         self.lost = False
@@ -51,6 +56,9 @@ class Peers:
         self._process = process
         self._peers: dict[str, Peer] = {}
         self._tls: TlsContexts | None = None
+        self._streams = itertools.count(1)
+        # Processes that were given up though they may live: the node daemon takes the link to them for made.
+        self._given_up: set[str] = set()
 
     def known(self, address: str) -> Peer | None:
         """The process, if this one has ever dealt with it."""
@@ -72,7 +80,35 @@ class Peers:
                 self._connect_to_self(target)
                 return
             target.connecting = True
-            self._process.tell_node(control.Connect(target.address))
+            again = target.address in self._given_up
+            self._given_up.discard(target.address)
+            self._process.tell_node(control.Connect(target.address, again))
+
+    def connect_again(self, target: Peer, broken: Link) -> None:
+        """The link to a process of another node broke: another one takes its place, and nothing that was said is lost. Under the lock."""
+        process = self._process
+        target.backlog[:0] = broken.pending
+        broken.pending.clear()
+        target.link = None
+        spare = next((link for link in process.links.values() if link.peer is target and link is not broken), None)
+        if spare is not None:
+            # The other side has made one meanwhile.
+            process.use(target, spare)
+        elif not target.connecting:
+            target.connecting = True
+            process.tell_node(control.Connect(target.address, again=True))
+
+    def conversation(self, target: Peer) -> Conversation:
+        """What is said to a process of another node and heard from it. Under the lock."""
+        found = target.conversation
+        if found is None:
+            found = target.conversation = Conversation(next(self._streams))
+        return found
+
+    def give_up(self, target: Peer) -> None:
+        """As forget, for a process that may live. Under the lock."""
+        self._given_up.add(target.address)
+        self.forget(target)
 
     def _connect_to_self(self, target: Peer) -> None:
         """An actor that calls itself does so over a link like any other, so that its calls have an order."""
@@ -108,8 +144,8 @@ class Peers:
             except OSError:
                 # It broke on its way here.
                 sock.close()
-                target.connecting = False
-                self._process.losses.lose(target)
+                if target.link is None:
+                    self._process.tell_node(control.Connect(target.address, again=True))
                 return
             link = self._process.adopt(wrapped, target)
             link.pump_out()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from tradewind.runtime import exceptions, object_ref
+from tradewind.runtime.conversation import ForgottenError
 from tradewind.runtime.core.actor_calls import ActorCalls
 from tradewind.runtime.core.arena import ArenaClient
 from tradewind.runtime.core.arguments import Arguments
@@ -24,11 +26,13 @@ from tradewind.runtime.core.questions import Questions
 from tradewind.runtime.core.streams import Streams
 from tradewind.runtime.core.wait_cycles import WaitCycles
 from tradewind.runtime.core.waiting import Waiting
-from tradewind.runtime.link import DescriptorLink, Link, TlsLink
+from tradewind.runtime.link import DescriptorLink, Link
 from tradewind.runtime.messages import control, peer
+from tradewind.runtime.messages.conversation import Received
 from tradewind.runtime.messages.peer import Cancel, Consumed, Task
 from tradewind.runtime.messages.values import Environment
 from tradewind.runtime.packages import Packages
+from tradewind.runtime.resumable_link import ResumableLink
 from tradewind.runtime.wire import WireError
 
 _FLUSH_AT = 48
@@ -104,6 +108,7 @@ class Process:
             peer.Resolved: self.objects.on_resolved,
             Cancel: self._on_cancel,
             peer.Probe: self.cycles.on_probe,
+            Received: lambda sender, message: self.peers.conversation(sender).on_received(message),
         }
 
     def _handle_node(self) -> dict[type, Callable[[Any], None]]:
@@ -124,6 +129,7 @@ class Process:
             control.Output: lambda message: self.on_output(message.lines, message.error),
             control.NodeLost: self.losses.on_node_lost,
             control.CutOff: self.losses.on_cut_off,
+            control.Unreachable: self.losses.on_unreachable,
             control.LinkKeys: self.peers.on_link_keys,
             control.BecomeActor: self._on_become_actor,
             control.Exit: lambda message: self.executor.on_exit(message.reason, when_unneeded=message.when_unneeded),
@@ -275,8 +281,18 @@ class Process:
 
     def adopt(self, sock: socket.socket, target: Peer) -> Link:
         """The socket, plain or with TLS, is a link to the process, and is read from now on. Under the lock."""
-        kind = Link if sock.family == socket.AF_UNIX else TlsLink
-        link = kind(sock, peer.PeerMessage, self._want_write, target)  # type: ignore[arg-type]
+        link: Link
+        if isinstance(sock, ssl.SSLSocket):
+            link = ResumableLink(
+                sock,
+                peer.PeerMessage,
+                self._want_write,
+                target,
+                self.peers.conversation(target),
+                lambda due: self.post(target, due),
+            )
+        else:
+            link = Link(sock, peer.PeerMessage, self._want_write, target)
         self.links[link.fd] = link
         self.pump.register(link.fd)
         return link
@@ -284,6 +300,8 @@ class Process:
     def use(self, target: Peer, link: Link) -> None:
         """What is posted to the process goes over this link, what was posted already first. Under the lock."""
         target.link = link
+        if isinstance(link, ResumableLink):
+            link.resume()
         if target.backlog:
             self._dirty.append(link)
             link.pending.extend(target.backlog)
@@ -375,9 +393,13 @@ class Process:
                     return
             try:
                 messages = link.receive()
-            except WireError:
+            except WireError as error:
                 # Whoever speaks another language than ours is as good as gone.
-                messages = None
+                self.losses.forsake(link, f"it sent what this process does not understand: {error}")
+                return
+            except ForgottenError:
+                self.losses.forsake(link, "it had taken this process for gone")
+                return
             if messages is None:
                 self.losses.lose_link(link)
                 return

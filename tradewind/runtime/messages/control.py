@@ -10,7 +10,7 @@ from tradewind.runtime.messages.cluster import HeadAnswer, HeadQuestion, Row
 from tradewind.runtime.messages.values import Death, Shape, Stored, Value
 from tradewind.runtime.wire import Message
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 # process -> node daemon
@@ -46,9 +46,10 @@ class Unblocked(Message, frozen=True, tag=5):
 
 
 class Connect(Message, frozen=True, tag=6):
-    """Answered by Connected, or by Died."""
+    """Answered by Connected, Died or Unreachable. again: there was a link, and it broke."""
 
     process: str
+    again: bool = False
 
 
 class WhyDied(Message, frozen=True, tag=7):
@@ -309,6 +310,13 @@ class CutOff(Message, frozen=True, tag=19):
     reason: str
 
 
+class Unreachable(Message, frozen=True, tag=20):
+    """No link to the process could be made for a long time, though its node is a member of the cluster."""
+
+    process: str
+    reason: str
+
+
 FromNode = (
     Welcome
     | Granted
@@ -329,4 +337,5 @@ FromNode = (
     | Yield
     | LinkKeys
     | CutOff
+    | Unreachable
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradewind.runtime.messages.conversation import Begin, Received
 from tradewind.runtime.messages.values import Ref, Value
 from tradewind.runtime.wire import Message
 
@@ -165,4 +166,6 @@ PeerMessage = (
     | Item
     | Consumed
     | Probe
+    | Begin
+    | Received
 )

@@ -18,14 +18,14 @@ class Connections:
         self._daemon = daemon
         self._pairs: set[tuple[str, str]] = set()
 
-    def connect(self, caller: str, target: str) -> None:
-        """Caller has, or will have, a link to target; or it is told that target is dead."""
+    def connect(self, caller: str, target: str, *, again: bool = False) -> None:
+        """Caller has, or will have, a link to target, or is told that target is dead; another one when the one that it had broke."""
         pair = (min(caller, target), max(caller, target))
         first = self._daemon.processes.get(caller)
         if first is None:
             return
         node = target.partition("/")[0]
-        if pair in self._pairs:
+        if pair in self._pairs and not again:
             self._daemon.post(first.link, control.AlreadyConnected(target))
             return
         second = self._daemon.processes.get(target)

@@ -115,7 +115,9 @@ class NodeDaemon:
             control.ReturnLease: lambda _who, message: self.granting.drop(message.lease),
             control.Blocked: lambda who, _message: self.granting.set_blocked(who.address, blocked=True),
             control.Unblocked: lambda who, _message: self.granting.set_blocked(who.address, blocked=False),
-            control.Connect: lambda who, message: self.connections.connect(who.address, message.process),
+            control.Connect: lambda who, message: self.connections.connect(
+                who.address, message.process, again=message.again
+            ),
             control.WhyDied: lambda who, message: self.deaths.why(who.address, message.process),
             control.TakeExtent: self.store.on_take_extent,
             control.GiveExtent: lambda who, message: self.store.book.give(who.address, message.offset, message.size),

@@ -69,8 +69,8 @@ class Deaths:
         """Another node asks how one of ours ended."""
         death = self._known.get(address)
         if death is None and address in self._daemon.processes:
+            # It lives, or is about to be known as dead. What became of a link to another node is no reason to end it.
             self._asking.setdefault(address, set()).add(node)
-            self._daemon.loop.after(2.0, lambda: self._presume_dead(address))
         elif self._daemon.neighbours is not None:
             self._daemon.neighbours.send(
                 node, neighbour.TellDeath(death or Death(address, 0, self._daemon.node, "it has ended"))

@@ -27,17 +27,22 @@ _NUMBER_BYTES = 16
 _OPENING_BYTES = len(MAGIC) + _NUMBER_BYTES
 # A number that nobody has come with after so many seconds is forgotten.
 _EXPECTED_S = 10.0
+_TRY_AGAIN_S = 0.5
+# Only the head's word makes a node dead; yet two nodes that the head reaches, and that do not reach each other, must not wait for ever.
+_GIVE_UP_S = 30.0
 
 Dial = Callable[[str, Callable[[socket.socket | None], None]], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Wanted:
     """A link that a process of this node wants to one of another node."""
 
     node: str
     to_process: str
     from_process: str
+    deadline: Timer
+    dialling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,39 +71,68 @@ class DirectLinks:
     def want(self, node: str, to_process: str, from_process: str) -> None:
         """Our process gets a link to the other node's, or hears how that one died."""
         number = secrets.token_bytes(_NUMBER_BYTES)
-        self._wanted[number] = _Wanted(node, to_process, from_process)
+        deadline = self._loop.after(_GIVE_UP_S, lambda: self._give_up(number))
+        self._wanted[number] = _Wanted(node, to_process, from_process, deadline)
         self._ask(number)
 
     def _ask(self, number: bytes) -> None:
-        wanted = self._wanted[number]
+        wanted = self._wanted.get(number)
+        if wanted is None or wanted.dialling:
+            return
         assert self._daemon.neighbours is not None
         self._daemon.neighbours.send(wanted.node, neighbour.ExpectLink(number, wanted.to_process, wanted.from_process))
 
     def on_expected(self, _node: str, message: neighbour.LinkExpected) -> None:
         """The other node waits for us to dial, or its process is gone."""
-        wanted = self._wanted.pop(message.number, None)
-        if wanted is None:
+        number = message.number
+        wanted = self._wanted.get(number)
+        if wanted is None or wanted.dialling:
             return
         if not message.expected:
-            self._daemon.deaths.why(wanted.from_process, wanted.to_process)
+            self.unheard(number)
             return
+        wanted.dialling = True
 
         def connected(sock: socket.socket | None) -> None:
+            wanted.dialling = False
             if sock is None:
-                self._daemon.deaths.why(wanted.from_process, wanted.to_process)
+                # What is in the way may not stay there.
+                self._loop.after(_TRY_AGAIN_S, lambda: self._ask(number))
+                return
+            if self._take(number) is None:
+                sock.close()
                 return
             with contextlib.suppress(OSError):  # a connection that broke already shows as its end to the process
                 # A new connection's buffer takes these few bytes whole.
-                sock.send(MAGIC + message.number)
+                sock.send(MAGIC + number)
             self._hand_over(sock, wanted.from_process, wanted.to_process, control.TLS_CLIENT)
 
         self._dial(wanted.node, connected)
 
-    def unheard(self, number: bytes) -> None:
-        """The other node could not be asked: it is gone, and the process with it."""
+    def _take(self, number: bytes) -> _Wanted | None:
         wanted = self._wanted.pop(number, None)
         if wanted is not None:
+            wanted.deadline.cancel()
+        return wanted
+
+    def unheard(self, number: bytes) -> None:
+        """The other process is gone, or its node."""
+        wanted = self._take(number)
+        if wanted is not None:
             self._daemon.deaths.why(wanted.from_process, wanted.to_process)
+
+    def _give_up(self, number: bytes) -> None:
+        wanted = self._take(number)
+        if wanted is not None:
+            reason = f"no link to it could be made for {_GIVE_UP_S:g} s, though the head has not lost its node"
+            self._daemon.tell(wanted.from_process, control.Unreachable(wanted.to_process, reason))
+
+    def lose(self, node: str) -> None:
+        """Nobody of the node is to be reached, or listened to, any more."""
+        for number in [number for number, wanted in self._wanted.items() if wanted.node == node]:
+            self.unheard(number)
+        for number in [number for number, it in self._expected.items() if it.from_process.startswith(node + "/")]:
+            self._forget(number)
 
     def ask_again(self, node: str) -> None:
         """The node may not have heard what it was asked, or we not what it said."""

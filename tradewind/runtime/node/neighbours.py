@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _WINDOW = 4
 _DIAL_S = 3.0
+_DIAL_AGAIN_S = 0.2
+# A way that lets nothing through any more is left after so many seconds, for there may be another one.
+_KEEPALIVE_S = 5
+_SILENT_S = 10
 _ASK_AGAIN_S = 0.1
 # Who has connected and not said who it is by then is a stranger.
 _GREETING_S = 10.0
@@ -178,8 +182,7 @@ class TlsNeighbours:
             return
         host, _, port = view.address.rpartition(":")
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _prepare(sock)
         finished = False
 
         def ready(_events: int) -> None:
@@ -208,17 +211,26 @@ class TlsNeighbours:
 
     def _dialled(self, other: _Neighbour, sock: socket.socket | None) -> None:
         other.dialling = False
-        backlog, other.backlog = other.backlog, []
-        if sock is None:
-            for message in backlog:
-                self._undeliverable(other.node, message)
+        if self._neighbours.get(other.node) is not other:
+            # It was lost meanwhile.
+            if sock is not None:
+                sock.close()
             return
+        if sock is None:
+            # Whether it is gone is for the head to say.
+            self._loop.after(_DIAL_AGAIN_S, lambda: self._dial_again(other))
+            return
+        backlog, other.backlog = other.backlog, []
         link = TlsLink(self._contexts.shake(sock, server=False), neighbour.NodeToNode, self._daemon.want_write, other)
         self._loop.watch(link.fd, lambda events: self._on_own_link(link, other, events))
         other.link = link
         link.send(neighbour.Greet(control.PROTOCOL, self._token, self._daemon.node))
         for message in backlog:
             self._daemon.post(link, message)
+
+    def _dial_again(self, other: _Neighbour) -> None:
+        if other.backlog and self._neighbours.get(other.node) is other:
+            self._reach(other.node)
 
     def _on_own_link(self, link: TlsLink, other: _Neighbour, events: int) -> None:
         """Nothing but the end is to be read here."""
@@ -239,8 +251,7 @@ class TlsNeighbours:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _prepare(sock)
             self._unknown.add(sock)
             self._loop.watch(sock.fileno(), lambda _events, it=sock: self._on_unknown(it))  # type: ignore[misc]
             self._loop.after(_GREETING_S, lambda it=sock: self._drop_unknown(it))  # type: ignore[misc]
@@ -398,6 +409,7 @@ class TlsNeighbours:
         self._views.pop(node, None)
         self._give_up(node)
         self._close(node)
+        self._links.lose(node)
         self._fail_transfers(node, reason)
 
     def _close(self, node: str) -> None:
@@ -424,6 +436,16 @@ class TlsNeighbours:
             if other.link is not None:
                 self._loop.forget(other.link.fd)
                 other.link.close()
+
+
+def _prepare(sock: socket.socket) -> None:
+    """The TCP socket sends at once, and breaks when what it sends does not arrive, or nobody is at its other end any more."""
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * _SILENT_S)
 
 
 __all__ = ["TlsNeighbours"]
