@@ -142,11 +142,12 @@ class Running:
         boundary: Boundary = no_boundary,
         planner: CatalogPlanner | None = None,
         clock: Callable[[], float] = time.time,
+        meter: Callable[[], float] | None = None,
     ) -> None:
         self.cloud = cloud
         self.store = Store(os.fspath(directory))
         self.planner: Any = planner or FixedPlanner()
-        self.broker = Broker(self.store, {"local": cloud}, self.planner, boundary=boundary, clock=clock)  # type: ignore[arg-type]
+        self.broker = Broker(self.store, {"local": cloud}, self.planner, boundary=boundary, clock=clock, meter=meter)  # type: ignore[arg-type]
 
     async def __aenter__(self) -> Self:
         await self.broker.start()

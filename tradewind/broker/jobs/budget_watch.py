@@ -48,7 +48,7 @@ class BudgetWatch:
         await self._look_at_all()
 
     async def _look_at(self, job_id: int) -> None:
-        now = self._services.now()
+        now = self._services.metered()
         row = self._services.store.read(lambda c: rows.managed_job(c, job_id))
         facts = self._services.store.read(lambda c: rows.events(c, managed_job_id=job_id, kinds=(LAUNCHED, ENDED)))
         if row is None or row.budget_usd is None:
@@ -83,7 +83,7 @@ class BudgetWatch:
         if budget is None:
             self._close(frozenset())
             return
-        now = self._services.now()
+        now = self._services.metered()
         over = set()
         for world, spent in self._services.store.read(lambda c: costs.totals(c, now)).items():
             verdict = judge(spent.usd, spent.usd_h, budget, lead_s=LEAD_S)

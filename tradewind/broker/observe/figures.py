@@ -28,7 +28,7 @@ class Figures:
         self._launch_s = 0.0
 
     def page(self, connection: Connection, now: float) -> bytes:
-        """All figures at the Unix second `now`."""
+        """All figures at the Unix second `now` by the meter."""
         from prometheus_client import CollectorRegistry, generate_latest
 
         self._count_launches(connection)

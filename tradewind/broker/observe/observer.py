@@ -87,7 +87,7 @@ class Observer:
             await asyncio.sleep(TEND_S)
 
     def _page(self) -> bytes:
-        return self._services.store.read(lambda c: self._figures.page(c, self._services.now()))
+        return self._services.store.read(lambda c: self._figures.page(c, self._services.metered()))
 
     # -- following the events ---------------------------------------------------------------------------------------------------------
 

@@ -54,7 +54,8 @@ class MarketDesk:
         if drawn is None:
             return None
         victim = next(row for row in instances if row.rank == drawn.rank)
-        at = (victim.launched_unix or services.now()) + drawn.after_s
+        stood_s = 0.0 if victim.launched_unix is None else services.metered() - victim.launched_unix
+        at = services.now() - stood_s + drawn.after_s
         log.info("rank %d of %s will be reclaimed %.1f s after its launch", drawn.rank, cluster.name, drawn.after_s)
         provider: Any = services.providers[victim.provider]
         await cast("_Rehearsing", provider).reclaim_at(victim.provider_id, at)

@@ -33,7 +33,7 @@ log = logging.getLogger("tradewind.broker")
 class Services:
     """One daemon's outside world, passed in. `dispatch` is set by whoever owns the drivers.
 
-    `gang_hold_s` is for how many seconds a part of a gang is kept while the rest of it is tried in the same zone.
+    `meter` is the clock that bills go by (`clock` if not given), and `gang_hold_s` for how many seconds a part of a gang is kept while the rest of it is tried in the same zone.
     """
 
     def __init__(
@@ -42,12 +42,14 @@ class Services:
         providers: Mapping[str, Provider],
         *,
         clock: Clock,
+        meter: Clock | None = None,
         boundary: Boundary = no_boundary,
         gang_hold_s: float = 60.0,
     ) -> None:
         self.store = store
         self.providers = providers
         self.clock = clock
+        self._meter = meter or clock
         self.boundary = boundary
         self.gang_hold_s = gang_hold_s
         self.vault = Vault(store.data_dir)
@@ -71,6 +73,10 @@ class Services:
     def now(self) -> float:
         """The Unix second, to the millisecond: what rows hold, so that sums over them are exact."""
         return round(self.clock(), 3)
+
+    def metered(self) -> float:
+        """The Unix second by the clock that bills go by: no jump of the wall clock moves it."""
+        return round(self._meter(), 3)
 
     async def apply(self, work: Callable[[Ledger], T], *, patient: bool = True) -> T:
         """What `work` returns once its transaction is on disk; its orders have been handed to the drivers.
@@ -97,10 +103,10 @@ class Services:
                 delay = min(MAX_DELAY_S, delay * 2)
 
     async def _apply(self, work: Callable[[Ledger], T]) -> T:
-        now = self.now()
+        now, metered = self.now(), self.metered()
 
         def transaction(connection: Connection) -> tuple[T, list[Order]]:
-            ledger = Ledger(connection, now)
+            ledger = Ledger(connection, now, metered)
             return work(ledger), ledger.orders
 
         value, orders = await self.store.transact(transaction)

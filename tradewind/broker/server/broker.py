@@ -61,12 +61,13 @@ class Broker:
         planner: CatalogPlanner,
         *,
         clock: Clock = time.time,
+        meter: Clock | None = None,
         boundary: Boundary = no_boundary,
         gang_hold_s: float = 60.0,
     ) -> None:
         self.store = store
         self.planner = planner
-        self.services = Services(store, providers, clock=clock, boundary=boundary, gang_hold_s=gang_hold_s)
+        self.services = Services(store, providers, clock=clock, meter=meter, boundary=boundary, gang_hold_s=gang_hold_s)
         self.services.dispatch = self._dispatch
         self.logs = LogBook(self.services.path("logs"))
         self.changed = Signal()
@@ -408,7 +409,7 @@ class Broker:
         row = self.managed_job(job_id)
         facts = self.store.read(lambda c: rows.events(c, managed_job_id=job_id, kinds=("launched", "ended")))
         plan = self.store.read(lambda c: rows.plan(c, job_id))
-        return make_bill(facts, plan, rehearsed=row.options.rehearse, now=self.services.now())
+        return make_bill(facts, plan, rehearsed=row.options.rehearse, now=self.services.metered())
 
 
 def _check_built(task: Task, use: Use) -> None:

@@ -34,6 +34,7 @@ from tradewind.broker.server.idleness import Idleness
 from tradewind.broker.server.socket_path import SocketDirectoryError, data_directory, socket_path
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.errors import DataDirectoryBusy, StaleWriter, StoreError
+from tradewind.broker.store.meter import meter
 
 DEFAULT_IDLE_EXIT_S = 600.0
 DEFAULT_GANG_HOLD_S = 60.0
@@ -95,7 +96,14 @@ class Daemon:
             data_dir=directory,
             quotas=QuotaDesk(providers),
         )
-        broker = Broker(self._store, providers, planner, boundary=self._boundary, gang_hold_s=self._gang_hold_s)
+        broker = Broker(
+            self._store,
+            providers,
+            planner,
+            meter=meter(self._store),
+            boundary=self._boundary,
+            gang_hold_s=self._gang_hold_s,
+        )
         api = Api(broker, self.shutdown, self._started_unix)
         config = uvicorn.Config(
             make_app(api),

@@ -244,7 +244,7 @@ class Fleet:
         found = []
         for row in self._store.read(lambda c: rows.clusters(c, live_only=False)):
             facts = self._store.read(lambda c, r=row: rows.events(c, cluster_id=r.id, kinds=(LAUNCHED, ENDED)))  # type: ignore[misc]
-            spends = instance_spends(facts, self._services.now())
+            spends = instance_spends(facts, self._services.metered())
             place = "/".join(part for part in (row.place.cloud, row.place.region, row.place.zone) if part)
             rehearsed = " (rehearsed)" if row.options.rehearse else ""
             found.append(

@@ -160,7 +160,7 @@ class JobApi:
 
     async def summary(self, _request: Request) -> Response:
         """GET /v1/summary: jobs by state, what is spent an hour and in all, and the limits."""
-        now = self.broker.services.now()
+        now = self.broker.services.metered()
         counts = self.broker.store.read(listing.counts)
         load = self.broker.store.read(waiting.load)
         spent = self.broker.store.read(lambda c: costs.totals(c, now))
@@ -197,14 +197,15 @@ class JobApi:
         by = request.query_params.get("by", "job")
         if not costs.is_group(by):
             raise Refusal(f"by must be one of {', '.join(get_args(costs.By))}, label:KEY, not {by[:40]!r}", "request")
-        now, rehearsed = self.broker.services.now(), flag(request, "rehearsed")
-        report = self.broker.store.read(lambda c: costs.report(c, by, rehearsed=rehearsed, now=now))
+        services, rehearsed = self.broker.services, flag(request, "rehearsed")
+        now, metered = services.now(), services.metered()
+        report = self.broker.store.read(lambda c: costs.report(c, by, rehearsed=rehearsed, now=metered))
         to_come = self.broker.store.read(lambda c: forecast.forecast(c, rehearsed=rehearsed, now=now))
         return answer(msgspec.to_builtins(report) | {"forecast": msgspec.to_builtins(to_come)})
 
     async def metrics(self, _request: Request) -> Response:
         """GET /v1/metrics: Prometheus' text format."""
-        now = self.broker.services.now()
+        now = self.broker.services.metered()
         return Response(self.broker.store.read(lambda c: self.broker.figures.page(c, now)), media_type=CONTENT_TYPE)
 
     def routes(self) -> list[Route]:

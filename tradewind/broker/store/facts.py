@@ -20,11 +20,12 @@ def place_of(candidate: RankedCandidate) -> str:
 
 
 class Facts:
-    """One transaction's hand on the event table, at the Unix second `now`."""
+    """One transaction's hand on the event table, at the Unix second `now`; `metered` is that second by the clock that bills go by (`meter`)."""
 
-    def __init__(self, connection: Connection, now: float) -> None:
+    def __init__(self, connection: Connection, now: float, metered: float | None = None) -> None:
         self.connection = connection
         self.now = now
+        self.metered = now if metered is None else metered
 
     def record(
         self,
@@ -76,7 +77,7 @@ class Facts:
         known = rows.instance(self.connection, row.id)
         if known is None or known.launched_unix is not None:
             return
-        since = self.now if since_unix is None else since_unix
+        since = self.metered if since_unix is None else since_unix
         state = "RUNNING" if known.state == "INTENT" else known.state
         rows.update_instance(
             self.connection, row.id, state=state, provider_id=provider_id, address=address, launched_unix=since
@@ -89,14 +90,14 @@ class Facts:
         known = rows.instance(self.connection, instance_id)
         if known is not None and known.state == "RUNNING":
             rows.update_instance(self.connection, instance_id, state="STOPPED")
-            self._instance_fact(known, ENDED, cause, {"instance_id": self._life(known), "reason": "stopped"})
+            self._instance_fact(known, ENDED, cause, self._end(known, "stopped"))
 
     def instance_restarted(self, instance_id: str, *, address: str, cause: str) -> None:
         """Record that a stopped instance runs again, and costs from now on as another life of the same instance."""
         known = rows.instance(self.connection, instance_id)
         if known is not None and known.state == "STOPPED":
             rows.update_instance(self.connection, instance_id, state="RUNNING", address=address)
-            extra = {"instance_id": self._life(known, 1), "since_unix": self.now, "address": address}
+            extra = {"instance_id": self._life(known, 1), "since_unix": self.metered, "address": address}
             self._instance_fact(known, LAUNCHED, cause, extra)
 
     def _life(self, row: InstanceRow, more: int = 0) -> str:
@@ -119,8 +120,11 @@ class Facts:
             return
         rows.update_instance(self.connection, instance_id, state=state)
         if known.ended_unix is None:
-            rows.update_instance(self.connection, instance_id, ended_unix=self.now, reason=reason)
-            self._instance_fact(known, ENDED, cause, {"instance_id": self._life(known), "reason": reason})
+            rows.update_instance(self.connection, instance_id, ended_unix=self.metered, reason=reason)
+            self._instance_fact(known, ENDED, cause, self._end(known, reason))
+
+    def _end(self, row: InstanceRow, reason: str) -> dict[str, Any]:
+        return {"instance_id": self._life(row), "reason": reason, "until_unix": self.metered}
 
     def _instance_fact(self, row: InstanceRow, kind: str, cause: str, extra: Mapping[str, Any]) -> None:
         cluster = rows.cluster(self.connection, row.cluster_id)

@@ -23,8 +23,8 @@ from tradewind.spec.task import Task
 class Ledger(Facts):
     """One transaction's view: apply events, collect orders. Raises IllegalMove before anything is written for the refused event."""
 
-    def __init__(self, connection: Connection, now: float) -> None:
-        super().__init__(connection, now)
+    def __init__(self, connection: Connection, now: float, metered: float | None = None) -> None:
+        super().__init__(connection, now, metered)
         self.orders: list[Order] = []
 
     # -- clusters ---------------------------------------------------------------------------------------------------------------------

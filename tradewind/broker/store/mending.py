@@ -85,7 +85,13 @@ class _Mender:
         told = f"{why}; what the record has of it is set aside, and its machines are ended"
         self._ledger.record(subject, SET_ASIDE, CAUSE, {"why": told, "row": _kept(row)}, **about)
         for one in self._rows(schema.instances, cluster_id=row["id"]):
-            data = {"instance_id": one["id"], "rank": one["rank"], "reason": told, "row": _kept(one)}
+            data = {
+                "instance_id": one["id"],
+                "rank": one["rank"],
+                "reason": told,
+                "until_unix": self._ledger.metered,
+                "row": _kept(one),
+            }
             if one["launched_unix"] is not None and one["ended_unix"] is None:
                 self._ledger.record(f"instance/{one['id']}", ENDED, CAUSE, data, **about)
         for table, key in ((schema.instances, "cluster_id"), (schema.jobs, "cluster_id"), (schema.clusters, "id")):

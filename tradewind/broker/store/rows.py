@@ -389,6 +389,7 @@ def _mended(connection: Connection, fact: EventRow) -> EventRow:
         "place": f"{place} {offer.instance_type}{' (spot)' if row.use_spot else ''}",
         "price_usd_h": row.price_usd_h,
         "since_unix": fact.unix if row.launched_unix is None else row.launched_unix,
+        "until_unix": fact.unix if row.ended_unix is None else row.ended_unix,
     }
     return msgspec.structs.replace(fact, data={**fact.data, **known})
 

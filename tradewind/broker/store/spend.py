@@ -30,7 +30,7 @@ def _milliseconds(unix: float) -> int:
 
 
 def instance_spends(facts: Iterable[EventRow], now: float) -> list[InstanceSpend]:
-    """Every instance's spend in the order of launch, to the millisecond, up to `now` for those still running."""
+    """Every instance's spend in the order of launch, to the millisecond, up to `now` (by the meter) for those still running."""
     launched: dict[str, EventRow] = {}
     ended: dict[str, float] = {}
     for fact in facts:
@@ -38,7 +38,7 @@ def instance_spends(facts: Iterable[EventRow], now: float) -> list[InstanceSpend
         if fact.kind == LAUNCHED:
             launched.setdefault(instance_id, fact)
         elif fact.kind == ENDED:
-            ended.setdefault(instance_id, fact.unix)
+            ended.setdefault(instance_id, float(fact.data.get("until_unix", fact.unix)))
     result = []
     for instance_id, fact in launched.items():
         until = ended.get(instance_id, now)
