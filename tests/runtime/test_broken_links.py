@@ -13,9 +13,10 @@ import pytest
 
 import tradewind.runtime as ray
 from tests.runtime.conftest import Nodes, eventually
-from tests.runtime.test_direct_links import on
+from tests.runtime.test_direct_links import on, port_of
 from tradewind.runtime import session
 from tradewind.runtime.link import TlsLink
+from tradewind.runtime.util.state import rows
 
 
 @ray.remote(num_cpus=0)
@@ -86,16 +87,28 @@ def kernel_ends_connections() -> bool:
 pytestmark = pytest.mark.skipif(not kernel_ends_connections(), reason="needs rights to end connections of the kernel")
 
 
+def cut_own() -> int:
+    """Every link of the driver to another node's process is cut; how many."""
+    return sum(cut(link) for link in links())
+
+
+def cut_ports(ports: list[tuple[str, int]]) -> int:
+    """Everything between the nodes is cut, also between their daemons; how many connections."""
+    words = [["ss", "-HK", "state", "established", "dst", host, "dport", "=", str(port)] for host, port in ports]
+    found = [subprocess.run(command, check=True, capture_output=True, text=True) for command in words]
+    return sum(one.stdout.count("\n") for one in found)
+
+
 @contextmanager
-def cutting() -> Iterator[Callable[[], int]]:
-    """The driver's links are cut again and again; the function says how often so far."""
+def cutting(cut_all: Callable[[], int] = cut_own, every_s: float = 0.01) -> Iterator[Callable[[], int]]:
+    """Links are cut again and again; the function says how many so far."""
     done = threading.Event()
     count = 0
 
     def run() -> None:
         nonlocal count
-        while not done.wait(0.01):
-            count += sum(cut(link) for link in links())
+        while not done.wait(every_s):
+            count += cut_all()
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -158,3 +171,31 @@ def test_who_waits_gets_the_answer_that_was_said_while_there_was_no_link(two_nod
     ref = counter.slowly.remote("late", 3.0)
     assert [cut(link) for link in links()] == [True]
     assert ray.get(ref, timeout=30) == ("late", 1), "longer than a process without a link was once given"
+
+
+def test_objects_and_leases_survive_when_everything_between_the_nodes_is_cut(two_nodes: Nodes) -> None:
+    ports = [port_of(two_nodes, number) for number in range(2)]
+    ray.init()
+
+    @ray.remote(max_retries=0)
+    def make(number):
+        return bytes([number]) * 6_000_000
+
+    @ray.remote(max_retries=0)
+    def measure(data):
+        return len(data), data[:1]
+
+    there, here = on("1"), on("0")
+    with cutting(lambda: cut_ports(ports), 0.05) as cuts:
+        number = 0
+        while cuts() < 40:
+            number += 1
+            ref = make.options(scheduling_strategy=there).remote(number % 256)
+            assert ray.get(measure.options(scheduling_strategy=here).remote(ref), timeout=60) == (
+                6_000_000,
+                bytes([number % 256]),
+            )
+            del ref
+    # What was said while there was no link was heard: nothing that was let go is kept, no worker is taken for busy.
+    assert eventually(lambda: [row.more["objects"] for row in rows("memory")] == ["0", "0"], 30), rows("memory")
+    assert eventually(lambda: ray.available_resources().get("CPU") == 2, 30)

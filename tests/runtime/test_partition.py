@@ -12,6 +12,8 @@ import pytest
 
 import tradewind.runtime as ray
 from tests.runtime.conftest import Nodes, alive, build, eventually, ip
+from tradewind.runtime import session
+from tradewind.runtime.link import TlsLink
 from tradewind.runtime.scheduling import NodeAffinitySchedulingStrategy
 
 pytestmark = pytest.mark.skipif(
@@ -32,6 +34,9 @@ print("ready", flush=True)
 sys.stdin.read()
 node.stop()
 """
+
+
+needs_rules = pytest.mark.skipif(shutil.which("iptables") is None, reason="needs iptables")
 
 
 @pytest.fixture
@@ -59,6 +64,12 @@ def cluster_over_the_link(
         nodes.stop()
 
 
+def connections_to(host: str, besides: str) -> list[str]:
+    """What the kernel still holds for connections to the host, but for those of the process at this address."""
+    found = subprocess.run(["ss", "-Htan", "dst", host], check=True, capture_output=True, text=True).stdout
+    return [line for line in found.splitlines() if line.split()[3] != besides]
+
+
 def test_work_goes_on_elsewhere_during_a_partition_and_the_other_side_joins_again_with_empty_hands(
     link: tuple[str, str, str, str], cluster_over_the_link: Nodes, tmp_path: Path
 ) -> None:
@@ -82,6 +93,9 @@ def test_work_goes_on_elsewhere_during_a_partition_and_the_other_side_joins_agai
             self.count += 1
             return self.count, os.environ["NODE_NUMBER"], os.getpid()
 
+        def take(self, data):
+            return len(data)
+
     counter = Counter.options(scheduling_strategy=there).remote()
     _, number, old_pid = ray.get(counter.add.remote(), timeout=60)
     assert number == "far"
@@ -89,7 +103,12 @@ def test_work_goes_on_elsewhere_during_a_partition_and_the_other_side_joins_agai
     assert eventually((tmp_path / "begun").exists, 30)
     began = time.monotonic()
     ip("link", "set", link[1], "down")
+    unsent = [counter.take.remote(bytes(90_000)) for _ in range(20)]
     assert ray.get(ref, timeout=60) == "0", "done elsewhere"
+    assert ray.get(unsent, timeout=60) == [90_000] * 20, "done elsewhere too"
+    assert connections_to(link[3], besides=cluster_over_the_link.head.address) == [], (
+        "nothing is kept for the lost node"
+    )
     count, number, new_pid = ray.get(counter.add.remote(), timeout=60)
     assert (count, number) == (1, "0"), "a new life on this side"
     assert time.monotonic() - began < PARTITION_S, "none of that waited for the partition to heal"
@@ -109,3 +128,37 @@ def test_work_goes_on_elsewhere_during_a_partition_and_the_other_side_joins_agai
         ray.get(work.options(scheduling_strategy=NodeAffinitySchedulingStrategy(far_id)).remote(0), timeout=60) == "far"
     )
     assert ray.get(ref, timeout=10) == "0", "no result twice"
+
+
+@needs_rules
+def test_a_way_that_lets_nothing_through_is_left_though_nobody_says_that_it_is_closed(
+    cluster_over_the_link: Nodes,
+) -> None:
+    del cluster_over_the_link
+    ray.init()
+    far_id = next(node["NodeID"] for node in ray.nodes() if node["Labels"]["number"] == "far")
+
+    @ray.remote(num_cpus=0)
+    class Counter:
+        def __init__(self):
+            self.count = 0
+
+        def add(self):
+            self.count += 1
+            return self.count, os.getpid()
+
+    counter = Counter.options(scheduling_strategy=NodeAffinitySchedulingStrategy(far_id)).remote()
+    first, pid = ray.get(counter.add.remote(), timeout=60)
+    assert first == 1
+    (link,) = [link for link in session.process().links.values() if isinstance(link, TlsLink)]
+    port, there = link.sock.getsockname()[1], link.sock.getpeername()[1]
+    rule = ["OUTPUT", "-p", "tcp", "--sport", str(port), "--dport", str(there), "-j", "DROP"]
+    back = ["INPUT", "-p", "tcp", "--sport", str(there), "--dport", str(port), "-j", "DROP"]
+    for words in (rule, back):
+        subprocess.run(["iptables", "-A", *words], check=True)
+    try:
+        assert ray.get([counter.add.remote() for _ in range(3)], timeout=60) == [(2, pid), (3, pid), (4, pid)]
+        assert len(ray.nodes()) == 2, "nobody was lost"
+    finally:
+        for words in (rule, back):
+            subprocess.run(["iptables", "-D", *words], check=True)

@@ -126,7 +126,13 @@ class TlsContexts:
     server_name: str
 
     def shake(self, sock: socket.socket, *, server: bool) -> ssl.SSLSocket:
-        """The connected socket as one side of TLS, whose handshake is still to be done. Raises OSError when it has broken."""
+        """The connected socket as one side of TLS, whose handshake is still to be done. Raises OSError, the socket closed, when it has broken."""
+        try:
+            # What has broken already must not come to wrap_socket, which would leave the descriptor open.
+            sock.getpeername()
+        except OSError:
+            sock.close()
+            raise
         if server:
             return self.server.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         return self.client.wrap_socket(sock, server_hostname=self.server_name, do_handshake_on_connect=False)

@@ -15,63 +15,76 @@ if TYPE_CHECKING:
 
 
 class ResumableLink(TlsLink):
-    """One of the links of a conversation; several may be open, and each side speaks over one of them only, after `resume`."""
+    """One of the links of a conversation; several may be open, and each side speaks over one of them only, after `resume`.
 
-    __slots__ = ("_counted", "_due", "_foreign", "_position", "conversation")
+    Until it is known whose link it is, what comes before `listen` is received as it is.
+    """
+
+    __slots__ = ("_conversation", "_counted", "_foreign", "_position")
 
     def __init__(
-        self,
-        sock: ssl.SSLSocket,
-        family: Any,
-        want_write: Callable[[Link, bool], None],
-        peer: Any,
-        conversation: Conversation,
-        due: Callable[[Received], None],
+        self, sock: ssl.SSLSocket, family: Any, want_write: Callable[[Link, bool], None], peer: Any = None
     ) -> None:
-        """A link over a wrapped socket whose handshake has not been done; due posts what the other side is to be told."""
+        """A link over a wrapped socket whose handshake has not been done."""
         super().__init__(sock, family, want_write, peer)
-        self.conversation = conversation
-        self._due = due
-        self._counted = 0
+        self._conversation: Conversation | None = None
         # How many messages of the other side's stream came before the next one here; below 0: it has not begun yet.
         self._position = -1
         self._foreign = False
+        # Of the bytes received, those whose messages were handed on.
+        self._counted = 0
 
-    def resume(self) -> None:
+    def resume(self, conversation: Conversation) -> None:
         """This side speaks over this link from now on: what may not have arrived is sent again."""
-        begin, frames = self.conversation.again()
+        self._conversation = conversation
+        begin, frames = conversation.again()
         self._enqueue(wire.encode((begin,)), [])
         for frame in frames:
             self._enqueue(frame, [])
 
     def flush(self) -> None:
         """As Link's; what is sent is kept until the other side has it."""
-        if self.pending and not self.closed:
+        conversation = self._conversation
+        if conversation is None:
+            super().flush()
+        elif self.pending and not self.closed:
             messages = self.pending
             self.pending = []
             frame = wire.encode(messages)
-            self.conversation.say(len(messages), frame)
+            conversation.say(len(messages), frame)
             self._enqueue(frame, [])
+
+    def listen(self, conversation: Conversation, messages: list[Any]) -> list[Any]:
+        """What comes, and these messages that came already, belongs to the conversation; those of them that had not arrived before."""
+        self._conversation = conversation
+        return self._sift(conversation, messages)
 
     def receive(self) -> list[Any] | None:
         """As Link's; what had arrived over an earlier link is left out. Raises ForgottenError, WireError."""
         messages = super().receive()
-        if not messages:
-            return messages
-        conversation = self.conversation
-        if self._position < 0:
+        conversation = self._conversation
+        return self._sift(conversation, messages) if messages and conversation is not None else messages
+
+    def _sift(self, conversation: Conversation, messages: list[Any]) -> list[Any]:
+        if self._position < 0 and messages:
             begin = messages.pop(0)
             if not isinstance(begin, Begin):
                 raise wire.WireError("The peer did not say where its messages begin.")
             self._foreign = not conversation.on_begin(begin)
             self._position = begin.position
-        if self._foreign:
+        if self._foreign or not messages:
             return []
         position = self._position
         self._position = position + len(messages)
         counted, self._counted = self._counted, self._taken
-        messages = conversation.hear(position, messages, self._taken - counted)
-        due = conversation.acknowledgement()
-        if due is not None:
-            self._due(due)
-        return messages
+        return conversation.hear(position, messages, self._taken - counted)
+
+    @property
+    def is_foreign(self) -> bool:
+        """True when the other side goes on with what is forgotten here: nothing that comes is heard."""
+        return self._foreign
+
+    def acknowledgement(self) -> Received | None:
+        """What the other side is to be told now, if it is time."""
+        conversation = self._conversation
+        return None if conversation is None else conversation.acknowledgement()

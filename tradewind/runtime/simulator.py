@@ -15,6 +15,7 @@ from tradewind.runtime.messages.values import Death
 from tradewind.runtime.node.daemon import DaemonSettings, NodeDaemon
 from tradewind.runtime.node.direct_links import DirectLinks
 from tradewind.runtime.node.neighbours import TlsNeighbours, _Neighbour
+from tradewind.runtime.node.transfers import Transfers
 from tradewind.runtime.node.workers import Driver, TemplateSettings, Worker, WorkerPool
 from tradewind.runtime.simulated_files import SimulatedFiles
 from tradewind.runtime.simulated_head import HeadPort, SimulatedHead
@@ -88,8 +89,6 @@ class _Workers:
 class _Neighbours(TlsNeighbours):
     """A node's way to the others: what is said and pulled is the real code's, over queues in the place of TLS links."""
 
-    chunk_bytes = 1 << 16
-
     def __init__(self, node: SimulatedNode) -> None:  # no port, no certificates
         self._node = node
         self._daemon = node.daemon
@@ -97,8 +96,7 @@ class _Neighbours(TlsNeighbours):
         self._views: dict[str, Any] = {}
         self._lost: dict[str, str] = {}
         self._early: dict[str, list[Any]] = {}
-        self._transfers: dict[int, Any] = {}
-        self._numbers = itertools.count(1)
+        self._transfers = Transfers(node.daemon, self.send, chunk_bytes=1 << 16)
         self._links = DirectLinks(node.daemon, cast("Any", None), self._dial)
         self._handlers = self._make_handlers()
 

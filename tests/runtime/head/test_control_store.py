@@ -132,7 +132,8 @@ def test_a_restarted_head_tells_who_was_lost_meanwhile_and_fences_who_was_lost_b
     assert ("n1", cluster.LostNode("n3", "power")) in head.sent, "it may not have heard"
     assert not [1 for _, message in head.sent if isinstance(message, cluster.LostNode) and message.node == "n2"]
     head.store.join(join("n3", again=True))
-    assert ("n3", cluster.LostNode("n3", "power")) in head.sent, "others do its work since"
+    assert ("n3", cluster.LostNode("n3", "power", life=1)) in head.sent, "others do its work since"
+    assert head.store.nodes["n3"].life == 1, "everybody knows that it is another life"
     head.store.give_up_unseen()
     lost = [to for to, message in head.sent if isinstance(message, cluster.LostNode) and message.node == "n2"]
     assert lost == ["n1", "n3"], "it died while nobody could notice"

@@ -143,7 +143,6 @@ class Peers:
                 wrapped = self._tls.shake(sock, server=message.role == control.TLS_SERVER)
             except OSError:
                 # It broke on its way here.
-                sock.close()
                 if target.link is None:
                     self._process.tell_node(control.Connect(target.address, again=True))
                 return

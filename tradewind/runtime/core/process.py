@@ -283,14 +283,8 @@ class Process:
         """The socket, plain or with TLS, is a link to the process, and is read from now on. Under the lock."""
         link: Link
         if isinstance(sock, ssl.SSLSocket):
-            link = ResumableLink(
-                sock,
-                peer.PeerMessage,
-                self._want_write,
-                target,
-                self.peers.conversation(target),
-                lambda due: self.post(target, due),
-            )
+            link = ResumableLink(sock, peer.PeerMessage, self._want_write, target)
+            link.listen(self.peers.conversation(target), [])
         else:
             link = Link(sock, peer.PeerMessage, self._want_write, target)
         self.links[link.fd] = link
@@ -301,7 +295,7 @@ class Process:
         """What is posted to the process goes over this link, what was posted already first. Under the lock."""
         target.link = link
         if isinstance(link, ResumableLink):
-            link.resume()
+            link.resume(self.peers.conversation(target))
         if target.backlog:
             self._dirty.append(link)
             link.pending.extend(target.backlog)
@@ -412,6 +406,10 @@ class Process:
                 peer_handlers = self._peer_handlers
                 for message in messages:
                     peer_handlers[message.__class__](target, message)
+                if link.__class__ is ResumableLink:
+                    due = link.acknowledgement()
+                    if due is not None:
+                        self.post(target, due)
 
     def before_poll(self) -> None:
         """Refs that died are given back and everything posted is sent."""

@@ -84,9 +84,10 @@ class ControlStore:
         reason = self._known.joined(view.node)
         if reason:
             # Others do its work since: what it still does is ended, and it is a member with empty hands.
-            self._send(view.node, cluster.LostNode(view.node, reason))
+            life = view.life + 1
+            self._send(view.node, cluster.LostNode(view.node, reason, life))
             actors = []
-            view = self.nodes[view.node] = msgspec.structs.replace(view, available=view.total, bundles={})
+            view = self.nodes[view.node] = msgspec.structs.replace(view, available=view.total, bundles={}, life=life)
         if message.again:
             self._tell_missed(message)
         self._recognise(view.node, {living.actor: living for living in actors}, fenced=bool(reason))

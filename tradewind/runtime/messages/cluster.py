@@ -35,6 +35,8 @@ class NodeView(msgspec.Struct, frozen=True, array_like=True):
     alive: bool = True
     # What is free in the bundles of placement groups that lie here, by "group:index".
     bundles: dict[str, dict[str, float]] = {}
+    # How often it was lost and has joined again: what it says in the name of an earlier life is not listened to.
+    life: int = 0
 
 
 class ActorSpec(msgspec.Struct, frozen=True, array_like=True):
@@ -323,6 +325,8 @@ class View(Message, frozen=True, tag=2):
 class LostNode(Message, frozen=True, tag=3):
     node: str
     reason: str
+    # For the node itself when it has joined again: its life from now on.
+    life: int = 0
 
 
 class HeadReply(Message, frozen=True, tag=4):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tradewind.runtime.messages.conversation import Begin, Received
 from tradewind.runtime.messages.values import Death, Shape, Stored
 from tradewind.runtime.wire import Message
 
@@ -12,6 +13,8 @@ class Greet(Message, frozen=True, tag=1):
     protocol: int
     token: bytes
     node: str
+    # As in NodeView.
+    life: int = 0
 
 
 class AskWorker(Message, frozen=True, tag=2):
@@ -123,4 +126,6 @@ NodeToNode = (
     | DropCopy
     | ExpectLink
     | LinkExpected
+    | Begin
+    | Received
 )

@@ -80,6 +80,8 @@ class NodeDaemon:
         self.loop = loop
         self.settings = settings
         self.node = settings.node
+        # As in NodeView.
+        self.life = 0
         self.granting = Granting(self, BundledPool(settings.total))
         self.store = ObjectStore(self, settings.arena_bytes, settings.spill_directory)
         self.drivers = Drivers(self)
@@ -152,6 +154,7 @@ class NodeDaemon:
             self.settings.labels,
             self.granting.book.waiting,
             bundles=self.granting.pool.bundle_amounts(),
+            life=self.life,
         )
 
     def stop(self, reason: str) -> None:
@@ -379,6 +382,7 @@ class NodeDaemon:
         elif isinstance(message, cluster.StopActor):
             self.actors.stop(message)
         elif isinstance(message, cluster.LostNode):
+            self.life = message.life or self.life
             self.lose_node(message.node, message.reason)
         elif isinstance(message, cluster.ReportThere):
             self.reporting.ask(message.number, message.kind)

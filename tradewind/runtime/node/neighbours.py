@@ -13,20 +13,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import wire
-from tradewind.runtime.link import Link, TlsLink
+from tradewind.runtime.conversation import Conversation, ForgottenError
+from tradewind.runtime.link import Link
 from tradewind.runtime.loop import WRITE
 from tradewind.runtime.messages import control, neighbour
 from tradewind.runtime.messages.cluster import NodeView
+from tradewind.runtime.messages.conversation import Received
 from tradewind.runtime.messages.values import Death, Stored
 from tradewind.runtime.node.direct_links import MAGIC, DirectLinks
+from tradewind.runtime.node.transfers import Transfers
+from tradewind.runtime.resumable_link import ResumableLink
 
 if TYPE_CHECKING:
     from tradewind.runtime.credentials import TlsContexts
     from tradewind.runtime.node.daemon import NodeDaemon
 
-_WINDOW = 4
 _DIAL_S = 3.0
-_DIAL_AGAIN_S = 0.2
+_DIAL_AGAIN_S = 0.1
 # A way that lets nothing through any more is left after so many seconds, for there may be another one.
 _KEEPALIVE_S = 5
 _SILENT_S = 10
@@ -35,8 +38,6 @@ _ASK_AGAIN_S = 0.1
 _GREETING_S = 10.0
 # The first byte of a TLS record that holds a handshake message (RFC 8446, 5.1).
 _TLS_HANDSHAKE = b"\x16"
-_SEAL_LOOK_S = 0.02
-_SEAL_LOOKS = 50
 # A node of which nobody has said that it was lost may be a member already; the head's word of it is waited for this long.
 _UNKNOWN_S = 5.0
 
@@ -46,26 +47,13 @@ class _Neighbour:
     """A node that this one has dialled, or is dialling."""
 
     node: str
-    link: TlsLink | None = None
+    link: ResumableLink | None = None
     backlog: list[Any] = field(default_factory=list)
     dialling: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class _Transfer:
-    """An object that is being pulled into this node's arena."""
-
-    stored: Stored
-    offset: int
-    done: Callable[[str], None]
-    next: int = 0
-    received: int = 0
-
-
 class TlsNeighbours:
     """Everything between this node daemon and the others."""
-
-    chunk_bytes = 1 << 20
 
     def __init__(
         self, daemon: NodeDaemon, contexts: TlsContexts, token: bytes, host: str, keys: control.LinkKeys
@@ -78,8 +66,10 @@ class TlsNeighbours:
         self._neighbours: dict[str, _Neighbour] = {}
         self._accepted: set[Link] = set()
         self._unknown: set[socket.socket] = set()
-        self._transfers: dict[int, _Transfer] = {}
-        self._numbers = itertools.count(1)
+        # What was said to each node and heard from it, whichever links carried it.
+        self._conversations: dict[str, Conversation] = {}
+        self._streams = itertools.count(1)
+        self._transfers = Transfers(daemon, self.send)
         self._lost: dict[str, str] = {}
         # What is to be said to nodes of which the head has said nothing yet.
         self._early: dict[str, list[Any]] = {}
@@ -102,11 +92,12 @@ class TlsNeighbours:
             neighbour.DropLease: lambda _node, message: daemon.granting.drop(message.lease),
             neighbour.AskDeath: lambda node, message: daemon.deaths.asked(node, message.process),
             neighbour.TellDeath: lambda _node, message: daemon.deaths.told(message.death),
-            neighbour.Pull: self._on_pull,
-            neighbour.Chunk: self._on_chunk,
+            neighbour.Pull: self._transfers.on_pull,
+            neighbour.Chunk: self._transfers.on_chunk,
             neighbour.FreeThere: lambda _node, message: daemon.store.free(message.stored),
             neighbour.Lines: lambda _node, message: daemon.lines(message.job, message.lines, error=message.error),
             neighbour.KillThere: lambda _node, message: daemon.kill_process(message.process, message.reason),
+            Received: lambda node, message: self._conversation(node).on_received(message),
         }
 
     def see(self, nodes: list[NodeView]) -> None:
@@ -159,7 +150,7 @@ class TlsNeighbours:
         elif isinstance(message, neighbour.OfferWorker) and message.lease:
             loop.soon(lambda: daemon.granting.drop(message.lease))
         elif isinstance(message, neighbour.Pull):
-            loop.soon(lambda: self._fail_transfers(node, self._lost.get(node, "it is not part of this cluster")))
+            loop.soon(lambda: self._transfers.fail(node, self._lost.get(node, "it is not part of this cluster")))
         elif isinstance(message, neighbour.ExpectLink):
             loop.soon(lambda: self._links.unheard(message.number))
 
@@ -216,32 +207,52 @@ class TlsNeighbours:
             if sock is not None:
                 sock.close()
             return
-        if sock is None:
+        link = None if sock is None else self._link(sock, other, server=False)
+        if link is None:
             # Whether it is gone is for the head to say.
             self._loop.after(_DIAL_AGAIN_S, lambda: self._dial_again(other))
             return
         backlog, other.backlog = other.backlog, []
-        link = TlsLink(self._contexts.shake(sock, server=False), neighbour.NodeToNode, self._daemon.want_write, other)
         self._loop.watch(link.fd, lambda events: self._on_own_link(link, other, events))
         other.link = link
-        link.send(neighbour.Greet(control.PROTOCOL, self._token, self._daemon.node))
+        link.send(neighbour.Greet(control.PROTOCOL, self._token, self._daemon.node, self._daemon.life))
+        link.resume(self._conversation(other.node))
         for message in backlog:
             self._daemon.post(link, message)
 
     def _dial_again(self, other: _Neighbour) -> None:
-        if other.backlog and self._neighbours.get(other.node) is other:
+        """There is a link again, if anything is still to be said: what the node has not acknowledged is said once more."""
+        unsaid = other.backlog or self._conversation(other.node).kept_bytes
+        if unsaid and self._neighbours.get(other.node) is other:
             self._reach(other.node)
 
-    def _on_own_link(self, link: TlsLink, other: _Neighbour, events: int) -> None:
+    def _link(self, sock: socket.socket, peer: Any, *, server: bool) -> ResumableLink | None:
+        """A link over the socket; None when that has broken meanwhile."""
+        try:
+            tls = self._contexts.shake(sock, server=server)
+        except OSError:
+            return None
+        return ResumableLink(tls, neighbour.NodeToNode, self._daemon.want_write, peer)
+
+    def _conversation(self, node: str) -> Conversation:
+        found = self._conversations.get(node)
+        if found is None:
+            found = self._conversations[node] = Conversation(next(self._streams))
+        return found
+
+    def _on_own_link(self, link: ResumableLink, other: _Neighbour, events: int) -> None:
         """Nothing but the end is to be read here."""
         if events & WRITE:
             link.pump_out()
         if link.receive() is None:
             self._loop.forget(link.fd)
+            rest = link.pending
+            link.pending = []
             link.close()
             if other.link is link:
                 other.link = None
-                self._broke(other.node)
+                other.backlog[:0] = rest
+                self._loop.after(_DIAL_AGAIN_S, lambda: self._dial_again(other))
 
     # receiving
 
@@ -272,7 +283,9 @@ class TlsNeighbours:
         if first != _TLS_HANDSHAKE:
             self._links.accept(sock)
             return
-        link = TlsLink(self._contexts.shake(sock, server=True), neighbour.NodeToNode, self._daemon.want_write, "")
+        link = self._link(sock, "", server=True)
+        if link is None:
+            return
         self._accepted.add(link)
         self._loop.watch(link.fd, lambda events: self._on_accepted(link, events))
         self._loop.after(_GREETING_S, lambda: None if link.peer else self._drop_accepted(link))
@@ -283,29 +296,43 @@ class TlsNeighbours:
             self._loop.forget(sock.fileno())
             sock.close()
 
-    def _on_accepted(self, link: TlsLink, events: int) -> None:
+    def _on_accepted(self, link: ResumableLink, events: int) -> None:
         try:
             if events & WRITE:
                 link.pump_out()
             messages = link.receive()
+            if messages and not link.peer:
+                first, *messages = messages
+                if not self._welcome(link, first):
+                    return
+                messages = link.listen(self._conversation(link.peer), messages)
+                if link.is_foreign:
+                    # It goes on with what is forgotten here, and will know by our own first word.
+                    self.send(link.peer, Received(0))
+            due = link.acknowledgement()
         except wire.WireError:
             messages = None
+        except ForgottenError:
+            # It has taken us for lost meanwhile.
+            self._forget(link.peer)
+            return
         if messages is None:
             self._drop_accepted(link)
             return
-        while messages:
-            first, *messages = messages
-            if not link.peer:
-                if not self._welcome(link, first):
-                    return
-            else:
-                handler = self._handlers.get(first.__class__)
-                if handler is not None:
-                    handler(link.peer, first)
+        if due is not None:
+            self.send(link.peer, due)
+        for message in messages:
+            handler = self._handlers.get(message.__class__)
+            if handler is not None:
+                handler(link.peer, message)
+
+    def _forget(self, node: str) -> None:
+        self._close(node)
+        self._broke(node)
 
     def _broke(self, node: str) -> None:
-        """A link from or to the node broke: what was on its way is lost, so whatever waits for it is told, or asks again."""
-        self._fail_transfers(node, "the link to it broke")
+        """What was on its way from or to the node is lost, so whatever waits for it is told, or asks again."""
+        self._transfers.fail(node, "the link to it broke")
         self._daemon.granting.unanswered(node)
         self._loop.after(_ASK_AGAIN_S, lambda: self._ask_again(node))
 
@@ -315,26 +342,28 @@ class TlsNeighbours:
 
     def forget_all(self) -> None:
         """Every link to and from other nodes is closed: after a partition nobody knows which of them still lead anywhere."""
-        for node in list(self._neighbours):
-            self._close(node)
-            self._ask_again(node)
+        for node in {*self._neighbours, *self._conversations}:
+            self._forget(node)
 
-    def _drop_accepted(self, link: Link) -> None:
-        if link in self._accepted and link.peer:
-            self._loop.soon(lambda: self._broke(link.peer))
+    def _drop_accepted(self, link: Link, *, abort: bool = False) -> None:
         self._accepted.discard(link)
         if not link.closed:
             self._loop.forget(link.fd)
-            link.close()
+            if abort:
+                link.abort()
+            else:
+                link.close()
 
-    def _welcome(self, link: TlsLink, message: Any) -> bool:
+    def _welcome(self, link: ResumableLink, message: Any) -> bool:
         """True when the link is a daemon's and may be read on."""
+        view = self._views.get(message.node) if isinstance(message, neighbour.Greet) else None
         if (
             not isinstance(message, neighbour.Greet)
             or message.protocol != control.PROTOCOL
             or not hmac.compare_digest(message.token, self._token)
-            # It does not know yet that its work is done elsewhere: it has to join again before anybody here listens.
+            # It does not know yet that its work is done elsewhere: it has to join again, and to know it, before anybody here listens.
             or message.node in self._lost
+            or (view is not None and view.life != message.life)
         ):
             self._drop_accepted(link)
             return False
@@ -348,58 +377,7 @@ class TlsNeighbours:
         if stored.node in self._lost:
             done(f"node {stored.node[:8]}, which held the object {stored.name}, was lost: {self._lost[stored.node]}")
             return
-        number = next(self._numbers)
-        transfer = _Transfer(stored, offset, done)
-        self._transfers[number] = transfer
-        for _ in range(_WINDOW):
-            self._ask_chunk(number, transfer)
-
-    def _ask_chunk(self, number: int, transfer: _Transfer) -> None:
-        left = transfer.stored.size - transfer.next
-        if left > 0:
-            length = min(self.chunk_bytes, left)
-            start = transfer.next
-            transfer.next += length
-            self.send(transfer.stored.node, neighbour.Pull(number, transfer.stored, start, length))
-
-    def _on_pull(self, node: str, message: neighbour.Pull, patience: int = _SEAL_LOOKS) -> None:
-        store = self._daemon.store
-        stored = message.stored
-        if store.book.knows(stored.name):
-            store.copied(stored.name, node)
-        data = store.part(stored, message.start, message.length) if message.start >= 0 else None
-        if data is None and patience:
-            # The word of the object's maker comes over another link than this question.
-            self._loop.after(_SEAL_LOOK_S, lambda: self._on_pull(node, message, patience - 1))
-            return
-        if data is None or message.start + message.length > stored.size:
-            reason = f"the object {stored.name} is not in the object store of node {self._daemon.node[:8]} any more"
-            self.send(node, neighbour.Chunk(message.request, message.start, b"", reason))
-            return
-        self.send(node, neighbour.Chunk(message.request, message.start, data))
-
-    def _on_chunk(self, _node: str, message: neighbour.Chunk) -> None:
-        transfer = self._transfers.get(message.request)
-        if transfer is None:
-            return
-        if message.reason:
-            del self._transfers[message.request]
-            transfer.done(message.reason)
-            return
-        begin = transfer.offset + message.start
-        self._daemon.store.memory[begin : begin + len(message.data)] = message.data
-        transfer.received += len(message.data)
-        if transfer.received == transfer.stored.size:
-            del self._transfers[message.request]
-            transfer.done("")
-        else:
-            self._ask_chunk(message.request, transfer)
-
-    def _fail_transfers(self, node: str, reason: str) -> None:
-        for number, transfer in list(self._transfers.items()):
-            if transfer.stored.node == node:
-                del self._transfers[number]
-                transfer.done(f"node {node[:8]}, which held the object {transfer.stored.name}, is gone: {reason}")
+        self._transfers.pull(stored, offset, done)
 
     # loss and end
 
@@ -410,18 +388,20 @@ class TlsNeighbours:
         self._give_up(node)
         self._close(node)
         self._links.lose(node)
-        self._fail_transfers(node, reason)
+        self._transfers.fail(node, reason)
 
     def _close(self, node: str) -> None:
+        """What was said and not heard is forgotten on both sides, and the kernel keeps none of it."""
+        self._conversations.pop(node, None)
         other = self._neighbours.pop(node, None)
         if other is not None:
             if other.link is not None:
                 self._loop.forget(other.link.fd)
-                other.link.close()
+                other.link.abort()
             for message in other.backlog:
                 self._undeliverable(node, message)
         for link in [link for link in self._accepted if link.peer == node]:
-            self._drop_accepted(link)
+            self._drop_accepted(link, abort=True)
 
     def close(self) -> None:
         """Every link and the port are closed."""
@@ -446,6 +426,3 @@ def _prepare(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * _SILENT_S)
-
-
-__all__ = ["TlsNeighbours"]
