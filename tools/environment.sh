@@ -40,8 +40,26 @@ lab_packages() {
 }
 case "$extras" in *dev*) lab_packages ;; esac
 
+# Azurite, Microsoft's emulator of Blob Storage, for the tests of abfs:// places; it is fetched while Python's packages are.
+azurite=
+begin_azurite() {
+  if ! command -v npm >/dev/null 2>&1; then
+    say "tests against Azurite will be skipped; for them: npm, and this again"
+    return 0
+  fi
+  [ ! -x .venv/azurite/node_modules/.bin/azurite-blob ] || return 0
+  say "installing Azurite for the tests"
+  npm install --prefix .venv/azurite --no-audit --no-fund --ignore-scripts --loglevel=error "$AZURITE" >/dev/null 2>&1 &
+  azurite=$!
+}
+end_azurite() {
+  [ -z "$azurite" ] || wait "$azurite" || say "it could not be installed; tests against Azurite will be skipped"
+}
+AZURITE=azurite@3.35.0 # the last that runs on Node 20, and on Debian's
+case "$extras" in *dev*) node=$(command -v npm || true) ;; *) node= ;; esac
+
 stamp=.venv/tradewind-environment
-wanted="$extras $(cksum <pyproject.toml) $("$python" --version) $PWD"
+wanted="$extras $(cksum <pyproject.toml) $("$python" --version) $PWD${node:+ $AZURITE}"
 if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
   exit 0
 fi
@@ -49,6 +67,7 @@ fi
 if command -v uv >/dev/null 2>&1; then
   say "making .venv with uv"
   [ -x .venv/bin/python ] || uv venv --quiet --python "$python" .venv
+  case "$extras" in *dev*) begin_azurite ;; esac
   say "installing tradewind[$extras]"
   uv pip install --python .venv/bin/python -e ".[$extras]"
 else
@@ -64,9 +83,11 @@ else
   fi
   say "making .venv with $("$python" --version) and pip"
   [ -x .venv/bin/pip ] || "$python" -m venv .venv
+  case "$extras" in *dev*) begin_azurite ;; esac
   say "installing tradewind[$extras] (a minute or two the first time)"
   .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off -e ".[$extras]" |
     grep -E '^(Collecting|Building|Installing|Successfully)' || true
 fi
+end_azurite
 .venv/bin/python -c 'import tradewind, msgspec, click' || { echo "the environment is not complete; see the lines above" >&2; exit 1; }
 printf '%s' "$wanted" >"$stamp"

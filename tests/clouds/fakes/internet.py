@@ -1,6 +1,6 @@
 """The vendors' own names served on this machine: run inside a network and mount namespace where /etc/hosts says that they are here.
 
-    python -m clouds.fakes.internet gcp|azure SERVER.PEM
+    python -m clouds.fakes.internet SERVER.PEM gcp|azure
 
 The daemon's clients are made with no setting at all: names are resolved, certificates checked, tokens fetched, as with a real account. Prints what happened
 as JSON.
@@ -25,7 +25,7 @@ NAMES = (
     "management.azure.com",
     "login.microsoftonline.com",
 )
-ADDRESS = ("127.0.0.1", 443)
+ADDRESS = ("", 443)  # each name has an address of its own
 
 
 class Internet:
@@ -84,7 +84,7 @@ class Internet:
         return self._token()
 
 
-def main(cloud: str, server: str) -> None:
+def main(server: str, cloud: str) -> None:
     with open(server, "rb") as file:
         internet = Internet(file.read())
     try:

@@ -1,8 +1,9 @@
-"""Opens the place that a task's `checkpoint` names: S3 by AWS's own library, everything else by fsspec, with the credentials of this machine."""
+"""Opens the place that a task's `checkpoint` names: S3 by AWS's own library, everything else by fsspec, with the logins of this machine."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import posixpath
 import threading
@@ -12,8 +13,11 @@ from urllib.parse import urlsplit
 
 from tradewind.broker.bucket import Bucket, BucketError
 from tradewind.broker.clouds.registry import SettingsError, settings_of
+from tradewind.broker.provider import ProviderError
 
 S3 = "s3"
+# Schemes of a cloud whose login is found as for its machines, by that cloud's `bucket` module.
+LOGINS = {"gs": "gcp", "gcs": "gcp", "abfs": "azure", "abfss": "azure", "az": "azure"}
 BY_SSH = ("sftp", "ssh")
 # Stores of objects: one call replaces a whole object, and nobody ever reads half of one. Elsewhere a file is written beside its place and moved.
 OBJECT_STORES = frozenset({"abfs", "abfss", "az", "gcs", "gs", "memory", "oci", "r2", "s3a"})
@@ -84,7 +88,7 @@ class FsspecPlace:
             raise BucketError(
                 f"{uri} needs fsspec, which is not installed: pip install 'tradewind[buckets]'"
             ) from error
-        scheme = urlsplit(uri).scheme
+        self._scheme = scheme = urlsplit(uri).scheme
         self._moves = scheme not in OBJECT_STORES
         with self._refusals():
             self._fs, self._root = url_to_fs(uri, **_options(scheme, uri))
@@ -109,7 +113,7 @@ class FsspecPlace:
                 else:
                     self._fs.pipe_file(path, data)
         except FileNotFoundError as error:
-            raise BucketError(f"{self._uri}: {_one_line(error)}") from error
+            raise self._refused(error) from error
 
     def upload(self, source: str, name: str) -> None:
         """The local file's content stands there."""
@@ -171,16 +175,41 @@ class FsspecPlace:
                     f"{self._uri}: its host key is not in your known_hosts, or is another one there, and nothing was sent; log in once with ssh and "
                     "accept it"
                 ) from error
-            raise BucketError(f"{self._uri}: {_one_line(error) or type(error).__name__}") from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: Exception) -> BucketError:
+        """What it said, and what a person can do about it."""
+        said = _one_line(error) or type(error).__name__
+        mend = _bucket_of(LOGINS[self._scheme]).mend(self._uri, said) if self._scheme in LOGINS else ""
+        return BucketError(f"{self._uri}: {said}" + (f"; {mend}" if mend else ""))
 
 
 def _options(scheme: str, uri: str) -> dict[str, Any]:
     """How fsspec is to open the place. Raises BucketError."""
     if scheme not in BY_SSH:
-        return {"use_listings_cache": False}  # another daemon may have written since
+        options = {"use_listings_cache": False}  # another daemon may have written since
+        return {**options, **_login(LOGINS[scheme], uri)} if scheme in LOGINS else options
     if importlib.util.find_spec("sshfs") is None:  # fsspec's own way there takes any host key
         raise BucketError(f"{uri} needs sshfs, which is not installed: pip install 'tradewind[buckets]' sshfs")
     return {"known_hosts": ()}  # asyncssh's word for the person's own files; sshfs alone would take any host key
+
+
+def _bucket_of(cloud: str) -> Any:
+    """What the cloud knows of its buckets: `login(uri) -> options` and `mend(uri, said)`."""
+    return importlib.import_module(f"tradewind.broker.clouds.{cloud}.bucket")
+
+
+def _login(cloud: str, uri: str) -> dict[str, Any]:
+    """The options with which the cloud's login opens the place; {} where its library is not there, which is told at the opening."""
+    try:
+        options: dict[str, Any] = _bucket_of(cloud).login(uri)
+    except ProviderError as error:
+        if error.code == "NO_LIBRARY":
+            return {}
+        raise BucketError(f"{uri}: {error.message}") from error
+    except ImportError:
+        return {}
+    return options
 
 
 def _one_line(error: Any) -> str:
