@@ -7,9 +7,11 @@ import contextlib
 import json
 import pathlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
 from clouds.estate import OFFERS, Estate, open_estate
 from clouds.shell import Shell
@@ -44,13 +46,17 @@ def test_a_cloud_without_credentials_is_left_out_and_named(estate: Estate, tmp_p
     reasons = [one["reason"] for one in plan["references"] if one["cloud"] == "aws"]
     assert any("aws can't be used from here: no credentials here: aws configure" in reason for reason in reasons)
     (tmp_path / "task.yaml").write_text("resources: {infra: aws}\nrun: echo hi\n")
-    said = Shell(estate, tmp_path).types(
-        "launch", "task.yaml", "--catalog", estate.catalog, "-y", exit_code=exits.NO_PLAN
-    )
+    shell = Shell(estate, tmp_path)
+    said = shell.types("launch", "task.yaml", "--catalog", estate.catalog, "-y", exit_code=exits.NO_PLAN)
     assert "no credentials here: aws configure" in said
+    elsewhere = "The daemon was started from another environment than this shell"  # which has the keys, as a person who has just set them
+    assert elsewhere in said
+    assert "`tradewind api stop`" in said
+    assert elsewhere in shell.types("check", "aws")
+    assert elsewhere not in Shell(estate, tmp_path, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="").types("check")
 
 
-def test_when_every_place_is_full_the_reasons_are_told_and_remembered(estate: Estate) -> None:
+def test_when_every_place_is_full_the_reasons_are_told_and_remembered(estate: Estate, tmp_path: pathlib.Path) -> None:
     exhaust(estate)
     client = estate.start()
     launch(estate, client)
@@ -63,13 +69,73 @@ def test_when_every_place_is_full_the_reasons_are_told_and_remembered(estate: Es
         world.calls().count(name)
         for world, name in ((estate.aws, "ec2:RunInstances"), (estate.gcp, "compute.instances.insert"))
     ]
-    with pytest.raises(ApiError):  # learnt for all: the next launch has no plan, and nobody is asked again
+    with pytest.raises(ApiError, match="not long ago every place was refused") as refused:  # learnt for all
         launch(estate, client, cluster="other")
+    assert failed["why"].removeprefix("every place was refused") in str(refused.value), "for the same reasons"
+    assert "--retry-until-up waits" in str(refused.value)
+    launch(estate, client, cluster="patient", retry_until_up=True)
+    assert "a place to become free" in until(
+        "it waits", lambda: client.get("/v1/clusters/patient")["waiting_for"], estate.daemon.log
+    )
     again = [
         world.calls().count(name)
         for world, name in ((estate.aws, "ec2:RunInstances"), (estate.gcp, "compute.instances.insert"))
     ]
-    assert calls == again
+    assert calls == again, "nobody was asked"
+    assert client.post("/v1/clusters/patient/down")["state"] == "TERMINATED"
+
+
+def test_of_many_zones_without_room_one_sentence_is_left(estate: Estate, tmp_path: pathlib.Path) -> None:
+    zones = ("us-central1-a", "us-central1-b", "us-central1-f", "us-west1-a", "europe-west4-a", "europe-west4-b")
+    offers = [replace(OFFERS[1], region=zone[:-2], zone=zone) for zone in zones]
+    estate.write_catalog(tuple(offers))
+    for offer in offers:
+        estate.gcp.exhaust(estate.gcp.request(offer=offer, use_spot=True))
+    estate.start()
+    (tmp_path / "task.yaml").write_text(ANY)
+    said = Shell(estate, tmp_path).types("launch", "task.yaml", "--catalog", estate.catalog, "-y", exit_code=1)
+    (sentence,) = [line for line in said.splitlines() if "every place was refused" in line]
+    assert sentence.count("refused:") == 1
+    assert f"and {len(zones) - 1} more like it" in sentence
+
+
+def test_logged_in_again_the_same_command_works(estate: Estate, tmp_path: pathlib.Path) -> None:
+    """What a person types twice: the login has expired, they mend it, and neither daemon nor name is in the way."""
+    client = estate.start()
+    (tmp_path / "task.yaml").write_text("name: mine\nresources: {infra: aws, use_spot: true}\nrun: echo hi\n")
+    shell = Shell(estate, tmp_path)
+    words = ("launch", "task.yaml", "--catalog", estate.catalog, "-y")
+    estate.aws.forbid()
+    assert "log in again: aws configure, or aws sso login" in shell.types(*words, exit_code=1)
+    assert client.get("/v1/clusters/mine")["state"] == "FAILED"
+    again = shell.types(*words, exit_code=exits.NO_PLAN)
+    assert "log in again: aws configure, or aws sso login" in again, "still out"
+    estate.aws.account.faults.forbidden = False
+    assert "mine is FAILED; it is made anew" in shell.types(*words, "-d")
+    until("it is bought", lambda: estate.aws.live() == 1, estate.daemon.log)
+    client.post("/v1/clusters/mine/down")
+
+
+@pytest.mark.parametrize("cloud", ["gcp", "azure"])
+def test_down_says_that_it_waits_for_a_login_and_goes_on_once_it_is_accepted(
+    estate: Estate, tmp_path: pathlib.Path, cloud: str
+) -> None:
+    client = estate.start()
+    launch(estate, client, f"resources: {{infra: {cloud}, use_spot: true}}\nrun: echo hi\n")
+    world = getattr(estate, cloud)
+    until("it is bought", lambda: client.get("/v1/clusters/mine")["state"] == "BOOTSTRAPPING", estate.daemon.log)
+    world.forbid()
+    ending = Shell(estate, tmp_path).starts("down", "mine", "-y")
+    waiting = f"{cloud} to answer, so that nothing of it is left there: "
+    told = until(
+        "it says so",
+        lambda: (now := client.get("/v1/clusters/mine")["waiting_for"]).startswith(waiting) and now,
+        estate.daemon.log,
+    )
+    assert "log in again: " in told
+    world.cloud.signed_out = False
+    assert "nothing of it is left" in ending.ends()[1]
+    assert estate.held() == []
 
 
 def test_retry_until_up_waits_and_says_for_what(estate: Estate) -> None:
@@ -83,6 +149,25 @@ def test_retry_until_up_waits_and_says_for_what(estate: Estate) -> None:
     )
     assert client.get("/v1/clusters/mine")["state"] == "PROVISIONING"
     assert client.post("/v1/clusters/mine/down")["state"] == "TERMINATED"
+
+
+def test_a_cluster_that_failed_ends_though_its_cloud_refuses_every_question_for_a_while(estate: Estate) -> None:
+    """Nothing of it runs; what may have been left there is asked for all the same, and the wait for that is told."""
+    estate.gcp.exhaust(estate.gcp.request(offer=OFFERS[1], use_spot=True))
+    client = estate.start()
+    launch(estate, client, "resources: {infra: gcp, use_spot: true}\nrun: echo hi\n")
+    until("it gives up", lambda: client.get("/v1/clusters/mine")["state"] == "FAILED", estate.daemon.log)
+    estate.gcp.forbid()
+    ending = threading.Thread(target=client.post, args=("/v1/clusters/mine/down",))
+    ending.start()
+    until(
+        "it says so",
+        lambda: "gcp to answer, so that nothing of it is left there" in client.get("/v1/clusters/mine")["waiting_for"],
+        estate.daemon.log,
+    )
+    estate.gcp.cloud.signed_out = False
+    ending.join()
+    assert client.get("/v1/clusters/mine")["state"] == "TERMINATED"
 
 
 def test_a_login_that_has_expired_blocks_its_cloud_and_the_next_one_is_tried(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tradewind.broker.clouds.vendor_session import VendorCalls, VendorSession
+from tradewind.broker.clouds.vendor_session import LOOK_AGAIN_S, VendorCalls, VendorSession
 from tradewind.broker.provider import ProviderError
 
 
@@ -43,8 +43,16 @@ class Session(VendorSession[str, str]):
 
 
 @pytest.fixture
-def calls() -> Iterator[VendorCalls]:
-    made = VendorCalls("sky", translate, threads=4)
+def now() -> list[float]:
+    """The time, in seconds, which a test may move."""
+    return [0.0]
+
+
+@pytest.fixture
+def calls(now: list[float]) -> Iterator[VendorCalls]:
+    made = VendorCalls(
+        "sky", translate, threads=4, is_login=lambda error: "log in" in error.message, clock=lambda: now[0]
+    )
     yield made
     made.close()
 
@@ -99,3 +107,28 @@ def test_credentials_that_were_given_are_not_looked_for(calls: VendorCalls) -> N
     session = Session(calls, "settings", credentials="mine", found="there")
     assert (session.credentials(), session.found) == ("mine", "there")
     assert (session.found_times, session.loaded_times) == (0, 0)
+
+
+def test_a_login_that_was_refused_is_looked_for_anew(calls: VendorCalls, now: list[float]) -> None:
+    """So a daemon goes on once a person has logged in again; other refusals, and many at once, look for nothing."""
+    session = Session(calls, "settings", credentials=None, found=None)
+    session.credentials()
+    first = calls.client("compute", Client)
+
+    async def refused(why: str) -> None:
+        with pytest.raises(ProviderError):
+            await session.call(raising(Vendors(why)))
+
+    asyncio.run(refused("no room"))
+    now[0] += LOOK_AGAIN_S
+    asyncio.run(refused("log in again"))
+    asyncio.run(refused("log in again"))
+    assert (calls.client("compute", Client), session.loaded_times) == (first, 1)
+    now[0] += LOOK_AGAIN_S
+    made = asyncio.run(session.call(lambda: calls.client("compute", Client)))
+    session.credentials()
+    assert made is not first
+    assert not first.closed, "others may be calling through it"
+    assert (session.found_times, session.loaded_times) == (2, 2)
+    now[0] += LOOK_AGAIN_S
+    assert asyncio.run(session.call(lambda: calls.client("compute", Client))) is made

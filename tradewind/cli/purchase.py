@@ -31,20 +31,62 @@ def planned(api: Api, body: dict[str, Any]) -> Plan:
     """
     import msgspec
 
+    from tradewind.cli.elsewhere import only_here
     from tradewind.optimizer.plan import Plan
 
-    with progress.waiting("planning"):
-        plan = msgspec.convert(api.post("/v1/plan", body), Plan)
+    try:
+        with progress.waiting("planning"):
+            plan = msgspec.convert(api.post("/v1/plan", body), Plan)
+    except CliError as error:
+        if error.exit_code != exits.NO_PLAN:
+            raise
+        raise _no_plan(error.message, only_here(api)) from error
     if not plan.feasible:
-        raise CliError(" ".join(plan.why_infeasible) or "nothing in the catalog satisfies the request.", exits.NO_PLAN)
+        why = " ".join(plan.why_infeasible) or "nothing in the catalog satisfies the request"
+        raise _no_plan(why, only_here(api))
     return plan
 
 
-def further_job(task: Task) -> dict[str, Any]:
-    """The request that runs a task on a cluster that is there: nothing may be bought for it."""
+def _no_plan(why: str, hint: str) -> CliError:
+    return CliError(f"{why.rstrip('.')}.", exits.NO_PLAN, hint)
+
+
+def further_job(api: Api, name: str | None, task: Task, *, yes: bool, start: bool) -> dict[str, Any] | None:
+    """The request that runs a task on the cluster of this name, for which nothing may be bought; None where it is to be made, or made anew.
+
+    One that is stopped is up again, unless `start` is False.
+
+    Raises:
+        CliError: it was to be started, and that was not confirmed, or its cloud has no room for it now.
+    """
+    from tradewind.broker.server.way_back import LOST
     from tradewind.spec import task_to_dict
 
+    there = next((one for one in api.get("/v1/clusters") if one["name"] == name), None)
+    if there is None or there["state"] in {"TERMINATED", *LOST}:
+        if there is not None:
+            print(f"{name} is {there['state']}; it is made anew.", file=sys.stderr)
+        return None
+    if start and there["state"] == "STOPPED":
+        _start_again(api, there, yes=yes)
+    print(f"{name} is there already; the task runs on it as a further job, and nothing is bought.", file=sys.stderr)
     return {"task": task_to_dict(task), "accepted_hourly_usd": 0.0}
+
+
+def _start_again(api: Api, cluster: dict[str, Any], *, yes: bool) -> None:
+    """The stopped cluster is up again, once that was agreed to.
+
+    Raises:
+        CliError: not confirmed, or its cloud has no room for it now.
+    """
+    from tradewind.cli.daemon import cluster_resource
+    from tradewind.cli.follow import interrupted
+
+    name = cluster["name"]
+    confirm(f"{name} is stopped. Start it again, for {terminal.usd(cluster['hourly_usd'])} USD/h?", yes=yes)
+    goes_on = f"interrupted; the start of {name} goes on. `tradewind status` shows what has become of it."
+    with progress.waiting(f"{name}: starting"), interrupted(goes_on):
+        api.post(f"{cluster_resource(name)}/start")
 
 
 def accept(

@@ -35,15 +35,20 @@ class Wire(ScriptedTransport):
 
 
 class FarCloud(ScriptedCloud):
-    """Machines at the end of one network; `silent` says that the cloud itself is not heard either."""
+    """Machines at the end of one network; `silent` says that the cloud itself is not heard either, `stranger` that somebody else answers there."""
 
     def __init__(self):
         super().__init__()
         self.cut = asyncio.Event()
         self.silent = False
         self.slow = False
+        self.stranger = False
 
     async def connect(self, instance):
+        if self.cut.is_set() and self.stranger:
+            raise ProviderError(
+                "local", "HostKeyChanged", "10.0.0.1 showed a host key that is not the one this machine was given"
+            )
         if self.cut.is_set():
             await asyncio.Event().wait()
         if instance.provider_id not in self.instances:
@@ -142,6 +147,23 @@ def test_what_stays_out_of_reach_is_ended_first_and_the_job_goes_on_elsewhere(tm
             await r.until("it goes on", lambda: r.job_state() == "RUNNING" and r.broker.managed_job(1).attempt == 2)
             assert r.cloud.running() != [first]
             assert told(r, "preempted") >= 1
+
+    run(scenario())
+
+
+def test_what_shows_another_host_key_is_ended_and_the_reason_says_so(tmp_path):
+    async def scenario():
+        async with Running(str(tmp_path / "data"), FarCloud()) as r:
+            await r.broker.submit(job_request(task("wait")))
+            await at_work(r)
+            (first,) = r.cloud.running()
+            r.cloud.stranger = True
+            r.cloud.lose_way()
+            await r.until("it is ended", lambda: r.cloud.terminated == [first])
+            r.cloud.mend()
+            await r.until("it goes on", lambda: r.broker.managed_job(1).attempt == 2)
+            (lost, *_) = [e for e in r.store.read(lambda c: rows.events(c, managed_job_id=1)) if e.kind == "preempted"]
+            assert "showed a host key that is not the one this machine was given" in lost.data["why"]
 
     run(scenario())
 

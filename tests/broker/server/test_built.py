@@ -22,7 +22,7 @@ def test_nothing_is_planned_or_launched_without_what_was_asked(tmp_path) -> None
         async with Running(str(tmp_path), ScriptedCloud()) as running:
             broker = running.broker
             for asked in (
-                broker.plan(PlanRequest(task)),
+                broker.plans.plan(PlanRequest(task)),
                 broker.launch(launch_request(task)),
                 broker.submit(job_request(task)),
             ):

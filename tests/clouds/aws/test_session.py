@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -11,8 +13,10 @@ from collections.abc import Iterator
 import pytest
 
 from clouds.fakes.wire import Answer, Request, Wire
+from tradewind.broker.clouds import vendor_session
 from tradewind.broker.clouds.aws.entry import Settings, why_not
 from tradewind.broker.clouds.aws.session import AwsSession
+from tradewind.broker.provider import ProviderError
 
 SSO = """
 [profile work]
@@ -40,6 +44,12 @@ ROLE = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2033-01-01T00:00:00Z</Expiration>
 </Credentials><AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/Trainer/x</Arn><AssumedRoleId>A:x</AssumedRoleId></AssumedRoleUser>
 </AssumeRoleResult></AssumeRoleResponse>"""
+
+EXPIRED = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>ExpiredToken</Code>
+<Message>The security token included in the request is expired</Message></Error><RequestId>1</RequestId></ErrorResponse>"""
+IDENTITY = b"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+<Arn>arn:aws:iam::123456789012:user/ada</Arn><UserId>A</UserId><Account>123456789012</Account></GetCallerIdentityResult>
+</GetCallerIdentityResponse>"""
 
 
 @pytest.fixture
@@ -135,3 +145,45 @@ def test_a_role_that_is_assumed(dot_aws: pathlib.Path, asked: list[Request]) -> 
     assert why_not(Settings(profile="work")) == ""
     assert key_of("work") == "ASIAROLE"
     assert "Credential=AKIABASE/" in asked[-1].headers["authorization"]
+
+
+def test_new_keys_in_the_file_count_once_the_old_ones_were_refused(
+    dot_aws: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """botocore reads the file once a session; a daemon outlives the keys that a company hands out for an hour."""
+    signed: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        signed.append(request.headers["authorization"].partition("Credential=")[2].partition("/")[0])
+        if signed[-1] == "AKIAOLD":
+            return Answer(400, EXPIRED, headers={"Content-Type": "text/xml"})
+        return Answer(200, IDENTITY, headers={"Content-Type": "text/xml"})
+
+    wire = Wire(answer)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", wire.url)
+    monkeypatch.setattr(vendor_session, "LOOK_AGAIN_S", 0.0)
+    keys = "[default]\naws_access_key_id = {}\naws_secret_access_key = s\n"
+    (dot_aws / "credentials").write_text(keys.format("AKIAOLD"))
+    session = AwsSession()
+
+    async def scenario() -> None:
+        with pytest.raises(ProviderError, match="ExpiredToken"):
+            await session.call("us-east-1", "sts", "get_caller_identity")
+        (dot_aws / "credentials").write_text(keys.format("AKIANEW"))
+        await session.call("us-east-1", "sts", "get_caller_identity")
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        session.close()
+        wire.close()
+    assert (signed[0], signed[-1]) == ("AKIAOLD", "AKIANEW")
+
+
+def test_boto3_alone_is_not_enough(dot_aws: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is on many a machine already; what logs in to instances comes with the extra."""
+    (dot_aws / "credentials").write_text("[default]\naws_access_key_id = AKIAFILE\naws_secret_access_key = s\n")
+    assert why_not(Settings()) == ""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "asyncssh" else found(name))
+    assert "pip install 'tradewind[aws]'" in why_not(Settings())

@@ -30,7 +30,7 @@ class Finer(msgspec.Struct, frozen=True):
 class ErrorTable:
     """What a cloud's codes mean. `finer` rows come before the code's own, the first that is found decides.
 
-    `gone` are the codes that say that what was named does not exist. A code without a row covers `unknown_scope` for `unknown_s` seconds. `prefixes` are what a cloud may put before a code without meaning
+    `gone` are the codes that say that what was named does not exist, `login` those that say that the login is not, or no more, accepted. A code without a row covers `unknown_scope` for `unknown_s` seconds. `prefixes` are what a cloud may put before a code without meaning
     anything else by it.
     """
 
@@ -44,10 +44,11 @@ class ErrorTable:
         unknown_s: float = 5 * MINUTE,
         prefixes: Sequence[str] = (),
         gone: Sequence[str] = (),
+        login: Sequence[str] = (),
     ) -> None:
         self._cloud, self._rows, self._finer = cloud, rows, tuple(finer)
         self._unknown_scope, self._unknown_s, self._prefixes = unknown_scope, unknown_s, tuple(prefixes)
-        self._gone = frozenset(gone)
+        self._gone, self._login = frozenset(gone), frozenset(login)
 
     def refusal(self, code: str, message: str) -> ProviderError:
         """An error of this cloud, in one line."""
@@ -62,6 +63,10 @@ class ErrorTable:
     def is_gone(self, error: ProviderError) -> bool:
         """Whether the error says that what was named does not exist."""
         return error.code in self._gone
+
+    def is_login(self, error: ProviderError) -> bool:
+        """Whether the error says that the login is not accepted: one that a person makes meanwhile may be."""
+        return error.code in self._login
 
     async def unless_gone(self, work: Awaitable[T]) -> T | None:
         """What the work returns; None where it finds that what was named does not exist. Raises ProviderError for any other refusal."""

@@ -22,7 +22,8 @@ from tradewind.catalog.offer import Offer
 NAMES = ("aws", "azure", "gcp", "ssh")
 LOCAL = "local"
 SETTINGS_FILE = "clouds.yaml"
-LOOK_AGAIN_S = 20.0  # a person who has just logged in should not have to restart anything
+LOOK_AGAIN_S = 20.0
+NO_AGAIN_S = 1.0  # a person who has just logged in, or installed what was missing, tries again at once
 
 
 class SettingsError(ValueError):
@@ -101,7 +102,7 @@ class Clouds(Mapping[str, Provider]):
         self._data_dir = data_dir
         self._made = dict(made)
         self._make = make or _made_by_entry
-        self._seen: tuple[float, dict[str, str]] | None = None
+        self._seen: dict[str, tuple[float, str]] = {}  # until when it is taken for true
 
     def __getitem__(self, name: str) -> Provider:
         if name not in self._made:
@@ -123,10 +124,15 @@ class Clouds(Mapping[str, Provider]):
         return name in self._made or name in NAMES
 
     def reasons(self) -> dict[str, str]:
-        """For every cloud why it cannot be used from here, "" for those that can; looked at again after LOOK_AGAIN_S. May block for a moment."""
-        if self._seen is None or time.monotonic() - self._seen[0] > LOOK_AGAIN_S:
-            self._seen = time.monotonic(), {name: why_not(name, self._data_dir) for name in NAMES}
-        return self._seen[1]
+        """For every cloud why it cannot be used from here, "" for those that can; looked at again after a while. May block for a moment."""
+        return {name: self._reason(name) for name in NAMES}
+
+    def _reason(self, name: str) -> str:
+        until, why = self._seen.get(name, (0.0, ""))
+        if time.monotonic() >= until:
+            why = why_not(name, self._data_dir)
+            self._seen[name] = time.monotonic() + (NO_AGAIN_S if why else LOOK_AGAIN_S), why
+        return why
 
     async def usable(self) -> list[str]:
         """The clouds that can be used from here."""

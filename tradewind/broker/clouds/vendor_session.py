@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +17,9 @@ SettingsT = TypeVar("SettingsT")
 FoundT = TypeVar("FoundT")
 
 
+LOOK_AGAIN_S = 1.0  # a login that is refused is looked for anew, but not for each of the calls that it is refused for
+
+
 def close_client(client: Any) -> None:
     """The client's connections are gone."""
     client.close()
@@ -25,10 +29,16 @@ def unguarded() -> None:
     """Let every call be made."""
 
 
+def nothing_more() -> None:
+    """Forget nothing beside the clients."""
+
+
 class VendorCalls:
     """Threads for one vendor's library. `translate` is asked about every exception, None from it leaves the exception as it is.
 
-    `guard` is called right before every call, in its thread: what it raises keeps the call from being made.
+    `guard` is called right before every call, in its thread: what it raises keeps the call from being made. Once the vendor has refused the
+    login (`is_login` knows such an error), the next call makes its client anew, and `forget` is called before: a person may have logged in
+    again since.
     """
 
     def __init__(
@@ -38,8 +48,13 @@ class VendorCalls:
         *,
         threads: int = 16,
         close: Callable[[Any], None] = close_client,
+        is_login: Callable[[ProviderError], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._threads = Blocking(name, threads=threads)
+        self._is_login, self._clock = is_login, clock
+        self._refused_at: float | None = None
+        self.forget: Callable[[], None] = nothing_more
         self._translate, self._close = translate, close
         self.guard: Callable[[], None] = unguarded
         self.making = threading.RLock()  # vendors' clients may be shared by threads; making them may not
@@ -54,13 +69,24 @@ class VendorCalls:
 
     def _translated(self, call: Callable[[], T]) -> T:
         self.guard()
+        self._look_again()
         try:
             return call()
         except Exception as error:
             known = self._translate(error)
             if known is None or known is error:
                 raise
+            if self._is_login(known):
+                self._refused_at = self._clock()
             raise known from error
+
+    def _look_again(self) -> None:
+        with self.making:
+            if self._refused_at is None or self._clock() - self._refused_at < LOOK_AGAIN_S:
+                return
+            self._refused_at = None
+            self._clients.clear()  # not closed: other threads may be calling through them
+            self.forget()
 
     def client(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """The client of that key, made at the first call."""
@@ -84,6 +110,8 @@ class VendorSession(abc.ABC, Generic[SettingsT, FoundT]):
     def __init__(self, calls: VendorCalls, settings: SettingsT, *, credentials: Any, found: FoundT | None) -> None:
         self.settings = settings
         self._calls, self._credentials, self._found = calls, credentials, found
+        if credentials is None:
+            calls.forget = self._forget
 
     @abc.abstractmethod
     def _find(self) -> FoundT:
@@ -107,11 +135,15 @@ class VendorSession(abc.ABC, Generic[SettingsT, FoundT]):
         self._calls.guard = check
 
     def credentials(self) -> Any:
-        """The vendor's credentials object, found once. Raises ProviderError where there is none."""
+        """The vendor's credentials object, found once, and anew after they were refused. Raises ProviderError where there is none."""
         with self._calls.making:
             if self._credentials is None:
-                self._credentials = self._load(self.found)
+                self._credentials = self._load(self._found if self._found is not None else self._find())
             return self._credentials
+
+    def _forget(self) -> None:
+        """The credentials, but not the account that was chosen: what was made there is looked for there."""
+        self._credentials = None
 
     def close(self) -> None:
         """End the threads and the connections."""

@@ -10,6 +10,7 @@ import msgspec
 from tradewind.broker.provider import Blocked, ProviderError
 from tradewind.broker.provision.failover import LOSS, as_place, block_for_refusal, next_candidate
 from tradewind.broker.provision.patience import patiently
+from tradewind.broker.provision.refused import every_place_refused, reasons
 from tradewind.broker.provision.services import Services, log
 from tradewind.broker.provision.zones import spread_over
 from tradewind.broker.store import rows
@@ -48,9 +49,8 @@ async def choose(
 
 def why_none(services: Services, cluster: ClusterRow) -> str:
     """Why there is no place, in one sentence."""
-    active = _blocks(services, cluster)
-    reasons = "; ".join(dict.fromkeys(block.why for block in active)) or "no candidate is left"
-    return f"every place was refused ({reasons})"
+    candidates = services.store.read(lambda c: rows.candidates(c, cluster.id))
+    return every_place_refused(candidates, _blocks(services, cluster))
 
 
 def soonest(services: Services, cluster: ClusterRow) -> float | None:
@@ -91,7 +91,7 @@ async def _in_zone(
         return placed[index]
     speaking = [block for block in active if block.cloud == candidate.cloud and block.region in {"", candidate.region}]
     until = min((block.until_unix for block in speaking), default=services.now())
-    why = "; ".join(dict.fromkeys(block.why for block in speaking)) or f"no zone of {candidate.region} is left"
+    why = reasons(speaking) or f"no zone of {candidate.region} is left"
     await _block(services, cluster, candidate, Blocked(kind="capacity", scope="type", why=why, until_unix=until))
     return None
 
@@ -126,10 +126,7 @@ async def _over_zones(
         if placed is not None:
             return placed
     until = min((block.until_unix for block in active), default=services.now())
-    why = (
-        "; ".join(dict.fromkeys(block.why for block in active))
-        or f"too few zones of {candidate.region} for {cluster.name}"
-    )
+    why = reasons(active) or f"too few zones of {candidate.region} for {cluster.name}"
     await _block(services, cluster, candidate, Blocked(kind="capacity", scope="type", why=why, until_unix=until))
     return None
 

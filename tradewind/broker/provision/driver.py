@@ -363,6 +363,9 @@ class ClusterDriver:
                 break
             except IllegalMove:
                 raise
+            except ProviderError as error:
+                log.warning("cluster %d: %s; asking again", self.cluster_id, error)
+                await asyncio.sleep(RELEASE_RETRY_S)
             except Exception:
                 # What may still cost is never given up.
                 log.exception("cluster %d: release failed; trying again", self.cluster_id)

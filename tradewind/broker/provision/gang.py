@@ -392,7 +392,8 @@ async def _give_up(
     if await _is_locked_out(provider, row, refused):
         await _write_off(services, live, cause)
         live = [one for one in live if one.provider_id]
-    await end_instances(services, live, reason="the gang was incomplete", cause=cause)
+    reason = "the gang was incomplete" if len(intents) > 1 else "refused"
+    await end_instances(services, live, reason=reason, cause=cause)
     block = block_for_refusal(
         row.offer, use_spot=row.use_spot, refused=refused, cluster_id=cluster.block_scope, now=services.now()
     )

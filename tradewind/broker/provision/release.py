@@ -80,7 +80,7 @@ async def terminate(services: Services, row: InstanceRow) -> Instance | None:
                 await provider.terminate(row.provider_id)
         except ProviderError as error:
             log.warning("ending %s: %s; trying again in %.1f s", row.id, error, delay)
-            told = f"{row.provider} to answer, so that nothing of it is left there: {error.message}"
+            told = _unanswered(provider, error)
             await _say(services, row.cluster_id, told, instead_of=None)
             await asyncio.sleep(delay)
             delay = min(MAX_RETRY_S, delay * 2)
@@ -88,6 +88,12 @@ async def terminate(services: Services, row: InstanceRow) -> Instance | None:
             if told:
                 await _say(services, row.cluster_id, "", instead_of=told)
             return listed[0] if listed else None
+
+
+def _unanswered(provider: Provider, error: ProviderError) -> str:
+    """What is waited for, why, and what a person can do about it where the cloud's table knows."""
+    mend = provider.classify(error).why.partition(str(error))[2]
+    return f"{error.cloud} to answer, so that nothing of it is left there: {error.message}{mend}"
 
 
 async def _say(services: Services, cluster_id: int, waiting_for: str, *, instead_of: str | None) -> None:
@@ -102,7 +108,11 @@ async def _say(services: Services, cluster_id: int, waiting_for: str, *, instead
 
 
 async def release(services: Services, cluster_id: int, cause: str, tell_agent: TellAgent) -> None:
-    """Nothing of the cluster is left, by the record and by its providers' own lists, and the cluster knows."""
+    """Nothing of the cluster is left, by the record and by its providers' own lists, and the cluster knows.
+
+    Raises:
+        ProviderError: a cloud did not tell what it has of it, which the cluster's row says.
+    """
     over = False
     while not over:
         live = services.store.read(lambda c: rows.instances_of(c, cluster_id))
@@ -113,9 +123,13 @@ async def release(services: Services, cluster_id: int, cause: str, tell_agent: T
         everything = services.store.read(lambda c: rows.instances_of(c, cluster_id, live_only=False))
         # An intent precedes every call, so nothing of the cluster can lie at a cloud that no row of it names.
         clouds = sorted({row.provider for row in everything if row.reason != LOCKED_OUT})
-        await end_strays(
-            services, {"tradewind-owner": services.store.owner, "tradewind-cluster": cluster.key}, clouds=clouds
-        )
+        tags = {"tradewind-owner": services.store.owner, "tradewind-cluster": cluster.key}
+        try:
+            await end_strays(services, tags, clouds=clouds)
+        except ProviderError as error:
+            told = _unanswered(services.providers[error.cloud], error)
+            await _say(services, cluster_id, told, instead_of=None)
+            raise
         await services.boundary("release:done")
         over = await services.apply(lambda ledger: _released(ledger, cluster_id, cause))
 

@@ -272,15 +272,22 @@ class Watch:
             if node is not None:
                 await node.close()
             await self._tell(row, "out of reach", why=why)
-            found = await reach_again(
-                lambda: self._connect(row), lambda: self._cloud_answers(row), patience_s=RECONNECT_S
-            )
+            strangers: list[str] = []
+
+            async def knock() -> None:
+                try:
+                    await self._connect(row)
+                except ProviderError as error:
+                    strangers[:] = [error.message] if error.code == "HostKeyChanged" else []
+                    raise
+
+            found = await reach_again(knock, lambda: self._cloud_answers(row), patience_s=RECONNECT_S)
             if found == "back":
                 await self._tell(row, "reached again")
                 await self._unless_gone(row)
             elif found == "out of reach":
                 await terminate(self._services, row)  # nothing of the job runs there while it runs elsewhere
-                await self.instance_gone(row.id, f"it was out of reach: {why}")
+                await self.instance_gone(row.id, "; ".join([f"it was out of reach: {why}", *strangers]))
             return found != "no agent"
         finally:
             self._sought.discard(row.id)

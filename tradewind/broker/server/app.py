@@ -78,7 +78,7 @@ class Api:
 
     async def plan(self, request: Request) -> Response:
         """POST /v1/plan."""
-        return answer(await self.broker.plan(await body(request, PlanRequest)))
+        return answer(await self.broker.plans.plan(await body(request, PlanRequest)))
 
     async def launch(self, request: Request) -> Response:
         """POST /v1/launch."""

@@ -15,8 +15,6 @@ from tradewind.broker.jobs.budget_watch import BudgetWatch
 from tradewind.broker.jobs.driver import ManagedJobs, missing_files
 from tradewind.broker.jobs.market_watch import MarketWatch
 from tradewind.broker.jobs.planning import LOCAL, CatalogPlanner
-from tradewind.broker.jobs.plans import PlanRefused
-from tradewind.broker.jobs.strategy import plan_around
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle import managed_job as mm
@@ -34,7 +32,9 @@ from tradewind.broker.provision.services import Clock, Services, log
 from tradewind.broker.provision.signal import Signal
 from tradewind.broker.server.desk import JobDesk, check_secrets
 from tradewind.broker.server.graph_desk import GraphDesk
-from tradewind.broker.server.requests import JobRequest, LaunchRequest, PlanRequest, Refusal
+from tradewind.broker.server.plan_desk import PlanDesk, check_built
+from tradewind.broker.server.requests import JobRequest, LaunchRequest, Refusal
+from tradewind.broker.server.way_back import LOST, way_back
 from tradewind.broker.store import rows, waiting
 from tradewind.broker.store.database import Store
 from tradewind.broker.store.ledger import Ledger
@@ -42,11 +42,8 @@ from tradewind.broker.store.mending import mend
 from tradewind.broker.store.orders import Order
 from tradewind.broker.store.records import ClusterRow, JobRow, ManagedJobRow, Options
 from tradewind.broker.store.vault import SecretsUnreadable
-from tradewind.optimizer.plan import Plan
-from tradewind.spec.built import Use, not_built
 from tradewind.spec.task import Task
 
-PRICE_TOLERANCE = 1e-9  # relative: a price that went through JSON and back is still the same price
 RECONCILED = "reconciliation"
 FEW_DRIVERS = 64
 
@@ -77,10 +74,11 @@ class Broker:
         self._managed = ManagedJobs(self.services, planner)
         self.markets = MarketWatch(self.services, self._managed)
         self._budgets = BudgetWatch(self.services, self._managed)
-        self.desk = JobDesk(self.services, self._managed, self._plan_to_buy)
+        self.plans = PlanDesk(self.services, planner)
+        self.desk = JobDesk(self.services, self._managed, self.plans.to_buy)
         self.figures = Figures(self.services.usage)
         self.observer = Observer(self.services, self.changed, self.figures)
-        self.graphs = GraphDesk(self.desk, planner, self._plan_to_buy)
+        self.graphs = GraphDesk(self.desk, planner, self.plans.to_buy)
         self._loop = asyncio.get_running_loop()
         self._unlisten = store.listen(self._on_commit)
 
@@ -160,59 +158,26 @@ class Broker:
             self._drivers[cluster_id] = driver
         return driver
 
-    # -- plans ------------------------------------------------------------------------------------------------------------------------
-
-    async def plan(self, asked: PlanRequest) -> Plan:
-        """The plan as a launch would make it now. Raises Refusal."""
-        _check_built(asked.task, "plan")
-        try:
-            return await self._plan(asked.task, asked.options())
-        except PlanRefused as error:
-            if error.kind != "no_plan":
-                raise Refusal(str(error), error.kind) from error
-        try:
-            return await self.planner.consider(asked.task, asked.options())
-        except PlanRefused as error:
-            raise Refusal(str(error), error.kind) from error
-
-    async def _plan(self, task: Task, options: Options) -> Plan:
-        """The cheapest plan around the places that have refused or lost something lately; a rehearsal starts with a clean slate."""
-        now = self.services.now()
-        blocks = [] if options.rehearse else self.store.read(lambda c: rows.blocks(c, now=now, cluster_id=None))
-        return await plan_around(self.planner, task, options, blocks)
-
-    async def _plan_to_buy(self, asked: LaunchRequest | JobRequest) -> Plan:
-        """A plan that costs no more than what was accepted. Raises Refusal."""
-        _check_built(asked.task, "job" if isinstance(asked, JobRequest) else "launch")
-        missing = missing_files(asked.task)
-        if missing:
-            raise Refusal(missing, "request")
-        try:
-            plan = await self._plan(asked.task, asked.options())
-        except PlanRefused as error:
-            raise Refusal(str(error), error.kind) from error
-        if plan.hourly_usd > asked.accepted_hourly_usd * (1 + PRICE_TOLERANCE):
-            raise Refusal(
-                f"the cheapest plan costs {plan.hourly_usd:.6g} USD/h now, more than the {asked.accepted_hourly_usd:.6g} USD/h that was accepted",
-                "price",
-                "look at the plan again",
-            )
-        return plan
-
     # -- clusters ---------------------------------------------------------------------------------------------------------------------
 
     async def launch(self, asked: LaunchRequest) -> tuple[str, int]:
-        """Name of the cluster and id of the job: a new cluster is on its way, or a cluster that is up has a new job. Raises Refusal."""
+        """Name of the cluster and id of the job: a new cluster is on its way, or a cluster that is up has a new job.
+
+        One that has failed or was taken is ended, and made anew. Raises Refusal.
+        """
         asked = msgspec.structs.replace(asked, task=await self.pinned(asked.task))
         name = asked.cluster or asked.task.name or f"tw-{uuid.uuid4().hex[:6]}"
         existing = self.store.read(lambda c: rows.cluster_named(c, name))
-        if existing is not None and existing.state != "TERMINATED":
+        lost = existing is not None and existing.state in LOST and existing.managed_job_id is None
+        if existing is not None and existing.state != "TERMINATED" and not lost:
             job_id = await self._add_job(existing, asked.task, asked.secrets, with_setup=True)
             await self._renew(existing, asked)
             return name, job_id
         check_secrets(asked.task, asked.secrets)
-        plan = await self._plan_to_buy(asked)
+        plan = await self.plans.to_buy(asked)
         self.desk.check_room(plan, rehearse=asked.rehearse)
+        if lost:
+            await self.down(name)
         cause = f"request/{uuid.uuid4().hex[:8]}"
 
         def create(ledger: Ledger) -> int:
@@ -298,7 +263,7 @@ class Broker:
             raise Refusal(str(error), "state") from error
 
     async def _add_job(self, cluster: ClusterRow, task: Task, secrets: Mapping[str, str], *, with_setup: bool) -> int:
-        _check_built(task, "exec")
+        check_built(task, "exec")
         check_secrets(task, secrets)
         missing = missing_files(task)
         if missing:
@@ -319,7 +284,7 @@ class Broker:
                 raise Refusal(
                     f"the cluster {cluster.name} is {state}{belongs}; a job needs one that is UP and your own",
                     "state",
-                    f"wait for it, or end it with `tradewind down {cluster.name}`",
+                    way_back(cluster.name, state),
                 )
             job_id = ledger.create_job(now, task, cause=cause, with_setup=with_setup)
             self.services.vault.put(ledger.connection, (now.id, job_id), secrets)
@@ -410,8 +375,3 @@ class Broker:
         facts = self.store.read(lambda c: rows.events(c, managed_job_id=job_id, kinds=("launched", "ended")))
         plan = self.store.read(lambda c: rows.plan(c, job_id))
         return make_bill(facts, plan, rehearsed=row.options.rehearse, now=self.services.metered())
-
-
-def _check_built(task: Task, use: Use) -> None:
-    for sentence in not_built(task, use):
-        raise Refusal(sentence, "request")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.provision.watch import why_vanished
 from tradewind.broker.server.broker import Broker
 from tradewind.broker.server.requests import Refusal
+from tradewind.broker.server.way_back import way_back
 from tradewind.broker.store import rows
 from tradewind.broker.store.ledger import Ledger
 from tradewind.broker.store.records import ClusterRow, InstanceRow
@@ -157,9 +158,7 @@ class Fleet:
         row = self._broker.cluster(name)
         live = [one for one in self._live(row) if one.state == "RUNNING"]
         if not live:
-            raise Refusal(
-                f"{name} is {row.state}: there is no machine to log in to", "state", f"`tradewind status {name}`"
-            )
+            raise Refusal(f"{name} is {row.state}: there is no machine to log in to", "state", _way_in(row))
         if any(one.provider not in BOOTED for one in live):
             return [_node(one, await self._login(name, one)) for one in live]
         keys = KeyRing(self._services.data_dir)
@@ -202,7 +201,7 @@ class Fleet:
         row = self._broker.cluster(name)
         live = [one for one in self._live(row) if one.state == "RUNNING"]
         if not live:
-            raise Refusal(f"{name} is {row.state}: there is no machine to reach", "state", f"`tradewind status {name}`")
+            raise Refusal(f"{name} is {row.state}: there is no machine to reach", "state", _way_in(row))
         seen = await asyncio.gather(*(self._described(one) for one in live))
         return [
             Endpoint(one.rank, found.public_address or found.address or one.address, row.open_ports)
@@ -264,15 +263,15 @@ class Fleet:
     async def reap(self, *, dry_run: bool) -> tuple[list[Leftover], list[str]]:
         """What carries this data directory's tags anywhere and no record owns, removed unless `dry_run`; sentences about clouds that did not answer."""
         used = set(self._store.read(rows.clouds_used))
-        reasons = await asyncio.to_thread(self._reasons)
+        reasons = await self.reasons()
         clouds = sorted(used | {LOCAL} | {name for name, why in reasons.items() if not why})
         told = await asyncio.gather(*(self._reap_cloud(cloud, dry_run=dry_run) for cloud in clouds))
         return [one for found, _ in told for one in found], [sentence for _, sentence in told if sentence]
 
-    def _reasons(self) -> Mapping[str, str]:
-        look = getattr(self._services.providers, "reasons", dict)
-        found: Mapping[str, str] = look()
-        return found
+    async def reasons(self) -> Mapping[str, str]:
+        """Of every cloud why it cannot be used from here, "" where it can."""
+        look: Callable[[], Mapping[str, str]] = getattr(self._services.providers, "reasons", dict)
+        return await asyncio.to_thread(look)
 
     async def _reap_cloud(self, cloud: str, *, dry_run: bool) -> tuple[list[Leftover], str]:
         provider: Any = self._services.providers[cloud]
@@ -334,6 +333,10 @@ class Fleet:
 def why_not_stop(provider: object, instance: InstanceRow) -> str:
     """Why its cloud would not stop the instance; "" when nothing is known against it."""
     return provider.why_not_stop(use_spot=instance.use_spot) if isinstance(provider, Unstoppable) else ""
+
+
+def _way_in(row: ClusterRow) -> str:
+    return way_back(row.name, row.state) if row.managed_job_id is None else f"`tradewind status {row.name}`"
 
 
 def _cause() -> str:

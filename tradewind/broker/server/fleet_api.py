@@ -87,6 +87,10 @@ class FleetApi:
         config = await write_ssh_config(self._data_dir, name, nodes, alive=self._fleet.names())
         return answer({"config": config, "nodes": nodes})
 
+    async def clouds(self, _request: Request) -> Response:
+        """GET /v1/clouds: why each cannot be used by this daemon, "" where it can."""
+        return answer(await self._fleet.reasons())
+
     async def refresh(self, _request: Request) -> Response:
         """POST /v1/refresh: every cloud is asked what it still has."""
         return answer({"remarks": await self._fleet.refresh()})
@@ -116,6 +120,7 @@ class FleetApi:
         }
         return [
             *(Route(path, handler, methods=["POST"]) for path, handler in posts.items()),
+            Route("/v1/clouds", self.clouds, methods=["GET"]),
             Route("/v1/costs", self.costs, methods=["GET"]),
             Route(f"{cluster}/endpoints", self.endpoints, methods=["GET"]),
         ]

@@ -399,6 +399,16 @@ def insert_block(connection: Connection, row: BlockRow) -> None:
     connection.execute(_INSERT["blocks"], _plain(_fields(row)))
 
 
+def lift_blocks(connection: Connection, cloud: str, kind: str) -> None:
+    """No block of that kind rules out the whole cloud any more."""
+    table = schema.blocks
+    connection.execute(
+        table.delete().where(
+            table.c.cloud == cloud, table.c.kind == kind, table.c.region == "", table.c.cluster_id.is_(None)
+        )
+    )
+
+
 def blocks(connection: Connection, *, now: float, cluster_id: int | None) -> list[BlockRow]:
     """Blocks still in force at `now`: those of one rehearsed cluster, or (None) those of the real world."""
     table = schema.blocks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +34,8 @@ def check(names: tuple[str, ...], *, as_json: bool) -> int:
 
     Exit code 1 when a named cloud, or without names every cloud, cannot be used.
     """
+    from tradewind.cli import daemon
+    from tradewind.cli.elsewhere import only_here
     from tradewind.cli.progress import waiting
     from tradewind.sdk.checking import check as checked
 
@@ -46,6 +49,8 @@ def check(names: tuple[str, ...], *, as_json: bool) -> int:
     else:
         for name, seen in found.items():
             _print(name, seen, colour=terminal.colourful())
+        if told := only_here(daemon.running()):
+            print(f"tradewind: {told}", file=sys.stderr)
     working = [seen.works for seen in found.values()]
     return exits.OK if (all(working) if names else any(working)) else exits.FAILED
 

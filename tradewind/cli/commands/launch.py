@@ -66,12 +66,8 @@ def launch(
     more: dict[str, Any] = {} if dryrun else {"secrets": submission.with_environment(task.secrets, given)}
     api = daemon.reach(start=True)
     wanted = cluster or task.name
-    if wanted is not None and any(c["name"] == wanted and c["state"] != "TERMINATED" for c in api.get("/v1/clusters")):
-        print(
-            f"{wanted} is there already; the task runs on it as a further job, and nothing is bought.", file=sys.stderr
-        )
-        body = further_job(task)
-    else:
+    body = further_job(api, wanted, task, yes=yes, start=not dryrun)
+    if body is None:
         with interrupted("interrupted; nothing was bought."):
             body = accept(api, task, rehearse=rehearse, catalog=catalog, yes=yes or dryrun).body
     if dryrun:

@@ -12,6 +12,7 @@ from tradewind.broker.clouds.aws.session import AwsSession
 from tradewind.broker.clouds.connect import Connect
 
 EXTRA = "aws"
+_LIBRARIES = ("boto3", "asyncssh")  # many a machine has the first already, without what logs in to instances
 LOGIN = "aws configure"
 _VENDOR = (
     "/sys/devices/virtual/dmi/id/sys_vendor"  # EC2 instances may have a role, which only their metadata service knows
@@ -34,8 +35,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def why_not(settings: Settings) -> str:
     """Why AWS cannot be used from here, in a few words; "" when it can. Calls nobody but, on an EC2 instance, its metadata service."""
-    if importlib.util.find_spec("boto3") is None:
-        return f"its library is not installed: pip install 'tradewind[{EXTRA}]'"
+    if any(importlib.util.find_spec(name) is None for name in _LIBRARIES):
+        return f"its libraries are not installed: pip install 'tradewind[{EXTRA}]'"
     if not _may_have_credentials() or not AwsSession(profile=settings.profile).has_credentials():
         return f"no credentials here: {LOGIN}"
     return ""

@@ -194,7 +194,13 @@ _NO_CREDENTIALS = frozenset(
     }
 )  # fmt: skip
 
-TABLE = ErrorTable(CLOUD, CODES, unknown_s=10 * MINUTE, prefixes=("Server.", "Client."))  # prefixes of state reasons
+TABLE = ErrorTable(
+    CLOUD,
+    CODES,
+    unknown_s=10 * MINUTE,
+    prefixes=("Server.", "Client."),  # of state reasons
+    login=[code for code, meaning in CODES.items() if meaning is _LOGIN],
+)
 refusal, classify, meaning = TABLE.refusal, TABLE.classify, TABLE.find
 
 

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tradewind.broker.clouds.aws.errors import refusal, translate
+from tradewind.broker.clouds.aws.errors import TABLE, refusal, translate
 from tradewind.broker.clouds.vendor_session import VendorCalls
 
 T = TypeVar("T")
@@ -38,7 +38,8 @@ class AwsSession:
         self._profile, self._endpoint_url = profile, endpoint_url
         self._access_key, self._secret_key = access_key, secret_key
         self._session: Any = None
-        self._calls = VendorCalls("aws", translate, threads=THREADS)
+        self._calls = VendorCalls("aws", translate, threads=THREADS, is_login=TABLE.is_login)
+        self._calls.forget = self._forget
 
     async def call(
         self, region: str, service: str, operation: str, *, once: bool = False, **arguments: Any
@@ -101,6 +102,10 @@ class AwsSession:
             user_agent_extra="tradewind",
         )
         return self._session.client(service, region_name=region, endpoint_url=self._endpoint_url, config=config)
+
+    def _forget(self) -> None:
+        """The credentials that botocore has read: those that lie there now are read with the next client."""
+        self._session = None
 
     def home_region(self) -> str:
         """The region that the profile or environment names, else us-east-1. Raises nothing."""

@@ -25,6 +25,12 @@ _IDENTITY = "learn.microsoft.com/python/api/overview/azure/identity-readme"
 _REGIONS = "learn.microsoft.com/azure/cost-management-billing/manage/region-optimization"
 _OURS = "tradewind's own finding"
 
+# what a person can do
+_LOG_IN = "log in again: az login"
+_MISSING = "`tradewind check azure` names what is missing"
+_CHOOSE = "choose another: az account set --subscription SUBSCRIPTION_ID"
+_REGISTER = "register it: az provider register --namespace Microsoft.Compute, and Microsoft.Network"
+
 # code -> its kind, what it covers, for how many seconds trying again is useless, and where that is written
 MEANINGS: dict[str, Explanation] = {
     "SkuNotAvailable": Explanation("capacity", "type", 1800, _SKU),
@@ -49,18 +55,18 @@ MEANINGS: dict[str, Explanation] = {
     "AzureSpotIsNotSupportedForThisVMSize": Explanation("request", "type", 86400, _SPOT),
     "AzureSpotFeatureNotEnabledForSubscription": Explanation("permission", "cloud", 86400, _SPOT),
     "VMPriorityCannotBeApplied": Explanation("request", "type", 3600, _SPOT),
-    "AuthorizationFailed": Explanation("permission", "cloud", 600, _ARM),
-    "LinkedAuthorizationFailed": Explanation("permission", "cloud", 600, _ARM),
-    "AuthenticationFailed": Explanation("permission", "cloud", 300, _ARM),
-    "InvalidAuthenticationToken": Explanation("permission", "cloud", 300, _ARM),
-    "InvalidAuthenticationTokenTenant": Explanation("permission", "cloud", 300, _ARM),
-    "ExpiredAuthenticationToken": Explanation("permission", "cloud", 300, _ARM),
-    "SubscriptionNotFound": Explanation("permission", "cloud", 600, _ARM),
-    "InvalidSubscriptionId": Explanation("permission", "cloud", 600, _ARM),
+    "AuthorizationFailed": Explanation("permission", "cloud", 600, _ARM, _MISSING),
+    "LinkedAuthorizationFailed": Explanation("permission", "cloud", 600, _ARM, _MISSING),
+    "AuthenticationFailed": Explanation("permission", "cloud", 300, _ARM, _LOG_IN),
+    "InvalidAuthenticationToken": Explanation("permission", "cloud", 300, _ARM, _LOG_IN),
+    "InvalidAuthenticationTokenTenant": Explanation("permission", "cloud", 300, _ARM, _LOG_IN),
+    "ExpiredAuthenticationToken": Explanation("permission", "cloud", 300, _ARM, _LOG_IN),
+    "SubscriptionNotFound": Explanation("permission", "cloud", 600, _ARM, _CHOOSE),
+    "InvalidSubscriptionId": Explanation("permission", "cloud", 600, _ARM, _CHOOSE),
     "ReadOnlyDisabledSubscription": Explanation("permission", "cloud", 86400, _ARM),
     "DisallowedProvider": Explanation("permission", "cloud", 86400, _ARM),
-    "MissingSubscriptionRegistration": Explanation("permission", "cloud", 600, _ARM),
-    "SubscriptionNotRegistered": Explanation("permission", "cloud", 600, _ARM),
+    "MissingSubscriptionRegistration": Explanation("permission", "cloud", 600, _ARM, _REGISTER),
+    "SubscriptionNotRegistered": Explanation("permission", "cloud", 600, _ARM, _REGISTER),
     "RequestDisallowedByPolicy": Explanation(
         "permission",
         "region",
@@ -146,7 +152,11 @@ TABLE = ErrorTable(
     finer=_FINER,
     unknown_scope="region",
     gone=("ResourceNotFound", "ResourceGroupNotFound", "NotFound"),
-)
+    login=(
+        "AuthenticationFailed", "InvalidAuthenticationToken", "InvalidAuthenticationTokenTenant", "ExpiredAuthenticationToken",
+        "NO_CREDENTIALS", "CREDENTIALS_REFUSED",
+    ),
+)  # fmt: skip
 refusal, classify = TABLE.refusal, TABLE.classify
 is_gone, unless_gone = TABLE.is_gone, TABLE.unless_gone
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from tradewind.broker.clouds.azure.errors import refusal
+from tradewind.broker.clouds.azure.errors import TABLE, refusal
 from tradewind.broker.clouds.azure.models import make_ready
 from tradewind.broker.clouds.vendor_session import VendorCalls, VendorSession
 from tradewind.broker.provider import ProviderError
@@ -99,7 +99,12 @@ class Session(VendorSession[Settings, Found]):
     def __init__(
         self, settings: Settings | None = None, *, credentials: Any = None, found: Found | None = None
     ) -> None:
-        super().__init__(VendorCalls("azure", _translate), settings or Settings(), credentials=credentials, found=found)
+        super().__init__(
+            VendorCalls("azure", _translate, is_login=TABLE.is_login),
+            settings or Settings(),
+            credentials=credentials,
+            found=found,
+        )
 
     def _find(self) -> Found:
         return find()

@@ -20,6 +20,12 @@ _REASON = "cloud.google.com/java/docs/reference/proto-google-common-protos/lates
 _OURS = "tradewind's own finding"
 _ALLOW = "the organisation's policy on locations keeps it closed: name a region that it allows, or have its administrator allow this one"
 
+# what a person can do
+_LOG_IN = "log in again: gcloud auth application-default login"
+_MISSING = "`tradewind check gcp` names what is missing"
+_ENABLE = "enable it: gcloud services enable compute.googleapis.com (tpu.googleapis.com for TPUs)"
+_BILLING = "link a billing account to the project"
+
 # code -> its kind, what it covers, for how many seconds trying again is useless, and where that is written
 MEANINGS: dict[str, Explanation] = {
     # inside an operation
@@ -38,7 +44,7 @@ MEANINGS: dict[str, Explanation] = {
     "RESOURCE_IN_USE_BY_ANOTHER_RESOURCE": Explanation("transient", "zone", 10, _CREATE),
     "RESOURCE_NOT_FOUND": Explanation("request", "type", 600, _CREATE),
     "RESOURCE_ALREADY_EXISTS": Explanation("request", "type", 0, _CREATE),
-    "PERMISSIONS_ERROR": Explanation("permission", "cloud", 600, _CREATE),
+    "PERMISSIONS_ERROR": Explanation("permission", "cloud", 600, _CREATE, _MISSING),
     "CONDITION_NOT_MET": Explanation("request", "cloud", 3600, _CREATE),
     "INTERNAL_ERROR": Explanation("transient", "zone", 30, _CREATE),
     "OPERATION_CANCELED_BY_USER": Explanation("request", "type", 0, _CREATE),
@@ -49,15 +55,15 @@ MEANINGS: dict[str, Explanation] = {
     "userRateLimitExceeded": Explanation("throttle", "cloud", 30, _API),
     "operationRateExceeded": Explanation("throttle", "cloud", 30, _API),
     "RATE_LIMIT_EXCEEDED": Explanation("throttle", "cloud", 30, _API),
-    "authError": Explanation("permission", "cloud", 300, _API),
+    "authError": Explanation("permission", "cloud", 300, _API, _LOG_IN),
     "required": Explanation("request", "type", 3600, _API),
-    "forbidden": Explanation("permission", "cloud", 600, _API),
-    "insufficientPermissions": Explanation("permission", "cloud", 600, _API),
-    "accessNotConfigured": Explanation("permission", "cloud", 600, _API),
-    "SERVICE_DISABLED": Explanation("permission", "cloud", 600, _API),
-    "BILLING_DISABLED": Explanation("permission", "cloud", 3600, _API),
-    "billingNotEnabled": Explanation("permission", "cloud", 3600, _API),
-    "IAM_PERMISSION_DENIED": Explanation("permission", "cloud", 600, _API),
+    "forbidden": Explanation("permission", "cloud", 600, _API, _MISSING),
+    "insufficientPermissions": Explanation("permission", "cloud", 600, _API, _MISSING),
+    "accessNotConfigured": Explanation("permission", "cloud", 600, _API, _ENABLE),
+    "SERVICE_DISABLED": Explanation("permission", "cloud", 600, _API, _ENABLE),
+    "BILLING_DISABLED": Explanation("permission", "cloud", 3600, _API, _BILLING),
+    "billingNotEnabled": Explanation("permission", "cloud", 3600, _API, _BILLING),
+    "IAM_PERMISSION_DENIED": Explanation("permission", "cloud", 600, _API, _MISSING),
     "orgPolicyViolation": Explanation(
         "permission",
         "cloud",
@@ -88,8 +94,8 @@ MEANINGS: dict[str, Explanation] = {
     "RESOURCE_EXHAUSTED": Explanation("capacity", "type", 900, _TPU),
     "FAILED_PRECONDITION": Explanation("request", "type", 600, _TPU),
     "INVALID_ARGUMENT": Explanation("request", "type", 3600, _RPC),
-    "PERMISSION_DENIED": Explanation("permission", "cloud", 600, _RPC),
-    "UNAUTHENTICATED": Explanation("permission", "cloud", 300, _RPC),
+    "PERMISSION_DENIED": Explanation("permission", "cloud", 600, _RPC, _MISSING),
+    "UNAUTHENTICATED": Explanation("permission", "cloud", 300, _RPC, _LOG_IN),
     "NOT_FOUND": Explanation("request", "type", 600, _RPC),
     "ALREADY_EXISTS": Explanation("request", "type", 0, _RPC),
     "UNAVAILABLE": Explanation("transient", "cloud", 30, _RPC),
@@ -140,7 +146,13 @@ _FINER = (
     ),  # how Cloud TPU names a zone without TPUs
 )
 
-TABLE = ErrorTable(CLOUD, MEANINGS, finer=_FINER, gone=("notFound", "NOT_FOUND", "RESOURCE_NOT_FOUND"))
+TABLE = ErrorTable(
+    CLOUD,
+    MEANINGS,
+    finer=_FINER,
+    gone=("notFound", "NOT_FOUND", "RESOURCE_NOT_FOUND"),
+    login=("authError", "UNAUTHENTICATED", "NO_CREDENTIALS", "CREDENTIALS_REFUSED"),
+)
 refusal, classify = TABLE.refusal, TABLE.classify
 is_gone, unless_gone = TABLE.is_gone, TABLE.unless_gone
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tradewind.broker.clouds.gcp.errors import refusal
+from tradewind.broker.clouds.gcp.errors import TABLE, refusal
 from tradewind.broker.clouds.vendor_session import VendorCalls, VendorSession
 from tradewind.broker.provider import ProviderError
 
@@ -167,7 +167,7 @@ class Session(VendorSession[Settings, Found]):
     def __init__(
         self, settings: Settings | None = None, *, credentials: Any = None, found: Found | None = None
     ) -> None:
-        calls = VendorCalls("gcp", _translate, close=_close)
+        calls = VendorCalls("gcp", _translate, close=_close, is_login=TABLE.is_login)
         super().__init__(calls, settings or Settings(), credentials=credentials, found=found)
 
     def _find(self) -> Found:
@@ -207,7 +207,7 @@ class Session(VendorSession[Settings, Found]):
         def make(options: Any) -> Any:
             from google.cloud import compute_v1
 
-            return getattr(compute_v1, name)(credentials=self._credentials, client_options=options)
+            return getattr(compute_v1, name)(credentials=self.credentials(), client_options=options)
 
         return self._client(name, self.settings.compute_endpoint, make)
 
@@ -217,7 +217,7 @@ class Session(VendorSession[Settings, Found]):
         def make(options: Any) -> Any:
             from google.cloud import tpu_v2
 
-            return tpu_v2.TpuClient(credentials=self._credentials, transport="rest", client_options=options)
+            return tpu_v2.TpuClient(credentials=self.credentials(), transport="rest", client_options=options)
 
         return self._client("TpuClient", self.settings.tpu_endpoint, make)
 
@@ -227,12 +227,11 @@ class Session(VendorSession[Settings, Found]):
         def make(_: Any) -> Any:
             from google.auth.transport.requests import AuthorizedSession
 
-            return AuthorizedSession(self._credentials)
+            return AuthorizedSession(self.credentials())
 
         return self._client("http", "", make)
 
     def _client(self, name: str, endpoint: str, make: Callable[[Any], Any]) -> Any:
         from google.api_core.client_options import ClientOptions
 
-        self.credentials()
         return self._calls.client(name, lambda: make(ClientOptions(api_endpoint=endpoint)))
