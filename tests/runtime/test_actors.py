@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import time
 
@@ -191,6 +192,40 @@ def test_methods_may_return_several_values_and_actors_may_leave() -> None:
     ray.get(odd.leave.remote(), timeout=20)
     with pytest.raises(exceptions.ActorDiedError, match="exit_actor"):
         ray.get(odd.pair.remote()[0], timeout=20)
+
+
+def test_sys_exit_in_a_method_ends_the_actor() -> None:
+    @ray.remote(max_restarts=1, num_cpus=0)
+    class Leaver:
+        def leave(self, status):
+            sys.exit(status)
+
+        def is_second(self):
+            return ray.get_runtime_context().was_current_actor_reconstructed
+
+    @ray.remote(num_cpus=0)
+    class AsyncLeaver:
+        async def leave(self, status):
+            sys.exit(status)
+
+    for status in (0, None):
+        leaver = Leaver.remote()
+        for call in (leaver.leave.remote(status), leaver.is_second.remote()):
+            with pytest.raises(exceptions.ActorDiedError, match=r"leave\(\) called sys\.exit"):
+                ray.get(call, timeout=20)
+    leaver = Leaver.remote()
+    with pytest.raises(exceptions.ActorUnavailableError, match="exit code 7"):
+        ray.get(leaver.leave.remote(7), timeout=20)
+    assert ray.get(leaver.is_second.options(max_task_retries=-1).remote(), timeout=20)
+    with pytest.raises(exceptions.ActorDiedError, match="no more fuel"):
+        ray.get(AsyncLeaver.remote().leave.remote("no more fuel"), timeout=20)
+
+
+def test_a_class_of_actors_is_no_base_class() -> None:
+    with pytest.raises(TypeError, match="Counter.__wrapped__"):
+
+        class Derived(Counter):
+            pass
 
 
 def test_more_actors_than_cpus() -> None:

@@ -118,6 +118,39 @@ def test_bundles_spread_and_pack_over_nodes(two_nodes: Nodes) -> None:
     assert len(set(placement_group_table(packed)["bundles_to_node_id"].values())) == 1
 
 
+def test_bundles_lie_on_nodes_with_the_labels_that_they_want(two_nodes: Nodes) -> None:
+    del two_nodes
+    ray.init()
+    for number in ("0", "1"):
+        group = placement_group([{"CPU": 1}, {"CPU": 0.1}], "SPREAD", bundle_label_selector=[{"number": number}, {}])
+        assert group.wait(20)
+        assert ray.get(where.options(scheduling_strategy=InGroup(group, 0)).remote(), timeout=20) == number
+        remove_placement_group(group)
+    with pytest.raises(exceptions.TaskUnschedulableError, match="1 CPU on a node with number in 7"):
+        placement_group([{"CPU": 1}], bundle_label_selector=[{"number": "7"}])
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_was_to_run_in_a_removed_group_says_that_it_was_removed() -> None:
+    @ray.remote(num_cpus=1)
+    class Member:
+        def pid(self):
+            return os.getpid()
+
+    group = placement_group([{"CPU": 1}])
+    member = Member.options(scheduling_strategy=InGroup(group), max_restarts=-1).remote()
+    ray.get(member.pid.remote(), timeout=20)
+    remove_placement_group(group)
+    with pytest.raises(exceptions.ActorPlacementGroupRemoved, match="removed"):
+        ray.get(member.pid.remote(), timeout=20)
+    late = Member.options(scheduling_strategy=InGroup(group)).remote()
+    with pytest.raises(exceptions.ActorPlacementGroupRemoved, match="removed"):
+        ray.get(late.pid.remote(), timeout=20)
+    for asked in (where.options(scheduling_strategy=InGroup(group)).remote(), group.ready()):
+        with pytest.raises(exceptions.TaskPlacementGroupRemoved, match="removed"):
+            ray.get(asked, timeout=20)
+
+
 def test_a_lost_bundle_is_reserved_elsewhere_and_the_others_stay(make_nodes: Callable[[int], Nodes]) -> None:
     nodes = make_nodes(2)
     ray.init()

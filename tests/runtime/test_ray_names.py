@@ -12,6 +12,7 @@ import pytest
 
 import tradewind.runtime as ray
 from tradewind.runtime import exceptions, util
+from tradewind.runtime.runtime_env import RuntimeEnv
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -264,6 +265,26 @@ def test_a_placement_group_is_a_function_and_a_module() -> None:
     with pytest.raises(exceptions.TaskPlacementGroupRemoved):
         ray.get(older.remote(), timeout=30)
     assert util.placement_group.PlacementGroup.empty().is_empty
+
+
+def test_modules_and_classes_are_where_ray_has_them() -> None:
+    import tradewind.runtime.cloudpickle as pickle
+    from tradewind.runtime.runtime_context import RuntimeContext
+    from tradewind.runtime.types import ObjectRef
+
+    assert pickle.loads(pickle.dumps(lambda: 5))() == 5
+    assert pickle is ray.cloudpickle
+    assert isinstance(ray.get_runtime_context(), RuntimeContext)
+    assert ObjectRef[int].__origin__ is ray.ObjectRef
+    assert not ray.put(1).is_nil()
+    assert issubclass(exceptions.OufOfBandObjectRefSerializationException, TypeError)
+    assert set(exceptions.RAY_EXCEPTION_TYPES) > {exceptions.RayTaskError, exceptions.NodeDiedError}
+    environment = RuntimeEnv(env_vars={"A": "1"})
+    environment.set("working_dir", "/tmp")
+    assert (environment.env_vars(), environment.working_dir()) == ({"A": "1"}, "/tmp")
+    assert environment.to_dict() == {"env_vars": {"A": "1"}, "working_dir": "/tmp"}
+    assert ray.get(object_refs=ray.put(2)) == 2
+    assert ray.wait(ray_waitables=[ray.put(3)])[1] == []
 
 
 def test_what_init_and_nodes_tell() -> None:

@@ -188,6 +188,6 @@ def test_the_same_files_are_the_same_package(tmp_path: Path) -> None:
 def test_what_is_not_supported_is_named() -> None:
     with pytest.raises(ValueError, match="conda"):
         environment_of({"conda": "env"}, None, None)
-    with pytest.raises(ValueError, match="text"):
+    with pytest.raises(TypeError, match="text"):
         environment_of({"env_vars": {"A": 1}}, None, None)
     assert environment_of(None, Environment({"A": "1"}), None) == Environment({"A": "1"})

@@ -58,6 +58,19 @@ def test_labels_choose_nodes_for_tasks_and_actors() -> None:
     assert ray.get_runtime_context().get_node_labels()["number"] == "0"
 
 
+def test_the_first_labels_that_some_node_has_count() -> None:
+    ray.init()
+    instead = [{"label_selector": {"number": "8"}}, {"label_selector": {"number": "1"}}, {"label_selector": {"number": "0"}}]  # fmt: skip
+    asked = {"label_selector": {"number": "7"}, "fallback_strategy": instead}
+    assert ray.get(where.options(**asked).remote(), timeout=30) == "1"
+    assert ray.get(Where.options(**asked).remote().where.remote(), timeout=30) == "1"
+    none = {"label_selector": {"number": "7"}, "fallback_strategy": instead[:1]}
+    with pytest.raises(exceptions.TaskUnschedulableError, match="number in 7, or number in 8, and none"):
+        ray.get(where.options(**none).remote(), timeout=30)
+    with pytest.raises(exceptions.ActorUnschedulableError, match="number in 7, or number in 8"):
+        ray.get(Where.options(**none).remote().where.remote(), timeout=30)
+
+
 def test_what_no_node_has_is_said_at_once() -> None:
     ray.init()
     with pytest.raises(exceptions.TaskUnschedulableError, match="zone in here, and none"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import tradewind.runtime as ray
 from tests.runtime.conftest import eventually
-from tradewind.runtime import exceptions, session
+from tradewind.runtime import session
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -29,6 +30,25 @@ def test_items_come_while_the_generator_runs() -> None:
     assert ray.get(stream.completed(), timeout=20) is None
 
 
+def test_items_may_be_awaited() -> None:
+    async def read(stream):
+        return [await ref async for ref in stream]
+
+    async def both():
+        return await asyncio.gather(
+            read(count.remote(3, 0.05)), read(count.remote(2)), read(broken.remote()), return_exceptions=True
+        )
+
+    @ray.remote
+    def broken():
+        yield 0
+        raise KeyError("half-way")
+
+    slow, fast, error = asyncio.run(both())
+    assert (slow, fast) == ([0, 1, 2], [0, 1])
+    assert isinstance(error, KeyError)
+
+
 def test_large_items_and_refs_inside_items() -> None:
     @ray.remote
     def make():
@@ -46,8 +66,15 @@ def test_an_error_is_the_last_item() -> None:
         yield 1
         raise KeyError("half-way")
 
-    first, second = list(break_off.remote())
+    stream = break_off.remote()
+    first = next(stream)
     assert ray.get(first, timeout=20) == 1
+    ray.wait([stream.completed()], timeout=20)
+    assert stream.next_ready()
+    assert not stream.is_finished(), "the error is still to come"
+    second = next(stream)
+    assert stream.is_finished()
+    assert not stream.next_ready()
     with pytest.raises(KeyError):
         ray.get(second, timeout=20)
 
@@ -112,7 +139,8 @@ def test_a_crash_in_the_middle_is_made_good_without_doubles(tmp_path) -> None:
 
 def test_limits_of_time_and_place() -> None:
     stream = count.remote(1, 30)
-    with pytest.raises(exceptions.GetTimeoutError):
-        stream.next_ready(timeout=0.05)
+    assert ray.wait([stream], timeout=0.05) == ([], [stream])
+    assert not stream.next_ready()
+    assert not stream.is_finished()
     with pytest.raises(TypeError, match="belongs to the process"):
         ray.put(stream)

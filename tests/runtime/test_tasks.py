@@ -148,8 +148,41 @@ def test_an_exception_that_does_not_come_back_still_shows_its_text() -> None:
     def fail():
         raise Awkward("this", "that")
 
-    with pytest.raises(exceptions.UnserializableException, match="this and that"):
+    with pytest.raises(exceptions.UnserializableException, match="this and that") as caught:
         ray.get(fail.remote(), timeout=20)
+    assert isinstance(caught.value, exceptions.RayTaskError)
+
+
+def test_an_exception_whose_class_is_elsewhere_still_shows_its_text(tmp_path) -> None:
+    package = tmp_path / "only_in_workers"
+    package.mkdir()
+    (package / "__init__.py").write_text("class Odd(Exception): pass\ndef fail(): raise Odd('far away')\n")
+
+    @ray.remote(runtime_env={"py_modules": [str(package)]})
+    def fail():
+        import only_in_workers
+
+        only_in_workers.fail()
+
+    with pytest.raises(exceptions.UnserializableException, match="far away") as caught:
+        ray.get(fail.remote(), timeout=20)
+    assert "in fail" in str(caught.value), "the user's traceback"
+    assert "only_in_workers" in str(caught.value)
+
+
+def test_a_group_of_exceptions_can_be_caught_in_parts() -> None:
+    @ray.remote
+    def fail():
+        raise ExceptionGroup("both", [ValueError("one"), KeyError("two")])
+
+    seen = []
+    try:
+        ray.get(fail.remote(), timeout=20)
+    except* ValueError as group:
+        seen += [str(it) for it in group.exceptions]
+    except* KeyError as group:
+        seen += [str(it) for it in group.exceptions]
+    assert seen == ["one", "'two'"]
 
 
 def test_a_failed_argument_fails_the_dependent_without_running_it(tmp_path) -> None:
@@ -161,8 +194,11 @@ def test_a_failed_argument_fails_the_dependent_without_running_it(tmp_path) -> N
     def touch(_value, path):
         open(path, "w").close()
 
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError) as caught:
         ray.get(touch.remote(fail.remote(), str(tmp_path / "ran")), timeout=20)
+    assert "touch() did not run, because an argument of it failed" in str(caught.value)
+    assert "fail() raised" in str(caught.value)
+    assert isinstance(caught.value.cause, KeyError)
     assert not (tmp_path / "ran").exists()
 
 
@@ -272,11 +308,13 @@ def test_the_impossible_is_said_at_once() -> None:
 def test_misuse_is_answered_in_a_sentence() -> None:
     with pytest.raises(TypeError, match=r"add\.remote"):
         add(1)
-    with pytest.raises(TypeError, match="ObjectRef"):
+    with pytest.raises(ValueError, match="ObjectRef"):
         ray.get(5)
+    with pytest.raises(TypeError, match="ObjectRef"):
+        ray.get([5])
     with pytest.raises(TypeError, match="ref already"):
         ray.put(ray.put(1))
-    with pytest.raises(TypeError, match="async"):
+    with pytest.raises(ValueError, match="async"):
 
         @ray.remote
         async def no():

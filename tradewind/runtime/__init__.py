@@ -53,7 +53,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-_SUBMODULES = frozenset({"actor", "exceptions", "runtime_env", "util"})
+_SUBMODULES = frozenset({"actor", "cloudpickle", "exceptions", "runtime_context", "runtime_env", "types", "util"})
 
 __all__ = [
     "ActorClass",
@@ -86,8 +86,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"tradewind.runtime.{name}")
-    if name == "cloudpickle":
-        return importlib.import_module("cloudpickle")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'tradewind.runtime' has no attribute {name!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import secrets
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from tradewind.runtime.messages.values import Method
 from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.options import ACTOR_OPTIONS, METHOD_OPTIONS, STREAMING, check_options, requested
 from tradewind.runtime.scheduling import check_bundle, effective, group_text, shape_of
+from tradewind.runtime.signatures import Arity, Parameters, parameters_of
 
 _OWN_METHODS = {name: Method() for name in ("__ray_ready__", "__ray_terminate__", "__ray_call__")}
 
@@ -45,6 +47,7 @@ def _with(base: Method, options: Mapping[str, Any]) -> Method:
         options.get("max_task_retries", base.max_task_retries),
         retry,
         options.get("concurrency_group") or base.concurrency_group,
+        base.parameters,
     )
 
 
@@ -98,6 +101,7 @@ class ActorHandle:
         self._max_pending_calls = max_pending_calls
         self._bound: object | None = None
         self._target: Any = None
+        self._arities: dict[str, Arity] = {}
 
     def __getattr__(self, name: str) -> ActorMethod:
         how = self.__dict__.get("_methods", {}).get(name) or _OWN_METHODS.get(name)
@@ -109,6 +113,11 @@ class ActorHandle:
         process = object_ref.bound
         if process is None or process is not self._bound:
             process = self._bind()
+        arity = self._arities.get(name)
+        if arity is None:
+            arity = self._arities[name] = Arity(f"{self._class_name}.{name}", how.parameters)
+        if kwargs or not arity.least <= len(args) <= arity.most:
+            arity.check(args, kwargs)
         return process.actors.call(self._target, name, args, kwargs, how, self._ref, call_name)
 
     def _bind(self) -> Any:
@@ -134,6 +143,10 @@ class ActorHandle:
             self._max_pending_calls,
         )
 
+    def __class_getitem__(cls, item: Any) -> Any:
+        """For annotations: `ActorHandle[Counter]`."""
+        return types.GenericAlias(cls, (item,))
+
     def __dir__(self) -> list[str]:
         return sorted(self._methods)
 
@@ -147,11 +160,18 @@ class ActorHandle:
         return hash(self._actor_id)
 
 
+class ActorClassInheritanceException(TypeError):  # noqa: N818  Ray's name
+    """A class was derived from an actor class."""
+
+
 class ActorClass:
     """A class whose `.remote()` starts an instance as an actor."""
 
     def __init__(self, kind: type, options: Mapping[str, Any]) -> None:
         check_options(options, ACTOR_OPTIONS, "An actor")
+        requested(options, 0.0)
+        if options.get("get_if_exists") and not options.get("name"):
+            raise ValueError("get_if_exists needs the actor's name: options(name=..., get_if_exists=True).")
         self._kind = kind
         self._options = dict(options)
         self.__name__ = kind.__name__
@@ -159,6 +179,19 @@ class ActorClass:
         self.__wrapped__ = kind
         self._code: bytes | None = None
         self._code_for: object | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        # What the class itself has, a constant for instance; its methods are the handles'.
+        kind = self.__dict__.get("_kind")
+        if kind is None or name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(kind, name)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        raise ActorClassInheritanceException(
+            f"A class cannot be derived from the actor class {self.__name__}; derive it from the plain class, which is "
+            f"{self.__name__}.__wrapped__, and make that an actor class in turn."
+        )
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
         raise TypeError(f"{self.__name__} is an actor class; start one with {self.__name__}.remote(...).")
@@ -174,11 +207,10 @@ class ActorClass:
         """A handle to an actor that is being started. Raises ValueError when its name is taken, TypeError for what cannot be pickled."""
         process = session.process()
         options = self._options
+        Arity(self.__name__, parameters_of(self._kind)).check(args, kwargs)
         name = options.get("name") or ""
         namespace = options.get("namespace") or process.namespace
         lifetime = options.get("lifetime")
-        if options.get("get_if_exists") and not name:
-            raise ValueError("get_if_exists needs the actor's name: options(name=..., get_if_exists=True).")
         if name:
             existing = process.head(cluster.FindActor(name, namespace)).spec
             if existing is not None:
@@ -223,13 +255,14 @@ class ActorClass:
         members = dict(inspect.getmembers(self._kind, callable))
         methods = {
             key: _with(
-                Method(STREAMING)
-                if inspect.isgeneratorfunction(member) or inspect.isasyncgenfunction(member)
-                else Method(),
+                Method(
+                    STREAMING if inspect.isgeneratorfunction(member) or inspect.isasyncgenfunction(member) else 1,
+                    parameters=_parameters(self._kind, key, member),
+                ),
                 getattr(member, "__tradewind_method__", {}),
             )
             for key, member in members.items()
-            if not key.startswith("__") or key == "__call__"
+            if not key.startswith("__") or _is_own(self._kind, key)
         }
         is_async = any(
             inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member) for member in members.values()
@@ -273,6 +306,16 @@ class ActorClass:
         )
 
 
+def _is_own(kind: type, name: str) -> bool:
+    """True for a method with underscores around its name that a user's class defines and that can be called from outside."""
+    return name != "__init__" and inspect.isfunction(inspect.getattr_static(kind, name, None))
+
+
+def _parameters(kind: type, name: str, member: Any) -> Parameters | None:
+    is_method = inspect.isfunction(member) and not isinstance(inspect.getattr_static(kind, name, None), staticmethod)
+    return parameters_of(member, method=is_method)
+
+
 def _groups(name: str, given: Any, members: Mapping[str, Any]) -> dict[str, int]:
     """The concurrency groups. Raises ValueError for a size below one and for a method whose group does not exist."""
     groups = dict(given or {})
@@ -299,6 +342,8 @@ def handle_of(spec: cluster.ActorSpec, ref: ObjectRef | None = None) -> ActorHan
 
 def get_actor(name: str, namespace: str | None = None) -> ActorHandle:
     """A handle to the living actor of that name. Raises ValueError when there is none."""
+    if not name:
+        raise ValueError("get_actor() was given no name.")
     process = session.process()
     where = namespace or process.namespace
     spec = process.head(cluster.FindActor(name, where)).spec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ def init(
     object_store_memory: int | None = None,
     namespace: str | None = None,
     ignore_reinit_error: bool = False,
-    log_to_driver: bool = True,
+    log_to_driver: bool | None = None,
     runtime_env: Mapping[str, Any] | None = None,
     include_dashboard: bool | None = None,
     logging_level: Any = None,
@@ -39,8 +40,9 @@ def init(
 
     object_store_memory is in bytes. runtime_env may hold env_vars, working_dir and py_modules. The dashboard and logging arguments are accepted
     as Ray's programs pass them and change nothing. Raises RuntimeError when called twice, ConnectionError when nobody answers at the address,
-    ValueError for local_mode.
+    ValueError for local_mode and for what a node cannot have, TypeError for an argument of the wrong type.
     """
+    _check_init(address, namespace, num_cpus, num_gpus, resources, labels, object_store_memory)
     del include_dashboard, dashboard_host, dashboard_port
     del logging_level, logging_format, logging_config, configure_logging
     if local_mode:
@@ -57,9 +59,37 @@ def init(
         namespace=namespace,
         ignore_reinit_error=ignore_reinit_error,
         runtime_env=runtime_env,
-        log_to_driver=log_to_driver,
+        log_to_driver=log_to_driver is not False,
     )
     return RuntimeContextInfo(node_id=made.process.node, namespace=made.namespace)
+
+
+def _check_init(
+    address: Any, namespace: Any, num_cpus: Any, num_gpus: Any, resources: Any, labels: Any, object_store_memory: Any
+) -> None:
+    for name, text in (("address", address), ("namespace", namespace)):
+        if text is not None and not isinstance(text, str):
+            raise TypeError(f"init() was given {name}={text!r}; it must be text.")
+    if namespace == "":
+        raise ValueError('init() was given namespace=""; leave it out for a namespace of its own.')
+    amounts = {"num_cpus": num_cpus, "num_gpus": num_gpus, "object_store_memory": object_store_memory}
+    for name, given in (("resources", resources), ("labels", labels)):
+        if given is not None and not isinstance(given, Mapping):
+            raise TypeError(f"init() was given {name}={given!r}; it must be a dict.")
+        if not all(isinstance(key, str) for key in given or {}):
+            raise TypeError(f"init() was given {name}={given!r}; its names must be text.")
+    if not all(isinstance(value, str) for value in (labels or {}).values()):
+        raise TypeError(f"init() was given labels={labels!r}; their values must be text.")
+    amounts |= {f"resources[{name!r}]": amount for name, amount in (resources or {}).items()}
+    for name, amount in amounts.items():
+        if amount is None:
+            continue
+        if isinstance(amount, bool) or not isinstance(amount, (int, float)):
+            raise TypeError(f"init() was given {name}={amount!r}; it must be a number.")
+        if not 0 <= amount < math.inf:
+            raise ValueError(f"init() was given {name}={amount!r}; it must be zero or more, and finite.")
+    for name in {"CPU", "GPU"} & set(resources or {}):
+        raise ValueError(f"init() was given resources with {name!r}; give it as num_{name.lower()}s.")
 
 
 class RuntimeContextInfo(dict[str, str]):
@@ -111,23 +141,25 @@ def _make_remote(target: Any, options: Mapping[str, Any]) -> Any:
         return ActorClass(target, options)
     if callable(target):
         if inspect.iscoroutinefunction(target):
-            raise TypeError(
+            raise ValueError(
                 f"{target.__qualname__} is async; a task must be a plain function, an actor may have async methods."
             )
         return RemoteFunction(target, options)
     raise TypeError(f"remote() was given a {type(target).__name__}; it makes functions and classes remote.")
 
 
-def get(refs: Any, *, timeout: float | None = None) -> Any:
+def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
     """The value of a ref, or the values of a list of them, in its order.
 
-    Raises what the call raised (of the user's class and RayTaskError both), GetTimeoutError after timeout seconds, TypeError for what is no ref.
+    Raises what the call raised (of the user's class and RayTaskError both), GetTimeoutError after timeout seconds, ValueError for what is neither a
+    ref nor a list, TypeError for a list with something else in it.
     """
+    refs = object_refs
     process = session.process()
     if type(refs) is ObjectRef:
         return process.objects.get((refs,), timeout)[0]
     if not isinstance(refs, (list, tuple)):
-        raise TypeError(f"get() was given a {type(refs).__name__}; it takes an ObjectRef or a list of them.")
+        raise ValueError(f"get() was given a {type(refs).__name__}; it takes an ObjectRef or a list of them.")  # noqa: TRY004  Ray raises so too
     for ref in refs:
         if type(ref) is not ObjectRef:
             raise TypeError(
@@ -137,18 +169,22 @@ def get(refs: Any, *, timeout: float | None = None) -> Any:
 
 
 def put(value: Any) -> ObjectRef:
-    """A ref to a copy of the value that any task or actor can read. Raises TypeError for what cannot be pickled, ObjectStoreFullError."""
+    """A ref to a copy of the value that any task or actor can read.
+
+    Raises TypeError for what cannot be pickled and for a ref, ObjectStoreFullError.
+    """
     return session.process().objects.put(value)
 
 
 def wait(
-    refs: Sequence[Any], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+    ray_waitables: Sequence[Any], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
 ) -> tuple[list[Any], list[Any]]:
     """(ready, not ready), as soon as num_returns are ready or timeout seconds have passed.
 
     With fetch_local a value is ready once its bytes are on this node. A generator among the refs is ready when its next item is, or its end.
     Raises ValueError for a list with a ref twice, a num_returns that is not between 1 and its length, and a negative timeout.
     """
+    refs = ray_waitables
     if isinstance(refs, (ObjectRef, ObjectRefGenerator)):
         raise TypeError("wait() takes a list of refs, not a single one.")
     if not isinstance(refs, (list, tuple)):
@@ -167,18 +203,19 @@ def wait(
         raise ValueError("wait() was given the same ref twice.")
     if not 1 <= num_returns <= len(listed):
         raise ValueError(f"num_returns is {num_returns}; it must be between 1 and the number of refs ({len(listed)}).")
-    return session.process().waiting.wait(listed, num_returns, timeout, fetch_local=fetch_local)
+    return session.process().waiting.wait(listed, int(num_returns), timeout, fetch_local=fetch_local)
 
 
 def kill(actor: ActorHandle, *, no_restart: bool = True) -> None:
     """The actor is being ended at once; with no_restart=False it may come back as its max_restarts says."""
     if not isinstance(actor, ActorHandle):
-        raise TypeError(f"kill() takes an actor handle, not a {type(actor).__name__}; use cancel() for a task.")
+        raise ValueError(f"kill() takes an actor handle, not a {type(actor).__name__}; use cancel() for a task.")  # noqa: TRY004  Ray raises so too
     session.process().head(cluster.KillActor(actor._actor_id, "it was killed with kill()", no_restart))  # noqa: SLF001  public names of a handle are the user's methods
 
 
-def cancel(ref: ObjectRef | ObjectRefGenerator, *, force: bool = False, recursive: bool = True) -> None:
+def cancel(ray_waitable: ObjectRef | ObjectRefGenerator, *, force: bool = False, recursive: bool = True) -> None:
     """The call's result is TaskCancelledError unless it has one already; a running task gets KeyboardInterrupt, with force its worker is killed."""
+    ref = ray_waitable
     if isinstance(ref, ObjectRefGenerator):
         ref = ref.completed()
     if not isinstance(ref, ObjectRef):

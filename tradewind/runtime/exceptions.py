@@ -17,13 +17,17 @@ RayError
 +- ObjectLostError
 |  +- ObjectReconstructionFailedError
 |  +- OwnerDiedError
-|  +- ReferenceCountingAssertionError
+|  +- ReferenceCountingAssertionError  also an AssertionError
 +- ObjectStoreFullError
++- OutOfBandObjectRefError          a ref was pickled by other means than the runtime's; also a TypeError
 +- GetTimeoutError                  also a TimeoutError
 +- WaitCycleError                   tasks and actors wait for each other in a circle
 +- RuntimeEnvSetupError
 +- RaySystemError                   the runtime itself
+   +- LocalRayletDiedError          this machine's node daemon is gone
    +- UnserializableException       an exception arrived that does not unpickle; its text did
+
+The names at the end are Ray's for what does not happen here, or has another name here; they are there so that handlers that name them work.
 """
 
 from __future__ import annotations
@@ -44,6 +48,10 @@ class UnserializableException(RaySystemError):  # noqa: N818  Ray's name
     """User code raised an exception that does not unpickle here; the message holds its remote traceback."""
 
 
+class LocalRayletDiedError(RaySystemError):
+    """The node daemon of this machine is gone, and with it every worker and object here."""
+
+
 class TaskCancelledError(RayError):
     """The call was cancelled before it had a result."""
 
@@ -60,14 +68,22 @@ class OutOfMemoryError(WorkerCrashedError):
 
 
 class RayActorError(RayError):
-    """A call to an actor failed because of the actor, not of the method."""
+    """A call to an actor failed because of the actor, not of the method. actor_init_failed: its constructor raised."""
 
-    def __init__(self, message: str = "The actor failed.", actor_id: str = "") -> None:
+    preempted = False
+
+    def __init__(self, message: str = "The actor failed.", actor_id: str = "", actor_init_failed: bool = False) -> None:
         super().__init__(message)
         self.actor_id = actor_id
+        self.actor_init_failed = actor_init_failed
+
+    @property
+    def error_msg(self) -> str:
+        """The whole text."""
+        return str(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.actor_id)
+        return type(self), (str(self), self.actor_id, self.actor_init_failed)
 
 
 class ActorDiedError(RayActorError):
@@ -114,12 +130,16 @@ class OwnerDiedError(ObjectLostError):
     """The process that owned the object has ended, and the object with it."""
 
 
-class ReferenceCountingAssertionError(ObjectLostError):
+class ReferenceCountingAssertionError(ObjectLostError, AssertionError):
     """The owner had already let go of the object."""
 
 
 class ObjectStoreFullError(RayError):
     """The object does not fit into its node's object store."""
+
+
+class OutOfBandObjectRefError(RayError, TypeError):
+    """A ref was pickled by other means than the runtime's: nobody would know that its object is still needed."""
 
 
 class GetTimeoutError(RayError, TimeoutError):
@@ -161,7 +181,7 @@ class RayTaskError(RayError):
                 return self
             _derived[kind] = derived
         try:
-            made: RayTaskError = derived.__new__(derived)
+            made: RayTaskError = derived.__new__(derived, *_new_arguments(self.cause))
             made.__init__(self.function_name, self.traceback_str, self.cause, self.where)  # type: ignore[misc]
             # So that `.errno`, `.code` and whatever else handlers of the user's class read are there.
             for name, value in vars(self.cause).items():
@@ -171,10 +191,19 @@ class RayTaskError(RayError):
         return made
 
     def __str__(self) -> str:
+        if not self.where:
+            return (
+                f"{self.function_name}() did not run, because an argument of it failed:\n{self.traceback_str.rstrip()}"
+            )
         return f"{self.function_name}() raised in {self.where}:\n{self.traceback_str.rstrip()}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.function_name, self.traceback_str, self.cause, self.where)
+
+
+def _new_arguments(cause: BaseException) -> tuple[Any, ...]:
+    """What the class of the cause cannot be made without."""
+    return (cause.message, cause.exceptions) if isinstance(cause, BaseExceptionGroup) else ()
 
 
 _derived: dict[type[BaseException], type[RayTaskError]] = {}
@@ -196,3 +225,79 @@ def _rebuild(function: str, traceback_text: str, cause: BaseException, where: st
 def describe_here(pid: int, node: str) -> str:
     """Where an error arose, for its text."""
     return f"pid {pid} on node {node[:8]} (Python {sys.version_info.major}.{sys.version_info.minor})"
+
+
+class NodeDiedError(WorkerCrashedError):
+    """Ray's name; here WorkerCrashedError, whose message says that the node was lost."""
+
+
+class UserCodeException(RayError):  # noqa: N818  Ray's name
+    """Ray's name; here RayTaskError."""
+
+
+class OutOfDiskError(ObjectStoreFullError):
+    """Ray's name; here ObjectStoreFullError, whose message says what the disk answered."""
+
+
+class ObjectFetchTimedOutError(ObjectLostError):
+    """Ray's name; here ObjectLostError."""
+
+
+class ObjectFreedError(ObjectLostError):
+    """Ray's name; objects are not freed by hand here."""
+
+
+class PlasmaObjectNotAvailable(RayError):  # noqa: N818  Ray's name
+    """Ray's name; here ObjectLostError."""
+
+
+class ActorHandleNotFoundError(ValueError, RayError):
+    """Ray's name; a handle of another session is found out by ActorDiedError here."""
+
+
+class AsyncioActorExit(RayError):  # noqa: N818  Ray's name
+    """Ray's name; exit_actor() needs it nowhere else."""
+
+
+class AuthenticationError(RayError):
+    """Ray's name; here ConnectionError, at init()."""
+
+
+class CrossLanguageError(RayError):
+    """Ray's name; only Python is spoken here."""
+
+
+class RpcError(RayError):
+    """Ray's name; here RaySystemError."""
+
+
+class ObjectRefStreamEndOfStreamError(RayError):
+    """Ray's name; here StopIteration."""
+
+
+class StreamingGeneratorReplayInconsistentError(RayError):
+    """Ray's name; a generator that is run again after a crash and yields fewer items simply ends earlier here."""
+
+
+class RayChannelError(RaySystemError):
+    """Ray's name, for compiled graphs."""
+
+
+class RayChannelTimeoutError(RayChannelError, TimeoutError):
+    """Ray's name, for compiled graphs."""
+
+
+class RayCgraphCapacityExceeded(RaySystemError):  # noqa: N818  Ray's name
+    """Ray's name, for compiled graphs."""
+
+
+class RayDirectTransportError(RaySystemError):
+    """Ray's name, for tensor transports."""
+
+
+# Spelled as in Ray.
+OufOfBandObjectRefSerializationException = OutOfBandObjectRefError
+
+RAY_EXCEPTION_TYPES = [
+    kind for kind in list(globals().values()) if isinstance(kind, type) and issubclass(kind, RayError)
+]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from tradewind.runtime import serialization
+from tradewind.runtime import exceptions, serialization
 
 if TYPE_CHECKING:
     import asyncio
@@ -61,6 +62,22 @@ class ObjectRef:
         """The name of the call or put that makes the object."""
         return self.hex()
 
+    def job_id(self) -> str:
+        """The driver that this process works for."""
+        return str(_required().job)
+
+    def size(self) -> int:
+        """Bytes of the object's name."""
+        return len(self.binary())
+
+    def is_nil(self) -> bool:
+        """False: there is no ref to nothing here."""
+        return False
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        """For annotations: `ObjectRef[int]`."""
+        return types.GenericAlias(cls, (item,))
+
     def named(self) -> tuple[str, int]:
         """(owner, number), which names the object everywhere."""
         key = self.key
@@ -94,7 +111,7 @@ class ObjectRef:
     def __reduce__(self) -> tuple[Any, ...]:
         refs = serialization.collector.refs
         if refs is None:
-            raise TypeError(
+            raise exceptions.OutOfBandObjectRefError(
                 "An ObjectRef can only be pickled by the runtime (as an argument, a result or inside put()); "
                 "pickled by other means nobody would know that the object is still needed."
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -56,9 +57,21 @@ def _lifetime(value: Any) -> str:
     return "" if value in {None, "detached", "non_detached"} else "'detached' or 'non_detached'"
 
 
+def _fallbacks(value: Any) -> str:
+    fits = value is None or (
+        isinstance(value, (list, tuple))
+        and all(isinstance(it, Mapping) and set(it) == {"label_selector"} for it in value)
+    )
+    return "" if fits else "a list of {'label_selector': {...}}"
+
+
 def _any(value: Any) -> str:
     del value
     return ""
+
+
+def _name(value: Any) -> str:
+    return "" if value is None or (isinstance(value, str) and value) else "text that is not empty"
 
 
 _TEXT = _of(str, "text")
@@ -70,13 +83,16 @@ _BOTH: dict[str, Check] = {
     "memory": _amount,
     "resources": _of(Mapping, "a dict of resources and amounts"),
     "accelerator_type": _TEXT,
-    "name": _TEXT,
+    "name": _name,
     "scheduling_strategy": _any,
     "label_selector": _any,
+    "fallback_strategy": _fallbacks,
     "placement_group": _any,
     "placement_group_bundle_index": _count(-1),
     "placement_group_capture_child_tasks": _BOOL,
     "runtime_env": _of(Mapping, "a dict"),
+    # Every call is listed and timed while it matters; there is nothing to switch off.
+    "enable_task_events": _BOOL,
 }  # fmt: skip
 
 TASK_OPTIONS: Mapping[str, Check] = {
@@ -90,7 +106,7 @@ TASK_OPTIONS: Mapping[str, Check] = {
 
 ACTOR_OPTIONS: Mapping[str, Check] = {
     **_BOTH,
-    "namespace": _TEXT,
+    "namespace": _name,
     "lifetime": _lifetime,
     "get_if_exists": _BOOL,
     "max_restarts": _count(-1),
@@ -108,6 +124,7 @@ METHOD_OPTIONS: Mapping[str, Check] = {
     "max_task_retries": _count(-1),
     "retry_exceptions": _exceptions,
     "_generator_backpressure_num_objects": _ahead,
+    "enable_task_events": _BOOL,
 }
 
 
@@ -127,7 +144,7 @@ def check_options(options: Mapping[str, Any], known: Mapping[str, Check], what: 
 
 
 def requested(options: Mapping[str, Any], default_cpus: float) -> dict[str, float]:
-    """The resources that options ask for. Raises ValueError for amounts that make no sense."""
+    """The resources that options ask for. Raises ValueError for amounts that make no sense, TypeError for what is no amount."""
     cpus = options.get("num_cpus")
     out: dict[str, float] = {"CPU": float(default_cpus if cpus is None else cpus)}
     if options.get("num_gpus"):
@@ -139,13 +156,17 @@ def requested(options: Mapping[str, Any], default_cpus: float) -> dict[str, floa
             raise ValueError(
                 f"resources={{{name!r}: ...}} is given as num_cpus, num_gpus or memory, not as a custom resource."
             )
+        if not isinstance(name, str):
+            raise TypeError(f"resources has {name!r}: {amount!r}; names of resources are text.")
+        if isinstance(amount, bool) or not isinstance(amount, (int, float)):
+            raise TypeError(f"The request for {name} is {amount!r}; it must be a number.")
         out[name] = float(amount)
     if options.get("accelerator_type"):
         # A node with accelerators of the kind has one of this, so any number of tasks finds room (as in Ray).
         out[accelerator_resource(options["accelerator_type"])] = 0.001
     for name, amount in out.items():
-        if amount < 0:
-            raise ValueError(f"The request for {name} is {amount:g}; it cannot be negative.")
+        if not 0 <= amount < math.inf:
+            raise ValueError(f"The request for {name} is {amount:g}; it must be zero or more, and finite.")
         if 0 < amount < 0.0001:
             raise ValueError(f"The request for {name} is {amount:g}; amounts are told apart down to 0.0001.")
     return {name: amount for name, amount in out.items() if amount}

@@ -11,6 +11,9 @@ from tradewind.runtime import object_ref, session
 from tradewind.runtime.core.calls import CallOptions
 from tradewind.runtime.options import DEFAULT_MAX_RETRIES, TASK_OPTIONS, check_options, requested
 from tradewind.runtime.scheduling import check_bundle, effective, group_text, shape_of
+from tradewind.runtime.signatures import Arity, parameters_of
+
+_ANY = Arity("", None)
 
 
 class RemoteFunction:
@@ -18,11 +21,13 @@ class RemoteFunction:
 
     def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         check_options(options, TASK_OPTIONS, "A task")
+        requested(options, 1.0)
         self._function = function
         self._options = dict(options)
         self._bound: object | None = None
         self._scope = ""
         self._call_options: CallOptions | None = None
+        self._arity = _ANY
         functools.update_wrapper(self, function)
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
@@ -32,10 +37,13 @@ class RemoteFunction:
         )
 
     def remote(self, *args: Any, **kwargs: Any) -> Any:
-        """A ref, or num_returns refs, of a call that runs as soon as there is room. Raises TypeError for what cannot be pickled."""
+        """A ref, or num_returns refs, of a call that runs as soon as there is room. Raises TypeError for wrong arguments and what cannot be pickled."""
         process = object_ref.bound
         if process is None or process is not self._bound or process.scope != self._scope:
             process = self._bind()
+        arity = self._arity
+        if kwargs or not arity.least <= len(args) <= arity.most:
+            arity.check(args, kwargs)
         options = self._call_options
         assert options is not None
         return process.calls.submit(options, args, kwargs)
@@ -68,13 +76,17 @@ class RemoteFunction:
             ahead,
             dynamic,
         )
+        if self._arity is _ANY:
+            self._arity = Arity(getattr(self._function, "__name__", name), parameters_of(self._function))
         self._bound = process
         self._scope = process.scope
         return process
 
     def options(self, **options: Any) -> RemoteFunction:
         """The same function with other options."""
-        return RemoteFunction(self._function, {**self._options, **options})
+        made = RemoteFunction(self._function, {**self._options, **options})
+        made._arity = self._arity
+        return made
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_function": self._function, "_options": self._options}

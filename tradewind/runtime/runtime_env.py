@@ -22,7 +22,35 @@ class RuntimeEnv(dict[str, Any]):
     """A runtime_env with its fields as arguments."""
 
     def __init__(self, **fields: Any) -> None:
+        """Raises TypeError for env_vars that are not text."""
         super().__init__({name: value for name, value in fields.items() if value is not None})
+        _variables(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that were given, in a plain dict."""
+        return dict(self)
+
+    def set(self, name: str, value: Any) -> None:
+        """The field has the value. Raises TypeError for env_vars that are not text."""
+        _variables({name: value})
+        self[name] = value
+
+    def env_vars(self) -> dict[str, str]:
+        """The variables; {} for none."""
+        return dict(self.get("env_vars") or {})
+
+    def working_dir(self) -> str | None:
+        """The directory to start in."""
+        found = self.get("working_dir")
+        return None if found is None else str(found)
+
+    def has_working_dir(self) -> bool:
+        """True when there is one."""
+        return bool(self.get("working_dir"))
+
+    def py_modules(self) -> list[Any]:
+        """The packages to bring along; [] for none."""
+        return list(self.get("py_modules") or [])
 
 
 def environment_of(
@@ -31,7 +59,7 @@ def environment_of(
     """The environment that runtime_env asks for: variables are merged into the inherited ones, the other fields replace.
 
     packages: by which directories are sent along; None when workers see this process's files. Raises ValueError for what is not supported, and
-    for directories that do not exist or are too large to send.
+    for directories that do not exist or are too large to send, TypeError for env_vars that are not text.
     """
     if not given:
         return inherited
@@ -40,10 +68,7 @@ def environment_of(
         raise ValueError(
             f"runtime_env has {', '.join(unknown)}, which is not supported; it may have {', '.join(_FIELDS)}."
         )
-    variables = dict(given.get("env_vars") or {})
-    for name, value in variables.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise ValueError(f"runtime_env['env_vars'] has {name!r}: {value!r}; names and values must be text.")  # noqa: TRY004  Ray raises so too
+    variables = _variables(given)
     cwd = _directory("working_dir", given["working_dir"]) if given.get("working_dir") else ""
     modules = [_directory("py_modules", _path_of(module)) for module in given.get("py_modules") or []]
     if packages is None:
@@ -57,6 +82,16 @@ def environment_of(
     return Environment(
         {**base.env_vars, **variables}, cwd or base.cwd, [*paths, *([cwd] if cwd else [])] or list(base.paths)
     )
+
+
+def _variables(given: Mapping[str, Any]) -> dict[str, str]:
+    variables = given.get("env_vars") or {}
+    if not isinstance(variables, Mapping):
+        raise TypeError(f"runtime_env['env_vars'] is {variables!r}; it must be a dict of names and values.")
+    for name, value in variables.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"runtime_env['env_vars'] has {name!r}: {value!r}; names and values must be text.")
+    return dict(variables)
 
 
 def _path_of(module: Any) -> str:

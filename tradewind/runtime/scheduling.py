@@ -159,4 +159,5 @@ def shape_of(resources: Mapping[str, float], strategy: Any, options: Mapping[str
         hard += strategy.hard
         soft = strategy.soft
     around = environment_of(options.get("runtime_env"), process.environment, process.packages)
-    return Shape(dict(resources), strategy_text(strategy), around, hard, soft)
+    fallbacks = [labels.conditions(instead["label_selector"]) for instead in options.get("fallback_strategy") or ()]
+    return Shape(dict(resources), strategy_text(strategy), around, hard, soft, fallbacks)

@@ -8,7 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization
-from tradewind.runtime.core.objects import dump_error
+from tradewind.runtime.core.failures import dump_error
 from tradewind.runtime.messages import control, peer
 from tradewind.runtime.messages.values import Failed, Stored
 

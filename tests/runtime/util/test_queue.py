@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import tradewind.runtime as ray
+from tradewind.runtime import exceptions
 from tradewind.runtime.util.queue import Empty, Full, Queue
 
 pytestmark = pytest.mark.usefixtures("cluster")
@@ -25,6 +28,28 @@ def test_items_pass_between_tasks_in_order() -> None:
     assert ray.get(consumed, timeout=30) == list(range(20))
     assert queue.empty()
     queue.shutdown()
+
+
+def test_waiting_in_an_event_loop() -> None:
+    queue = Queue(maxsize=1)
+
+    async def use():
+        got = asyncio.create_task(queue.get_async(timeout=20))
+        await queue.put_async("first")
+        assert await got == "first"
+        await queue.put_async("second", block=False)
+        with pytest.raises(Full):
+            await queue.put_async("third", timeout=0.01)
+        assert await queue.get_async() == "second"
+        with pytest.raises(Empty):
+            await queue.get_async(block=False)
+
+    asyncio.run(use())
+    with pytest.raises(TypeError, match="number of items"):
+        queue.get_nowait_batch("2")
+    queue.shutdown()
+    with pytest.raises(exceptions.RaySystemError, match="shut down"):
+        queue.put(1)
 
 
 def test_limits() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.dispatch import Call
+from tradewind.runtime.core.failures import load_error, passed_on
 from tradewind.runtime.core.streams import ObjectRefGenerator
 from tradewind.runtime.messages import cluster, peer
 from tradewind.runtime.messages.values import Death, Failed, Method
@@ -95,7 +96,7 @@ class ActorTarget:
                 return
             resolved = process.arguments.resolved_slots(call)
             if type(resolved) is Failed:
-                process.calls.settle_failed(call, resolved)
+                process.calls.settle_failed(call, passed_on(resolved, call.name))
                 return
             slots = resolved
         idle = not self.running
@@ -320,12 +321,14 @@ class ActorCalls:
         state = target.dead
         assert state is not None
         if state.error:
-            cause = serialization.deserialize(state.error)
+            cause = load_error(Failed(state.error))
             if isinstance(cause, exceptions.RayTaskError):
                 text = f"The actor {target.name} died in its constructor: {cause}"
             else:
                 text = f"The actor {target.name} died: {cause}"
-            error: exceptions.RayActorError = exceptions.ActorDiedError(text, target.actor)
+            error: exceptions.RayActorError = exceptions.ActorDiedError(
+                text, target.actor, isinstance(cause, exceptions.RayTaskError)
+            )
         elif state.reason.startswith("no node"):
             error = exceptions.ActorUnschedulableError(
                 f"The actor {target.name} can never start: {state.reason}", target.actor

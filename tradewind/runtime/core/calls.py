@@ -10,7 +10,7 @@ import msgspec
 
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.dispatch import Call, Function, Group, Lease
-from tradewind.runtime.core.objects import dump_error, load_error
+from tradewind.runtime.core.failures import dump_error, load_error, passed_on
 from tradewind.runtime.core.streams import ObjectRefGenerator
 from tradewind.runtime.messages import control, peer
 from tradewind.runtime.messages.values import Failed, Stored
@@ -127,7 +127,7 @@ class Calls:
             return False
         slots = self._process.arguments.resolved_slots(call)
         if type(slots) is Failed:
-            self.settle_failed(call, slots)
+            self.settle_failed(call, passed_on(slots, call.name))
             return False
         return True
 

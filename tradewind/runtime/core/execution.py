@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.concurrent_calls import ConcurrentCalls, concurrent_calls
+from tradewind.runtime.core.failures import dump_error
 from tradewind.runtime.core.functions import Current, Functions
-from tradewind.runtime.core.objects import dump_error
 from tradewind.runtime.core.producing import Producing
 from tradewind.runtime.core.pump import Waiter
 from tradewind.runtime.core.replies import Replies

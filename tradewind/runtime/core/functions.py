@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization
+from tradewind.runtime.core.failures import load_error
 from tradewind.runtime.core.replies import ActorExit, ArgumentLostError
 from tradewind.runtime.messages import peer
 from tradewind.runtime.messages.values import Failed, Stored, Value
@@ -121,7 +122,7 @@ class Functions:
             except exceptions.ObjectLostError as error:
                 raise ArgumentLostError(str(error), value.name) from error
         if isinstance(value, Failed):
-            raise serialization.deserialize(value.error)
+            raise load_error(value)
         return serialization.deserialize(value)
 
 

@@ -36,7 +36,15 @@ class Leasing:
         around = shape.environment
         variables = sorted(around.env_vars.items()) if around is not None else None
         key = msgspec.msgpack.encode(
-            (sorted(shape.resources.items()), shape.strategy, variables, around, shape.hard, shape.soft)
+            (
+                sorted(shape.resources.items()),
+                shape.strategy,
+                variables,
+                around,
+                shape.hard,
+                shape.soft,
+                shape.fallbacks,
+            )
         )
         with self._process.lock:
             found = self._groups.get(key)
@@ -71,7 +79,7 @@ class Leasing:
     def _move_idle(self, near: Group, node: str) -> None:
         """An idle worker there that was leased for calls of the same needs now serves this group. Under the lock."""
         for group in self._groups.values():
-            same = group.shape.resources == near.shape.resources and group.shape.environment == near.shape.environment
+            same = msgspec.structs.replace(group.shape, strategy=near.shape.strategy) == near.shape
             if same and not group.shape.strategy.startswith("PG:"):
                 for lease in group.leases:
                     if not lease.running and not lease.blocked and lease.peer.address.startswith(node + "/"):
@@ -81,7 +89,13 @@ class Leasing:
                         return
 
     def ask(self, group: Group) -> None:
-        """The node daemon knows how many workers the group wants. Under the lock."""
+        """The node daemon knows how many workers the group wants; the calls fail when there is none any more. Under the lock."""
+        if self._process.broken:
+            calls = list(group.queue)
+            group.queue.clear()
+            for call in calls:
+                self._process.calls.fail(call, exceptions.LocalRayletDiedError(self._process.broken))
+            return
         count = group.to_ask()
         if count is not None:
             self._process.tell_node(control.RequestLease(group.request, group.shape, count))

@@ -137,7 +137,7 @@ class Losses:
             process.on_broken(process.broken)
         process.welcome.finish()
         process.questions.give_up(process.broken)
-        error = exceptions.RaySystemError(process.broken)
+        error = exceptions.LocalRayletDiedError(process.broken)
         for call in list(process.calls.open.values()):
             process.calls.fail(call, error)
         for link in list(process.links.values()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.arena import INLINE_BYTES
+from tradewind.runtime.core.failures import dump_error, load_error
 from tradewind.runtime.core.ownership import Entry, Key
 from tradewind.runtime.core.pump import Waiter
 from tradewind.runtime.messages import control, peer
@@ -379,35 +380,6 @@ class Objects:
             self._process.arena.free(entry.value)
         if entry.on_free is not None:
             entry.on_free()
-
-
-def dump_error(error: BaseException) -> bytes:
-    """The exception, serialized, whatever it holds: what does not pickle is replaced by its text."""
-    try:
-        data = serialization.serialize(error).to_bytes()
-        serialization.deserialize(data)
-    except Exception:  # user exceptions raise anything when pickled, or come back as something that cannot be made
-        if isinstance(error, exceptions.RayTaskError):
-            plain = exceptions.UnserializableException(
-                f"{error.function_name}() raised {type(error.cause).__qualname__}, which cannot be pickled and made again; {error}"
-            )
-        else:
-            plain = exceptions.UnserializableException(f"{type(error).__qualname__}: {error}")
-        data = serialization.serialize(plain).to_bytes()
-    return data
-
-
-def load_error(failed: Failed) -> BaseException:
-    """The exception that a failed value holds, new each time so that tracebacks do not pile up."""
-    try:
-        error = serialization.deserialize(failed.error)
-    except Exception as problem:  # the class may exist only where it was raised
-        return exceptions.UnserializableException(
-            f"A remote exception does not unpickle here: {type(problem).__name__}: {problem}"
-        )
-    if not isinstance(error, BaseException):
-        return exceptions.RaySystemError(f"A failure arrived that is no exception: {error!r}")
-    return error
 
 
 def tell_killed(process: Process, address: str, reason: str) -> None:

@@ -275,7 +275,7 @@ class Process:
     def check_interrupt(self) -> None:
         """Raises when this process has lost its node daemon."""
         if self.broken:
-            raise exceptions.RaySystemError(self.broken)
+            raise exceptions.LocalRayletDiedError(self.broken)
 
     # links
 

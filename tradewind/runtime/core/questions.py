@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tradewind.runtime import exceptions
 from tradewind.runtime.core.pump import Waiter
 from tradewind.runtime.messages import cluster, control
 
 if TYPE_CHECKING:
     from tradewind.runtime.core.process import Process
+
+_understood: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(cluster.HeadQuestion)
 
 
 class Reply(Waiter):
@@ -51,6 +55,9 @@ class Questions:
 
     def ask_node_later(self, make: Callable[[int], Any], reply: Any) -> None:
         """The node daemon's answer to make(number) becomes reply's message, and reply is finished; without a message when the daemon is gone."""
+        if self._process.broken:
+            reply.finish()
+            return
         number = next(self._requests)
         self._replies[number] = reply
         self._process.tell_node(make(number))
@@ -63,8 +70,18 @@ class Questions:
             reply.finish()
 
     def ask_head(self, question: Any, answered: Callable[[Any], None]) -> None:
-        """Answered gets the head's answer, under the lock."""
+        """Answered gets the head's answer, under the lock. Raises TypeError for a question that holds what none of its kind can, and sends nothing."""
+        try:
+            _understood.decode(msgspec.msgpack.encode(question))
+        except msgspec.DecodeError as error:
+            # A node daemon drops who sends it nonsense, and here that would be the user's whole program.
+            raise TypeError(
+                f"The cluster was asked something with a wrong type in it ({error}); check the arguments of this call."
+            ) from None
         with self._process.lock:
+            if self._process.broken:
+                answered(cluster.Accepted(self._process.broken))
+                return
             number = next(self._requests)
             self._head_replies[number] = answered
             self._process.tell_node(control.Ask(number, question))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization
-from tradewind.runtime.core.objects import dump_error
+from tradewind.runtime.core.failures import dump_error
 from tradewind.runtime.core.pump import Waiter
 from tradewind.runtime.messages import control, peer
 from tradewind.runtime.messages.values import Failed, Stored, Value
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _OURS = frozenset(
     {
         __file__.replace("replies.py", name)
-        for name in ("execution.py", "functions.py", "concurrent_calls.py", "producing.py")
+        for name in ("execution.py", "functions.py", "concurrent_calls.py", "producing.py", "replies.py")
     }
 )
 
@@ -127,6 +128,9 @@ class Replies:
             with process.lock:
                 process.post(sender, peer.ArgumentLost(task.id, error.name, str(error)))
             return
+        if isinstance(error, SystemExit) and self._executor.actor is not None:
+            self._exit(error)
+            return
         failed = Failed(self.failure(error, task))
         micros = int((time.perf_counter() - begin) * 1e6)
         self._await_acknowledgements()
@@ -145,6 +149,21 @@ class Replies:
                 process.post(sender, peer.Done(task.id, micros, failed))
             else:
                 process.post(sender, peer.DoneMany(task.id, micros, [failed] * max(task.returns, 1)))
+
+    def _exit(self, error: SystemExit) -> None:
+        """sys.exit() in a method ends the actor: on purpose with status 0, else as a crash would. Its call gets no answer."""
+        said = f"{self._executor.current.name}() called sys.exit({'' if error.code is None else repr(error.code)})"
+        if error.code in {None, 0}:
+            with self._process.lock:
+                self._executor.leave()
+                self._process.tell_node(control.ExitIntended(said))
+                self._executor.on_exit(said)
+            return
+        print(error.code if isinstance(error.code, str) else said, file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        with self._process.lock:
+            self._process.flush_all()
+        os._exit(error.code if isinstance(error.code, int) else 1)
 
     def failure(self, error: BaseException, task: peer.Task | None) -> bytes:
         """The error as the caller will see it, serialized."""

@@ -17,6 +17,8 @@ from tradewind.runtime.messages.values import Failed, Stored, Value
 from tradewind.runtime.object_ref import ObjectRef
 
 if TYPE_CHECKING:
+    import concurrent.futures
+
     from tradewind.runtime.core.dispatch import Call
     from tradewind.runtime.core.peers import Peer
     from tradewind.runtime.core.process import Process
@@ -44,11 +46,29 @@ def escrow_number(call_id: int, index: int) -> int:
     return -((call_id << _ITEM_SHIFT) + index)
 
 
+class _Come:
+    """A future that is done when a stream has its next item, or has ended."""
+
+    def __init__(self) -> None:
+        import concurrent.futures
+
+        self.future: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def finish(self) -> None:
+        """An item is there."""
+        if not self.future.done():
+            self.future.set_result(None)
+
+    def ready(self, _value: Value) -> None:
+        """The call has ended."""
+        self.finish()
+
+
 class Streams:
     """The generators that this process reads."""
 
     def __init__(self, process: Process) -> None:
-        self._process = process
+        self.process = process
         self._open: dict[int, Stream] = {}
         # Generators dropped before their end; from finalizers, which take no lock.
         self.abandoned: deque[int] = deque()
@@ -60,7 +80,7 @@ class Streams:
 
     def on_item(self, sender: Peer, message: peer.Item) -> None:
         """An item has arrived. Under the lock."""
-        process = self._process
+        process = self.process
         stream = self._open.get(message.id)
         if stream is None or message.index < stream.received:
             # Nobody wants it, or the call runs again and this one was had before.
@@ -77,14 +97,9 @@ class Streams:
         if stream.waiter is not None:
             stream.waiter.finish()
 
-    def take(self, stream: Stream, completion: ObjectRef, timeout: float | None) -> ObjectRef | None:
-        """The next item's ref, waiting for it; None at the end. Raises GetTimeoutError."""
-        import time
-
-        from tradewind.runtime.exceptions import GetTimeoutError
-
-        process = self._process
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def take(self, stream: Stream, completion: ObjectRef) -> ObjectRef | None:
+        """The next item's ref, waiting for it; None at the end."""
+        process = self.process
         while True:
             with process.lock:
                 if stream.items:
@@ -101,31 +116,33 @@ class Streams:
                     return None
                 waiter = stream.waiter = GetWaiter(1, fail_fast=True)
                 process.objects.watch(completion.key, entry, waiter)
-            in_time = process.wait(waiter, deadline)
+            process.wait(waiter, None)
             with process.lock:
                 stream.waiter = None
                 if entry.waiters and waiter in entry.waiters:
                     entry.waiters.remove(waiter)
-            if not in_time:
-                raise GetTimeoutError(f"The generator's next item was not there within {timeout:g} s.")
 
     def ended(self, completion: ObjectRef) -> bool:
         """True when the call has its result: no item follows those that are there."""
-        return self._process.table.entries[completion.key].value is not None
+        return self.process.table.entries[completion.key].value is not None
+
+    def ends_in_error(self, stream: Stream, completion: ObjectRef) -> bool:
+        """True when an error ended the call and has not been handed out as its last item."""
+        return type(self.process.table.entries[completion.key].value) is Failed and not stream.given_error
 
     def watch_end(self, completion: ObjectRef, watcher: Any) -> None:
         """Watcher's ready() runs when the call has its result. Under the lock."""
-        self._process.objects.watch(completion.key, self._process.table.entries[completion.key], watcher)
+        self.process.objects.watch(completion.key, self.process.table.entries[completion.key], watcher)
 
     def unwatch_end(self, completion: ObjectRef, watcher: Any) -> None:
         """Watcher hears no more. Under the lock."""
-        waiters = self._process.table.entries[completion.key].waiters
+        waiters = self.process.table.entries[completion.key].waiters
         if waiters and watcher in waiters:
             waiters.remove(watcher)
 
     def collect(self, stream: Stream, completion: ObjectRef) -> ObjectRef:
         """A ref whose value is all the items' refs, or what ended their generator."""
-        process = self._process
+        process = self.process
 
         def ended(value: Value) -> None:
             self._open.pop(stream.call.id, None)
@@ -151,7 +168,7 @@ class Streams:
         return ObjectRef(key, process.release)
 
     def _hand_out(self, stream: Stream) -> ObjectRef:
-        process = self._process
+        process = self.process
         stream.taken += 1
         call = stream.call
         if call.ahead and call.target is not None:
@@ -165,9 +182,9 @@ class Streams:
             if stream is None:
                 continue
             for key in stream.items:
-                self._process.table.release(key)
+                self.process.table.release(key)
             stream.items.clear()
-            self._process.calls.cancel_own(stream.call.id, force=False, recursive=True)
+            self.process.calls.cancel_own(stream.call.id, force=False, recursive=True)
 
 
 class ObjectRefGenerator:
@@ -183,9 +200,33 @@ class ObjectRefGenerator:
         return self
 
     def __next__(self) -> ObjectRef:
-        ref = self._streams.take(self._stream, self._completion, None)
+        ref = self._streams.take(self._stream, self._completion)
         if ref is None:
             raise StopIteration
+        return ref
+
+    def __aiter__(self) -> ObjectRefGenerator:
+        return self
+
+    async def __anext__(self) -> ObjectRef:
+        import asyncio  # 60 ms that most programs do without
+
+        process = self._streams.process
+        while not self.has_next():
+            come = _Come()
+            with process.lock:
+                if self.has_next():
+                    break
+                self.watch(come)
+                process.flush_all()
+            try:
+                await asyncio.wrap_future(come.future)
+            finally:
+                with process.lock:
+                    self.unwatch(come)
+        ref = self._streams.take(self._stream, self._completion)
+        if ref is None:
+            raise StopAsyncIteration
         return ref
 
     def has_next(self) -> bool:
@@ -204,12 +245,12 @@ class ObjectRefGenerator:
         self._streams.unwatch_end(self._completion, watcher)
 
     def is_finished(self) -> bool:
-        """True when every item was taken and the generator has ended."""
-        return not self._stream.items and self._streams.ended(self._completion)
+        """True when the generator has ended and every item was taken, the error that ended it too."""
+        return self._streams.ended(self._completion) and not self.next_ready()
 
-    def next_ready(self, timeout: float | None = None) -> ObjectRef | None:
-        """As next, within timeout seconds; None at the end. Raises GetTimeoutError."""
-        return self._streams.take(self._stream, self._completion, timeout)
+    def next_ready(self) -> bool:
+        """True when next() gives a ref at once; False when it would wait, and at the end."""
+        return bool(self._stream.items) or self._streams.ends_in_error(self._stream, self._completion)
 
     def completed(self) -> ObjectRef:
         """A ref that is ready when the generator has ended, and raises what ended it."""

@@ -61,12 +61,12 @@ class ActorPlaces:
         if strategy.startswith("PG:"):
             _, group, index = strategy.split(":")
             return [self._nodes[node] for node in self._groups.nodes_of(group, int(index))]
-        wanted = spec.placement.hard
-        views = [
-            view
-            for view in self._nodes.values()
-            if self._whole(view).feasible(units) and (not wanted or matches(wanted, view.labels))
-        ]
+        able = [view for view in self._nodes.values() if self._whole(view).feasible(units)]
+        views: list[NodeView] = []
+        for wanted in spec.placement.alternatives:
+            views = [view for view in able if matches(wanted, view.labels)]
+            if views:
+                break
         if strategy.startswith(("NODE:", "NODE?")):
             exact = [view for view in views if view.node == strategy[5:]]
             return exact if exact or strategy[4] == ":" else views
@@ -82,7 +82,8 @@ class ActorPlaces:
 
 def labels_text(spec: ActorSpec) -> str:
     """What the actor asks of a node's labels, as a part of a sentence; "" for nothing."""
-    return f" of a node with {described(spec.placement.hard)}" if spec.placement.hard else ""
+    asked = ", or ".join(described(conditions) for conditions in spec.placement.alternatives)
+    return f" of a node with {asked}" if spec.placement.hard else ""
 
 
 def _free_in_bundle(view: NodeView, strategy: str, units: dict[str, int]) -> bool:

@@ -251,6 +251,8 @@ class ControlStore:
                 )
         record = ActorRecord(spec)
         if not self._places.feasible(spec):
+            if spec.placement.strategy.startswith("PG:"):
+                return cluster.Accepted("its placement group is gone: it was removed")
             have = "; ".join(f"{node[:8]}: {describe(view.total)}" for node, view in sorted(self.nodes.items()))
             return cluster.Accepted(
                 f"no node can hold it: it asks for {describe(spec.placement.resources)}{labels_text(spec)}, and the nodes have: {have}."

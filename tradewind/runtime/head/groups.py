@@ -6,12 +6,14 @@ back by the others, so two groups never wait for each other's halves.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from tradewind.runtime.head.packing import SearchTooLongError, pack
+from tradewind.runtime.labels import described, matches
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.cluster import GroupSpec, NodeView
 from tradewind.runtime.node.resources import describe, to_units
@@ -84,12 +86,15 @@ class PlacementGroups:
         record = GroupRecord(spec)
         totals = {node: to_units(view.total) for node, view in self._nodes.items()}
         try:
-            possible = pack(self._missing(record), spec.strategy, totals, {}) is not None
+            possible = pack(self._missing(record), spec.strategy, totals, {}, self._barred(spec)) is not None
         except SearchTooLongError:
             possible = True
         if not possible:
             have = "; ".join(f"{node[:8]}: {describe(view.total)}" for node, view in sorted(self._nodes.items()))
-            want = "; ".join(describe(bundle) for bundle in spec.bundles)
+            want = "; ".join(
+                describe(bundle) + (f" on a node with {described(wanted)}" if wanted else "")
+                for bundle, wanted in itertools.zip_longest(spec.bundles, spec.labels)
+            )
             return cluster.Accepted(
                 f"the bundles ({want}) do not fit the cluster with {spec.strategy}. The nodes have: {have}"
             )
@@ -194,6 +199,14 @@ class PlacementGroups:
             index: to_units(bundle) for index, bundle in enumerate(record.spec.bundles) if index not in record.nodes
         }
 
+    def _barred(self, spec: GroupSpec) -> dict[int, set[str]]:
+        """The nodes whose labels are not as a bundle wants them."""
+        return {
+            index: {node for node, view in self._nodes.items() if not matches(wanted, view.labels)}
+            for index, wanted in enumerate(spec.labels)
+            if wanted
+        }
+
     def _reserve(self, record: GroupRecord) -> None:
         missing = self._missing(record)
         free = {
@@ -201,7 +214,7 @@ class PlacementGroups:
             for node, view in self._nodes.items()
         }
         try:
-            found = pack(missing, record.spec.strategy, free, record.nodes)
+            found = pack(missing, record.spec.strategy, free, record.nodes, self._barred(record.spec))
         except SearchTooLongError:
             return
         if found is None:

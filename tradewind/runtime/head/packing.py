@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 Units = Mapping[str, int]
 
@@ -16,11 +16,15 @@ class SearchTooLongError(Exception):
 
 
 def pack(
-    bundles: Mapping[int, Units], strategy: str, free: Mapping[str, Units], placed: Mapping[int, str]
+    bundles: Mapping[int, Units],
+    strategy: str,
+    free: Mapping[str, Units],
+    placed: Mapping[int, str],
+    barred: Mapping[int, Collection[str]] | None = None,
 ) -> dict[int, str] | None:
     """A node for each bundle, or None when they do not fit; placed are the group's bundles that stay where they are.
 
-    Bundles are tried largest first. PACK prefers nodes that the group uses already, SPREAD those that it does not; the strict ones insist.
+    barred: the nodes that a bundle may not lie on. Bundles are tried largest first. PACK prefers nodes that the group uses already, SPREAD those that it does not; the strict ones insist.
     Raises SearchTooLongError.
     """
     left = {node: dict(amounts) for node, amounts in free.items()}
@@ -46,6 +50,8 @@ def pack(
         index = order[position]
         need = bundles[index]
         for node in choices(need):
+            if barred and node in barred.get(index, ()):
+                continue
             steps += 1
             if steps > _STEPS:
                 raise SearchTooLongError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tradewind.runtime.messages.values import Method, Shape, Value
+from tradewind.runtime.messages.values import Condition, Method, Shape, Value
 from tradewind.runtime.wire import Message
 
 
@@ -78,6 +78,8 @@ class GroupSpec(msgspec.Struct, frozen=True, array_like=True):
     job: str = ""
     name: str = ""
     detached: bool = False
+    # What the labels of each bundle's node must be; [] for any.
+    labels: list[list[Condition]] = []
 
 
 # process -> head, through its node daemon

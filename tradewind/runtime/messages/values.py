@@ -60,6 +60,13 @@ class Shape(msgspec.Struct, frozen=True, array_like=True):
     # Which nodes may be it, and which are preferred, by their labels.
     hard: list[Condition] = []
     soft: list[Condition] = []
+    # What stands in for hard, in this order, when no node is as hard says.
+    fallbacks: list[list[Condition]] = []
+
+    @property
+    def alternatives(self) -> list[list[Condition]]:
+        """What a node's labels must be: the first that any node meets counts, the last if none does."""
+        return [self.hard, *self.fallbacks]
 
 
 class Method(msgspec.Struct, frozen=True, array_like=True):
@@ -74,6 +81,8 @@ class Method(msgspec.Struct, frozen=True, array_like=True):
     # The exceptions after which the call is made again: all of them, or a pickled tuple of classes; b"" for none.
     retry_exceptions: bool | bytes = False
     concurrency_group: str = ""
+    # Its arguments as signatures.Parameters; None when nobody knows.
+    parameters: list[tuple[str, int, bool]] | None = None
 
 
 class Death(msgspec.Struct, frozen=True, array_like=True):

@@ -208,9 +208,10 @@ class LeaseBook:
         nodes = self._order_of_preference(strategy, wanted, pending.units, soft=soft)
         shape = pending.shape
         if shape.hard:
-            nodes = [node for node in nodes if matches(shape.hard, self._labels_of(node))]
+            nodes = self._as_wanted(pending, nodes)
             if not nodes:
-                reason = f"it asks for a node with {described(shape.hard)}, and none of them is so. {self._census()}"
+                asked = ", or ".join(described(conditions) for conditions in shape.alternatives)
+                reason = f"it asks for a node with {asked}, and none of them is so. {self._census()}"
                 return Refuse(pending.process, pending.request, reason)
         if shape.soft:
             nodes.sort(key=lambda node: not matches(shape.soft, self._labels_of(node)))
@@ -310,6 +311,16 @@ class LeaseBook:
         order = [self.node, *sorted(self._others, key=lambda node: -self._others[node].free.get("CPU", 0))]
         near = strategy[5:] if strategy.startswith("NEAR:") else ""
         return [near, *(node for node in order if node != near)] if near in order else order
+
+    def _as_wanted(self, pending: Pending, nodes: list[str]) -> list[str]:
+        """The nodes whose labels are as the first of the request's alternatives says that a node with enough of everything meets."""
+        found: list[str] = []
+        for conditions in pending.shape.alternatives:
+            met = [node for node in nodes if matches(conditions, self._labels_of(node))]
+            if any(self._feasible(node, pending.units) for node in met):
+                return met
+            found = found or met
+        return found
 
     def _labels_of(self, node: str) -> Mapping[str, str]:
         return self._labels if node == self.node else self._others[node].view.labels

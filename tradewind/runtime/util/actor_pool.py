@@ -25,16 +25,16 @@ class ActorPool:
         self._submitted = 0
         self._next = 0
 
-    def submit(self, function: Submit, value: Any) -> None:
-        """function(actor, value), which must return a ref, is called with the next free actor."""
+    def submit(self, fn: Submit, value: Any) -> None:
+        """fn(actor, value), which must return a ref, is called with the next free actor."""
         if self._idle:
             actor = self._idle.popleft()
-            ref = function(actor, value)
+            ref = fn(actor, value)
             self._running[ref] = (self._submitted, actor)
             self._by_number[self._submitted] = ref
             self._submitted += 1
         else:
-            self._waiting.append((function, value))
+            self._waiting.append((fn, value))
 
     def has_next(self) -> bool:
         """True when a result is still to be fetched."""
@@ -113,16 +113,16 @@ class ActorPool:
         """A free actor, which is no longer in the pool; None when all are busy."""
         return self._idle.popleft() if self.has_free() else None
 
-    def map(self, function: Submit, values: Iterable[Any]) -> Iterator[Any]:
+    def map(self, fn: Submit, values: Iterable[Any]) -> Iterator[Any]:
         """The results in the order of values."""
         for value in values:
-            self.submit(function, value)
+            self.submit(fn, value)
         while self.has_next():
             yield self.get_next()
 
-    def map_unordered(self, function: Submit, values: Iterable[Any]) -> Iterator[Any]:
+    def map_unordered(self, fn: Submit, values: Iterable[Any]) -> Iterator[Any]:
         """The results as they are done."""
         for value in values:
-            self.submit(function, value)
+            self.submit(fn, value)
         while self.has_next():
             yield self.get_next_unordered()

@@ -8,8 +8,8 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tradewind.runtime import exceptions, serialization, session
-from tradewind.runtime.core.objects import dump_error
+from tradewind.runtime import exceptions, labels, serialization, session
+from tradewind.runtime.core.failures import dump_error
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.values import Failed
 from tradewind.runtime.object_ref import ObjectRef
@@ -58,7 +58,12 @@ class PlacementGroup:
                     process.objects.resolve(key, packed)
                     return
                 why = answer.error if isinstance(answer, cluster.Accepted) else answer.reason
-                error = exceptions.TaskUnschedulableError(f"The placement group {self.id} is gone: {why}.")
+                kind = (
+                    exceptions.TaskPlacementGroupRemoved
+                    if isinstance(answer, cluster.GroupState)
+                    else exceptions.TaskUnschedulableError
+                )
+                error = kind(f"The placement group {self.id} is gone: {why}.")
                 process.objects.resolve(key, Failed(dump_error(error)))
 
             packed = serialization.serialize(self).to_bytes()
@@ -89,24 +94,37 @@ class PlacementGroup:
 
 
 def placement_group(
-    bundles: Sequence[Mapping[str, float]], strategy: str = "PACK", name: str = "", lifetime: str | None = None
+    bundles: Sequence[Mapping[str, float]],
+    strategy: str | None = None,
+    name: str = "",
+    lifetime: str | None = None,
+    bundle_label_selector: Sequence[Mapping[str, str]] | None = None,
 ) -> PlacementGroup:
     """A group that is being reserved, all of it or nothing. It goes with its driver unless lifetime is "detached".
 
+    strategy is PACK unless given. bundle_label_selector says for each bundle what labels its node must have ({} for any).
     Raises ValueError for bundles that make no sense, TaskUnschedulableError when the cluster as it is could never hold them.
     """
+    strategy = strategy or "PACK"
     if strategy not in STRATEGIES:
         raise ValueError(f"strategy is {strategy!r}; it must be one of {', '.join(STRATEGIES)}.")
     if lifetime not in {None, "detached"}:
         raise ValueError(f"lifetime is {lifetime!r}; it must be None or 'detached'.")
+    if not isinstance(bundles, (list, tuple)) or not all(isinstance(bundle, Mapping) for bundle in bundles):
+        raise ValueError(f"bundles is {bundles!r}; it must be a list of resources, e.g. [{{'CPU': 1}}].")
     wanted = [{key: float(amount) for key, amount in bundle.items() if amount} for bundle in bundles]
     if not wanted or not all(wanted) or any(amount < 0 for bundle in wanted for amount in bundle.values()):
         raise ValueError(
             f"bundles is {list(bundles)!r}; it must be a list of resources that are not all zero, e.g. [{{'CPU': 1}}]."
         )
+    selectors = [labels.conditions(selector) for selector in bundle_label_selector or ()]
+    if selectors and len(selectors) != len(wanted):
+        raise ValueError(
+            f"bundle_label_selector has {len(selectors)} entries for {len(wanted)} bundles; it must have one for each, {{}} for any node."
+        )
     process = session.process()
     group = secrets.token_hex(8)
-    spec = cluster.GroupSpec(group, wanted, strategy, process.job, name, lifetime == "detached")
+    spec = cluster.GroupSpec(group, wanted, strategy, process.job, name, lifetime == "detached", selectors)
     answer = process.head(cluster.CreateGroup(spec))
     if answer.error:
         raise exceptions.TaskUnschedulableError(f"The placement group can never be reserved: {answer.error}.")
@@ -120,6 +138,8 @@ def remove_placement_group(placement_group: PlacementGroup) -> None:
 
 def get_placement_group(placement_group_name: str) -> PlacementGroup:
     """The living group of that name. Raises ValueError when there is none."""
+    if not placement_group_name:
+        raise ValueError("get_placement_group() was given no name.")
     for state in _states():
         if state.spec.name == placement_group_name and state.state != "REMOVED":
             return PlacementGroup(state.spec.group, state.spec.bundles)

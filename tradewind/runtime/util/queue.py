@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tradewind.runtime import api
+from tradewind.runtime.exceptions import RaySystemError
 
 
 class Empty(queue.Empty):
@@ -71,9 +72,14 @@ class Queue:
     def __len__(self) -> int:
         return self.qsize()
 
+    def _asked(self) -> Any:
+        if self.actor is None:
+            raise RaySystemError("The queue was shut down, and what was in it is gone; make another Queue().")
+        return self.actor
+
     def qsize(self) -> int:
         """How many items are in the queue."""
-        return int(api.get(self.actor.qsize.remote()))
+        return int(api.get(self._asked().qsize.remote()))
 
     def size(self) -> int:
         """As qsize()."""
@@ -90,13 +96,27 @@ class Queue:
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """The item is in the queue. Raises Full when there is no room in time, ValueError for a negative timeout."""
         _check(timeout)
-        if not api.get(self.actor.put.remote(item, timeout if block else 0.0)):
+        if not api.get(self._asked().put.remote(item, timeout if block else 0.0)):
             raise Full(f"The queue holds {self.maxsize} items already.")
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """The oldest item. Raises Empty when there is none in time, ValueError for a negative timeout."""
         _check(timeout)
-        there, item = api.get(self.actor.get.remote(timeout if block else 0.0))
+        there, item = api.get(self._asked().get.remote(timeout if block else 0.0))
+        if not there:
+            raise Empty("The queue is empty.")
+        return item
+
+    async def put_async(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: ASYNC109  Ray's argument
+        """As put, for code in an event loop, which goes on meanwhile."""
+        _check(timeout)
+        if not await self._asked().put.remote(item, timeout if block else 0.0):
+            raise Full(f"The queue holds {self.maxsize} items already.")
+
+    async def get_async(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ASYNC109  Ray's argument
+        """As get, for code in an event loop, which goes on meanwhile."""
+        _check(timeout)
+        there, item = await self._asked().get.remote(timeout if block else 0.0)
         if not there:
             raise Empty("The queue is empty.")
         return item
@@ -110,13 +130,19 @@ class Queue:
         return self.get(block=False)
 
     def put_nowait_batch(self, items: Iterable[Any]) -> None:
-        """All items are in the queue, or Full is raised and none is."""
-        if not api.get(self.actor.put_many.remote(list(items))):
+        """All items are in the queue, or Full is raised and none is. Raises TypeError for what cannot be iterated."""
+        if not isinstance(items, Iterable):
+            raise TypeError(f"put_nowait_batch() was given a {type(items).__name__}; it takes a list of items.")
+        if not api.get(self._asked().put_many.remote(list(items))):
             raise Full(f"The queue has no room for all of them; it holds {self.maxsize} items at most.")
 
     def get_nowait_batch(self, num_items: int) -> list[Any]:
-        """So many items, or Empty is raised and none is taken."""
-        items = api.get(self.actor.get_many.remote(num_items))
+        """So many items, or Empty is raised and none is taken. Raises TypeError for what is no number, ValueError for a negative one."""
+        if not isinstance(num_items, int):
+            raise TypeError(f"get_nowait_batch() was given {num_items!r}; it takes a number of items.")
+        if num_items < 0:
+            raise ValueError(f"get_nowait_batch() was given {num_items}; it cannot be negative.")
+        items = api.get(self._asked().get_many.remote(num_items))
         if items is None:
             raise Empty(f"The queue has fewer than {num_items} items.")
         return list(items)
