@@ -67,6 +67,7 @@ class ScriptedAgent:
         self.configured: wire.Configure | None = None
         self.logs: dict[str, bytes] = {}
         self.refuse: dict[type, str] = {}
+        self.full: dict[type, int] = {}  # how many orders of a kind its disk has no room for
         self._starts = starts
         self._moved = asyncio.Event()
         self._writers: set[_Pipe] = set()
@@ -158,6 +159,9 @@ class ScriptedAgent:
             answer: wire.Answer = await self._read_log(call.id, order, writer)
         elif type(order) in self.refuse:
             answer = wire.Refused(message=self.refuse[type(order)], kind="state")
+        elif self.full.get(type(order), 0):
+            self.full[type(order)] -= 1
+            answer = wire.Refused(message="No space left on device", kind="room")
         else:
             answer = self._do(order)
         writer.write(wire.encode_frame(wire.Reply(call.id, answer)))

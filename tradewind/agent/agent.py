@@ -15,6 +15,7 @@ from tradewind.agent.errors import RefusalError
 from tradewind.agent.instance_end import end_instance, note_lease
 from tradewind.agent.jobs import Jobs
 from tradewind.agent.lease import Lease, at_start
+from tradewind.agent.own_log import note
 from tradewind.agent.processes import end_marked
 from tradewind.agent.protocol import (
     PROTOCOL_VERSION,
@@ -82,7 +83,7 @@ class Agent:
         """Keep what jobs of a previous agent of this home saved, end whatever it left running, and say which jobs were lost by that."""
         await self.jobs.keep_left()
         if not end_marked(agent_mark(self.state.home)):
-            print("processes of an earlier agent survive SIGKILL", file=sys.stderr)
+            note("processes of an earlier agent survive SIGKILL")
         await self.jobs.declare_lost()
 
     def emit(self, fact: AgentFact) -> None:
@@ -151,7 +152,7 @@ class Agent:
             try:
                 await part
             except Exception as error:  # an instance must end: it costs money
-                print(f"while ending: {error!r}", file=sys.stderr)
+                note(f"while ending: {error!r}")
         self.ending.set()
 
     def end_instance(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import msgspec
 
 from tradewind.agent.agent import Agent
 from tradewind.agent.errors import RefusalError
 from tradewind.agent.logs import read_log
+from tradewind.agent.own_log import note
 from tradewind.agent.protocol import (
     HEADER,
     MAX_FRAME_BYTES,
@@ -27,6 +27,7 @@ from tradewind.agent.protocol import (
     decode_call,
     encode_frame,
 )
+from tradewind.agent.room import is_out_of_room
 
 
 class Connection:
@@ -98,8 +99,9 @@ class Connection:
         except ConnectionError:
             pass  # the peer hung up while it was told
         except Exception as error:  # a fault of ours must not end the agent, and the broker must hear of it
-            print(f"{type(call.order).__name__}: {error!r}", file=sys.stderr)
-            self._refuse(call.id, f"the agent failed at {type(call.order).__name__}: {error!r}", kind="internal")
+            note(f"{type(call.order).__name__}: {error!r}")
+            kind = "room" if is_out_of_room(error) else "internal"
+            self._refuse(call.id, f"the agent failed at {type(call.order).__name__}: {error!r}", kind=kind)
 
     async def _stream_events(self, call_id: int, order: Subscribe) -> None:
         seq = max(0, order.after_seq)

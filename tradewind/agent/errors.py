@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-RefusalKind = Literal["version", "request", "state", "internal"]
+RefusalKind = Literal["version", "request", "state", "internal", "room"]
 
 
 class RefusalError(Exception):

@@ -11,7 +11,8 @@ import json
 import os
 import socket
 import subprocess
-import sys
+
+from tradewind.agent.own_log import note
 
 HOST_SOCKET = "TRADEWIND_HOST_SOCKET"
 LEASE_FILE = (
@@ -28,7 +29,7 @@ def note_lease(until_unix: float) -> None:
             file.write(f"{until_unix:.0f}\n")
         os.replace(LEASE_FILE + ".partial", LEASE_FILE)
     except OSError as error:
-        print(f"the lease could not be noted in {LEASE_FILE}: {error}", file=sys.stderr)
+        note(f"the lease could not be noted in {LEASE_FILE}: {error}")
 
 
 def end_instance(why: str) -> None:
@@ -42,7 +43,7 @@ def end_instance(why: str) -> None:
         try:
             subprocess.run(["sudo", "-n", "systemctl", "poweroff"], stdin=subprocess.DEVNULL, timeout=10, check=True)
         except (OSError, subprocess.SubprocessError) as error:
-            print(f"the machine could not be powered off; its guard will: {error}", file=sys.stderr)
+            note(f"the machine could not be powered off; its guard will: {error}")
 
 
 def _end_host(path: str, why: str) -> None:
@@ -59,4 +60,4 @@ def _end_host(path: str, why: str) -> None:
             host.sendall(json.dumps({"op": "end", "reason": why}).encode() + b"\n")
             host.recv(4096)
     except OSError as error:
-        print(f"the instance could not be ended: {error}", file=sys.stderr)
+        note(f"the instance could not be ended: {error}")

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 
@@ -18,7 +17,8 @@ from tradewind.agent.checkpoints.entries import Entry, scan
 from tradewind.agent.checkpoints.store import CheckpointStore, StoreError, open_store
 from tradewind.agent.checkpoints.sync import CheckpointSync
 from tradewind.agent.environment import job_environment, job_mark
-from tradewind.agent.errors import RefusalError
+from tradewind.agent.errors import RefusalError, RefusalKind
+from tradewind.agent.own_log import note
 from tradewind.agent.process_exit import until_exit
 from tradewind.agent.processes import end_marked, marked, signal_marked
 from tradewind.agent.protocol import (
@@ -36,6 +36,7 @@ from tradewind.agent.protocol import (
     StartJob,
     Usage,
 )
+from tradewind.agent.room import is_out_of_room
 from tradewind.agent.state import StateDirectory
 from tradewind.agent.usage import Sampler
 
@@ -271,8 +272,13 @@ class Jobs:
                 if phase.cancel_grace_s is None:
                     self._spawn(phase)
             except (StoreError, OSError, ValueError) as error:
-                raise RefusalError(f"job {order.job_id} could not start: {error}", "state") from error
-            except BaseException as error:
+                kind: RefusalKind = "room" if is_out_of_room(error) else "state"
+                raise RefusalError(f"job {order.job_id} could not start: {error}", kind) from error
+            except asyncio.CancelledError:  # the agent ends: nobody is told any more, and nobody waits on
+                phase.started.cancel()
+                phase.ended.set()
+                raise
+            except Exception as error:
                 raise RefusalError(f"job {order.job_id} could not start: {error!r}", "internal") from error
         except RefusalError as refusal:
             if phase.sync is not None:
@@ -403,7 +409,7 @@ class Jobs:
     async def _end_processes(self, job_id: str) -> None:
         mark = job_mark(self._home, job_id)
         if not await asyncio.to_thread(end_marked, mark, deadline_s=_KILL_DEADLINE_S):
-            print(f"job {job_id}: processes {marked(mark)} survive SIGKILL", file=sys.stderr)
+            note(f"job {job_id}: processes {marked(mark)} survive SIGKILL")
 
     async def _until_no_process(self, job_id: str, timeout_s: float) -> None:
         mark = job_mark(self._home, job_id)
@@ -416,4 +422,4 @@ class Jobs:
 
 
 def _not_kept(job: JobInfo, error: Exception) -> None:
-    print(f"what job {job.job_id} saved last is not in its store: {error!r}", file=sys.stderr)
+    note(f"what job {job.job_id} saved last is not in its store: {error!r}")

@@ -6,13 +6,13 @@ import asyncio
 import http.client
 import importlib
 import re
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
 from tradewind.agent.errors import RefusalError
+from tradewind.agent.own_log import note
 from tradewind.agent.protocol import WatchNotices
 
 Parser = Callable[[int, bytes, float], float | None]
@@ -74,7 +74,7 @@ def seconds_left(source: WatchNotices, parser: Parser) -> float | None:
     except (OSError, http.client.HTTPException):
         pass  # a service that does not answer has announced nothing
     except Exception as error:  # a parser that fails must not end the watch
-        print(f"the notice of {source.parser} could not be read: {error!r}", file=sys.stderr)
+        note(f"the notice of {source.parser} could not be read: {error!r}")
     return min(said, default=None)
 
 

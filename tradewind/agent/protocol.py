@@ -308,10 +308,10 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 class Refused(msgspec.Struct, frozen=True, tag=True):
-    """The order was not carried out: one sentence, and a word that programs branch on."""
+    """The order was not carried out: one sentence, and a word that programs branch on; "room" is a full disk, which may pass."""
 
     message: str
-    kind: Literal["version", "request", "state", "internal"] = "request"
+    kind: Literal["version", "request", "state", "internal", "room"] = "request"
 
 
 Answer = Welcome | RuntimeHead | RuntimeNode | Accelerators | Jobs | LogEnd | Done | Refused

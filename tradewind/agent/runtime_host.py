@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from tradewind.agent.errors import RefusalError
+from tradewind.agent.own_log import note
 from tradewind.agent.process_exit import until_gone
 from tradewind.agent.protocol import (
     Configure,
@@ -20,6 +20,7 @@ from tradewind.agent.protocol import (
     StartRuntimeHead,
     StartRuntimeNode,
 )
+from tradewind.agent.room import is_full, is_out_of_room
 
 if TYPE_CHECKING:
     from tradewind.runtime.launcher import ClusterCredentials, RuntimeProcess
@@ -141,9 +142,9 @@ class RuntimeHost:
                 f"the runtime's {role} did not come up within {_START_DEADLINE_S:g} s", "state"
             ) from error
         except Exception as error:  # whatever the launcher raises is its sentence about why there is no runtime
-            raise RefusalError(
-                f"the runtime's {role} could not start: {error or type(error).__name__}", "state"
-            ) from error
+            full = is_out_of_room(error) or is_full(self._state_path)
+            why = f"{error or type(error).__name__}{'; the disk is full' if full else ''}"
+            raise RefusalError(f"the runtime's {role} could not start: {why}", "room" if full else "state") from error
 
     def _keep(self, role: Role, running: RunningRuntime) -> None:
         self._running[role] = running
@@ -169,7 +170,7 @@ class RuntimeHost:
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, running.process.stop, _STOP_GRACE_S)
         except Exception as error:  # ending goes on with the rest; the sweep by mark ends what is left
-            print(f"stopping the runtime's {role}: {error!r}", file=sys.stderr)
+            note(f"stopping the runtime's {role}: {error!r}")
 
     def _directory(self, role: Role, incarnation: str) -> str:
         safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in incarnation)[:64]

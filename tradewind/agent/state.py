@@ -15,12 +15,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import sys
 import time
 from typing import TypeVar
 
 import msgspec
 
+from tradewind.agent.own_log import note
 from tradewind.agent.protocol import AgentEvent, AgentFact, Configure, JobInfo, agent_socket_path
 
 T = TypeVar("T")
@@ -91,7 +91,7 @@ class StateDirectory:
 def _complain(sentence: str) -> None:
     """A line in the agent's own log, if there is room for it: that may lie on the same full disk."""
     with contextlib.suppress(OSError):
-        print(sentence, file=sys.stderr)
+        note(sentence)
 
 
 class EventLog:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.broker.harness import Running, job_request, run, task, until
 from tests.broker.scripted import ScriptedCloud
+from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision.boundary import LIFE, NAMES
 from tradewind.broker.store import rows
 
@@ -61,7 +62,7 @@ async def submit_once(r: Running) -> None:
         await r.broker.submit(job_request(task("wait", nodes=2, setup="exit 0"), client_key="k"))
 
 
-def assert_sound(r: Running) -> None:
+def assert_sound(r: Running, *, refused: int = 0) -> None:
     """What holds after any number of interruptions."""
     assert r.cloud.instances == {}, "nothing is left"
     assert r.store.read(rows.live_instances) == []
@@ -70,7 +71,9 @@ def assert_sound(r: Running) -> None:
     launched = [e.data["instance_id"] for e in everything if e.kind == "launched"]
     ended = [e.data["instance_id"] for e in everything if e.kind == "ended"]
     assert sorted(launched) == sorted(set(launched)), "bought once"
-    assert sorted(launched) == sorted(ended)
+    assert sorted(ended) == sorted(set(ended))
+    assert set(launched) <= set(ended)
+    assert len(ended) - len(launched) <= refused, "an intent that was refused ends too"
     assert sorted(launched) == sorted(i.instance_id for i in r.cloud.requests.values()), (
         "every instance is in the record"
     )
@@ -108,6 +111,32 @@ def test_interrupted_there_it_is_finished_by_the_next(tmp_path, name, count):
 async def _until_submitted_then(r: Running, interruption: Interruption) -> None:
     await until("it is submitted", lambda: bool(r.store.read(rows.managed_jobs)), r.describe)
     await loss_and_end(r, until_stopped=interruption.reached)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("name", [name for name in LIFE if name.startswith("release:") and name != "release:done"])
+def test_a_try_that_was_being_given_up_is_given_up_by_the_next(tmp_path, name, count):
+    """One of two instances is refused, and the broker dies while it ends the other: that one must not stand for a gang, or be held to run."""
+
+    async def scenario():
+        cloud = ScriptedCloud()
+        cloud.scopes["no"] = ("capacity", "zone")
+        cloud.refusals = [None, ProviderError("local", "no", "sold out")]
+        interruption = Interruption(name, count)
+        async with Running(tmp_path / "data", cloud, boundary=interruption) as r:
+            submitting = asyncio.ensure_future(submit_once(r))
+            await asyncio.wait_for(interruption.reached.wait(), 20)
+            submitting.cancel()
+            await asyncio.gather(submitting, return_exceptions=True)
+        async with Running(tmp_path / "data", cloud) as r:
+            await submit_once(r)
+            await until("it runs", lambda: r.job_state() == "RUNNING", r.describe)
+            assert {row.state for row in r.store.read(rows.live_instances)} == {"RUNNING"}
+            assert len(cloud.running()) == 2
+            await loss_and_end(r)
+            assert_sound(r, refused=1)
+
+    run(scenario())
 
 
 def test_interrupted_at_random_again_and_again(tmp_path):

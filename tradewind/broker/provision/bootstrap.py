@@ -12,19 +12,20 @@ from tradewind.agent import protocol
 from tradewind.broker.capabilities import Console
 from tradewind.broker.provider import Instance, Provider, ProviderError, Told, Transport
 from tradewind.broker.provision import accelerators
-from tradewind.broker.provision.agent_client import AgentClient, AgentError, AgentGone
+from tradewind.broker.provision.agent_client import AgentClient, AgentError, AgentGone, AgentRefused
 from tradewind.broker.provision.gang import LEASE_S
 from tradewind.broker.provision.git_source import GitError, Repositories
 from tradewind.broker.provision.ignore_files import leaving_out
 from tradewind.broker.provision.node import Node
 from tradewind.broker.provision.remote_environment import AGENT_LOG, start_agent
-from tradewind.broker.provision.services import Services
+from tradewind.broker.provision.services import Services, log
 from tradewind.broker.store import rows
 from tradewind.broker.store.records import ClusterRow, InstanceRow
 from tradewind.spec.task import Task
 
 AGENT_DEADLINE_S = 20.0
 ORDER_TIMEOUT_S = 30.0
+ROOM_S, ROOM_PAUSE_S = 60.0, 1.0  # how long, and how often, an agent whose disk is full is asked again
 LAST_WORDS_TIMEOUT_S = 5.0
 LAST_LINES, LAST_WORDS = 3, 600  # lines and characters of an agent's log that stand in a sentence
 LOST = frozenset({"SshLost"})
@@ -172,9 +173,17 @@ def _write(path: str, text: str) -> None:
 
 
 async def call(client: AgentClient, order: protocol.Order, timeout_s: float = ORDER_TIMEOUT_S) -> protocol.Answer:
-    """The agent's answer; raises AgentError, or TimeoutError after `timeout_s` seconds."""
-    async with asyncio.timeout(timeout_s):
-        return await client.call(order)
+    """The agent's answer; raises AgentError, or TimeoutError after `timeout_s` seconds. While its disk is full it is asked again for ROOM_S."""
+    deadline = asyncio.get_running_loop().time() + ROOM_S
+    while True:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await client.call(order)
+        except AgentRefused as refused:
+            if refused.kind != "room" or asyncio.get_running_loop().time() > deadline:
+                raise
+            log.info("%s is asked again in %g s: %s", type(order).__name__, ROOM_PAUSE_S, refused)
+        await asyncio.sleep(ROOM_PAUSE_S)
 
 
 async def prepare_node(node: Node, cluster: ClusterRow, peers: Sequence[InstanceRow], boundary: Services) -> None:

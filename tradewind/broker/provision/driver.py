@@ -39,6 +39,7 @@ from tradewind.spec.settings import HookEvent
 
 END_TIMEOUT_S = 15.0
 RELEASE_RETRY_S = 5.0
+LAST_CHANCE_S = 5.0  # before the last bootstrap: what passes, a full disk or a package index that is away, shall not fail all of them at once
 REACH_AGAIN_S = 30.0  # an instance that has been reached before need not boot first
 UNREACHED = frozenset(
     {"SshUnreachable", "SshRefused", "HostKeyChanged"}
@@ -173,6 +174,8 @@ class ClusterDriver:
             if broken:  # here, so that what watches these connections does not count the same loss again
                 for row in instances:
                     await self._drop(row.id)
+            if cluster.bootstrap_failures + 2 == cm.MAX_BOOTSTRAP_FAILURES and not final:
+                await asyncio.sleep(LAST_CHANCE_S)
             failed = cm.BootstrapFailed(cause=cause, incarnation=incarnation, why=why, final=final, broken=broken)
             await self.services.apply(lambda ledger: ledger.cluster_event(self.cluster_id, failed))
             return

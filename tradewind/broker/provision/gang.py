@@ -73,6 +73,11 @@ async def provision(
     if cluster is None or cluster.state != "PROVISIONING" or cluster.tries != tries:
         return
     mine = services.store.read(lambda c: rows.instances_of(c, cluster_id, tries=tries))
+    if mine and (len(mine) < cluster.task.num_nodes or any(row.state == "ENDING" for row in mine)):
+        # It was being given up when this was interrupted, and what is left of it is no gang.
+        cut_off = NeverRanError("it refused a part of the gang, and the daemon was interrupted while it ended the rest")
+        await _give_up(services, cluster, mine, [(mine[0], cut_off)], cause)
+        return
     intents = mine or await _choose(services, cluster, order)
     everything = services.store.read(lambda c: rows.instances_of(c, cluster_id))
     leftovers = [row for row in everything if row.tries != tries]
