@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tradewind.runtime import exceptions, object_ref, serialization
+from tradewind.runtime import exceptions, object_ref
+from tradewind.runtime.core.failures import load_error
 from tradewind.runtime.messages.values import Failed
 from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.simulated_process import SimulatedHandle, SimulatedProcess
@@ -149,7 +150,7 @@ class Play:
         assert entry.value is not None, f"{ref} has no result"
         if type(entry.value) is Failed:
             object_ref.bound = driver
-            error = serialization.deserialize(entry.value.error)
+            error = load_error(entry.value)
             assert not isinstance(error, exceptions.ReferenceCountingAssertionError), "lost while it was referenced"
             allowed: tuple[type[BaseException], ...] = (ValueError, exceptions.TaskCancelledError)
             if self.kills:

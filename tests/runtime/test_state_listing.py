@@ -58,6 +58,26 @@ def test_every_waiting_thing_says_what_it_waits_for() -> None:
         ray.cancel(ref, force=True)
 
 
+def test_actors_and_their_calls() -> None:
+    @ray.remote
+    class Sleeper:
+        def sleep(self):
+            time.sleep(1_000)
+
+        def pid(self):
+            return os.getpid()
+
+    sleeper = Sleeper.options(name="morpheus").remote()
+    pid = ray.get(sleeper.pid.remote(), timeout=20)
+    first, second = sleeper.sleep.remote(), sleeper.sleep.remote()
+    (row,) = state.list_actors()
+    assert (row.state, row.name, row.more["name"], row.pid) == ("ALIVE", "Sleeper", "morpheus", pid)
+    calls = {row.id: row for row in state.list_tasks()}
+    assert calls[first.hex()].state == "RUNNING"
+    assert calls[second.hex()].state == "SENT"
+    assert "behind 1 other call of this process" in calls[second.hex()].why
+
+
 def test_objects_and_memory() -> None:
     large = ray.put(np.zeros(1 << 20))
     small = ray.put(1)

@@ -90,4 +90,6 @@ def test_whole_devices_stay_whole_while_fractions_share_one() -> None:
 
 def test_amounts_are_said_as_people_write_them() -> None:
     assert describe({"CPU": 2.0, "GPU": 0.5, "none": 0}) == "2 CPU, 0.5 GPU"
+    assert describe({"CPU": 1.0, "memory": 2.5 * 2**30}) == "1 CPU, 2.5 GiB memory"
+    assert describe({"memory": 100 * 2.0**20}) == "100 MiB memory"
     assert describe({}) == "nothing"

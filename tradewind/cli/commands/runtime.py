@@ -167,6 +167,11 @@ def _plain(rows: list[Row]) -> list[dict[str, Any]]:
     return [{name: getattr(row, name) for name in row.__struct_fields__} for row in rows]
 
 
+def _called(row: Row) -> str:
+    """A named actor's class and name, else what the row's thing is called."""
+    return f"{row.name} {row.more['name']!r}" if row.more.get("name") else row.name
+
+
 def _print_rows(rows: list[Row], *, as_json: bool) -> None:
     if as_json:
         print_json(_plain(rows))
@@ -181,7 +186,7 @@ def _print_rows(rows: list[Row], *, as_json: bool) -> None:
         Column("NODE"),
         Column("PID", "right"),
     ]
-    cells = [[row.id, row.state or "-", row.name or "-", row.node[:8] or "-", str(row.pid or "-")] for row in rows]
+    cells = [[row.id, row.state or "-", _called(row) or "-", row.node[:8] or "-", str(row.pid or "-")] for row in rows]
     print(terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful()))
     for row in rows:
         if row.why and row.state not in {"ALIVE", "CREATED", "IDLE"}:
@@ -233,7 +238,7 @@ def why(*, id_: str, address: str, as_json: bool) -> int:
             row
             for kind in ("tasks", "actors", "groups", "objects", "workers")
             for row in _rows(kind)
-            if row.id.startswith(id_) or (row.name and row.name == id_)
+            if row.id.startswith(id_) or id_ in {row.name, row.more.get("name")}
         ]
     if not found:
         raise CliError(f"nothing in the cluster is called {id_!r}; `tradewind runtime list tasks` shows what there is.")
@@ -241,7 +246,9 @@ def why(*, id_: str, address: str, as_json: bool) -> int:
         print_json(_plain(found))
     else:
         for row in found:
-            print(f"{row.kind} {row.id} {row.name} is {row.state}: {row.why or 'it waits for nothing'}.")
+            print(
+                f"{row.kind} {row.id} {_called(row)} is {row.state}: {(row.why or 'it waits for nothing').rstrip('.')}."
+            )
     return exits.OK
 
 

@@ -64,7 +64,10 @@ def _call_row(process: Process, call: Call) -> Row:
         else:
             state, why = "SENT", f"it stands behind another task at {target.peer.address} (pid {target.pid})"
     elif target is not None:
-        state, why = "RUNNING", f"it is with actor {target.actor} ({target.name}), in its order"
+        ahead = list(target.running).index(call.id) if target.ordered and call.id in target.running else 0
+        state, why = "RUNNING", f"it is with actor {target.actor} ({target.name})"
+        if ahead:
+            state, why = "SENT", f"{why}, behind {ahead} other call{'s' * (ahead > 1)} of this process"
     elif call.method is not None:
         state, why = "QUEUED", "it waits for its actor to be alive, or for the calls before it"
     else:

@@ -97,5 +97,7 @@ def group_row(record: GroupRecord) -> Row:
     why = record.reason
     if record.state in {"PENDING", "RESCHEDULING"}:
         missing = [describe(bundle) for index, bundle in enumerate(spec.bundles) if index not in record.nodes]
-        why = f"{spec.strategy} found no room yet for: {'; '.join(missing)}. {record.reason}".strip()
+        why = f"{spec.strategy} found no room yet for: {'; '.join(missing)}" + (
+            f"; {record.reason}" if record.reason else ""
+        )
     return Row("group", spec.group, record.state, spec.name, why=why, more={"bundles": str(len(spec.bundles))})

@@ -107,5 +107,11 @@ class ResourcePool:
 
 
 def describe(resources: Mapping[str, float]) -> str:
-    """One line, e.g. "2 CPU, 0.5 GPU"; "nothing" for none."""
-    return ", ".join(f"{amount:g} {name}" for name, amount in sorted(resources.items()) if amount) or "nothing"
+    """One line, e.g. "2 CPU, 0.5 GPU, 3.5 GiB memory"; "nothing" for none."""
+    return ", ".join(_said(name, amount) for name, amount in sorted(resources.items()) if amount) or "nothing"
+
+
+def _said(name: str, amount: float) -> str:
+    if name != "memory":
+        return f"{amount:g} {name}"
+    return f"{amount / (1 << 30):.3g} GiB memory" if amount >= 1 << 30 else f"{amount / (1 << 20):.3g} MiB memory"

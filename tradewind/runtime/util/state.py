@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tradewind.runtime import session
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.cluster import Row
@@ -14,7 +16,11 @@ def rows(kind: str, *, timeout: float = 10.0) -> list[Row]:
     if kind not in KINDS:
         raise ValueError(f"There is no kind {kind!r}; there are {', '.join(KINDS)}.")
     answer: cluster.Rows = session.process().head(cluster.Report(kind), timeout)
-    return answer.rows
+    if kind != "actors":
+        return answer.rows
+    # The head knows actors, and the nodes their processes.
+    pids = {worker.id: worker.pid for worker in rows("workers", timeout=timeout)}
+    return [msgspec.structs.replace(row, pid=pids.get(row.process, 0)) for row in answer.rows]
 
 
 def list_nodes() -> list[Row]:
@@ -23,7 +29,7 @@ def list_nodes() -> list[Row]:
 
 
 def list_actors() -> list[Row]:
-    """Every actor, the dead ones with what they died of."""
+    """Every actor, with its process, the dead ones with what they died of."""
     return rows("actors")
 
 
