@@ -20,9 +20,28 @@ FILES = {
     "empty": ("", "t.yaml"),
 }
 
+# SkyPilot reads these and refuses them when it launches.
+AT_LAUNCH = {"missing workdir", "a name that climbs"}
 
-@pytest.mark.parametrize("what", FILES)
-@pytest.mark.parametrize("command", ["validate", "plan", "launch -y", "jobs launch -y --rehearse"])
+
+@pytest.mark.parametrize("what", sorted(AT_LAUNCH))
+def test_validate_tells_what_a_launch_will_say(world: World, what: str) -> None:
+    text, says = FILES[what]
+    (world.work / "t.yaml").write_text(text)
+    ran = world.run("COLUMNS=1000 tradewind validate t.yaml")
+    assert (ran.returncode, ran.stderr) == (exits.OK, "")
+    assert any(line.startswith("  at launch: t.yaml:1:") and says in line for line in ran.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (command, what)
+        for command in ("validate", "plan", "launch -y", "jobs launch -y --rehearse")
+        for what in FILES
+        if command != "validate" or what not in AT_LAUNCH
+    ],
+)
 def test_a_wrong_file_is_one_sentence(world: World, what: str, command: str) -> None:
     text, says = FILES[what]
     (world.work / "t.yaml").write_text(text)

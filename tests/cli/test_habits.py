@@ -68,7 +68,7 @@ def test_secrets_reach_a_clusters_job_and_its_output_shows_stars(tea: World) -> 
     line = "TOKEN=correcthorse tradewind exec tea --secret TOKEN --secret-file more.env -- 'echo $TOKEN $OTHER; echo ${#TOKEN}'"
     ran = tea.run(line)
     assert ran.stdout == "************ ********\n12\n", ran.stderr
-    (tea.work / "needs.yaml").write_text("secrets: [TOKEN]\nrun: echo $TOKEN\n")
+    (tea.work / "needs.yaml").write_text("secrets: {TOKEN: null}\nrun: echo $TOKEN\n")
     assert "TOKEN is not set here" in tea.run("tradewind exec tea needs.yaml").stderr
     (tea.work / "written.yaml").write_text("secrets: {TOKEN: '', OTHER: battery}\nrun: 'echo \"[$TOKEN]\" ${#OTHER}'\n")
     assert tea.run("tradewind exec tea written.yaml").stdout == "[] 7\n"

@@ -15,7 +15,7 @@ from .worlds import World
 pytestmark = pytest.mark.end_to_end
 
 SWEEP = (
-    "name: sweep\nresources: {cpus: 2+, use_spot: true}\nsecrets: [TOKEN]\n"
+    "name: sweep\nresources: {cpus: 2+, use_spot: true}\nsecrets: {TOKEN: null}\n"
     "run: echo lr $lr of $TRADEWIND_ARRAY_SIZE with $TOKEN; test $lr != 0.3\n"
 )
 SLOW = "name: slow\nresources: {cpus: 2+, use_spot: true}\nrun: sleep 300\n"

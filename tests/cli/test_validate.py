@@ -9,7 +9,7 @@ import pytest
 
 from tradewind.cli import exits, main
 
-TASK = "name: t\nresources: {gpus: A100, ports: [80, 81], volumes: [{path: /m}]}\nrun: echo\n"
+TASK = "name: t\nresources: {gpus: A100, ports: [80, 81], volumes: [{path: /m, name: d}]}\nrun: echo\n"
 
 
 @pytest.fixture

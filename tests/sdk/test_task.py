@@ -124,7 +124,7 @@ def test_every_field_of_a_task_file_is_an_argument() -> None:
 
 
 def test_what_is_not_built_is_refused_when_it_is_planned() -> None:
-    task = tw.Task(run="x", resources=tw.Resources(cpus=4, volumes=[{"path": "/m"}]))
+    task = tw.Task(run="x", resources=tw.Resources(cpus=4, volumes=[{"path": "/m", "name": "d"}]))
     with pytest.raises(tw.SpecError, match="volumes: .* not there yet"):
         tw.plan(task)
 

@@ -28,6 +28,8 @@ _THEN = {"additionalProperties"}  # judged with `properties`
 
 
 def _is(value: Any, kind: str) -> bool:
+    if kind == "integer" and isinstance(value, float):
+        return value.is_integer()
     return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 

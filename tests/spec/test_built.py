@@ -18,12 +18,14 @@ from tradewind.spec.built import UNBUILT_FIELDS
     [
         ("service: {replicas: 1}", "service: services are not there yet; remove the field to go on without"),
         ("file_mounts: {/a: s3://b}", "file_mounts: buckets and URLs are not there yet; name a local file or directory"),
-        ("resources: {volumes: [{path: /m}]}", "resources.volumes: attached disks are not there yet; remove the field to go on without"),
+        ("resources: {volumes: [{path: /m, name: d}]}", "resources.volumes: attached disks are not there yet; remove the field to go on without"),
         ("resources: {image_id: 'docker:x'}", "resources.image_id: containers are not there yet; name a machine's image, or install in `setup`"),
         ("resources: {infra: k8s/x}", "resources.infra: kubernetes is not there yet; name a cloud, or local for this machine"),
         ("config: {docker: {run_options: x}}", "config.docker: settings of one task are not there yet; remove the field to go on without"),
-        ("config: {kubernetes: {container_tools: {type: dind}}}", "config.kubernetes: settings of one task are not there yet; remove the field to go on without"),
-        ("config: {aws: {vpc_name: v}}", "config.aws: settings of one task are not there yet; remove the field to go on without"),
+        ("config: {kubernetes: {enable_docker: true}}", "config.kubernetes: settings of one task are not there yet; remove the field to go on without"),
+        ("_metadata: {a: 1}", "_metadata: is a note of SkyPilot's to itself; remove it"),
+        ("resources: {_requires_fuse: true}", "resources._requires_fuse: is a note of SkyPilot's to itself; remove it"),
+        ("secrets: ['secrets:personal.A']", "managed_secrets: secrets held by a server are not there yet; use `secrets` and --secret"),
         ("resources: {job_recovery: {strategy: DYNAMIC_NODE_SET, min_nodes: 1}}", "resources.job_recovery: sets of nodes that change are not there yet; `elastic: true` goes on with the nodes that are left"),
         ("resources: {job_recovery: {min_nodes: 2}}", "resources.job_recovery.min_nodes: a least number of nodes is not there yet; `elastic: true` goes on with whatever is left"),
         ("engine: ray", "engine: the engine ray is not there yet; remove the field to run on tradewind's own"),
@@ -44,7 +46,7 @@ def test_a_secrets_value_in_the_file_is_no_part_of_the_task() -> None:
 
 
 def test_what_all_alternatives_ask_is_told_once() -> None:
-    task = read("resources: {volumes: [{path: /m}], any_of: [{cpus: 1}, {cpus: 2, image_id: 'docker:x'}]}\n")
+    task = read("resources: {volumes: [{path: /m, name: d}], any_of: [{cpus: 1}, {cpus: 2, image_id: 'docker:x'}]}\n")
     assert [sentence.partition(":")[0] for sentence in not_built(task)] == [
         "resources.volumes",
         "resources.any_of[1].image_id",
@@ -53,7 +55,7 @@ def test_what_all_alternatives_ask_is_told_once() -> None:
 
 def test_what_is_built_passes() -> None:
     task = read(
-        "name: a\nworkdir: /\nnum_nodes: 2\nenvs: {A: 1}\nfile_mounts: {/a: /}\nbudget: 3\ncheckpoint: s3://b/c\nsecrets: [B]\nrun_on: head\n"
+        "name: a\nworkdir: /\nnum_nodes: 2\nenvs: {A: 1}\nfile_mounts: {/a: /etc}\nbudget: 3\ncheckpoint: s3://b/c\nsecrets: {B: null}\nrun_on: head\n"
         "elastic: false\nengine: tradewind\nresources: {use_spot: true, priority: 3, job_recovery: failover, autostop: 10, ordered: [{infra: aws}, {infra: gcp}]}\n"
     )
     assert not_built(task, "plan") == not_built(task, "job") == ()
@@ -62,12 +64,12 @@ def test_what_is_built_passes() -> None:
         "budget",
     ]
     refuse_unbuilt(read("run: x\n"), "launch")
-    built = "ports: 80, disk_size: 5, disk_tier: high, network_tier: best, local_disk: nvme, network_speed: 25, features: [efa], labels: {a: b}, gpus: 80GB+, image_id: {us-east-1: ami-1}"
+    built = "ports: 80, disk_size: 5, disk_tier: high, network_tier: best, local_disk: nvme, network_speed: 25, features: [efa], labels: {a: b}, gpus: 80GB+, infra: gcp, image_id: {us-east1: x}"
     assert not_built(read(f"resources: {{{built}, autostop: {{wait_for: none}}}}\n"), "launch") == ()
 
 
 def test_resources_do_not_matter_to_a_job_on_machines_that_are_there() -> None:
-    assert not_built(read("resources: {volumes: [{path: /m}], infra: k8s, priority_class: x}\n"), "exec") == ()
+    assert not_built(read("resources: {volumes: [{path: /m, name: d}], infra: k8s, priority_class: x}\n"), "exec") == ()
     assert not_built(read("volumes: {/v: data}\n"), "exec")
 
 

@@ -57,9 +57,13 @@ def test_features_are_in_order_and_once() -> None:
 
 
 def test_images() -> None:
-    assert one("{image_id: ami-1}").image == Image("ami-1")
+    assert one("{infra: aws/us-east-1, image_id: ami-1}").image == Image("ami-1")
     assert one("{image_id: 'docker:a/b:1'}").image == Image(docker="a/b:1")
-    assert one("{image_id: {r2: b, r1: a, docker: c}}").image == Image(None, "c", (("r1", "a"), ("r2", "b")))
+    assert one("{infra: gcp, image_id: {null: x}}").image == Image("x")
+    assert one("{image_id: {}}").image is None
+    assert one("{infra: gcp, image_id: {r2: b, r1: a, docker: c}}").image == Image(
+        None, "c", (("r1", "a"), ("r2", "b"))
+    )
 
 
 def test_labels_of_an_alternative_are_added_to_those_beside_it() -> None:
@@ -68,8 +72,8 @@ def test_labels_of_an_alternative_are_added_to_those_beside_it() -> None:
 
 
 def test_disks_and_arguments_of_accelerators() -> None:
-    assert one("{volumes: [{path: /m, disk_size: 1TB, disk_tier: HIGH}]}").volumes == (
-        AttachedDisk("/m", None, 1024, "high"),
+    assert one("{volumes: [{path: /m, disk_size: 1TB, disk_tier: HIGH, storage_type: instance}]}").volumes == (
+        AttachedDisk("/m", None, 1024, "high", storage_type="instance"),
     )
     assert one("{accelerator_args: {tpu_vm: false}}").accelerator_args == AcceleratorArgs(tpu_vm=False)
 
@@ -96,7 +100,7 @@ def test_autostop(text: str, autostop: Autostop | None) -> None:
         ("{ports: 70000}", "ports: '70000' is no port; write 8080, 8000-8010 or a list, from 1 to 65535"),
         ("{ports: 90-80}", "ports: '90-80' is no port; write 8080, 8000-8010 or a list, from 1 to 65535"),
         ("{ports: {a: 1}}", "ports: must be a number or text, not a mapping"),
-        ("{disk_size: 1.5}", "disk_size: '1.5' is no whole number of GB above 0"),
+        ("{disk_size: 1.5}", "disk_size: '1.5' is no size of a disk; write 256 (GB) or 1TB"),
         ("{disk_size: 10+}", "disk_size: '10+' is no size of a disk; write 256 (GB) or 1TB"),
         ("{disk_tier: hihg}", "disk_tier: 'hihg' is none of low, medium, high, ultra, best; did you mean 'high'?"),
         ("{network_tier: fast}", "network_tier: 'fast' is none of standard, best"),
@@ -104,11 +108,12 @@ def test_autostop(text: str, autostop: Autostop | None) -> None:
         ("{network_speed: fast}", "network_speed: 'fast' is no speed of a network; write 25 or 25+ (Gbit/s, at least)"),
         ("{network_speed: 0}", "network_speed: '0' is out of range; it must be above 0"),
         ("{features: [efa, eta]}", "features: 'eta' is none of bare_metal, efa, infiniband, nested_virtualization, tier_1; did you mean 'efa'?"),
-        ("{image_id: {}}", "image_id: names no image; remove the field when none is needed"),
+        ("{image_id: {a: 'docker:x', docker: y}}", "image_id: names a container under `docker` and another under a region; keep one"),
         ("{image_id: 'docker:'}", "image_id: must not be empty"),
         ("{labels: {a: 1}}", "labels.a: must be text, not a number; quote it"),
         ("{volumes: {path: /m}}", "volumes: must be a list of disks, not a mapping"),
-        ("{volumes: [{pth: /m}]}", "volumes[0].pth: unknown field; did you mean 'path'?"),
+        ("{volumes: [{pth: /m}]}", "volumes[0]: needs a `path`"),
+        ("{volumes: [{path: /m}]}", "volumes[0]: needs a `name`; a disk of the machine itself is `storage_type: instance`"),
         ("{autostop: 5x}", "autostop: '5x' is no length of time; write minutes, or 2h, 1d or 1w"),
         ("{autostop: {idle_minutes: -1}}", "autostop.idle_minutes: must be from 0 to 10000000"),
         ("{autostop: {wait_for: all}}", "autostop.wait_for: 'all' is none of jobs, jobs_and_ssh, none"),

@@ -53,7 +53,10 @@ def test_null_means_the_default() -> None:
     [
         ("ruN: a", "1: ruN: unknown field; did you mean 'run'?"),
         ("cpus: 4", "1: cpus: belongs to resources"),
-        ("file_mounts_mapping: {}", "1: file_mounts_mapping: is a note of SkyPilot's to itself; remove it"),
+        (
+            "file_mounts_mapping: x",
+            "1: file_mounts_mapping: is a note of SkyPilot's to itself, and not like this; remove it",
+        ),
         ("execution: serial", "1: execution: belongs to the first of several documents, before the tasks"),
         ("run: [a, b]", "1: run: must be shell text, not a list; write `run: |` and the lines below it"),
         ("run: 5", "1: run: must be text, not a number; quote it"),
@@ -85,10 +88,10 @@ def test_refusals(text: str, sentence: str) -> None:
     assert refusal(text + "\n") == f"t.yaml:{sentence}"
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "-a", ".a", "a b", "", "a" * 64, "a\nb", "é"])
+@pytest.mark.parametrize("name", ["../x", "a/b", "-a", ".a", "a b", "", "a" * 64, "a\nb", "é", "a-", "a---b"])
 def test_names_that_could_not_be_a_directory_are_refused(name: str) -> None:
     text = name.replace("\n", "\\n")
-    assert refusal(f'name: "{text}"\n').startswith("t.yaml:1: name: may hold letters, digits and . _ - only")
+    assert refusal(f'name: "{text}"\n').startswith("t.yaml:1: name: may hold letters, digits and, at most")
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a.b_c-d", "A" * 63])

@@ -22,7 +22,7 @@ from tradewind.spec import (
 )
 
 _amounts = st.floats(0.25, 4096).map(lambda value: round(value, 2))
-_words = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True).filter(
+_words = st.from_regex(r"[a-z][a-z0-9]{0,4}(-[a-z0-9]{1,3})?", fullmatch=True).filter(
     lambda word: word not in {"k8s", "ssh", "slurm", "kubernetes", "true", "no", "yes", "on", "off", "null"}
 )
 _quantities = st.builds(Quantity, _amounts, at_least=st.booleans())
@@ -34,7 +34,9 @@ _accelerators = st.lists(
 ).map(tuple)
 _resources = st.builds(
     Resources,
-    infra=st.builds(Infra, st.none() | _words, st.none() | _words, st.none() | _words),
+    infra=st.builds(
+        Infra, st.none() | st.sampled_from(["aws", "gcp", "local"]), st.none() | _words, st.none() | _words
+    ),
     cpus=st.none() | _quantities,
     memory=st.none() | _memories,
     accelerators=_accelerators,
@@ -51,7 +53,8 @@ _tasks = st.builds(
     Task,
     name=st.none() | _words,
     num_nodes=st.integers(1, 50),
-    resources=st.lists(_resources, min_size=1, max_size=3).map(tuple),
+    resources=st.tuples(_resources)
+    | st.lists(_resources.filter(lambda each: len(each.accelerators) < 2), min_size=2, max_size=3).map(tuple),
     envs=st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,6}", fullmatch=True), _printable, max_size=3),
     setup=st.none() | _printable,
     run=st.none() | _printable,

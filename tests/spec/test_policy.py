@@ -23,7 +23,7 @@ from .reading import read, refusal
         ("none", JobRecovery()),
         ("{max_restarts_on_errors: 3}", JobRecovery(max_restarts_on_errors=3)),
         ("{strategy: failover, recover_on_exit_codes: 29}", JobRecovery("failover", 0, (29,))),
-        ("{strategy: null, recover_on_exit_codes: [33, 34, 33]}", JobRecovery("eager", 0, (33, 34))),
+        ("{strategy: null, recover_on_exit_codes: [33, 34]}", JobRecovery("eager", 0, (33, 34))),
     ],
 )
 def test_job_recovery(text: str, recovery: JobRecovery) -> None:
@@ -39,12 +39,12 @@ def test_budget(text: str, usd: float) -> None:
 
 
 def test_secrets_are_names_alone() -> None:
-    assert read("run: x\nsecrets: [A, B, A]\n").secrets == ("A", "B")
+    assert read("run: x\nsecrets: ['secrets:A', 'secrets:B', 'secrets:A']\n").secrets == ("A", "B")
     assert read("run: x\nsecrets: {A: null, B: }\n").secrets == ("A", "B")
     assert read("run: x\nsecrets: {A: }\n", secrets=("B",)).secrets == ("A", "B")
-    assert read("run: x\nsecrets: [A]\n", secrets=("B", "A")).secrets == ("A", "B")
+    assert read("run: x\nsecrets: ['secrets:A']\n", secrets=("B", "A")).secrets == ("A", "B")
     assert read("run: x\n", secrets=("B",)).secrets == ("B",)
-    assert read("run: x\nsecrets: ['secrets:A', B]\n").secrets == ("A", "B")
+    assert read("run: x\nenvs: {A: x}\nsecrets: ['secrets:A', 'secrets:A']\n").secrets == ("A",)
 
 
 def test_the_value_of_a_secret_in_the_file_is_not_kept() -> None:
@@ -55,8 +55,15 @@ def test_the_value_of_a_secret_in_the_file_is_not_kept() -> None:
 
 
 def test_secrets_held_elsewhere() -> None:
-    found = read("managed_secrets: [A, {B: {mount_path: /run/b}}, {C: null}]\n").managed_secrets
-    assert found == (ManagedSecret("A"), ManagedSecret("B", "/run/b"), ManagedSecret("C"))
+    found = read(
+        "secrets: ['secrets:personal.A']\nmanaged_secrets: [A, {B: {mount_path: /run/b}}, {}, global.C]\n"
+    ).managed_secrets
+    assert found == (
+        ManagedSecret("A", None, "personal"),
+        ManagedSecret("A"),
+        ManagedSecret("B", "/run/b"),
+        ManagedSecret("C", None, "global"),
+    )
 
 
 def test_alternatives_may_repeat_what_holds_for_all() -> None:
@@ -84,11 +91,13 @@ def test_what_is_beside_any_of_holds_for_all() -> None:
         ("priority: 1", "priority: belongs to resources"),
         ("budget: 20 EUR", "budget: '20 EUR' is no amount of money above 0; write 20 or 20 USD"),
         ("budget: -3", "budget: '-3' is no amount of money above 0; write 20 or 20 USD"),
-        ("secrets: {TOKEN: [a]}", "secrets.TOKEN: must be a single value, not a list"),
+        ("secrets: {'secrets:TOKEN': a}", "secrets.secrets:TOKEN: is held elsewhere and can have no value here; remove one, or the `secrets:`"),
+        ("resources: {job_recovery: {recover_on_exit_codes: [33, 33]}}", "resources.job_recovery.recover_on_exit_codes: names a code twice; keep one"),
+        ("secrets: [TOKEN]", "secrets: 'TOKEN' is no item of this list; write secrets:TOKEN, or a map: {TOKEN: null}"),
+        ("envs: {SKYPILOT_DOCKER_USERNAME: a}", "envs: SKYPILOT_DOCKER_USERNAME needs SKYPILOT_DOCKER_PASSWORD, SKYPILOT_DOCKER_SERVER beside it"),
         ("managed_secrets: {A: 1}", "managed_secrets: must be a list of names, not a mapping"),
         ("managed_secrets: [{A: {mount: /x}}]", "managed_secrets[0].A.mount: unknown field; did you mean 'mount_path'?"),
-        ("secrets: [A-B]", "secrets.A-B: is no name for a variable: letters, digits and _ only"),
-        ("{envs: {A: x}, secrets: [A]}", "secrets.A: stands in envs too, in clear; keep one of the two"),
+        ("secrets: ['secrets:A-B']", "secrets.A-B: is no name for a variable: letters, digits and _ only"),
         ("secrets: 5", "secrets: must be a list of names, not a number"),
     ],
 )  # fmt: skip
@@ -114,3 +123,8 @@ def test_refusals(text: str, sentence: str) -> None:
 def test_the_normal_form_reads_back(task: Task) -> None:
     again = read(yaml.safe_dump(normal_form(task)))
     assert msgspec.structs.replace(again, source=None) == task
+
+
+def test_a_secrets_value_in_the_file_is_put_into_its_paths() -> None:
+    task = read("envs: {A: nowhere}\nsecrets: {A: etc}\nfile_mounts: {/a: /$A}\nrun: x\n")
+    assert [mount.source for mount in task.file_mounts] == ["/etc"]

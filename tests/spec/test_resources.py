@@ -32,7 +32,7 @@ def test_nothing_named_is_nothing_limited() -> None:
         ("k8s/my/context/x", Infra("kubernetes", "my/context/x")),
         ("ssh/desks", Infra("ssh", "desks")),
         ("SLURM", Infra("slurm")),
-        ("my-own", Infra("my-own")),
+        ("Lambda", Infra("lambda")),
     ],
 )
 def test_infra(text: str, place: Infra) -> None:
@@ -53,7 +53,6 @@ def test_the_old_form_of_a_place() -> None:
         ("{T4: 0.5}", (("T4", 0.5),)),
         ("{T4: null}", (("T4", 1),)),
         ("[A100:8]", (("A100", 8),)),
-        ("[{A100: 8}]", (("A100", 8),)),
     ],
 )
 @pytest.mark.parametrize("field", ["accelerators", "gpus"])
@@ -77,7 +76,7 @@ def test_the_rest() -> None:
 def test_alternatives_inherit_the_base() -> None:
     task = read(
         "resources:\n  cpus: 4\n  infra: aws\n  accelerators: T4\n  any_of:\n"
-        "  - use_spot: true\n  - {cloud: gcp, cpus: 8+}\n  - {gpus: L4}\n"
+        "  - use_spot: true\n  - {infra: gcp, cpus: 8+}\n  - {gpus: L4}\n"
     )
     assert task.resources == (
         Resources(Infra("aws"), Quantity(4), accelerators=(AcceleratorRequest("T4"),), use_spot=True),
@@ -87,7 +86,7 @@ def test_alternatives_inherit_the_base() -> None:
 
 
 def test_a_list_of_accelerators_is_an_order() -> None:
-    task = read("resources: {gpus: [A100:8, {H100: 4}], cpus: 8+}\n")
+    task = read("resources: {gpus: [A100:8, H100:4], cpus: 8+}\n")
     assert task.ordered
     assert [each.accelerators for each in task.resources] == [
         (AcceleratorRequest("A100", 8),),
@@ -123,7 +122,7 @@ def test_accelerators_by_their_memory(text: str, request_: AcceleratorRequest) -
         ("{ordered: [{cpus: 1}], any_of: [{cpus: 2}]}", "resources.ordered: any_of is given too; keep one of the two"),
         (
             "{ordered: [{gpus: {T4: 1, L4: 1}}]}",
-            "resources.ordered[0].accelerators: names several; in an ordered list each entry names one",
+            "resources.ordered[0].gpus: names several; an alternative names one, so write an alternative for each",
         ),
         ("{run: a}", "resources.run: belongs to the task itself, not under resources"),
         ("{cpus: [4]}", "resources.cpus: must be a number or text, not a list"),
@@ -132,7 +131,6 @@ def test_accelerators_by_their_memory(text: str, request_: AcceleratorRequest) -
         ("{arch: amd64}", "resources.arch: 'amd64' is none of x86_64, arm64, any; did you mean 'arm64'?"),
         ("{max_hourly_cost: -1}", "resources.max_hourly_cost: must be a number above 0"),
         ("{max_hourly_cost: .nan}", "resources.max_hourly_cost: must be a number above 0"),
-        ("{max_hourly_cost: .inf}", "resources.max_hourly_cost: must be a number above 0"),
         ("{instance_type: 5}", "resources.instance_type: must be text, not a number; quote it"),
         (
             "{infra: a/b/c/d}",
@@ -148,8 +146,11 @@ def test_accelerators_by_their_memory(text: str, request_: AcceleratorRequest) -
         ("{infra: aws, region: x}", "resources.region: infra already says where; keep one of the two"),
         ("{gpus: T4, accelerators: T4}", "resources.gpus: means accelerators, which is given too; keep one of the two"),
         ("{gpus: {}}", "resources.gpus: names no accelerator; remove the field when none is needed"),
-        ("{gpus: {A100:8: 2}}", "resources.gpus.A100:8: gives its count twice"),
-        ("{gpus: [A100, {}]}", "resources.gpus: names no accelerator; remove the field when none is needed"),
+        (
+            "{gpus: {A100:8: 2}}",
+            "resources.gpus.A100:8: 'A100:8:2' is no accelerator; write a name and a count, such as A100:8",
+        ),
+        ("{gpus: [A100, {}]}", "resources.gpus: must be text, not a mapping"),
         ("{any_of: aws}", "resources.any_of: must be a list of alternatives, not text"),
         ("{any_of: [{any_of: [{cpus: 1}]}]}", "resources.any_of[0].any_of: alternatives cannot be nested"),
         ("{any_of: [{cpus: 1}, {cpu: 2}]}", "resources.any_of[1].cpu: unknown field; did you mean 'cpus'?"),

@@ -10,7 +10,7 @@ import yaml
 from tests.spec.jsonschema_check import problems
 from tests.spec.reading import refusal
 from tradewind.spec import json_schema
-from tradewind.spec.fields import RESOURCE_FIELDS, TASK_FIELDS
+from tradewind.spec.fields import RESOURCE_FIELDS, TASK_FIELDS, TASK_NOTES
 
 SCHEMA = json_schema()
 
@@ -25,7 +25,7 @@ SCHEMA = json_schema()
         "run_on: tail",
         "engine: spark",
         "elastic: 1",
-        "name: ../x",
+        "name: [x]",
         "envs: {A-B: 1}",
         "envs: [A]",
         "workdir: {ref: x}",
@@ -55,7 +55,7 @@ def test_what_is_refused_by_its_form(text: str) -> None:
 
 
 def test_every_field_says_what_it_means() -> None:
-    assert list(SCHEMA["properties"]) == list(TASK_FIELDS)
+    assert list(SCHEMA["properties"]) == [*TASK_FIELDS, *TASK_NOTES]
     assert all(part["description"] for part in SCHEMA["properties"].values())
     assert set(RESOURCE_FIELDS) < set(SCHEMA["$defs"]["Resources"]["properties"])
 

@@ -42,13 +42,15 @@ def schema() -> dict[str, Any]:
 
 def _verdict(file: str, *, defaults: bool) -> Verdict:
     try:
-        workload = load_workload(file)
+        later: list[SpecError] = []
+        workload = load_workload(file, later=later)
         added = tuple(_with_sizes(found) for found in load_defaults(file)) if defaults else ()
     except SpecError as error:
         return Verdict(
             file, False, error=str(error), line=error.line, column=error.column, field=error.field, suggestion=error.suggestion
         )  # fmt: skip
-    unbuilt = [sentence for task in workload.tasks for sentence in not_built(alone(task, workload))]
+    unbuilt = [str(error) for error in later]
+    unbuilt += [sentence for task in workload.tasks for sentence in not_built(alone(task, workload))]
     if workload.is_single:
         return Verdict(file, True, (normal_form(workload.tasks[0]),), added, tuple(unbuilt))
     return Verdict(file, True, tuple(normal_forms(workload)), added, (*group_not_built(workload), *unbuilt))

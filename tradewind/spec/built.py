@@ -67,6 +67,8 @@ def _of_task(task: Task, use: Use) -> Iterator[str]:
     for name, (field, what, instead) in _WHOLE.items():
         if getattr(task, name) != getattr(defaults, name) and not (use == "exec" and field.startswith("resources.")):
             yield _not_there(field, what, instead)
+    for name in task.notes:
+        yield f"{name}: is a note of SkyPilot's to itself; remove it"
     if task.depends_on:
         names = ", ".join(task.depends_on)
         yield f"depends_on: {names} must stand in the same file; `tradewind jobs launch FILE` takes all its tasks"

@@ -6,7 +6,8 @@ time is quadratic in nesting depth, and aliases multiply.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 import yaml
@@ -17,6 +18,7 @@ MAX_BYTES = 1_000_000  # a task file is a page of text; SkyPilot's largest examp
 MAX_DEPTH = 32
 MAX_NODES = 50_000  # after aliases are expanded
 
+T = TypeVar("T")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is twenty times faster where the wheel has it
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _SAFE_TAGS = frozenset(
@@ -25,15 +27,38 @@ _SAFE_TAGS = frozenset(
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """Where a node stands: the file as given (or a flag), line and column from 1 (0: no line)."""
+    """Where a node stands: the file as given (or a flag), line and column from 1 (0: no line).
+
+    What SkyPilot reads and refuses only when it launches is `put_off`: a reading that launches raises it at once, one that only looks at the file
+    gathers it in `later`.
+    """
 
     file: str
     line: int = 0
     column: int = 0
+    later: list[SpecError] | None = None
 
     def error(self, field: str, message: str, suggestion: str = "") -> SpecError:
         """The refusal of `field` at this place, to raise."""
         return SpecError(self.file, self.line, self.column, field, message, suggestion)
+
+    def put_off(self, field: str, message: str, suggestion: str = "") -> None:
+        """A launch refuses `field`: raised, or kept for later."""
+        self.put_off_error(self.error(field, message, suggestion))
+
+    def put_off_error(self, error: SpecError) -> None:
+        """The same of a refusal that is made already."""
+        if self.later is None:
+            raise error
+        self.later.append(error)
+
+    def at_launch(self, read: Callable[[], T], instead: T) -> T:
+        """What `read` gives; its refusal is put off, and `instead` stands for the value then."""
+        try:
+            return read()
+        except SpecError as error:
+            self.put_off_error(error)
+            return instead
 
 
 class Scalar(msgspec.Struct, frozen=True):
@@ -52,12 +77,13 @@ class Sequence(msgspec.Struct, frozen=True):
 
 
 class Mapping(msgspec.Struct, frozen=True):
-    """Keys in the order written, as the person wrote them; `key_marks` holds where each stands."""
+    """Keys in the order written, as Python's text of what YAML reads; `key_marks` holds where each stands, `not_text` those that YAML reads as something else."""
 
     entries: dict[str, Node]
     key_marks: dict[str, Mark]
     mark: Mark
     size: int = 1
+    not_text: frozenset[str] = frozenset()
 
 
 Node = Scalar | Sequence | Mapping
@@ -76,8 +102,8 @@ class _Frame:
         self.children: list[Node] = []
 
 
-def read_documents(text: str, file: str) -> tuple[Mapping, ...]:
-    """The mappings that `text` holds, one or more (empty documents are left out); `file` names it in messages.
+def read_documents(text: str, file: str, later: list[SpecError] | None = None) -> tuple[Mapping, ...]:
+    """The mappings that `text` holds, one or more (empty documents are left out); `file` names it in messages, `later` is every mark's.
 
     Raises SpecError for text that is no YAML, is empty, duplicate keys, tags that would run code, or more than MAX_DEPTH levels or
     MAX_NODES nodes.
@@ -94,14 +120,14 @@ def read_documents(text: str, file: str) -> tuple[Mapping, ...]:
     loader = None
     try:
         loader = _LOADER(text)
-        roots = _Builder(loader, file).build()
+        roots = _Builder(loader, file, later).build()
     except yaml.YAMLError as error:
         _raise_yaml_error(error, text, file)
     finally:
         if loader is not None:
             loader.dispose()
     written = [root for root in roots if not (isinstance(root, Scalar) and root.value is None)]
-    if not written:
+    if all(isinstance(root, Mapping) and not root.entries for root in written):
         raise whole.error("", "the file is empty; a task needs at least a `run:` line")
     found = []
     for root in written:
@@ -112,9 +138,10 @@ def read_documents(text: str, file: str) -> tuple[Mapping, ...]:
 
 
 class _Builder:
-    def __init__(self, loader: Any, file: str) -> None:
+    def __init__(self, loader: Any, file: str, later: list[SpecError] | None) -> None:
         self._loader = loader
         self._file = file
+        self._later = later
         self._anchors: dict[str, Node] = {}
         self._nodes = 0
 
@@ -123,7 +150,7 @@ class _Builder:
         roots: list[Node] = []
         while self._loader.check_event():
             event = self._loader.get_event()
-            mark = Mark(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
+            mark = Mark(self._file, event.start_mark.line + 1, event.start_mark.column + 1, self._later)
             node: Node
             if isinstance(event, yaml.DocumentStartEvent):
                 self._anchors.clear()  # an anchor holds within its document
@@ -194,6 +221,7 @@ class _Builder:
         entries: dict[str, Node] = {}
         marks: dict[str, Mark] = {}
         merged: list[Mapping] = []
+        not_text: set[str] = set()
         pairs = zip(frame.children[::2], frame.children[1::2], strict=True)
         for key, value in pairs:
             if not isinstance(key, Scalar):
@@ -201,21 +229,32 @@ class _Builder:
             if key.text == "<<" and key.value == "<<":
                 merged.extend(_merge_sources(value))
                 continue
-            if not isinstance(key.value, str) and key.value is not None:
-                kind = type(key.value).__name__
-                raise key.mark.error(key.text, f"YAML reads this name as a {kind}, not as text; quote it: '{key.text}'")
-            if key.value is None:
-                raise key.mark.error("", "a field without a name")
-            if key.value in entries:
-                raise key.mark.error(key.value, f"given twice (first on line {marks[key.value].line}); keep one")
-            entries[key.value] = value
-            marks[key.value] = key.mark
+            name = _name(key)
+            if not isinstance(key.value, str):
+                not_text.add(name)
+            if name in entries:
+                raise key.mark.error(name, f"given twice (first on line {marks[name].line}); keep one")
+            entries[name] = value
+            marks[name] = key.mark
         for source in merged:  # keys written here win, then earlier sources, as YAML's merge type says
             for name, value in source.entries.items():
                 if name not in entries:
                     entries[name] = value
                     marks[name] = source.key_marks[name]
-        return Mapping(entries, marks, frame.mark, 1 + sum(child.size + 1 for child in entries.values()))
+                    if name in source.not_text:
+                        not_text.add(name)
+        size = 1 + sum(child.size + 1 for child in entries.values())
+        return Mapping(entries, marks, frame.mark, size, frozenset(not_text))
+
+
+def _name(key: Scalar) -> str:
+    """The key as SkyPilot makes text of it: `1` of 1, `True` of yes."""
+    if isinstance(key.value, str):
+        return key.value
+    try:
+        return str(key.value)
+    except ValueError:  # digits beyond int's print limit
+        return key.text
 
 
 def _merge_sources(value: Node) -> list[Mapping]:

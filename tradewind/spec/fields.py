@@ -19,7 +19,12 @@ RESOURCE_FIELDS = (
 # Of the task as a whole, though SkyPilot has them under `resources`.
 SHARED_RESOURCE_FIELDS = ("job_recovery", "priority", "priority_class", "autostop")
 # SkyPilot's own notes to itself: its schema has them and no person writes them.
-INTERNAL_FIELDS = frozenset({"volume_mounts", "file_mounts_mapping", "_metadata"})
+TASK_NOTES = ("volume_mounts", "file_mounts_mapping", "_metadata", "_user_specified_yaml")
+STORAGE_NOTES = ("_is_sky_managed", "_bucket_sub_path", "_force_delete")
+RESOURCE_NOTES = (
+    "_docker_login_config", "_docker_username_for_runpod", "_is_image_managed", "_requires_fuse", "_cluster_config_overrides",
+    "_no_missing_accel_warnings",
+)  # fmt: skip
 
 
 def nearest(word: str, known: Iterable[str], *, least: float = 0.6) -> str:

@@ -26,7 +26,7 @@ TASK = {
     ),
     "secrets": Entry(
         "list of names, or map",
-        "Variables whose values are given with `--secret` when the task is submitted; never written in clear, starred out of its output. SkyPilot's `secrets:NAME` is read too; a value written in the file is handed over as a secret, and kept nowhere else.",
+        "Variables whose values are given with `--secret` when the task is submitted; never written in clear, starred out of its output. In a list each is written `secrets:NAME`; a value written in the file is handed over as a secret, and kept nowhere else.",
     ),
     "managed_secrets": Entry("list of names, or `{NAME: {mount_path}}`", "Secrets that a server holds."),
     "setup": Entry("shell", "Runs on every node before `run`, once for each job."),

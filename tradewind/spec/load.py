@@ -6,6 +6,7 @@ import os
 
 from tradewind.spec.defaults import defaults_added, names_no_size
 from tradewind.spec.document import MAX_BYTES, Mapping, Mark, Scalar, read_documents
+from tradewind.spec.errors import SpecError
 from tradewind.spec.nodes import is_null
 from tradewind.spec.overrides import Overrides, apply_overrides
 from tradewind.spec.reading import read_task
@@ -25,9 +26,19 @@ def load_task(path: str, *, overrides: Overrides | None = None, base_dir: str | 
     return parse_task(_read_text(path), path, os.getcwd() if base_dir is None else base_dir, overrides=overrides)
 
 
-def load_workload(path: str, *, overrides: Overrides | None = None, base_dir: str | None = None) -> Workload:
-    """All tasks in the file at `path`: one, a chain or a group. Raises SpecError, also for `overrides` of several tasks."""
-    return parse_workload(_read_text(path), path, os.getcwd() if base_dir is None else base_dir, overrides=overrides)
+def load_workload(
+    path: str,
+    *,
+    overrides: Overrides | None = None,
+    base_dir: str | None = None,
+    later: list[SpecError] | None = None,
+) -> Workload:
+    """All tasks in the file at `path`: one, a chain or a group. Raises SpecError, also for `overrides` of several tasks.
+
+    With `later`, what a launch refuses and SkyPilot reads all the same (paths that are not there, say) is put there instead of raised.
+    """
+    here = os.getcwd() if base_dir is None else base_dir
+    return parse_workload(_read_text(path), path, here, overrides=overrides, later=later)
 
 
 def load_defaults(path: str, *, base_dir: str | None = None) -> list[dict[str, object]]:
@@ -35,7 +46,7 @@ def load_defaults(path: str, *, base_dir: str | None = None) -> list[dict[str, o
 
     Raises SpecError.
     """
-    documents = split_header(read_documents(_read_text(path), path))[1]
+    documents = split_header(read_documents(_read_text(path), path, []))[1]
     here = os.getcwd() if base_dir is None else base_dir
     return [
         (dict.fromkeys(SIZE_FIELDS) if names_no_size(document) else {})
@@ -61,10 +72,16 @@ def parse_task(text: str, source: str, base_dir: str, *, overrides: Overrides | 
 
 
 def parse_workload(
-    text: str, source: str, base_dir: str, *, overrides: Overrides | None = None, single: bool = False
+    text: str,
+    source: str,
+    base_dir: str,
+    *,
+    overrides: Overrides | None = None,
+    single: bool = False,
+    later: list[SpecError] | None = None,
 ) -> Workload:
     """The tasks that the YAML `text` describes; with `single` several are refused. Raises SpecError."""
-    documents = read_documents(text, source)
+    documents = read_documents(text, source, later)
     header, of_tasks = split_header(documents)
     changes = overrides or Overrides()
     if len(of_tasks) == 1:

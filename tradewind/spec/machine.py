@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -10,6 +10,8 @@ DiskTier = Literal["low", "medium", "high", "ultra", "best"]
 NetworkTier = Literal["standard", "best"]
 LocalDiskKind = Literal["nvme", "ssd"]
 MachineFeature = Literal["bare_metal", "efa", "infiniband", "nested_virtualization", "tier_1"]
+StorageType = Literal["network", "instance"]
+AttachMode = Literal["read_only", "read_write"]
 WaitFor = Literal["jobs_and_ssh", "jobs", "none"]
 
 DEFAULT_IDLE_MINUTES = (
@@ -69,10 +71,12 @@ class AcceleratorArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AttachedDisk(msgspec.Struct, frozen=True):
     """A disk of the cloud's beside the boot disk, mounted at `path`; `disk_size` in GB."""
 
+    UNKNOWN: ClassVar = "ignored"
+
     path: str | None = None
     name: str | None = None
     disk_size: int | None = None
     disk_tier: DiskTier | None = None
     auto_delete: bool = False
-    storage_type: Literal["network", "instance"] | None = None
-    attach_mode: Literal["read_only", "read_write"] | None = None
+    storage_type: StorageType | None = None
+    attach_mode: AttachMode | None = None

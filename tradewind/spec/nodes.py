@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from tradewind.spec.document import Mapping, Node, Scalar, Sequence
-from tradewind.spec.fields import INTERNAL_FIELDS, nearest
+from tradewind.spec.fields import nearest
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def read_text(node: Node, field: str) -> str:
         hint = "; quote it" if isinstance(node, Scalar) else ""
         raise node.mark.error(field, f"must be text, not {kind_of(node)}{hint}")
     if "\0" in node.value:
-        raise node.mark.error(field, "holds a NUL character, which no process can be given")
+        node.mark.put_off(field, "holds a NUL character, which no process can be given")
     try:
         node.value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -51,13 +51,21 @@ def read_boolean(node: Node, field: str) -> bool:
     return node.value
 
 
-def read_whole_number(node: Node, field: str, *, least: int, most: int) -> int:
-    """An integer in [least, most]."""
-    if not isinstance(node, Scalar) or isinstance(node.value, bool) or not isinstance(node.value, int):
+def read_whole_number(
+    node: Node, field: str, *, least: int, most: int, strict: bool = False, ours: bool = False
+) -> int:
+    """An integer in [least, most]; 1.0 is one, as JSON Schema says, unless it is to be `strict`. With `ours`, `most` is our limit: a launch refuses what is above."""
+    value = node.value if isinstance(node, Scalar) else None
+    if isinstance(value, float) and value.is_integer() and not strict:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
         raise node.mark.error(field, f"must be a whole number, not {kind_of(node)}")
-    if not least <= node.value <= most:
+    if value < least or (value > most and not ours):
         raise node.mark.error(field, f"must be from {least} to {most}")
-    return node.value
+    if value > most:
+        node.mark.put_off(field, f"must be from {least} to {most}")
+        return most
+    return value
 
 
 def read_positive_number(node: Node, field: str) -> float:
@@ -119,6 +127,6 @@ def check_fields(
         field, mark = f"{prefix}{name}", mapping.key_marks[name]
         if name in elsewhere:
             raise mark.error(field, f"belongs to {elsewhere[name]}")
-        if name in INTERNAL_FIELDS:
-            raise mark.error(field, "is a note of SkyPilot's to itself; remove it")
+        if name in mapping.not_text:
+            raise mark.error(field, f"YAML reads this name as {name}, not as text; quote it")
         raise mark.error(field, "unknown field", nearest(name, known))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tradewind.spec.machine import Autostop, Image, LocalDisk, PortRange
 from tradewind.spec.place import CLUSTERS
+from tradewind.spec.policy import REFERENCE
 from tradewind.spec.storage import DataSize, ManagedSecret
 from tradewind.spec.task import AcceleratorRequest, Infra, JobRecovery, Quantity, Resources, Task
 from tradewind.spec.typed import written
@@ -34,7 +37,7 @@ def normal_form(task: Task) -> dict[str, object]:
     if task.inline_secrets:
         form["secrets"] = dict.fromkeys(task.secrets) | dict.fromkeys(task.inline_secrets, REDACTED)
     elif task.secrets:
-        form["secrets"] = list(task.secrets)
+        form["secrets"] = [f"{REFERENCE}{name}" for name in task.secrets]
     if task.managed_secrets:
         form["managed_secrets"] = [_managed_secret(secret) for secret in task.managed_secrets]
     mounts: dict[str, object] = {mount.target: mount.source for mount in task.file_mounts}
@@ -64,6 +67,10 @@ def normal_form(task: Task) -> dict[str, object]:
     for name in _PLAIN:
         if getattr(task, name) != getattr(defaults, name):
             form[name] = written(getattr(task, name))
+    for name, value in task.notes.items():
+        place = form.setdefault("resources", {}) if name.startswith("resources.") else form
+        assert isinstance(place, dict)
+        place[name.removeprefix("resources.")] = value
     return form
 
 
@@ -77,7 +84,23 @@ def _alternatives(task: Task) -> dict[str, object]:
     forms = [_resources(alternative) for alternative in task.resources]
     if len(forms) == 1:
         return forms[0]
-    return {"ordered" if task.ordered else "any_of": forms}
+    name = "ordered" if task.ordered else "any_of"
+    several = {each.accelerators for each in task.resources if len(each.accelerators) > 1}
+    if not several:
+        return {name: forms}
+    if len(several) == 1 and not task.ordered and all(each.accelerators for each in task.resources):
+        (shared,) = several  # an alternative names one; a choice stands beside them all
+        kept = [
+            {field: value for field, value in form.items() if field != "accelerators" or each.accelerators != shared}
+            for form, each in zip(forms, task.resources, strict=True)
+        ]
+        return {"accelerators": _accelerators(shared), name: kept}
+    each_one = [
+        msgspec.structs.replace(each, accelerators=(request,)) if request else each
+        for each in task.resources
+        for request in each.accelerators or (None,)
+    ]
+    return {name: [_resources(each) for each in each_one]}
 
 
 def _shared(task: Task) -> dict[str, object]:
@@ -110,11 +133,7 @@ def _resources(resources: Resources) -> dict[str, object]:
     if resources.memory is not None:
         form["memory"] = _quantity(resources.memory)
     if resources.accelerators:
-        names = [_accelerator(request) for request in resources.accelerators]
-        counts = [_number(request.count) for request in resources.accelerators]
-        form["accelerators"] = dict(zip(names, counts, strict=True))
-        if len(set(names)) != len(names):
-            form["accelerators"] = {f"{name}:{count}": None for name, count in zip(names, counts, strict=True)}
+        form["accelerators"] = _accelerators(resources.accelerators)
     for name in (
         "instance_type",
         "use_spot",
@@ -155,6 +174,14 @@ def _infra(infra: Infra) -> str:
     return "/".join(parts)
 
 
+def _accelerators(requests: tuple[AcceleratorRequest, ...]) -> dict[str, float | None]:
+    names = [_accelerator(request) for request in requests]
+    counts = [_number(request.count) for request in requests]
+    if len(set(names)) == len(names):
+        return dict(zip(names, counts, strict=True))
+    return {f"{name}:{count}": None for name, count in zip(names, counts, strict=True)}
+
+
 def _accelerator(request: AcceleratorRequest) -> str:
     if request.memory is None:
         return request.name
@@ -179,7 +206,8 @@ def _image(image: Image) -> object:
 
 
 def _managed_secret(secret: ManagedSecret) -> object:
-    return secret.name if secret.mount_path is None else {secret.name: {"mount_path": secret.mount_path}}
+    name = f"{secret.scope}.{secret.name}" if secret.scope else secret.name
+    return name if secret.mount_path is None else {name: {"mount_path": secret.mount_path}}
 
 
 def _number(value: float) -> float:

@@ -8,6 +8,7 @@ import msgspec
 
 from tradewind.spec.document import Mapping, Mark, Node, Scalar, Sequence
 from tradewind.spec.equipment import read_autostop
+from tradewind.spec.policy import REFERENCE
 
 _TASK_FLAGS = {
     "name": "--name",
@@ -115,6 +116,7 @@ def _with_secrets(document: Mapping, names: tuple[str, ...]) -> Node:
     nodes = tuple(Scalar(name, name, Mark(f"--secret {name}")) for name in names)
     if isinstance(found, Mapping):
         return _put(found, {node.text: Scalar(None, "", node.mark) for node in nodes})
+    nodes = tuple(Scalar(f"{REFERENCE}{node.text}", node.text, node.mark) for node in nodes)
     return Sequence((*(found.items if isinstance(found, Sequence) else ()), *nodes), nodes[0].mark)
 
 

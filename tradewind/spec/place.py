@@ -10,17 +10,17 @@ from tradewind.spec.task import Infra
 # Not machines that are bought one by one: they are named with a context or pool of their own, which may hold slashes.
 CLUSTERS = {"k8s": "kubernetes", "kubernetes": "kubernetes", "slurm": "slurm", "ssh": "ssh"}
 CLOUDS = (
-    "aws", "azure", "cloudflare", "coreweave", "cudo", "do", "fluidstack", "gcp", "hyperbolic", "ibm", "lambda", "local", "mithril",
+    "aws", "azure", "cudo", "do", "fluidstack", "gcp", "hyperbolic", "ibm", "lambda", "local", "mithril",
     "nebius", "oci", "paperspace", "primeintellect", "runpod", "scp", "seeweb", "shadeform", "vast", "verda", "vsphere", "yotta",
 )  # fmt: skip
 OLD_PLACE = ("cloud", "region", "zone")
 
 
 def read_word(node: Node, field: str) -> str:
-    """Text that is not empty, without the blanks around it."""
+    """Text without the blanks around it; a launch refuses nothing but blanks."""
     text = read_text(node, field).strip()
     if not text:
-        raise node.mark.error(field, "must not be empty")
+        node.mark.put_off(field, "must not be empty")
     return text
 
 
@@ -32,31 +32,47 @@ def read_place(given: dict[str, Node], prefix: str) -> Infra:
         if old:
             raise given[old[0]].mark.error(f"{prefix}{old[0]}", "infra already says where; keep one of the two")
         return _parse_infra(infra, f"{prefix}infra")
-    cloud, region, zone = (read_word(given[name], f"{prefix}{name}") if name in given else None for name in OLD_PLACE)
-    return Infra(None if cloud is None else _cloud(given["cloud"], cloud, f"{prefix}cloud"), region, zone)
+    region, zone = (read_word(given[name], f"{prefix}{name}") if name in given else None for name in OLD_PLACE[1:])
+    cloud = given.get("cloud")
+    if cloud is None:
+        return Infra(None, region, zone)
+    name, field = read_text(cloud, f"{prefix}cloud"), f"{prefix}cloud"
+    if name.lower() == "k8s":
+        raise cloud.mark.error(field, "'k8s' is no cloud", "kubernetes")
+    return Infra(_cloud(cloud, name, field), region, zone)
 
 
 def _parse_infra(node: Node, field: str) -> Infra:
-    text = read_word(node, field)
+    text = read_text(node, field)
     head, slash, rest = text.partition("/")
-    if head.lower() in CLUSTERS:
-        if slash and not rest.strip():
+    if head.lower() in {"k8s", "kubernetes"}:
+        if slash and not rest:
             raise node.mark.error(field, f"{text!r} names nothing after the slash; write {head}, or {head}/NAME")
-        return Infra(CLUSTERS[head.lower()], rest.strip() or None)
-    parts = [part.strip() for part in text.split("/")]
+        return Infra("kubernetes", rest.strip() or None)
+    parts = text.split("/")
     if len(parts) > 3 or not all(parts):
         raise node.mark.error(
             field, f"{text!r} is no place; write cloud, cloud/region or cloud/region/zone, with * for any"
         )
-    cloud, region, zone = (None if part == "*" else part for part in (*parts, *("*",) * (3 - len(parts))))
+    if head.lower() in CLUSTERS:
+        return Infra(CLUSTERS[head.lower()], rest.strip() or None)
+    cloud, region, zone = (
+        None if part in {"", "*"} else part for part in (head, *map(str.strip, parts[1:]), *("*",) * (3 - len(parts)))
+    )
     return Infra(None if cloud is None else _cloud(node, cloud, field), region, zone)
 
 
 def _cloud(node: Node, name: str, field: str) -> str:
-    """In lower case. One letter beside a cloud's name is a misspelling; any other name may be from a catalog of the person's own."""
+    """In lower case. A task file names a cloud that SkyPilot or we know; flags and programs may name one of a catalog of the person's own."""
     cloud = CLUSTERS.get(name.lower(), name.lower())
-    if len(cloud) > 3 and cloud not in CLOUDS and cloud not in CLUSTERS.values():
+    if cloud in CLOUDS or cloud in CLUSTERS.values():
+        return cloud
+    if node.mark.line:
+        meant = nearest(cloud, (*CLOUDS, *CLUSTERS.values()), least=0.7)
+        own = "" if meant else "; a cloud of your own catalog is named by --infra"
+        raise node.mark.error(field, f"{name!r} is no cloud{own}", meant)
+    if len(cloud) > 3:
         meant = nearest(cloud, (known for known in CLOUDS if abs(len(known) - len(cloud)) <= 1), least=0.8)
         if meant:
             raise node.mark.error(field, f"{name!r} is no cloud", meant)
-    return cloud
+    return cloud.strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from tradewind.spec.document import Mapping, Node, Scalar, Sequence
+from tradewind.spec.document import Mapping, Mark, Node, Scalar, Sequence
 from tradewind.spec.fields import nearest
 from tradewind.spec.nodes import (
     check_fields,
@@ -18,6 +18,7 @@ from tradewind.spec.nodes import (
 )
 from tradewind.spec.storage import ManagedSecret
 from tradewind.spec.task import JobRecovery
+from tradewind.spec.typed import plain
 
 HIGHEST_PRIORITY = 1000  # SkyPilot's range is -1000 to 1000, the higher first
 MOST_RESTARTS = 1_000_000
@@ -36,7 +37,8 @@ STRATEGIES: dict[str, str] = {
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _USD = re.compile(r"\$?\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:usd)?", re.IGNORECASE)
 _MOST_USD = 1e9
-_REFERENCE = "secrets:"
+REFERENCE = "secrets:"
+_SCOPES = ("personal", "workspace", "global")
 
 
 def read_job_recovery(node: Node | None, field: str = "resources.job_recovery") -> JobRecovery:
@@ -46,35 +48,42 @@ def read_job_recovery(node: Node | None, field: str = "resources.job_recovery") 
     if isinstance(node, Scalar):
         return JobRecovery(strategy=_strategy(node, field))
     mapping = read_mapping(node, field)
-    check_fields(mapping, f"{field}.", _RECOVERY)
-    given = {name: value for name, value in mapping.entries.items() if not is_null(value)}
+    node.mark.at_launch(lambda: check_fields(mapping, f"{field}.", _RECOVERY), None)
+    given = {name: value for name, value in mapping.entries.items() if name != "strategy" or not is_null(value)}
     strategy, restarts, codes, least = (given.get(name) for name in _RECOVERY)
     return JobRecovery(
         strategy="eager" if strategy is None else _strategy(strategy, f"{field}.strategy"),
         max_restarts_on_errors=0
         if restarts is None
-        else read_whole_number(restarts, f"{field}.max_restarts_on_errors", least=0, most=MOST_RESTARTS),
+        else read_whole_number(restarts, f"{field}.max_restarts_on_errors", least=0, most=MOST_RESTARTS, ours=True),
         recover_on_exit_codes=() if codes is None else _exit_codes(codes, f"{field}.recover_on_exit_codes"),
-        min_nodes=None if least is None else read_whole_number(least, f"{field}.min_nodes", least=1, most=MOST_NODES),
+        min_nodes=None
+        if least is None
+        else least.mark.at_launch(
+            lambda: read_whole_number(least, f"{field}.min_nodes", least=1, most=MOST_NODES), None
+        ),
     )
 
 
 def _strategy(node: Node, field: str) -> str:
     text = read_text(node, field)
-    found = STRATEGIES.get(text.lower())
+    found = STRATEGIES.get(text if text.lower() == "none" else text.lower())
     if found is None:
         from importlib.metadata import entry_points  # takes a while, and only a strategy of one's own needs it
 
-        if text in entry_points(group=STRATEGY_GROUP).names:
-            return text
-        known = ("eager", "failover", "deadline")
-        raise node.mark.error(field, f"{text!r} is none of {', '.join(known)}", nearest(text, known))
+        if text not in entry_points(group=STRATEGY_GROUP).names:
+            known = ("eager", "failover", "deadline")
+            node.mark.put_off(field, f"{text!r} is none of {', '.join(known)}", nearest(text, known))
+        return text
     return found
 
 
 def _exit_codes(node: Node, field: str) -> tuple[int, ...]:
     items = node.items if isinstance(node, Sequence) else (node,)
-    return tuple(dict.fromkeys(read_whole_number(item, field, least=0, most=255) for item in items))
+    codes = [read_whole_number(item, field, least=0, most=255) for item in items]
+    if len(set(codes)) != len(codes):
+        raise node.mark.error(field, "names a code twice; keep one")
+    return tuple(codes)
 
 
 def read_priority(node: Node | None, field: str = "resources.priority") -> int:
@@ -102,34 +111,63 @@ def _is_number(text: str) -> bool:
 
 
 class Secrets(NamedTuple):
-    """`names` whose values are given when the job is submitted, and those whose values the file itself `inline`s (which are not kept)."""
+    """`names` whose values are given when the job is submitted, those whose values the file itself `inline`s (which are not kept), and those `held` by a server."""
 
     names: tuple[str, ...] = ()
     inline: tuple[str, ...] = ()
+    held: tuple[ManagedSecret, ...] = ()
 
 
-def read_secrets(node: Node | None, envs: dict[str, str]) -> Secrets:
-    """A list of names (SkyPilot writes them `secrets:NAME`), or a map of names to values or to nothing."""
+def read_secrets(node: Node | None) -> Secrets:
+    """A list of names as SkyPilot writes them (`secrets:NAME`, `secrets:personal.NAME`), or a map of names to values or to nothing."""
     if node is None:
         return Secrets()
     if isinstance(node, Mapping):
-        named = [(name, node.key_marks[name], not is_null(value)) for name, value in node.entries.items()]
-        for name, value in node.entries.items():
-            if not isinstance(value, Scalar):
-                raise value.mark.error(f"secrets.{name}", f"must be a single value, not {kind_of(value)}")
+        named = [_in_map(name, value, node.key_marks[name]) for name, value in node.entries.items()]
     elif isinstance(node, Sequence):
-        named = [(read_text(item, "secrets").removeprefix(_REFERENCE), item.mark, False) for item in node.items]
+        named = [(_in_list(item), item.mark, False) for item in node.items]
     else:
         raise node.mark.error("secrets", f"must be a list of names, not {kind_of(node)}")
-    for name, mark, _ in named:
+    held = tuple(dict.fromkeys(_held(name) for name, _, inline in named if not inline and _scope(name)))
+    here = [each for each in named if each[2] or not _scope(each[0])]
+    for name, mark, _ in here:
         if not _ENV_NAME.fullmatch(name):
-            raise mark.error(f"secrets.{name}", "is no name for a variable: letters, digits and _ only")
-        if name in envs:
-            raise mark.error(f"secrets.{name}", "stands in envs too, in clear; keep one of the two")
+            mark.put_off(f"secrets.{name}", "is no name for a variable: letters, digits and _ only")
     return Secrets(
-        tuple(dict.fromkeys(name for name, _, inline in named if not inline)),
-        tuple(dict.fromkeys(name for name, _, inline in named if inline)),
+        tuple(dict.fromkeys(name for name, _, inline in here if not inline)),
+        tuple(dict.fromkeys(name for name, _, inline in here if inline)),
+        held,
     )
+
+
+def _in_map(name: str, value: Node, mark: Mark) -> tuple[str, Mark, bool]:
+    if name.startswith(REFERENCE) and not is_null(value):
+        raise mark.error(
+            f"secrets.{name}", f"is held elsewhere and can have no value here; remove one, or the `{REFERENCE}`"
+        )
+    return name.removeprefix(REFERENCE), mark, not is_null(value)
+
+
+def _in_list(item: Node) -> str:
+    """The name that `secrets:NAME` is for; a flag names it alone."""
+    name = str(plain(item, "secrets"))
+    if not name.startswith(REFERENCE):
+        raise item.mark.error(
+            "secrets",
+            f"{name[:60]!r} is no item of this list; write {REFERENCE}{name[:60]}, or a map: {{{name[:60]}: null}}",
+        )
+    return name.removeprefix(REFERENCE)
+
+
+def _scope(name: str) -> str:
+    """Whose a secret is that a server holds; "" where the name does not say."""
+    head, dot, _ = name.partition(".")
+    return head if dot and head in _SCOPES else ""
+
+
+def _held(name: str, mount_path: str | None = None) -> ManagedSecret:
+    scope = _scope(name)
+    return ManagedSecret(name.removeprefix(f"{scope}.") if scope else name, mount_path, scope or None)
 
 
 def read_managed_secrets(node: Node | None) -> tuple[ManagedSecret, ...]:
@@ -138,18 +176,21 @@ def read_managed_secrets(node: Node | None) -> tuple[ManagedSecret, ...]:
         return ()
     if not isinstance(node, Sequence):
         raise node.mark.error("managed_secrets", f"must be a list of names, not {kind_of(node)}")
-    return tuple(_managed_secret(item, f"managed_secrets[{index}]") for index, item in enumerate(node.items))
+    return tuple(
+        secret for index, item in enumerate(node.items) for secret in _managed_secret(item, f"managed_secrets[{index}]")
+    )
 
 
-def _managed_secret(item: Node, field: str) -> ManagedSecret:
+def _managed_secret(item: Node, field: str) -> tuple[ManagedSecret, ...]:
     if not isinstance(item, Mapping):
-        return ManagedSecret(read_text(item, field))
-    if len(item.entries) != 1:
+        return (_held(read_text(item, field).removeprefix(REFERENCE)),)
+    if len(item.entries) > 1:
         raise item.mark.error(field, "must be one name with its mount_path")
-    ((name, value),) = item.entries.items()
-    if is_null(value):
-        return ManagedSecret(name)
-    inner = read_mapping(value, f"{field}.{name}")
-    check_fields(inner, f"{field}.{name}.", ("mount_path",))
-    path = inner.entries.get("mount_path")
-    return ManagedSecret(name, None if path is None or is_null(path) else read_text(path, f"{field}.{name}.mount_path"))
+    found = []
+    for name, value in item.entries.items():
+        inner = read_mapping(value, f"{field}.{name}")
+        check_fields(inner, f"{field}.{name}.", ("mount_path",))
+        path = inner.entries.get("mount_path")
+        where = None if path is None else read_text(path, f"{field}.{name}.mount_path")
+        found.append(_held(name.removeprefix(REFERENCE), where))
+    return tuple(found)

@@ -9,14 +9,17 @@ from tradewind.spec.machine import LocalDisk, LocalDiskKind, PortRange
 from tradewind.spec.task import AcceleratorRequest, Quantity
 
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
-_CPUS = re.compile(rf"({_NUMBER})\s*(\+?)", re.IGNORECASE)
-_MEMORY = re.compile(rf"({_NUMBER})\s*(b|[kmgtp]i?b?)?\s*([+x]?)", re.IGNORECASE)
+# What Python's float() reads, less its infinities; SkyPilot hands sizes to it.
+_FLOAT = r"\s*(\+?(?:\d+(?:_\d+)*(?:\.(?:\d+(?:_\d+)*)?)?|\.\d+(?:_\d+)*)(?:[eE][+-]?\d+)?)\s*"
+_CPUS = re.compile(rf"{_FLOAT}(\+?)", re.ASCII)
+_MEMORY = re.compile(rf"{_FLOAT}([kmgtpKMGTP][bBiI])?(x|\+?)", re.ASCII)
+_DISK = re.compile(r"([0-9]+)(?:([kmgtp][bi])|([KMGTP][BI])|([KMGTP][bi]))?")  # no kB
 _ACCELERATOR = re.compile(r"[A-Za-z][A-Za-z0-9._-]*(?: [A-Za-z0-9._-]+)*")
-_BY_MEMORY = re.compile(rf"(?:([A-Za-z]+):)?({_NUMBER}\s*[mgt]i?b)(\+?)(?::(.*))?", re.IGNORECASE)
-_LOCAL_DISK = re.compile(rf"(nvme|ssd)(?::({_NUMBER})(\+?))?|({_NUMBER})(\+?)", re.IGNORECASE)
+_BY_MEMORY = re.compile(r"(?:([^:]*):)?([0-9]+[GgMmTt][Bb])(\+?)(?::(.*))?")
+_LOCAL_DISK = re.compile(rf"(nvme|ssd)(?::{_FLOAT}(\+*))?|{_FLOAT}(\+*)", re.ASCII)
 _NETWORK_SPEED = re.compile(rf"({_NUMBER})\s*(?:\+|gbps|gbit/s)?\s*\+?", re.IGNORECASE)
-_PORTS = re.compile(r"(\d{1,5})(?:\s*-\s*(\d{1,5}))?")
-_MINUTES = re.compile(r"(\d+)\s*([mhdw])?", re.IGNORECASE)
+_PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?", re.ASCII)
+_MINUTES = re.compile(r"([0-9]+)([mhdw])?", re.IGNORECASE)
 _HOURS = re.compile(rf"({_NUMBER})\s*(d|h|m|min|w)?", re.IGNORECASE)
 _MINUTES_PER_UNIT = {"m": 1, "h": 60, "d": 24 * 60, "w": 7 * 24 * 60}
 
@@ -27,7 +30,7 @@ _LARGEST = 1e9  # far beyond any machine; keeps a typo from becoming an infinity
 
 def parse_cpus(text: str) -> Quantity:
     """vCPUs: "4" is exactly four, "4+" at least. Raises ValueError with the sentence to show."""
-    match = _CPUS.fullmatch(text.strip())
+    match = _CPUS.fullmatch(text)
     if match is None:
         if re.fullmatch(rf"{_NUMBER}\s*-\s*{_NUMBER}", text.strip()):
             raise ValueError("ranges are not known; write the least that will do, such as 4+")
@@ -37,45 +40,61 @@ def parse_cpus(text: str) -> Quantity:
 
 def parse_memory(text: str) -> Quantity:
     """GiB: "16", "16GB" exactly, "16+", "1TB+" at least, "4x" at least 4 for each vCPU. Raises ValueError with the sentence to show."""
-    match = _MEMORY.fullmatch(text.strip())
+    match = _MEMORY.fullmatch(text)
     if match is None:
         raise ValueError(f"{_shown(text)} is no amount of memory; write 16, 16+, 16GB, 1TB+ or 4x (GiB per vCPU)")
-    number, unit, suffix = match[1], match[2], match[3].lower()
-    value = _positive(number, text)
+    number, unit, suffix = match[1], match[2], match[3]
+    gib = _positive(repr(_positive(number, text) * _GIB_PER_UNIT[unit[0].lower() if unit else "g"]), text)
     if suffix == "x":
-        if unit:
-            raise ValueError(f"{_shown(text)} mixes a unit with x; write 4x for 4 GiB per vCPU")
-        return Quantity(value, at_least=True, per_vcpu=True)
-    return Quantity(
-        _positive(repr(value * _GIB_PER_UNIT[unit[0].lower() if unit else "g"]), text), at_least=suffix == "+"
-    )
+        return Quantity(gib, at_least=True, per_vcpu=True)
+    return Quantity(gib, at_least=suffix == "+")
+
+
+def is_endless(text: str) -> bool:
+    """Whether it is an infinity, or no number at all, as floating point writes them: numbers that no machine has."""
+    return text.strip().lower().rstrip("+").lstrip("+-") in {"inf", "infinity", "nan"}
+
+
+class NobodySellsIt(ValueError):  # noqa: N818  a sentence, not a failure
+    """What was written can be read, and nothing that is sold is like that."""
 
 
 def parse_accelerator(text: str) -> AcceleratorRequest:
     """Accelerators: "A100" is one, "A100:8" eight, "T4:0.5" half of one, "80GB+" and "NVIDIA:40GB+:2" any of that memory.
 
-    Raises ValueError with the sentence to show.
+    Raises ValueError with the sentence to show; NobodySellsIt where it could be read.
     """
-    typed = text.strip()
-    by_memory = _BY_MEMORY.fullmatch(typed)
+    by_memory = _BY_MEMORY.fullmatch(text)
     if by_memory:
         size = parse_memory(by_memory[2] + by_memory[3])
-        return AcceleratorRequest(
-            by_memory[1] or "", 1 if by_memory[4] is None else parse_count(by_memory[4]), memory=size
-        )
-    name, colon, count = typed.partition(":")
-    if not _ACCELERATOR.fullmatch(name) or ":" in count or (colon and not count):
+        if not size.value.is_integer():
+            raise ValueError(f"{_shown(text)} is no whole number of GB")
+        counted = by_memory[4]
+        if counted is not None and not counted.strip().isdigit():
+            raise ValueError(f"{_shown(counted)} is no count of accelerators; write a whole number")
+        return AcceleratorRequest(by_memory[1] or "", 1 if counted is None else parse_count(counted), memory=size)
+    name, colon, count = text.partition(":")
+    if ":" in count or (colon and not count.strip()):
         raise ValueError(f"{_shown(text)} is no accelerator; write a name and a count, such as A100:8")
-    return AcceleratorRequest(name, parse_count(count) if colon else 1)
+    number = parse_count(count) if colon else 1
+    if re.fullmatch(r"\s*[0-9.]+[GMT]i?B?\s*-\s*[0-9.]+[GMT]i?B?\s*", name, re.IGNORECASE):
+        raise NobodySellsIt(
+            f"{_shown(name)} is a range, and ranges are not known; write the least that will do, such as 16GB+"
+        )
+    if not _ACCELERATOR.fullmatch(name.strip()):
+        raise NobodySellsIt(f"{_shown(text)} is no accelerator; write a name and a count, such as A100:8")
+    return AcceleratorRequest(name.strip(), number)
 
 
 def parse_count(text: str) -> float:
-    """The number of accelerators; whole, or a fraction of one device. Raises ValueError with the sentence to show."""
-    if not re.fullmatch(_NUMBER, text.strip(), re.IGNORECASE):
+    """The number of accelerators; whole, or a fraction of one device. Raises ValueError with the sentence to show, NobodySellsIt where it could be read."""
+    if is_endless(text):
+        raise NobodySellsIt(f"{_shown(text)} is no count of accelerators; write a whole number, or a fraction below 1")
+    if not re.fullmatch(_FLOAT, text, re.ASCII):
         raise ValueError(f"{_shown(text)} is no count of accelerators; write a whole number, or a fraction below 1")
     count = _positive(text, text)
     if count > 1 and not count.is_integer():
-        raise ValueError(f"{_shown(text)} accelerators cannot be had; only one device can be shared (0.5)")
+        raise NobodySellsIt(f"{_shown(text)} accelerators cannot be had; only one device can be shared (0.5)")
     return count
 
 
@@ -93,10 +112,11 @@ def _shown(text: str) -> str:
 
 def parse_gigabytes(text: str) -> int:
     """Whole GB of disk: "256", "256GB", "1TB". Raises ValueError with the sentence to show."""
-    match = _MEMORY.fullmatch(text.strip())
-    if match is None or match[3]:
+    match = _DISK.fullmatch(text)
+    if match is None:
         raise ValueError(f"{_shown(text)} is no size of a disk; write 256 (GB) or 1TB")
-    size = _positive(match[1], text) * _GIB_PER_UNIT[match[2][0].lower() if match[2] else "g"]
+    unit = match[2] or match[3] or match[4] or "g"
+    size = _positive(match[1], text) * _GIB_PER_UNIT[unit[0].lower()]
     if not size.is_integer() or not 1 <= size <= _LARGEST:
         raise ValueError(f"{_shown(text)} is no whole number of GB above 0")
     return int(size)
@@ -104,10 +124,10 @@ def parse_gigabytes(text: str) -> int:
 
 def parse_local_disk(text: str) -> LocalDisk:
     """Instance storage: "nvme", "nvme:500+", "ssd:300", "500" (GB). Raises ValueError with the sentence to show."""
-    match = _LOCAL_DISK.fullmatch(text.strip())
+    match = _LOCAL_DISK.fullmatch(text.strip().lower())
     if match is None:
         raise ValueError(f"{_shown(text)} is no local disk; write nvme, ssd:300 or nvme:500+ (GB)")
-    kind: LocalDiskKind | None = None if match[1] is None else "nvme" if match[1].lower() == "nvme" else "ssd"
+    kind: LocalDiskKind | None = None if match[1] is None else "nvme" if match[1] == "nvme" else "ssd"
     size = match[2] or match[4]
     if size is None:
         return LocalDisk(kind)
@@ -126,6 +146,8 @@ def parse_ports(text: str) -> tuple[PortRange, ...]:
     """Ports as typed: "80", "8000-8010", "80,443". Raises ValueError with the sentence to show."""
     found = []
     for part in text.split(","):
+        if not part.strip():
+            continue
         match = _PORTS.fullmatch(part.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 1 <= first <= last <= 65535:
@@ -147,8 +169,8 @@ def merge_ports(ports: Iterable[PortRange]) -> tuple[PortRange, ...]:
 
 def parse_minutes(text: str) -> int:
     """Minutes: "10", "10m", "2h", "1d", "1w". Raises ValueError with the sentence to show."""
-    match = _MINUTES.fullmatch(text.strip())
-    if match is None or len(match[1]) > 9:
+    match = _MINUTES.fullmatch(text)
+    if match is None or len(match[1]) > 15:
         raise ValueError(f"{_shown(text)} is no length of time; write minutes, or 2h, 1d or 1w")
     return int(match[1]) * _MINUTES_PER_UNIT[(match[2] or "m").lower()]
 

@@ -7,6 +7,7 @@ from typing import TypeVar, cast, get_args
 
 import msgspec
 
+from tradewind.spec.aside import inline_values, notes_apart
 from tradewind.spec.document import Mapping, Node, Scalar, Sequence
 from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
 from tradewind.spec.mounts import Surroundings, read_file_mounts, read_volumes, read_workdir
@@ -31,10 +32,12 @@ from tradewind.spec.settings import Settings
 from tradewind.spec.storage import DataSize, GitSource
 from tradewind.spec.task import Engine, RunOn, Task
 from tradewind.spec.typed import read_struct
-from tradewind.spec.variables import read_envs
+from tradewind.spec.variables import check_docker_login, read_envs
 
 S = TypeVar("S", bound=msgspec.Struct)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-]{1,2}[A-Za-z0-9]+)*")
+_WITH_NULL = ("inputs", "outputs", "depends_on")  # with which null is an error at SkyPilot
+_LONGEST_NAME = 63
 _URI = re.compile(r"(/|[A-Za-z][A-Za-z0-9+.-]*://).+")
 _ELSEWHERE = dict.fromkeys(
     (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, "any_of", "ordered"), "resources"
@@ -46,22 +49,29 @@ _ELSEWHERE = dict.fromkeys(
 
 def read_task(document: Mapping, source: str, base_dir: str) -> Task:
     """The task that the document describes. Raises SpecError."""
+    noted, document = notes_apart(document)
     check_fields(document, "", TASK_FIELDS, _ELSEWHERE)
     given = {name: node for name, node in document.entries.items() if not is_null(node)}
+    for field in _WITH_NULL:
+        if field in document.entries and field not in given:
+            raise document.entries[field].mark.error(field, "has no value; write one, or remove the field")
     envs = read_envs(given.get("envs"))
-    around = Surroundings(envs, base_dir)
+    secrets = read_secrets(given.get("secrets"))
+    check_docker_login(envs, secrets.inline, given.get("secrets", document).mark)
+    around = Surroundings(envs | inline_values(given.get("secrets")), base_dir)
     name, num_nodes, run_on, engine, workdir = (
         given.get(field) for field in ("name", "num_nodes", "run_on", "engine", "workdir")
     )
     place = None if workdir is None else read_workdir(workdir, around)
     asked = read_resources(given.get("resources"))
     mounts = read_file_mounts(given.get("file_mounts"), around)
-    secrets = read_secrets(given.get("secrets"), envs)
     return Task(
         name=None if name is None else read_name(name),
         workdir=place if isinstance(place, str) else None,
         git=place if isinstance(place, GitSource) else None,
-        num_nodes=1 if num_nodes is None else read_whole_number(num_nodes, "num_nodes", least=1, most=MOST_NODES),
+        num_nodes=1
+        if num_nodes is None
+        else read_whole_number(num_nodes, "num_nodes", least=1, most=MOST_NODES, strict=True, ours=True),
         resources=asked.alternatives,
         ordered=asked.ordered,
         job_recovery=asked.shared.job_recovery,
@@ -71,7 +81,7 @@ def read_task(document: Mapping, source: str, base_dir: str) -> Task:
         envs=envs,
         secrets=secrets.names,
         inline_secrets=secrets.inline,
-        managed_secrets=read_managed_secrets(given.get("managed_secrets")),
+        managed_secrets=(*secrets.held, *read_managed_secrets(given.get("managed_secrets"))),
         setup=_read_shell(given.get("setup"), "setup"),
         run=_read_shell(given.get("run"), "run"),
         run_on="all" if run_on is None else cast("RunOn", read_choice(run_on, "run_on", get_args(RunOn))),
@@ -92,18 +102,28 @@ def read_task(document: Mapping, source: str, base_dir: str) -> Task:
         pool=read_pool(given),
         inputs=_read_data(given.get("inputs"), "inputs"),
         outputs=_read_data(given.get("outputs"), "outputs"),
-        config=Settings() if "config" not in given else read_struct(given["config"], "config", Settings),
+        config=Settings() if "config" not in given else _read_config(given["config"]),
         event_callback=_read_shell(given.get("event_callback"), "event_callback"),
         api_server_access=_read_flag(given.get("api_server_access"), "api_server_access"),
+        notes=noted,
     )
+
+
+def _read_config(node: Node) -> Settings:
+    settings = read_struct(node, "config", Settings)
+    for index, hook in enumerate(settings.hooks):
+        if len(set(hook.events)) < len(hook.events):
+            raise node.mark.error(f"config.hooks[{index}].events", "names an event twice; keep one")
+    return settings
 
 
 def read_name(node: Node, field: str = "name") -> str:
     """A name that may stand in paths and tags."""
     name = read_text(node, field)
-    if not _NAME.fullmatch(name):
-        raise node.mark.error(
-            field, "may hold letters, digits and . _ - only, must start with a letter or digit, and be at most 63 long"
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        node.mark.put_off(
+            field,
+            f"may hold letters, digits and, at most two in a row, . _ - between them, and be at most {_LONGEST_NAME} long",
         )
     return name
 
@@ -152,4 +172,17 @@ def _read_data(node: Node | None, field: str) -> DataSize | None:
     if len(mapping.entries) != 1:
         raise node.mark.error(field, "must be one URI with its size in GB")
     ((uri, size),) = mapping.entries.items()
-    return DataSize(uri, read_positive_number(size, f"{field}.{uri}"))
+    return DataSize(uri, _read_gigabytes(size, f"{field}.{uri}"))
+
+
+def _read_gigabytes(node: Node, field: str) -> float:
+    if (
+        isinstance(node, Scalar)
+        and isinstance(node.value, int | float)
+        and not isinstance(node.value, bool)
+        and node.value <= 0
+    ):
+        if node.value < 0:
+            node.mark.put_off(field, "must not be below 0")
+        return 0.0
+    return read_positive_number(node, field)

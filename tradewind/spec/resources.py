@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 
-from tradewind.spec.accelerators import SPELLINGS, read_accelerators
-from tradewind.spec.document import Mapping, Node, Sequence
+from tradewind.spec.accelerators import SPELLINGS, check_one, read_accelerators
+from tradewind.spec.document import Mapping, Node, Scalar, Sequence
 from tradewind.spec.equipment import (
     read_autostop,
     read_disk_size,
@@ -22,7 +23,7 @@ from tradewind.spec.equipment import (
     read_ports,
 )
 from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
-from tradewind.spec.machine import AcceleratorArgs, Autostop
+from tradewind.spec.machine import AcceleratorArgs, Autostop, LocalDisk
 from tradewind.spec.nodes import (
     check_fields,
     is_null,
@@ -32,11 +33,12 @@ from tradewind.spec.nodes import (
     read_choice,
     read_mapping,
     read_positive_number,
+    read_text,
 )
-from tradewind.spec.place import OLD_PLACE, read_place, read_word
+from tradewind.spec.place import read_place, read_word
 from tradewind.spec.policy import read_job_recovery, read_priority
-from tradewind.spec.quantities import parse_cpus, parse_local_disk, parse_memory
-from tradewind.spec.task import Arch, JobRecovery, Resources
+from tradewind.spec.quantities import is_endless, parse_cpus, parse_local_disk, parse_memory
+from tradewind.spec.task import AcceleratorRequest, Arch, JobRecovery, Quantity, Resources
 from tradewind.spec.typed import read_struct
 
 T = TypeVar("T")
@@ -72,21 +74,23 @@ def read_resources(node: Node | None) -> Asked:
     base = read_mapping(node, "resources")
     known = (*RESOURCE_FIELDS, *SHARED_RESOURCE_FIELDS, *ALTERNATIVE_LISTS)
     check_fields(base, "resources.", known, _TOP_LEVEL)
-    lists = [name for name in ALTERNATIVE_LISTS if not _is_nothing(base.entries.get(name))]
-    if len(lists) > 1:
+    named = [name for name in ALTERNATIVE_LISTS if not is_null(base.entries.get(name))]
+    lists = [name for name in named if not _is_nothing(base.entries.get(name))]
+    if len(named) > 1:
         raise base.key_marks["ordered"].error("resources.ordered", "any_of is given too; keep one of the two")
     if not lists:
         found = _expand(base, "resources.")
         return Asked(found, len(found) > 1, _shared(base, "resources."))
     name = lists[0]
     entries = _entries(base, name)
-    if name == "ordered":
-        _refuse_choice_in_order(base, entries)
+    _refuse_choice_in_order(base, entries, name)
     alternatives: list[Resources] = []
     shared = Shared()
     preferring = name == "ordered" and len(entries) > 1
     for index, own in enumerate(entries):
         prefix = f"resources.{name}[{index}]."
+        _check_nulls(own, prefix)
+        check_one(own, prefix)
         whole = _inherit(base, own)
         expanded = _expand(whole, prefix)
         preferring = preferring or len(expanded) > 1
@@ -94,9 +98,13 @@ def read_resources(node: Node | None) -> Asked:
         theirs = _shared(whole, prefix)
         if index and theirs != shared:
             field = next(each for each, one, other in zip(Shared._fields, theirs, shared, strict=True) if one != other)
-            mark = own.key_marks.get(field, own.mark)
-            raise mark.error(f"{prefix}{field}", "must be the same in all alternatives; write it beside them")
-        shared = theirs
+            error = own.key_marks.get(field, own.mark).error(
+                f"{prefix}{field}", "must be the same in all alternatives; write it beside them"
+            )
+            if field == "priority" and not {theirs.priority, shared.priority} & {0}:
+                raise error
+            own.mark.put_off_error(error)
+        shared = shared if index else theirs
     return Asked(tuple(alternatives), preferring, shared)
 
 
@@ -124,23 +132,25 @@ def _is_nothing(node: Node | None) -> bool:
     return is_null(node) or (isinstance(node, Sequence) and not node.items)
 
 
-def _refuse_choice_in_order(base: Mapping, entries: list[Mapping]) -> None:
-    """Several accelerators within one entry of an order would be an order within an order."""
-    for index, own in enumerate(entries):
-        prefix = f"resources.ordered[{index}]."
-        groups = read_accelerators(_inherit(base, own), prefix)
-        if len(groups) > 1 or any(len(group) > 1 for group in groups):
-            named = own if any(name in own.entries for name in SPELLINGS) else base
-            raise named.mark.error(f"{prefix}accelerators", "names several; in an ordered list each entry names one")
+def _refuse_choice_in_order(base: Mapping, entries: list[Mapping], name: str) -> None:
+    """Several accelerators beside an order, or in an order beside alternatives, would be an order within an order."""
+    groups = read_accelerators(base, "resources.")
+    several = len(groups) > 1 or any(len(group) > 1 for group in groups)
+    if entries and several and (name == "ordered" or len(groups) > 1):
+        raise base.mark.error(
+            f"resources.{name}", "stands beside several accelerators; name one in each alternative instead"
+        )
+
+
+def _check_nulls(own: Mapping, prefix: str) -> None:
+    for name, node in own.entries.items():
+        if is_null(node) and name not in {"ports", "image_id"} and node.mark.line:
+            raise node.mark.error(f"{prefix}{name}", "has no value; write one, or remove the field")
 
 
 def _inherit(base: Mapping, own: Mapping) -> Mapping:
-    """`own` on top of `base`; an entry that says where, or which accelerator, says it whatever spelling the base used."""
+    """`own` on top of `base`; an entry that says which accelerator says it whatever spelling the base used."""
     replaced = set(ALTERNATIVE_LISTS)
-    if "infra" in own.entries:
-        replaced.update(OLD_PLACE)
-    if any(name in own.entries for name in OLD_PLACE):
-        replaced.add("infra")
     if any(name in own.entries for name in SPELLINGS):
         replaced.update(SPELLINGS)
     entries = {name: node for name, node in base.entries.items() if name not in replaced} | own.entries
@@ -165,10 +175,25 @@ def _shared(mapping: Mapping, prefix: str) -> Shared:
 def _expand(mapping: Mapping, prefix: str) -> tuple[Resources, ...]:
     """One alternative for each group of accelerators, in their order."""
     groups = read_accelerators(mapping, prefix)
-    one = _read_one({name: node for name, node in mapping.entries.items() if not is_null(node)}, prefix)
+    given = {name: node for name, node in mapping.entries.items() if not is_null(node)}
+    one = _read_one(given, prefix)
     if not groups:
         return (one,)
+    for request in (request for group in groups for request in group):
+        _check_tpu(request, one, mapping, prefix)
     return tuple(msgspec.structs.replace(one, accelerators=group) for group in groups)
+
+
+def _check_tpu(request: AcceleratorRequest, one: Resources, mapping: Mapping, prefix: str) -> None:
+    """A TPU is Google's, on its own kind of machine. Raises SpecError."""
+    if "tpu" not in request.name.lower():
+        return
+    mark = next(mapping.key_marks[name] for name in SPELLINGS if name in mapping.entries)
+    if one.infra.cloud not in {None, "gcp", "kubernetes"}:
+        raise mark.error(f"{prefix}accelerators", f"TPUs are Google's, and infra says {one.infra.cloud}")
+    as_vm = one.accelerator_args is None or one.accelerator_args.tpu_vm
+    if as_vm and one.instance_type not in {None, "TPU-VM"} and one.infra.cloud != "kubernetes":
+        raise mark.error(f"{prefix}instance_type", "goes with no TPU; remove one of the two")
 
 
 def _read_one(given: dict[str, Node], prefix: str) -> Resources:
@@ -176,20 +201,26 @@ def _read_one(given: dict[str, Node], prefix: str) -> Resources:
         node = given.get(name)
         return None if node is None else reader(node, f"{prefix}{name}")
 
+    infra = read_place(given, prefix)
+    if infra.cloud == "slurm" and isinstance(none := given.get("memory"), Scalar) and none.value == 0:
+        given = {name: node for name, node in given.items() if name != "memory"}  # Slurm gives what there is
+    disk_size = read("disk_size", read_disk_size)
+    if disk_size is None and "ephemeral_storage" in given:
+        disk_size = read("ephemeral_storage", _read_old_disk_size)
     return Resources(
-        infra=read_place(given, prefix),
-        cpus=read("cpus", lambda node, field: read_amount(node, field, parse_cpus)),
-        memory=read("memory", lambda node, field: read_amount(node, field, parse_memory)),
+        infra=infra,
+        cpus=read("cpus", lambda node, field: _read_size(node, field, parse_cpus)),
+        memory=read("memory", lambda node, field: _read_size(node, field, parse_memory)),
         instance_type=read("instance_type", read_word),
         use_spot=read("use_spot", read_boolean) or False,
         arch=read("arch", lambda node, field: cast("Arch", read_choice(node, field, ("x86_64", "arm64", "any")))),
         burstable=read("burstable", read_boolean) or False,
-        max_hourly_cost=read("max_hourly_cost", read_positive_number),
+        max_hourly_cost=read("max_hourly_cost", _read_cap),
         accelerator_args=read("accelerator_args", lambda node, field: read_struct(node, field, AcceleratorArgs)),
-        disk_size=read("ephemeral_storage" if "disk_size" not in given else "disk_size", read_disk_size),
+        disk_size=disk_size,
         disk_tier=read("disk_tier", read_disk_tier),
         network_tier=read("network_tier", read_network_tier),
-        local_disk=read("local_disk", lambda node, field: read_amount(node, field, parse_local_disk)),
+        local_disk=read("local_disk", _read_local_disk),
         network_gbps=read("network_speed", read_network_speed),
         features=read("features", read_features) or (),
         ports=read("ports", read_ports) or (),
@@ -197,3 +228,40 @@ def _read_one(given: dict[str, Node], prefix: str) -> Resources:
         labels=read("labels", read_labels) or (),
         volumes=read("volumes", read_disks) or (),
     )
+
+
+def _read_size(node: Node, field: str, parse: Callable[[str], Quantity]) -> Quantity | None:
+    """What `parse` reads; an endless amount is put off to the launch, which finds no such machine."""
+    if isinstance(node, Scalar) and isinstance(node.value, float | str) and is_endless(str(node.value)):
+        node.mark.put_off(field, f"{node.text!r} is no amount that a machine has")
+        return None
+    return read_amount(node, field, parse)
+
+
+def _read_cap(node: Node, field: str) -> float | None:
+    """USD/h; an infinity is no cap."""
+    if (
+        isinstance(node, Scalar)
+        and isinstance(node.value, float)
+        and not -math.inf < node.value < math.inf
+        and node.value != -math.inf
+    ):
+        if math.isnan(node.value):
+            node.mark.put_off(field, "must be a number above 0")
+        return None
+    return read_positive_number(node, field)
+
+
+def _read_local_disk(node: Node, field: str) -> LocalDisk:
+    text = read_text(node, field)
+    try:
+        return parse_local_disk(text)
+    except ValueError as error:
+        raise node.mark.error(field, str(error)) from None
+
+
+def _read_old_disk_size(node: Node, field: str) -> int | None:
+    """SkyPilot's old name for `disk_size`, of which a number below 1 says nothing."""
+    if isinstance(node, Scalar) and isinstance(node.value, int) and not isinstance(node.value, bool) and node.value < 1:
+        return None
+    return read_disk_size(node, field)

@@ -1,7 +1,7 @@
 """The JSON Schema of task files, made from the types that they are read into: what editors complete and check by.
 
-It says of each field which forms it takes; what only the reader can judge (amounts, places, files that are there) it leaves to `validate`.
-Null is allowed for every field, as in the reader: it means the default.
+It says of each field which forms it takes; what only the reader can judge (amounts, places, files that are there) it leaves to `validate`, and so it
+does null, which it allows for every field and the reader for those of a task, its resources and a bucket only.
 """
 
 from __future__ import annotations
@@ -11,14 +11,22 @@ from typing import Any, get_args
 
 import msgspec
 
-from tradewind.spec.fields import RESOURCE_FIELDS, SHARED_RESOURCE_FIELDS, TASK_FIELDS
+from tradewind.spec.accelerators import SPELLINGS
+from tradewind.spec.fields import (
+    RESOURCE_FIELDS,
+    RESOURCE_NOTES,
+    SHARED_RESOURCE_FIELDS,
+    STORAGE_NOTES,
+    TASK_FIELDS,
+    TASK_NOTES,
+)
 from tradewind.spec.glossary import ALTERNATIVES, RESOURCES, SHARED, TASK, Entry
 from tradewind.spec.machine import AcceleratorArgs, AttachedDisk, Autostop, DiskTier, MachineFeature, NetworkTier
 from tradewind.spec.placing import Placing
-from tradewind.spec.policy import HIGHEST_PRIORITY, STRATEGIES
+from tradewind.spec.policy import HIGHEST_PRIORITY, REFERENCE, STRATEGIES
 from tradewind.spec.service import Pool, Service
 from tradewind.spec.settings import Settings
-from tradewind.spec.storage import GitSource, Storage, Volume
+from tradewind.spec.storage import GitSource, Storage, StorageConfig, Volume
 from tradewind.spec.task import Arch, Engine, JobRecovery, RunOn
 
 Schema = dict[str, Any]
@@ -36,13 +44,16 @@ _PARTS = (
     Settings,
     Placing,
 )
+_OPEN = {each.__name__ for each in (AttachedDisk, Volume, StorageConfig)}  # SkyPilot looks at no other fields of these
+_NOTE: Schema = {"description": "A note of SkyPilot's to itself."}
 _REF = "#/$defs/{name}"
 
 _TEXT: Schema = {"type": "string"}
 _FLAG: Schema = {"type": "boolean"}
 _WHOLE: Schema = {"type": "integer"}
 _AMOUNT: Schema = {"type": ["string", "number"]}
-_COUNTS: Schema = {"type": "object", "additionalProperties": {"type": ["number", "string", "null"]}}
+_COUNTS: Schema = {"type": "object", "additionalProperties": {"type": ["number", "null"]}}
+_COUNT: Schema = {"type": "object", "maxProperties": 1, "additionalProperties": {"type": "number"}}
 _TEXTS: Schema = {"type": "object", "additionalProperties": _TEXT}
 _VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
 
@@ -55,13 +66,14 @@ def json_schema() -> Schema:
     single = _described(_resources(), RESOURCE_FIELDS, RESOURCES) | _described(
         _shared(), SHARED_RESOURCE_FIELDS, SHARED
     )
-    defs["Alternative"] = _closed(single)
+    defs["Alternative"] = _closed(single | dict.fromkeys(SPELLINGS, _any(_TEXT, _COUNT)))
     lists = {name: _list(_ref("Alternative")) for name in ALTERNATIVES}
-    defs["Resources"] = _closed(single | _described(lists, tuple(ALTERNATIVES), ALTERNATIVES))
+    notes = dict.fromkeys(RESOURCE_NOTES, _NOTE)
+    defs["Resources"] = _closed(single | _described(lists, tuple(ALTERNATIVES), ALTERNATIVES) | notes)
     return {
         "$schema": DIALECT,
         "title": "tradewind task",
-        **_closed(_described(_task(), TASK_FIELDS, TASK)),
+        **_closed(_described(_task(), TASK_FIELDS, TASK) | dict.fromkeys(TASK_NOTES, _NOTE)),
         "$defs": defs,
     }
 
@@ -69,16 +81,17 @@ def json_schema() -> Schema:
 def _task() -> dict[str, Schema]:
     shell = _TEXT
     data = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": {"type": "number"}}
-    values = {"type": ["string", "number", "boolean", "null"]}
-    variables = {"type": [*values["type"], "array", "object"]}  # the reader makes texts of them, as SkyPilot does
+    variables = {
+        "type": ["string", "number", "boolean", "null", "array", "object"]
+    }  # the reader makes texts of them, as SkyPilot does
     return {
-        "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"},
+        "name": _TEXT,
         "workdir": _any(_TEXT, _ref("GitSource")),
         "num_nodes": {"type": "integer", "minimum": 1},
         "resources": _ref("Resources"),
         "envs": {"type": "object", "propertyNames": {"pattern": _VARIABLE}, "additionalProperties": variables},
-        "secrets": _any(_list(_TEXT), {"type": "object", "propertyNames": {"pattern": _VARIABLE}, "additionalProperties": values}),
-        "managed_secrets": _list(_any(_TEXT, {"type": "object", "minProperties": 1, "maxProperties": 1})),
+        "secrets": _any(_list({"type": "string", "pattern": f"^{REFERENCE}"}), {"type": "object", "additionalProperties": variables}),
+        "managed_secrets": _list(_any(_TEXT, {"type": "object", "maxProperties": 1})),
         "setup": shell,
         "run": shell,
         "run_on": _words(RunOn),
@@ -104,7 +117,7 @@ def _task() -> dict[str, Schema]:
 
 
 def _resources() -> dict[str, Schema]:
-    accelerators = _any(_AMOUNT, _COUNTS, _list(_any(_AMOUNT, _COUNTS), least=1))
+    accelerators = _any(_TEXT, _COUNTS, _list(_TEXT, least=1))
     port = {"type": ["integer", "string"]}
     return {
         "infra": _TEXT,
@@ -185,7 +198,9 @@ def _lenient(schema: Schema) -> Schema:
         name: _or_null(_WIDER.get((schema["title"], name), _spelled(part)))
         for name, part in schema.get("properties", {}).items()
     }
-    return {**schema, "additionalProperties": False, "properties": properties}
+    title = schema["title"]
+    properties |= dict.fromkeys(STORAGE_NOTES if title == "Storage" else (), _NOTE)
+    return {**schema, "additionalProperties": title in _OPEN, "properties": properties}
 
 
 def _spelled(schema: Schema) -> Schema:

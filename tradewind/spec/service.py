@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -16,11 +16,11 @@ Balancing = Literal["round_robin", "least_load", "instance_aware_least_load"]
 class ReadinessProbe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A replica is ready once `path` answers; with `post_data` it is asked by POST. Times in seconds."""
 
-    path: str = "/"
-    initial_delay_seconds: Seconds = 1200
-    timeout_seconds: Seconds = 15
-    endpoint_probe_interval_seconds: Seconds = 10
-    consecutive_failure_threshold_timeout: Seconds | None = None
+    path: str
+    initial_delay_seconds: float = 1200
+    timeout_seconds: float = 15
+    endpoint_probe_interval_seconds: float = 10
+    consecutive_failure_threshold_timeout: float | None = None
     post_data: str | dict[str, Any] | None = None
     headers: dict[str, str] = {}
 
@@ -35,14 +35,14 @@ class ReplicaPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dynamic_ondemand_fallback: bool = False
     base_ondemand_fallback_replicas: Count = 0
     spot_placer: Literal["dynamic_fallback"] | None = None
-    upscale_delay_seconds: Seconds = 300
-    downscale_delay_seconds: Seconds = 1200
+    upscale_delay_seconds: float = 300
+    downscale_delay_seconds: float = 1200
 
 
 class LoadBalancer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a stream may be silent, in seconds."""
 
-    stream_timeout_seconds: Seconds = 120
+    stream_timeout_seconds: float = 120
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,18 +50,6 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     keyfile: str
     certfile: str
-
-
-class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Replicas of the task behind one endpoint: a fixed number of `replicas`, or as `replica_policy` says."""
-
-    readiness_probe: str | ReadinessProbe = "/"
-    replicas: Count | None = None
-    replica_policy: ReplicaPolicy | None = None
-    ports: Port | None = None
-    tls: Tls | None = None
-    load_balancing_policy: Balancing | None = None
-    load_balancer: LoadBalancer | None = None
 
 
 class Pool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,3 +61,20 @@ class Pool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_length_threshold: Annotated[int, Meta(ge=1)] | None = None
     upscale_delay_seconds: Seconds | None = None
     downscale_delay_seconds: Seconds | None = None
+
+
+class Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Replicas of the task behind one endpoint: a fixed number of `replicas` (or `workers`, SkyPilot's other word), or as `replica_policy` says; or a `pool`."""
+
+    NULLS: ClassVar = ("*",)
+    EXACT: ClassVar = True
+
+    readiness_probe: str | ReadinessProbe = "/"
+    replicas: int | None = None
+    workers: int | None = None
+    pool: Pool | None = None
+    replica_policy: ReplicaPolicy | None = None
+    ports: Port | None = None
+    tls: Tls | None = None
+    load_balancing_policy: Balancing | None = None
+    load_balancer: LoadBalancer | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -47,8 +47,10 @@ class Mount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hf_mount_args: tuple[str, ...] = ()
 
 
-class StorageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StorageConfig(msgspec.Struct, frozen=True):
     """What one kind of storage can be told."""
+
+    UNKNOWN: ClassVar = "ignored"
 
     disk_size: str | int | None = None
     disk_tier: str | None = None
@@ -61,12 +63,13 @@ class StorageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A bucket: one that is there (`source` is its URL), or one called `name` that is made and filled from local `source`s."""
 
+    NULLS: ClassVar = ("*",)
+
     name: str | None = None
-    source: str | tuple[str, ...] | None = None
+    source: str | Annotated[tuple[str, ...], Meta(min_length=1)] | None = None
     store: Store | None = None
     persistent: bool = True
     mode: StorageMode = "MOUNT"
-    mount_options: str | None = None
     type: StorageType | None = None
     config: StorageConfig | None = None
 
@@ -78,8 +81,11 @@ class StorageMount(msgspec.Struct, frozen=True):
     storage: Storage
 
 
-class Volume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Volume(msgspec.Struct, frozen=True):
     """A volume by its name, or one of `size` that lives as long as the cluster."""
+
+    UNKNOWN: ClassVar = "ignored"
+    NULLS: ClassVar = ("*",)
 
     name: str | None = None
     size: str | int | None = None
@@ -98,10 +104,11 @@ class VolumeMount(msgspec.Struct, frozen=True):
 
 
 class ManagedSecret(msgspec.Struct, frozen=True):
-    """A secret that a server holds: set as a variable, or written to the file `mount_path`."""
+    """A secret that a server holds: set as a variable, or written to the file `mount_path`. `scope` says whose it is: personal, workspace or global."""
 
     name: str
     mount_path: str | None = None
+    scope: str | None = None
 
 
 class DataSize(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ Spellings are SkyPilot's where it has one.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -121,7 +121,7 @@ class Task(msgspec.Struct, frozen=True):
     `source` is the file the task was read from, for messages. `job_recovery`, `priority` (the higher goes first), `budget_usd` (USD, for
     the whole job) and `secrets` (names; their values never stand in a task) are a managed job's; `inline_secrets` names those whose values
     the file itself holds. `git` is the work directory when it is a repository. `deadline_hours` counts from the launch.
-    `depends_on` names tasks of the same file that must have succeeded before. `estimates` say how long its work takes on what.
+    `notes` are what SkyPilot notes in files for itself, by their dotted names. `depends_on` names tasks of the same file that must have succeeded before. `estimates` say how long its work takes on what.
     """
 
     name: str | None = None
@@ -161,3 +161,4 @@ class Task(msgspec.Struct, frozen=True):
     depends_on: tuple[str, ...] = ()
     estimates: tuple[Length, ...] = ()
     placement: Placing = Placing()
+    notes: dict[str, Any] = {}

@@ -17,18 +17,27 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 def read_struct(node: Node, field: str, kind: type[S]) -> S:
-    """The mapping as a value of `kind`; null fields keep their defaults. Words that a type lists are read in any case.
+    """The mapping as a value of `kind`. Words that a type lists are read in any case.
+
+    A type says of itself, in class variables, where it is not like the others: `UNKNOWN` fields are "ignored" or put off to the "launch" instead
+    of refused, `NULLS` names the fields in which null is the default ("*": in all), and with `EXACT` its words are read as they are spelt.
 
     Raises SpecError for a field that the type does not have, one that it needs and lacks, and a value that its type does not allow.
     """
     mapping = read_mapping(node, field)
     described = _fields(kind)
-    check_fields(mapping, f"{field}.", tuple(described))
+    unknown, nulls, exact = (getattr(kind, name, ()) for name in ("UNKNOWN", "NULLS", "EXACT"))
+    if not unknown:
+        check_fields(mapping, f"{field}.", tuple(described))
+    elif unknown == "launch":
+        mapping.mark.at_launch(lambda: check_fields(mapping, f"{field}.", tuple(described)), None)
     values: dict[str, Any] = {}
     for name, part in described.items():
         value = mapping.entries.get(name)
+        if value is not None and is_null(value) and not ("*" in nulls or name in nulls):
+            raise value.mark.error(f"{field}.{name}", "has no value; write one, or remove the field")
         if value is not None and not is_null(value):
-            values[name] = _read(value, f"{field}.{name}", part.type)
+            values[name] = _read(value, f"{field}.{name}", part.type, exact=bool(exact))
         elif part.required:
             raise mapping.mark.error(field, f"needs `{name}`")
     return kind(**values)
@@ -41,7 +50,7 @@ def _fields(kind: type[msgspec.Struct]) -> dict[str, inspect.Field]:
     return {part.encode_name: part for part in described.fields}
 
 
-def _read(node: Node, field: str, kind: inspect.Type) -> Any:
+def _read(node: Node, field: str, kind: inspect.Type, *, exact: bool = False) -> Any:
     """The node as one of the types that `kind` allows; the first that fits what was written."""
     if isinstance(kind, inspect.Metadata):
         kind = kind.type
@@ -49,7 +58,7 @@ def _read(node: Node, field: str, kind: inspect.Type) -> Any:
     choices = tuple(each.type if isinstance(each, inspect.Metadata) else each for each in choices)
     for choice in choices:
         if _fits(node, choice):
-            return _read_as(node, field, choice)
+            return _read_as(node, field, choice, exact=exact)
     wanted = " or ".join(
         dict.fromkeys(_wanted(choice) for choice in choices if not isinstance(choice, inspect.NoneType))
     )
@@ -69,11 +78,16 @@ def _fits(node: Node, kind: inspect.Type) -> bool:
     if isinstance(node.value, int):
         return isinstance(kind, inspect.IntType | inspect.FloatType)
     if isinstance(node.value, float):
-        return isinstance(kind, inspect.FloatType)
+        whole = node.value.is_integer() and isinstance(
+            kind, inspect.IntType
+        )  # JSON Schema's integers have 1.0 among them
+        return whole or isinstance(kind, inspect.FloatType)
+    if node.value is None:
+        return isinstance(kind, inspect.NoneType)
     return isinstance(node.value, str) and isinstance(kind, inspect.StrType | inspect.LiteralType)
 
 
-def _read_as(node: Node, field: str, kind: inspect.Type) -> Any:
+def _read_as(node: Node, field: str, kind: inspect.Type, *, exact: bool) -> Any:
     if isinstance(kind, inspect.AnyType):
         return plain(node, field)
     if isinstance(kind, inspect.StructType):
@@ -81,11 +95,11 @@ def _read_as(node: Node, field: str, kind: inspect.Type) -> Any:
     if isinstance(kind, inspect.DictType):
         return _read_dict(node, field, kind)
     if isinstance(kind, inspect.VarTupleType):
-        return _read_tuple(node, field, kind)
+        return _read_tuple(node, field, kind, exact=exact)
     if isinstance(kind, inspect.IntType | inspect.FloatType):
         return _read_number(node, field, kind)
     if isinstance(kind, inspect.LiteralType):
-        return _read_word(node, field, tuple(str(value) for value in kind.values))
+        return _read_word(node, field, tuple(str(value) for value in kind.values), exact=exact)
     if isinstance(kind, inspect.StrType):
         return _read_string(node, field, kind)
     assert isinstance(node, Scalar)
@@ -97,18 +111,20 @@ def _read_dict(node: Node, field: str, kind: inspect.DictType) -> dict[str, Any]
     return {name: _read(value, f"{field}.{name}", kind.value_type) for name, value in mapping.entries.items()}
 
 
-def _read_tuple(node: Node, field: str, kind: inspect.VarTupleType) -> tuple[Any, ...]:
+def _read_tuple(node: Node, field: str, kind: inspect.VarTupleType, *, exact: bool) -> tuple[Any, ...]:
     assert isinstance(node, Sequence)
     if kind.min_length is not None and len(node.items) < kind.min_length:
         raise node.mark.error(field, f"must hold at least {kind.min_length}")
     if kind.max_length is not None and len(node.items) > kind.max_length:
         raise node.mark.error(field, f"holds more than {kind.max_length}")
-    return tuple(_read(item, f"{field}[{index}]", kind.item_type) for index, item in enumerate(node.items))
+    return tuple(_read(item, f"{field}[{index}]", kind.item_type, exact=exact) for index, item in enumerate(node.items))
 
 
 def _read_number(node: Node, field: str, kind: inspect.IntType | inspect.FloatType) -> float:
     assert isinstance(node, Scalar)
     number: Any = node.value
+    if isinstance(kind, inspect.IntType):
+        number = int(number)
     least, most = kind.ge, kind.le
     if isinstance(kind, inspect.FloatType):
         try:
@@ -125,10 +141,10 @@ def _read_number(node: Node, field: str, kind: inspect.IntType | inspect.FloatTy
     return number  # type: ignore[no-any-return]
 
 
-def _read_word(node: Node, field: str, words: tuple[str, ...]) -> str:
+def _read_word(node: Node, field: str, words: tuple[str, ...], *, exact: bool) -> str:
     text = read_text(node, field)
-    by_folded = {word.lower(): word for word in words}
-    found = by_folded.get(text.lower())
+    by_folded = {word if exact else word.lower(): word for word in words}
+    found = by_folded.get(text if exact else text.lower())
     if found is None:
         raise node.mark.error(field, f"{text!r} is none of {', '.join(words)}", nearest(text, words))
     return found

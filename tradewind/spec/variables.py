@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from tradewind.spec.document import Node, Scalar
+from tradewind.spec.document import Mark, Node, Scalar
 from tradewind.spec.nodes import is_null, read_mapping, read_text
 from tradewind.spec.typed import plain
 
@@ -33,6 +33,21 @@ def read_envs(node: Node | None) -> dict[str, str]:
     if why := too_large(envs):
         raise mapping.mark.error("envs", why)
     return envs
+
+
+_DOCKER_LOGIN = tuple(f"SKYPILOT_DOCKER_{name}" for name in ("USERNAME", "PASSWORD", "SERVER"))
+
+
+def check_docker_login(envs: Collection[str], secrets: Collection[str], mark: Mark) -> None:
+    """The three variables that a private image is fetched with stand together, all in envs or all in secrets. Raises SpecError."""
+    for field, names, others in (("envs", envs, secrets), ("secrets", secrets, envs)):
+        there = [name for name in _DOCKER_LOGIN if name in names]
+        if there and any(name in others for name in _DOCKER_LOGIN):
+            raise mark.error(field, f"{there[0]} and its fellows must stand in one place, envs or secrets")
+        if there and len(there) < len(_DOCKER_LOGIN):
+            raise mark.error(
+                field, f"{there[0]} needs {', '.join(name for name in _DOCKER_LOGIN if name not in there)} beside it"
+            )
 
 
 def too_large(envs: Mapping[str, str]) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
-from tradewind.spec.document import Mapping, Mark, Scalar, Sequence
+from tradewind.spec.document import Mapping, Mark, Scalar
+from tradewind.spec.fields import nearest
+from tradewind.spec.nodes import is_null
 from tradewind.spec.task import Task
-from tradewind.spec.typed import read_struct
+from tradewind.spec.typed import plain, read_struct
 
+Delay = Annotated[str, Meta(pattern=r"^[0-9]+[smhdwSMHDW]?$")]
 Execution = Literal["serial", "parallel"]
 
 
@@ -23,11 +27,15 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds, a time such as 5m, or one of both for each task.
     """
 
+    UNKNOWN: ClassVar = "launch"
+    NULLS: ClassVar = ("*",)
+    EXACT: ClassVar = True
+
     name: str | None = None
     execution: Execution = "serial"
     primary_tasks: tuple[str, ...] = ()
-    termination_delay: int | str | dict[str, Any] | None = None
-    inter_connection: bool | str | dict[str, Any] | None = None
+    termination_delay: int | Delay | dict[str, int | Delay] | None = None
+    inter_connection: bool | None = None
 
 
 class Workload(msgspec.Struct, frozen=True):
@@ -71,15 +79,22 @@ def group_not_built(workload: Workload) -> tuple[str, ...]:
 
 
 def split_header(documents: tuple[Mapping, ...]) -> tuple[Header, tuple[Mapping, ...]]:
-    """The header and the tasks' documents; a file's only document is a task."""
+    """The header and the tasks' documents; a file's only document is a task, were it a header's."""
     first = documents[0]
-    if len(documents) == 1 or not set(first.entries) <= set(Header.__struct_fields__):
+    execution = first.entries.get("execution")
+    parallel = isinstance(execution, Scalar) and execution.value == "parallel"
+    if not (parallel and len(documents) > 1) and set(first.entries) not in ({"name"}, {"name", "execution"}):
         return Header(), documents
-    primary = first.entries.get("primary_tasks")
-    if isinstance(primary, Scalar) and isinstance(primary.value, str):
-        entries = first.entries | {"primary_tasks": Sequence((primary,), primary.mark)}
-        first = Mapping(entries, first.key_marks, first.mark)
-    return read_struct(first, "header", Header), documents[1:]
+    name = first.entries.get("name")
+    if name is not None and not is_null(name):
+        text = name.text if isinstance(name, Scalar) else str(plain(name, "name"))
+        first = Mapping(first.entries | {"name": Scalar(text, text, name.mark)}, first.key_marks, first.mark)
+    header = read_struct(first, "header", Header)
+    if len(documents) > 1:
+        return header, documents[1:]
+    if parallel:
+        raise first.key_marks["execution"].error("execution", "is a group's, and the file holds no tasks for one")
+    return Header(), (Mapping({"name": documents[0].entries["name"]}, first.key_marks, first.mark),)
 
 
 def workload_of(tasks: Iterable[Task]) -> Workload:
@@ -98,8 +113,6 @@ def check_order(tasks: tuple[Task, ...], documents: tuple[Mapping, ...]) -> None
         for name in task.depends_on:
             mark = document.key_marks["depends_on"]
             if name not in names:
-                from tradewind.spec.fields import nearest
-
                 near = nearest(name, [each for each in names if each])
                 raise mark.error("depends_on", f"no task of this file is called {name!r}", near)
             if names.count(name) > 1:
@@ -115,22 +128,38 @@ def check_order(tasks: tuple[Task, ...], documents: tuple[Mapping, ...]) -> None
 
 
 def check_group(header: Header, tasks: tuple[Task, ...], documents: tuple[Mapping, ...], first: Mapping) -> None:
-    """A parallel group's tasks have names, each its own, and its primary tasks are among them. Raises SpecError."""
+    """A parallel group has a name and so have its tasks, each its own, and its header speaks of them. Raises SpecError."""
     if header.execution != "parallel":
-        if header.primary_tasks:
-            raise first.key_marks["primary_tasks"].error("header.primary_tasks", "needs `execution: parallel`")
         return
+    if not header.name or not _is_group_name(header.name):
+        raise first.key_marks.get("name", first.mark).error(
+            "header.name", "a group needs a name of letters, digits, - and _"
+        )
+    if isinstance(primary := first.entries.get("primary_tasks"), Scalar) and primary.value is not None:
+        raise primary.mark.error("header.primary_tasks", "must be a list of names")
     seen: set[str] = set()
     for task, document in zip(tasks, documents, strict=True):
         if task.name is None:
             raise document.mark.error("name", "each task of a group needs one")
+        if not _is_group_name(task.name):
+            raise document.key_marks["name"].error("name", "in a group may hold letters, digits, - and _ only")
         if task.name in seen:
             raise document.key_marks["name"].error("name", f"{task.name!r} is another task's name in this group")
         seen.add(task.name)
-    for name in header.primary_tasks:
-        if name not in seen:
-            from tradewind.spec.fields import nearest
+    delays = header.termination_delay
+    for field, names, more in (
+        ("primary_tasks", header.primary_tasks, set[str]()),
+        ("termination_delay", tuple(delays) if isinstance(delays, dict) else (), {"default"}),
+    ):
+        for name in names:
+            if name not in seen | more:
+                raise first.entries[field].mark.error(
+                    f"header.{field}", f"no task is called {name!r}", nearest(name, seen)
+                )
+    seconds = delays.values() if isinstance(delays, dict) else (delays,)
+    if any(isinstance(each, int) and each < 0 for each in seconds):
+        raise first.entries["termination_delay"].mark.error("header.termination_delay", "must not be below 0")
 
-            raise first.entries["primary_tasks"].mark.error(
-                "header.primary_tasks", f"no task is called {name!r}", nearest(name, seen)
-            )
+
+def _is_group_name(name: str) -> bool:
+    return all(letter.isalnum() or letter in "-_" for letter in name)

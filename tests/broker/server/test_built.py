@@ -15,8 +15,8 @@ from tradewind.spec import not_built, parse_task
 
 
 def test_nothing_is_planned_or_launched_without_what_was_asked(tmp_path) -> None:
-    task = parse_task("run: x\nresources: {volumes: [{path: /m}]}\n", "t.yaml", "/")
-    secret = parse_task("run: x\nsecrets: [A]\n", "t.yaml", "/")
+    task = parse_task("run: x\nresources: {volumes: [{path: /m, name: d}]}\n", "t.yaml", "/")
+    secret = parse_task("run: x\nsecrets: {A: null}\n", "t.yaml", "/")
 
     async def scenario() -> None:
         async with Running(str(tmp_path), ScriptedCloud()) as running:
