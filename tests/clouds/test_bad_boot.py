@@ -18,10 +18,12 @@ from clouds.lab.namespaces import SSHD_CONFIG, Host, Lab
 from clouds.shell import Shell
 from tests.broker.nursery import Nursery
 from tests.broker.real import until
+from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.provision.ssh_keys import KeyRing
 from tradewind.broker.server.client import DaemonClient
 
 ON_GCP = "name: mine\nresources: {infra: gcp, use_spot: true}\n"
+IMAGE = "projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-amd64"
 BOOT_DEADLINE_S = 4.0
 SMALL_DISK = "#!/bin/sh\nmkdir -p $D && mount -t tmpfs -o size=3m none $D && chown 4242 $D\n".replace(
     "$D", "/home/tradewind/.tradewind"
@@ -60,11 +62,13 @@ def images(lab: Lab, *, files: dict[str, tuple[str, int]] | None = None, **chang
         lab.host = plain  # type: ignore[method-assign]
 
 
-def why_it_failed(estate: Estate, shell: Shell) -> str:
-    """A launch fails, and its machine is ended; the sentence that a person reads."""
-    said = shell.types("launch", "task.yaml", "--catalog", estate.catalog, "-y", exit_code=1)
+def why_it_failed(estate: Estate, shell: Shell, task: str = "task.yaml", *, machines: int = 1) -> str:
+    """A launch fails after so many machines, which are ended; the sentence that a person reads."""
+    before = len(estate.bought())
+    said = shell.types("launch", task, "--catalog", estate.catalog, "-y", exit_code=1)
     until("nothing is left", lambda: estate.held() == [], lambda: str(estate.held()))
     shell.types("down", "mine", "-y")
+    assert len(estate.bought()) - before == machines, "what another machine would do too is not bought again"
     sentence = said.strip().splitlines()[-1]
     assert sentence.startswith("job 1 on mine: LOST: "), said
     return sentence
@@ -86,9 +90,12 @@ def test_machines_that_never_become_nodes(estate: Estate, lab: Lab, tmp_path: pa
     assert "did not accept our key (tried for 4 s)" in why
     assert printed(why)
     with images(lab, files={"/etc/ssh/lab_sshd_config": (SSHD_CONFIG + "Port 2022\n", 0o644)}):
-        why = why_it_failed(estate, shell)
+        why = why_it_failed(estate, shell, machines=cm.MAX_BOOTSTRAP_FAILURES)
     assert "(tried for 4 s)" in why, "an sshd that never comes"
     assert printed(why)
+    (tmp_path / "own.yaml").write_text(ON_GCP.replace("infra", f"image_id: {IMAGE}, infra") + "run: echo hi\n")
+    with images(lab, files={"/etc/ssh/lab_sshd_config": (SSHD_CONFIG + "Port 2022\n", 0o644)}):
+        assert "(tried for 4 s)" in why_it_failed(estate, shell, task="own.yaml"), "the same of an image that one named"
     with images(lab, host_key=KeyRing(str(tmp_path / "other")).host("another").private):
         why = why_it_failed(estate, shell)
     assert "showed a host key that is not the one this machine was given" in why

@@ -10,8 +10,9 @@ import pytest
 
 from clouds.lab.sshd import Sshd
 from clouds.provision.test_ssh_transport import connected
-from tradewind.broker.provider import ProviderError
+from tradewind.broker.provider import ProviderError, RunResult
 from tradewind.broker.provision.ssh_keys import KeyRing
+from tradewind.broker.provision.ssh_put import SshCopy
 
 
 def tree(root: pathlib.Path) -> dict[str, object]:
@@ -135,3 +136,22 @@ def test_refusals_say_what(sshd: Sshd, keys: KeyRing, source: pathlib.Path) -> N
                 await transport.put(str(source), "file/w")
 
     asyncio.run(scenario())
+
+
+def test_a_disk_that_is_full_is_told_with_what_to_do(source: pathlib.Path) -> None:
+    class Full:
+        """A shell on a machine that has no room left."""
+
+        home = "/h"
+
+        async def script(self, script: str, **_: object) -> RunResult:
+            return RunResult(1, b"", b"mkdir: cannot create directory '/h/w': No space left on device")
+
+        def error(self, code: str, message: str) -> ProviderError:
+            return ProviderError("gcp", code, message)
+
+    with pytest.raises(
+        ProviderError, match="the instance's disk is full: /h/w .*; ask for more with disk_size"
+    ) as caught:
+        asyncio.run(SshCopy(Full()).put(str(source), "w"))
+    assert caught.value.code == "DiskFull"

@@ -13,7 +13,7 @@ from tradewind.broker.capabilities import Console
 from tradewind.broker.provider import Instance, Provider, ProviderError, Told, Transport
 from tradewind.broker.provision import accelerators
 from tradewind.broker.provision.agent_client import AgentClient, AgentError, AgentGone, AgentRefused
-from tradewind.broker.provision.gang import LEASE_S
+from tradewind.broker.provision.gang import BOOTED, LEASE_S
 from tradewind.broker.provision.git_source import GitError, Repositories
 from tradewind.broker.provision.ignore_files import leaving_out
 from tradewind.broker.provision.node import Node
@@ -29,6 +29,9 @@ ROOM_S, ROOM_PAUSE_S = 60.0, 1.0  # how long, and how often, an agent whose disk
 LAST_WORDS_TIMEOUT_S = 5.0
 LAST_LINES, LAST_WORDS = 3, 600  # lines and characters of an agent's log that stand in a sentence
 LOST = frozenset({"SshLost"})
+# What every machine of a cloud would do again, for all are made of the same image and given the same keys, wheel and files.
+OF_ALL_MADE = frozenset({"SshRefused", "HostKeyChanged", "HostKeyUnknown", "NoPython", "Install", "DiskFull"})
+OF_THE_FILES = frozenset({"BadSource", "BadTarget"})
 # The longest pause between two knocks at an agent's socket: over SSH each is a channel, and all nodes of a gang are knocked at from here.
 HERE_PAUSE_S, SSH_PAUSE_S = 0.05, 0.2
 LOCAL = "local"
@@ -49,6 +52,20 @@ class WrongMachine(BootstrapError):  # noqa: N818  the name says what it is
 def is_broken(error: Exception) -> bool:
     """Whether only the way to a machine, or its agent, was lost: the machine may be as good as it was."""
     return isinstance(error, WayBroken | AgentGone) or (isinstance(error, ProviderError) and error.code in LOST)
+
+
+def is_final(error: Exception, provider: str, *, own_image: bool) -> bool:
+    """Whether another machine of this provider would come to the same, so that none is bought. `own_image`: the task names its image."""
+    if isinstance(error, WrongMachine) or isinstance(error.__cause__, GitError):
+        return True
+    told = error.__cause__ if isinstance(error.__cause__, ProviderError) else error
+    if not isinstance(told, ProviderError):
+        return False
+    if told.code in OF_THE_FILES:
+        return True
+    if provider not in BOOTED:  # machines of one's own differ
+        return False
+    return told.code in OF_ALL_MADE or (own_image and told.code == "SshUnreachable")
 
 
 def instance_of(row: InstanceRow) -> Instance:

@@ -169,7 +169,7 @@ class ClusterDriver:
             if await self._watch.look_for_losses(instances):
                 return  # the loss is the reason, and its event is on its way
             log.warning("cluster %s: bootstrap failed: %s", cluster.name, why)
-            final = isinstance(error, boot.WrongMachine)
+            final = boot.is_final(error, instances[0].provider, own_image=cluster.asked.image is not None)
             broken = boot.is_broken(error)
             if broken:  # here, so that what watches these connections does not count the same loss again
                 for row in instances:

@@ -100,7 +100,7 @@ class SshCopy:
         find = f"mkdir -p {quoted} && find {quoted}/ -mindepth 1 {depth} -printf '{ssh_copy.FIND_FORMAT}'"
         done = await self._shell.script(find, timeout_s=TIMEOUT_S, what="find")
         if done.exit_code != 0:
-            raise self._shell.error("SshCopy", f"{folder} cannot be written: {_said(done)}")
+            raise self._failure(f"{folder} cannot be written", done)
         return ssh_copy.parse_listing(done.stdout)
 
     async def _record(self, path: str) -> frozenset[str]:
@@ -146,7 +146,13 @@ class SshCopy:
     async def _checked(self, command: str, data: bytes | int, what: str) -> None:
         done = await self._shell.feed(command, data, timeout_s=TIMEOUT_S, what=what)
         if done.exit_code != 0:
-            raise self._shell.error("SshCopy", f"copying to {what} failed: {_said(done)}")
+            raise self._failure(f"copying to {what} failed", done)
+
+    def _failure(self, what: str, done: RunResult) -> ProviderError:
+        said = _said(done)
+        if "No space left on device" in said:
+            return self._shell.error("DiskFull", f"the instance's disk is full: {what}; ask for more with disk_size")
+        return self._shell.error("SshCopy", f"{what}: {said}")
 
 
 class _Counted:

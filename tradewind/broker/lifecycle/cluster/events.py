@@ -68,7 +68,7 @@ class BootstrapDone(Event, frozen=True):
 
 
 class BootstrapFailed(Event, frozen=True):
-    """The instances run, and could not be made into a cluster; with `final` others of their kind could not be either.
+    """The instances run, and could not be made into a cluster; with `final` others in their place could not be either, and none is bought.
 
     `broken` says that only the way to one of them, or its agent, was lost: the same machines may do.
     """
