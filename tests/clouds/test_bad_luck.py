@@ -116,6 +116,46 @@ def test_logged_in_again_the_same_command_works(estate: Estate, tmp_path: pathli
     client.post("/v1/clusters/mine/down")
 
 
+PURCHASE = {
+    "aws": "RunInstances",
+    "gcp": "compute.instances.insert",
+    "azure": "Microsoft.Compute/virtualMachines/write",
+}
+
+
+@pytest.mark.parametrize("cloud", list(PURCHASE))
+def test_a_login_that_expires_between_a_purchase_and_the_next_question_leaks_nothing(
+    estate: Estate, cloud: str
+) -> None:
+    """The cloud turns every question away from then on, and has sold a machine: the cluster waits for it to answer, and says so."""
+    world = getattr(estate, cloud)
+    bought: list[str] = []
+
+    def see(call: str) -> None:
+        if bought:
+            world.forbid()
+        elif call == PURCHASE[cloud]:
+            bought.append(call)
+
+    if cloud == "aws":
+        world.account.weather = see
+    else:
+        world.cloud.journal.on_call = see
+    client = estate.start()
+    launch(estate, client, f"resources: {{infra: {cloud}, use_spot: true}}\nrun: echo hi\n")
+    waiting = f"{cloud} to answer, so that nothing of it is left there"
+    until("it waits", lambda: waiting in client.get("/v1/clusters/mine")["waiting_for"], estate.daemon.log)
+    assert world.live() == 1, "it was bought"
+    bought.clear()
+    if cloud == "aws":
+        world.account.faults.forbidden = False
+    else:
+        world.cloud.signed_out = False
+    until("it is ended", lambda: world.live() == 0, estate.daemon.log)
+    client.post("/v1/clusters/mine/down")
+    assert estate.held() == []
+
+
 @pytest.mark.parametrize("cloud", ["gcp", "azure"])
 def test_down_says_that_it_waits_for_a_login_and_goes_on_once_it_is_accepted(
     estate: Estate, tmp_path: pathlib.Path, cloud: str

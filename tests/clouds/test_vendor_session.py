@@ -9,18 +9,33 @@ from typing import Any
 
 import pytest
 
+from tradewind.broker.clouds.error_table import ErrorTable
+from tradewind.broker.clouds.meaning import Explanation
 from tradewind.broker.clouds.vendor_session import LOOK_AGAIN_S, VendorCalls, VendorSession
 from tradewind.broker.provider import ProviderError
 
+TABLE = ErrorTable(
+    "sky",
+    {
+        "Code": Explanation("capacity", "type", 60, "a page"),
+        "LogIn": Explanation("permission", "cloud", 60, "a page"),
+        "MayNot": Explanation("permission", "cloud", 60, "a page"),
+    },
+    login=("LogIn",),
+)
+
 
 class Vendors(Exception):
-    """What the library raises."""
+    """What the library raises: a message, and perhaps the code."""
 
 
 def translate(error: Exception) -> ProviderError | None:
     if isinstance(error, ProviderError):
         return error
-    return ProviderError("sky", "Code", str(error)) if isinstance(error, Vendors) else None
+    if not isinstance(error, Vendors):
+        return None
+    message, *code = error.args
+    return ProviderError("sky", code[0] if code else "Code", message)
 
 
 class Client:
@@ -50,9 +65,7 @@ def now() -> list[float]:
 
 @pytest.fixture
 def calls(now: list[float]) -> Iterator[VendorCalls]:
-    made = VendorCalls(
-        "sky", translate, threads=4, is_login=lambda error: "log in" in error.message, clock=lambda: now[0]
-    )
+    made = VendorCalls("sky", translate, threads=4, table=TABLE, clock=lambda: now[0])
     yield made
     made.close()
 
@@ -115,14 +128,15 @@ def test_a_login_that_was_refused_is_looked_for_anew(calls: VendorCalls, now: li
     session.credentials()
     first = calls.client("compute", Client)
 
-    async def refused(why: str) -> None:
+    async def refused(code: str) -> None:
         with pytest.raises(ProviderError):
-            await session.call(raising(Vendors(why)))
+            await session.call(raising(Vendors("no", code)))
 
-    asyncio.run(refused("no room"))
+    asyncio.run(refused("Code"))
+    asyncio.run(refused("MayNot"))
     now[0] += LOOK_AGAIN_S
-    asyncio.run(refused("log in again"))
-    asyncio.run(refused("log in again"))
+    asyncio.run(refused("LogIn"))
+    asyncio.run(refused("LogIn"))
     assert (calls.client("compute", Client), session.loaded_times) == (first, 1)
     now[0] += LOOK_AGAIN_S
     made = asyncio.run(session.call(lambda: calls.client("compute", Client)))
@@ -132,3 +146,19 @@ def test_a_login_that_was_refused_is_looked_for_anew(calls: VendorCalls, now: li
     assert (session.found_times, session.loaded_times) == (2, 2)
     now[0] += LOOK_AGAIN_S
     assert asyncio.run(session.call(lambda: calls.client("compute", Client))) is made
+
+
+def test_what_the_vendor_turned_away_was_not_heard(calls: VendorCalls) -> None:
+    heard = []
+    for error in (
+        Vendors("no", "LogIn"),
+        Vendors("no", "MayNot"),
+        Vendors("full", "Code"),
+        Vendors("?", "Unknown"),
+        KeyError("x"),
+    ):
+        with pytest.raises((ProviderError, KeyError)):
+            asyncio.run(calls.run(raising(error)))
+        heard.append(calls.heard)
+    asyncio.run(calls.run(Client))
+    assert [*heard, calls.heard] == [0, 0, 1, 2, 3, 4]

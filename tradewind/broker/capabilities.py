@@ -79,6 +79,15 @@ class Lined(Protocol):
 
 
 @runtime_checkable
+class Hearing(Protocol):
+    """A cloud that tells whether it let anything of a call in."""
+
+    @property
+    def heard(self) -> int:
+        """How many calls it did anything with but turn away who made them, since the provider was made."""
+
+
+@runtime_checkable
 class Regional(Protocol):
     """A cloud that is asked region by region; naming the regions saves a call to each of the others."""
 

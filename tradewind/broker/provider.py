@@ -77,10 +77,14 @@ class Blocked(msgspec.Struct, frozen=True):
 
 
 class ProviderError(Exception):
-    """A call to a cloud failed. `classify` of the same provider turns it into a `Blocked`."""
+    """A call to a cloud failed. `classify` of the same provider turns it into a `Blocked`.
+
+    `at_the_door` says of a launch that the cloud turned it away before it heard anything of it, so that nothing was bought.
+    """
 
     def __init__(self, cloud: str, code: str, message: str) -> None:
         super().__init__(cloud, code, message)
+        self.at_the_door = False
         self.cloud, self.code, self.message = cloud, code, message
 
     def __str__(self) -> str:

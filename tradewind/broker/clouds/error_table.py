@@ -64,6 +64,11 @@ class ErrorTable:
         """Whether the error says that what was named does not exist."""
         return error.code in self._gone
 
+    def turns_away(self, error: ProviderError) -> bool:
+        """Whether the error says that whoever calls may not do so at this cloud: nothing came of the call."""
+        known = self.find(error.code)
+        return known is not None and (known.kind, known.scope) == ("permission", "cloud")
+
     def is_login(self, error: ProviderError) -> bool:
         """Whether the error says that the login is not accepted: one that a person makes meanwhile may be."""
         return error.code in self._login

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
 from tradewind.broker.clouds.blocking import Blocking
+from tradewind.broker.clouds.error_table import ErrorTable
 from tradewind.broker.provider import ProviderError
 
 T = TypeVar("T")
@@ -37,8 +38,8 @@ class VendorCalls:
     """Threads for one vendor's library. `translate` is asked about every exception, None from it leaves the exception as it is.
 
     `guard` is called right before every call, in its thread: what it raises keeps the call from being made. Once the vendor has refused the
-    login (`is_login` knows such an error), the next call makes its client anew, and `forget` is called before: a person may have logged in
-    again since.
+    login, the next call makes its client anew, and `forget` is called before: a person may have logged in again since. `table` knows such errors.
+    `heard` counts the calls that the vendor did anything with but turn away who made them.
     """
 
     def __init__(
@@ -48,11 +49,12 @@ class VendorCalls:
         *,
         threads: int = 16,
         close: Callable[[Any], None] = close_client,
-        is_login: Callable[[ProviderError], bool],
+        table: ErrorTable,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._threads = Blocking(name, threads=threads)
-        self._is_login, self._clock = is_login, clock
+        self._table, self._clock = table, clock
+        self.heard = 0
         self._refused_at: float | None = None
         self.forget: Callable[[], None] = nothing_more
         self._translate, self._close = translate, close
@@ -71,14 +73,23 @@ class VendorCalls:
         self.guard()
         self._look_again()
         try:
-            return call()
+            found = call()
         except Exception as error:
             known = self._translate(error)
+            self._hear(known)
             if known is None or known is error:
                 raise
-            if self._is_login(known):
-                self._refused_at = self._clock()
             raise known from error
+        self._hear(None)
+        return found
+
+    def _hear(self, refused: ProviderError | None) -> None:
+        """A call has ended, or with this refusal."""
+        with self.making:
+            if refused is None or not self._table.turns_away(refused):
+                self.heard += 1
+            elif self._table.is_login(refused):
+                self._refused_at = self._clock()
 
     def _look_again(self) -> None:
         with self.making:
@@ -129,6 +140,11 @@ class VendorSession(abc.ABC, Generic[SettingsT, FoundT]):
     async def call(self, call: Callable[[], T]) -> T:
         """What the vendor's code returns. Raises ProviderError for whatever it raises."""
         return await self._calls.run(call)
+
+    @property
+    def heard(self) -> int:
+        """How many calls the vendor has not turned away."""
+        return self._calls.heard
 
     def guard(self, check: Callable[[], None]) -> None:
         """From now on `check` is called before every call, and what it raises keeps the call from being made."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tradewind.broker.capabilities import Hearing
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, Provider, ProviderError
@@ -86,7 +87,9 @@ async def provision(
         end_instances(services, leftovers, reason="left by an earlier try", cause=cause, tell_agent=tell_agent)
     )
     try:
-        results = await asyncio.gather(*(launch(services, row, cause) for row in intents), return_exceptions=True)
+        results = await asyncio.gather(
+            *(launch(services, row, cause, again=bool(mine)) for row in intents), return_exceptions=True
+        )
         await asyncio.shield(ending)
     finally:
         ending.cancel()
@@ -209,8 +212,8 @@ def intent(
     )
 
 
-async def launch(services: Services, row: InstanceRow, cause: str) -> Instance:
-    """The running instance of an intent, recorded. Raises ProviderError when its cloud refuses."""
+async def launch(services: Services, row: InstanceRow, cause: str, *, again: bool = False) -> Instance:
+    """The running instance of an intent, recorded. Raises ProviderError when its cloud refuses; `again` says that an earlier call may have bought it."""
     provider = services.providers[row.provider]
     if row.state == "STOPPED":
         return await _restart(services, provider, row, cause)
@@ -229,7 +232,13 @@ async def launch(services: Services, row: InstanceRow, cause: str) -> Instance:
         request = with_login(request, KeyRing(services.data_dir))
     await services.boundary("launch:before")
     services.store.check()
-    instance = await patiently(provider, lambda: finish(provider.launch(request, row.token)), f"launch of {row.id}")
+    before = provider.heard if isinstance(provider, Hearing) else 0
+    try:
+        instance = await patiently(provider, lambda: finish(provider.launch(request, row.token)), f"launch of {row.id}")
+    except ProviderError as error:
+        after = provider.heard if isinstance(provider, Hearing) else 0
+        error.at_the_door = not again and after == before
+        raise
     await services.boundary("launch:after")
 
     def record(ledger: Ledger) -> None:
@@ -348,14 +357,19 @@ def _lacks_capacity(services: Services, refusals: Refusals) -> bool:
     )
 
 
-async def _is_locked_out(provider: Provider, row: InstanceRow, refused: Blocked) -> bool:
-    """Whether the cloud refused the launch, and refuses every question too, because our login is not accepted there: then it sold nothing."""
+async def _is_locked_out(provider: Provider, row: InstanceRow, error: Exception, refused: Blocked) -> bool:
+    """Whether the cloud turned the launch away at its door, and every question too, because our login is not accepted there: then it sold nothing.
+
+    A login that was refused later, between the purchase and the next question, says nothing of the purchase.
+    """
     if refused.kind != "permission" or refused.scope != "cloud":
+        return False
+    if not (isinstance(error, ProviderError) and error.at_the_door):
         return False
     try:
         await provider.describe(row.tags)
-    except ProviderError as error:
-        told = provider.classify(error)
+    except ProviderError as again:
+        told = provider.classify(again)
         return (told.kind, told.scope) == ("permission", "cloud")
     return False
 
@@ -394,7 +408,7 @@ async def _give_up(
         refused = Blocked(kind="fatal", scope="zone", why=f"{type(error).__name__}: {error}", until_unix=now + 60)
     live = services.store.read(lambda c: rows.instances_of(c, cluster.id, tries=row.tries))
     assert {r.id for r in live} <= {r.id for r in intents}, "a try has no instances but its own"
-    if await _is_locked_out(provider, row, refused):
+    if await _is_locked_out(provider, row, error, refused):
         await _write_off(services, live, cause)
         live = [one for one in live if one.provider_id]
     reason = "the gang was incomplete" if len(intents) > 1 else "refused"

@@ -59,6 +59,11 @@ class AwsProvider:
 
     # -- looking ----------------------------------------------------------------------------------------------------------------------
 
+    @property
+    def heard(self) -> int:
+        """How many calls were not turned away."""
+        return self.session.heard
+
     async def check(self) -> str:
         """Say in one sentence what works. Raises ProviderError when nothing would."""
         return await check.sentence(self.session, self.session.home_region())

@@ -38,7 +38,7 @@ class AwsSession:
         self._profile, self._endpoint_url = profile, endpoint_url
         self._access_key, self._secret_key = access_key, secret_key
         self._session: Any = None
-        self._calls = VendorCalls("aws", translate, threads=THREADS, is_login=TABLE.is_login)
+        self._calls = VendorCalls("aws", translate, threads=THREADS, table=TABLE)
         self._calls.forget = self._forget
 
     async def call(
@@ -68,6 +68,11 @@ class AwsSession:
             return [item for page in pages for item in page.get(key, [])]
 
         return await self.in_thread(work)
+
+    @property
+    def heard(self) -> int:
+        """How many calls AWS has not turned away."""
+        return self._calls.heard
 
     def guard(self, check: Callable[[], None]) -> None:
         """From now on `check` is called before every call, and what it raises keeps the call from being made."""

@@ -59,6 +59,11 @@ class AzureProvider:
         """End the threads and connections of this provider; instances stay."""
         self._session.close()
 
+    @property
+    def heard(self) -> int:
+        """How many calls were not turned away."""
+        return self._session.heard
+
     async def check(self) -> str:
         """Say who may do what here. Raises ProviderError naming the first thing that is missing and the command that mends it."""
         return check.verdict(await check.report(self._session, strict=True), self._session)

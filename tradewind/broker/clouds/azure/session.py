@@ -100,7 +100,7 @@ class Session(VendorSession[Settings, Found]):
         self, settings: Settings | None = None, *, credentials: Any = None, found: Found | None = None
     ) -> None:
         super().__init__(
-            VendorCalls("azure", _translate, is_login=TABLE.is_login),
+            VendorCalls("azure", _translate, table=TABLE),
             settings or Settings(),
             credentials=credentials,
             found=found,

@@ -167,7 +167,7 @@ class Session(VendorSession[Settings, Found]):
     def __init__(
         self, settings: Settings | None = None, *, credentials: Any = None, found: Found | None = None
     ) -> None:
-        calls = VendorCalls("gcp", _translate, close=_close, is_login=TABLE.is_login)
+        calls = VendorCalls("gcp", _translate, close=_close, table=TABLE)
         super().__init__(calls, settings or Settings(), credentials=credentials, found=found)
 
     def _find(self) -> Found:
