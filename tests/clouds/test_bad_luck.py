@@ -39,21 +39,33 @@ def exhaust(estate: Estate) -> None:
         world.exhaust(world.request(offer=offer, use_spot=True))
 
 
-def test_a_cloud_without_credentials_is_left_out_and_named(estate: Estate, tmp_path: pathlib.Path) -> None:
-    client = estate.start(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+LOGGED_OUT = {
+    "aws": ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "no credentials here: aws configure"),
+    "gcp": (
+        {"GOOGLE_APPLICATION_CREDENTIALS": ""},
+        "no credentials here: gcloud auth application-default login",
+    ),
+    "azure": ({"AZURE_CONFIG_DIR": "/nowhere"}, "no credentials here: az login"),
+}
+
+
+@pytest.mark.parametrize("cloud", list(LOGGED_OUT))
+def test_a_cloud_without_credentials_is_left_out_and_named(estate: Estate, tmp_path: pathlib.Path, cloud: str) -> None:
+    without, mend = LOGGED_OUT[cloud]
+    client = estate.start(**without)
     plan = client.post("/v1/plan", {"task": task(ANY), "catalog": estate.catalog})
-    assert plan["placements"][0]["cloud"] == "gcp"
-    reasons = [one["reason"] for one in plan["references"] if one["cloud"] == "aws"]
-    assert any("aws can't be used from here: no credentials here: aws configure" in reason for reason in reasons)
-    (tmp_path / "task.yaml").write_text("resources: {infra: aws}\nrun: echo hi\n")
+    assert plan["placements"][0]["cloud"] == ("gcp" if cloud == "aws" else "aws")
+    reasons = [one["reason"] for one in plan["references"] if one["cloud"] == cloud]
+    assert any(f"{cloud} can't be used from here: {mend}" in reason for reason in reasons)
+    (tmp_path / "task.yaml").write_text(f"resources: {{infra: {cloud}}}\nrun: echo hi\n")
     shell = Shell(estate, tmp_path)
     said = shell.types("launch", "task.yaml", "--catalog", estate.catalog, "-y", exit_code=exits.NO_PLAN)
-    assert "no credentials here: aws configure" in said
-    elsewhere = "The daemon was started from another environment than this shell"  # which has the keys, as a person who has just set them
+    assert mend in said
+    elsewhere = "The daemon was started from another environment than this shell"  # which has the login, as of one who has just set it
     assert elsewhere in said
     assert "`tradewind api stop`" in said
-    assert elsewhere in shell.types("check", "aws")
-    assert elsewhere not in Shell(estate, tmp_path, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="").types("check")
+    assert elsewhere in shell.types("check", cloud)
+    assert elsewhere not in Shell(estate, tmp_path, **without).types("check")
 
 
 def test_when_every_place_is_full_the_reasons_are_told_and_remembered(estate: Estate, tmp_path: pathlib.Path) -> None:
@@ -220,6 +232,7 @@ def test_a_login_that_has_expired_blocks_its_cloud_and_the_next_one_is_tried(
     until("it goes to Azure", lambda: client.get("/v1/clusters/mine")["cloud"] == "azure", estate.daemon.log)
     told = [e["data"]["why"] for e in client.get("/v1/events?subject=cluster/mine") if e["kind"] == "place refused"]
     assert len(told) == 2
+    assert all("log in again: " in why for why in told)
     read = Shell(estate, tmp_path).types("events", "mine")
     assert all(why in read for why in told)
     client.post("/v1/clusters/mine/down")

@@ -8,8 +8,9 @@ import shutil
 import subprocess
 
 import pytest
+from msgspec.structs import replace
 
-from clouds.estate import Estate
+from clouds.estate import OFFERS, Estate
 from clouds.lab.strangers import opened_to_the_world
 from clouds.shell import Shell, purchases
 from tests.broker.real import until
@@ -45,7 +46,8 @@ def test_a_cluster_in_a_persons_hands(estate: Estate, tmp_path: pathlib.Path) ->
     assert "UP" in person.types("status", "-r")
     again = person.types("exec", "mine", "again.yaml")
     assert "once more in /home/tradewind/workdir\n1\n" in again  # without its set-up
-    bought = purchases(estate)
+    bought, (price,) = purchases(estate), prices(person)
+    estate.write_catalog(tuple(replace(offer, price_ondemand_usd_h=9.0) for offer in OFFERS))
     assert "the setup" in person.types("launch", "task.yaml", "-c", "mine", "--catalog", estate.catalog, "-y")
     assert purchases(estate) == bought  # the cluster that is up is used
     assert "I am rank 0" in person.types("logs", "mine", "1")
@@ -54,16 +56,30 @@ def test_a_cluster_in_a_persons_hands(estate: Estate, tmp_path: pathlib.Path) ->
     person.types("autostop", "mine", "--idle-minutes", "0", "--wait-for", "jobs")
     until("it has stopped", lambda: "STOPPED" in person.types("status"), estate.daemon.log)
     person.types("autostop", "mine", "--cancel")
+    assert "`tradewind start mine` brings it back" in person.types("exec", "mine", "again.yaml", exit_code=1)
+    assert "`tradewind start mine` brings it back" in person.types("ssh", "mine", "true", exit_code=1)
     machines = estate.rooms["gcp"].machines
     until("it is switched off", lambda: not any(one.alive() for one in machines.values()), estate.daemon.log)
     assert "up" in person.types("start", "mine")
     assert "once more in /home/tradewind/workdir\n2\n" in person.types("exec", "mine", "again.yaml")  # on the same disk
+    person.types("stop", "mine", "-y")
+    started = person.types(
+        "launch", "again.yaml", "-c", "mine", "--catalog", estate.catalog, "-y"
+    )  # a stopped one is started
+    assert "once more in /home/tradewind/workdir\n2\n" in started
+    assert purchases(estate) == bought
     assert plain_ssh(estate, "cat", "setups").count("the setup") == 2  # by the name it had, wherever it is now
     costs = json.loads(person.types("cost-report", "--json"))
     assert costs[0]["cluster"] == "mine"
-    assert costs[0]["usd"] > 0
+    assert costs[0]["usd"] == pytest.approx(costs[0]["seconds"] / 3600 * price), "at the price frozen at launch"
     assert "nothing of it is left" in person.types("down", "mine", "-y")
     assert estate.held() == []
+
+
+def prices(person: Shell) -> list[float]:
+    """What each machine of the person's costs, in USD/hour."""
+    listed = json.loads(person.types("status", "--json"))["clusters"]
+    return [one["price_usd_h"] for cluster in listed for one in cluster["instances"]]
 
 
 def plain_ssh(estate: Estate, *command: str) -> str:
