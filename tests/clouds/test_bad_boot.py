@@ -111,7 +111,7 @@ def test_machines_that_never_become_nodes(estate: Estate, lab: Lab, tmp_path: pa
 
 
 @pytest.mark.timeout(180)
-def test_ctrl_c_in_set_up_while_it_runs_and_while_it_is_ended(
+def test_ctrl_c_in_set_up_while_it_runs_is_stopped_started_and_ended(
     estate: Estate, client: DaemonClient, tmp_path: pathlib.Path
 ) -> None:
     """What is under way goes on, each time with a line that says so; `down` goes on too, and leaves nothing."""
@@ -124,6 +124,15 @@ def test_ctrl_c_in_set_up_while_it_runs_and_while_it_is_ended(
     )  # fmt: skip
     assert client.get("/v1/clusters/mine/jobs")[0]["ended_unix"] is None
     shell.types("cancel", "mine", "--all")
+    estate.gcp.slow(0.3)
+    for verb, state in {"stop": "STOPPED", "start": "PROVISIONING"}.items():
+        under_way = shell.starts(verb, "mine", *(["-y"] if verb == "stop" else []))
+        until(f"{verb} is under way", lambda s=state: client.get("/v1/clusters/mine")["state"] == s, estate.daemon.log)
+        assert under_way.interrupt() == (
+            130, f"interrupted; the {verb} of mine goes on. `tradewind status` shows what has become of it.",
+        )  # fmt: skip
+    estate.gcp.slow(0)
+    until("it is up again", lambda: client.get("/v1/clusters/mine")["state"] == "UP", estate.daemon.log)
     running = shell.starts("exec", "mine", "--", "echo running; sleep 600")
     running.until("running")
     assert running.interrupt() == (130, "detached; it goes on running. Come back with `tradewind logs mine 2`.")
