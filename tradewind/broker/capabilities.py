@@ -71,6 +71,14 @@ class Unstoppable(Protocol):
 
 
 @runtime_checkable
+class Lending(Protocol):
+    """A provider of machines that belong to a person and are lent: no one but the machine itself can say what runs on it, and none costs."""
+
+    async def write_off(self, provider_id: str) -> None:
+        """The instance's machine is not asked for it any more; its lease has run out, so that whoever takes the machine next clears what is left."""
+
+
+@runtime_checkable
 class Lined(Protocol):
     """A provider with connections of its own to the instances' machines."""
 

@@ -9,8 +9,9 @@ import pytest
 from tests.broker.harness import Running, job_request, run, task
 from tests.broker.scripted import ScriptedCloud, ScriptedTransport
 from tradewind.broker.provider import ProviderError
-from tradewind.broker.provision import driver, reach, watch
+from tradewind.broker.provision import driver, lapse, reach, watch
 from tradewind.broker.provision.bootstrap import BootstrapError
+from tradewind.broker.provision.gang import LEASE_S
 from tradewind.broker.store import rows
 
 
@@ -164,6 +165,81 @@ def test_what_shows_another_host_key_is_ended_and_the_reason_says_so(tmp_path):
             await r.until("it goes on", lambda: r.broker.managed_job(1).attempt == 2)
             (lost, *_) = [e for e in r.store.read(lambda c: rows.events(c, managed_job_id=1)) if e.kind == "preempted"]
             assert "showed a host key that is not the one this machine was given" in lost.data["why"]
+
+    run(scenario())
+
+
+class OwnMachines(FarCloud):
+    """Machines that are lent: what is cut off is the first of them alone, and nobody else can say whether it runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.written_off = []
+
+    async def connect(self, instance):
+        if instance.provider_id == "p-0":
+            return await super().connect(instance)
+        return await ScriptedCloud.connect(self, instance)
+
+    async def describe(self, tags):
+        found = await ScriptedCloud.describe(self, tags)
+        if self.cut.is_set() and "p-0" not in self.written_off and any(one.provider_id == "p-0" for one in found):
+            raise ProviderError("ssh", "SshUnreachable", "it does not answer")
+        return [one for one in found if one.provider_id not in self.written_off]
+
+    async def write_off(self, provider_id):
+        self.written_off.append(provider_id)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_lent_machine_that_never_answers_again_is_given_up_with_its_lease(tmp_path, restarted):
+    clock = [1.8e9]
+
+    def now():
+        return clock[0]
+
+    async def scenario():
+        cloud = OwnMachines()
+        r = Running(str(tmp_path / "data"), cloud, clock=now)
+        await r.broker.start()
+        try:
+            job = await r.broker.submit(job_request(task("wait")))
+            await at_work(r)
+            cloud.lose_way()
+            await r.until("it is noticed", lambda: told(r, "out of reach") == 1)
+            await r.until("it says so", lambda: "p-0 to answer" in r.broker.managed_job(job).waiting_for)
+            await asyncio.sleep(3 * watch.RECONNECT_S)
+            assert r.broker.managed_job(job).attempt == 1, "it may still run there"
+            if restarted:
+                await r.abandon()
+                r = Running(str(tmp_path / "data"), cloud, clock=now)
+                await r.broker.start()
+            clock[0] += LEASE_S + lapse.MARGIN_S + 1
+            await r.until("it goes on", lambda: r.broker.managed_job(job).attempt == 2 and r.job_state() == "RUNNING")
+            assert cloud.written_off == ["p-0"]
+            assert cloud.terminated == []
+            assert "p-0 to answer" not in r.broker.managed_job(job).waiting_for
+            await r.broker.cancel_managed(job)
+            await r.until("nothing is left", lambda: r.job_state() == "CANCELLED")
+        finally:
+            await r.abandon()
+
+    run(scenario())
+
+
+def test_a_lent_machine_that_answers_again_is_waited_for_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "RECONNECT_S", 30.0)
+
+    async def scenario():
+        async with Running(str(tmp_path / "data"), OwnMachines()) as r:
+            job = await r.broker.submit(job_request(task("wait")))
+            await at_work(r)
+            r.cloud.lose_way()
+            await r.until("it says so", lambda: "p-0 to answer" in r.broker.managed_job(job).waiting_for)
+            r.cloud.mend()
+            await r.until("it is back", lambda: told(r, "reached again") == 1)
+            assert r.broker.managed_job(job).waiting_for == ""
+            assert r.broker.managed_job(job).attempt == 1
 
     run(scenario())
 

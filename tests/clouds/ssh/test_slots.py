@@ -6,9 +6,12 @@ import asyncio
 import os
 import time
 
+import pytest
+
 from clouds.conformance import own
 from clouds.ssh.conftest import SshWorld
 from tradewind.broker.clouds.ssh import slots
+from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision.ssh_transport import SshTransport
 
 
@@ -28,6 +31,25 @@ def test_a_slot_whose_lease_ran_out_is_taken_over(world: SshWorld) -> None:
         ]
         assert held.lease_until_unix == 1_999_999_999.0
         await provider.terminate(made.provider_id)
+
+    world.run(scenario())
+
+
+def test_one_that_is_dead_keeps_nobody_from_the_others_and_is_asked_no_more_once_written_off(world: SshWorld) -> None:
+    async def scenario() -> None:
+        provider = world.provider()
+        first = await provider.launch(world.request(), "token-1")
+        assert first.provider_id == "m0/i-one"
+        await asyncio.to_thread(world.machines[0].stop)
+        second = await provider.launch(world.request(instance_id="i-two"), "token-2")
+        assert second.provider_id == "m1/i-two"
+        with pytest.raises(ProviderError):
+            await provider.describe(first.tags)
+        await provider.write_off(first.provider_id)
+        assert await provider.describe(first.tags) == []
+        assert [one.provider_id for one in await provider.describe(second.tags)] == ["m1/i-two"]
+        await asyncio.to_thread(world.machines[0].start)
+        await asyncio.gather(provider.terminate(first.provider_id), provider.terminate(second.provider_id))
 
     world.run(scenario())
 

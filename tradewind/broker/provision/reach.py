@@ -18,13 +18,20 @@ from tradewind.broker.provision.bootstrap import BootstrapError
 RECONNECT_S = 10.0  # a roaming laptop is back by then, and so is a router that was restarted
 KNOCK_S = 4.0  # for one connection and the agent's greeting
 PAUSE_S = 0.5
-Found = Literal["back", "no agent", "out of reach"]
+Found = Literal["back", "no agent", "out of reach", "lapsed"]
 
 
 async def reach_again(
-    connect: Callable[[], Awaitable[object]], cloud_answers: Callable[[], Awaitable[bool]], *, patience_s: float
+    connect: Callable[[], Awaitable[object]],
+    cloud_answers: Callable[[], Awaitable[bool]],
+    *,
+    patience_s: float,
+    has_lapsed: Callable[[], bool] = lambda: False,
 ) -> Found:
-    """What became of a node that runs, by its cloud's word: its agent answers again, its machine does without one, or nothing did for `patience_s`."""
+    """What became of a node that runs, by its cloud's word: its agent answers again, its machine does without one, or nothing did for `patience_s`.
+
+    `has_lapsed` says, of a machine without a cloud that could be asked, that nothing runs there any more.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience_s
     while True:
@@ -40,5 +47,7 @@ async def reach_again(
         if loop.time() >= deadline:
             if await cloud_answers():
                 return "out of reach"
+            if has_lapsed():
+                return "lapsed"
             deadline = loop.time() + patience_s
         await asyncio.sleep(PAUSE_S)

@@ -12,7 +12,7 @@ from tradewind.broker.capabilities import Explaining
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle.machine import IllegalMove
 from tradewind.broker.provider import Instance, ProviderError
-from tradewind.broker.provision import checkpoints, relay
+from tradewind.broker.provision import checkpoints, lapse, relay
 from tradewind.broker.provision.agent_client import AgentError, AgentGone
 from tradewind.broker.provision.failover import block_for_loss
 from tradewind.broker.provision.gang import LEASE_S
@@ -123,8 +123,11 @@ class Watch:
                 await self.instance_gone(row.id, why)
         return any(why is not None for why in reasons)
 
-    async def instance_gone(self, instance_id: str, why: str) -> None:
-        """The record knows of the loss, its place is blocked for a while, and the cluster has been told; once, whoever notices first."""
+    async def instance_gone(self, instance_id: str, why: str, *, nothing_left: bool = False) -> None:
+        """The record knows of the loss, its place is blocked for a while, and the cluster has been told; once, whoever notices first.
+
+        `nothing_left` says that nothing of it is to be ended.
+        """
         cause = f"instance/{instance_id}"
 
         def lose(ledger: Ledger) -> None:
@@ -133,6 +136,8 @@ class Watch:
             if row is None or cluster is None or row.state != "RUNNING" or row.ended_unix is not None:
                 return
             ledger.instance_lost(instance_id, reason=why, cause=cause)
+            if nothing_left:
+                ledger.instance_ended(row, reason=why, cause=cause)
             block = block_for_loss(
                 row.offer, use_spot=row.use_spot, why=why, cluster_id=cluster.block_scope, now=ledger.now
             )
@@ -281,13 +286,25 @@ class Watch:
                     strangers[:] = [error.message] if error.code == "HostKeyChanged" else []
                     raise
 
-            found = await reach_again(knock, lambda: self._cloud_answers(row), patience_s=RECONNECT_S)
+            waiting = await lapse.say(self._services, row)
+            found = await reach_again(
+                knock,
+                lambda: self._cloud_answers(row),
+                patience_s=RECONNECT_S,
+                has_lapsed=lambda: lapse.has_lapsed(self._services, row),
+            )
+            await lapse.unsay(self._services, row, waiting)
             if found == "back":
                 await self._tell(row, "reached again")
                 await self._unless_gone(row)
             elif found == "out of reach":
                 await terminate(self._services, row)  # nothing of the job runs there while it runs elsewhere
                 await self.instance_gone(row.id, "; ".join([f"it was out of reach: {why}", *strangers]))
+            elif found == "lapsed":
+                await lapse.write_off(self._services, row)
+                await self.instance_gone(
+                    row.id, f"it was out of reach until its lease had run out: {why}", nothing_left=True
+                )
             return found != "no agent"
         finally:
             self._sought.discard(row.id)

@@ -148,11 +148,18 @@ class SshProvider:
 
     async def _lend(self, candidates: Sequence[Machine], slot: Slot) -> Instance:
         """The machine among these that the slot's token has, or the first that it gets. Raises ProviderError "Busy"."""
-        for machine, held in zip(candidates, await asyncio.gather(*map(self._slot, candidates)), strict=True):
-            if held is not None and held.token == slot.token:
+        answers = await asyncio.gather(*map(self._slot, candidates), return_exceptions=True)
+        remembered, holders, free = self._remembered().get(slot.instance_id), [], []
+        for machine, held in zip(candidates, answers, strict=True):
+            if isinstance(held, Slot) and held.token == slot.token:
                 return await self._instance(machine, held)
-        holders = []
-        for machine in candidates:
+            if isinstance(held, BaseException):
+                if not isinstance(held, ProviderError) or machine.name == remembered:
+                    raise held  # that one may have been taken by an earlier call
+                holders.append(f"{machine.name} does not answer: {held.message}")
+            else:
+                free.append(machine)
+        for machine in free:
             self._remember(slot.instance_id, machine.name)
             taken = await self._take(machine, slot)
             if taken.token == slot.token:
@@ -187,6 +194,12 @@ class SshProvider:
                 "NoMachine", f"{name} is no longer in {self._path}; put it back until {instance_id} has ended"
             )
         await self._script(machine, slots.end(instance_id))
+        self._forget(instance_id)
+
+    async def write_off(self, provider_id: str) -> None:
+        """As `Lending` says."""
+        name, _, instance_id = provider_id.partition("/")
+        self._capacities.pop(name, None)
         self._forget(instance_id)
 
     def why_not_stop(self, *, use_spot: bool) -> str:  # noqa: ARG002  there is one market
