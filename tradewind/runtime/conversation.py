@@ -13,10 +13,6 @@ from typing import Any
 from tradewind.runtime.messages.conversation import Begin, Received
 from tradewind.runtime.wire import WireError
 
-# What may have arrived without being acknowledged: that much the other side keeps in its memory.
-_ACKNOWLEDGE_MESSAGES = 64
-_ACKNOWLEDGE_BYTES = 1 << 18
-
 
 class ForgottenError(Exception):
     """The other side has forgotten what was said before: it took this side for gone."""
@@ -25,7 +21,7 @@ class ForgottenError(Exception):
 class Conversation:
     """What was said and heard so far."""
 
-    __slots__ = ("_acknowledged", "_gone", "_kept", "_said", "_theirs", "_unacknowledged_bytes", "heard", "stream")
+    __slots__ = ("_acknowledged", "_gone", "_kept", "_said", "_theirs", "heard", "stream")
 
     def __init__(self, stream: int) -> None:
         """Nothing was said yet; stream is a positive number, larger than that of any earlier conversation of this side with the other."""
@@ -38,7 +34,6 @@ class Conversation:
         self._theirs = 0
         self.heard = 0
         self._acknowledged = 0
-        self._unacknowledged_bytes = 0
 
     # what we say
 
@@ -74,21 +69,22 @@ class Conversation:
             raise ForgottenError
         return message.stream == self._theirs
 
-    def hear(self, position: int, messages: list[Any], size: int) -> list[Any]:
-        """Those of the messages, at this position of the stream and of size bytes, that had not arrived before. Raises WireError when some are missing."""
+    def hear(self, position: int, messages: list[Any]) -> list[Any]:
+        """Those of the messages, at this position of the stream, that had not arrived before. Raises WireError when some are missing."""
         known = self.heard - position
         if known < 0:
             raise WireError(f"{-known} messages of the peer are missing.")
-        self._unacknowledged_bytes += size
         if known:
             messages = messages[known:]
         self.heard += len(messages)
         return messages
 
-    def acknowledgement(self) -> Received | None:
-        """What the other side is to be told now, if it is time."""
-        if self.heard - self._acknowledged < _ACKNOWLEDGE_MESSAGES and self._unacknowledged_bytes < _ACKNOWLEDGE_BYTES:
-            return None
+    @property
+    def unacknowledged(self) -> int:
+        """Messages that have arrived without the other side's knowing it."""
+        return self.heard - self._acknowledged
+
+    def acknowledge(self) -> Received:
+        """What tells the other side that everything heard so far has arrived."""
         self._acknowledged = self.heard
-        self._unacknowledged_bytes = 0
         return Received(self.heard)

@@ -13,6 +13,10 @@ from tradewind.runtime.messages.conversation import Begin, Received
 if TYPE_CHECKING:
     from tradewind.runtime.conversation import Conversation
 
+# What may have arrived without being acknowledged: that much the other side keeps in its memory.
+_ACKNOWLEDGE_MESSAGES = 64
+_ACKNOWLEDGE_BYTES = 1 << 18
+
 
 class ResumableLink(TlsLink):
     """One of the links of a conversation; several may be open, and each side speaks over one of them only, after `resume`.
@@ -31,7 +35,7 @@ class ResumableLink(TlsLink):
         # How many messages of the other side's stream came before the next one here; below 0: it has not begun yet.
         self._position = -1
         self._foreign = False
-        # Of the bytes received, those whose messages were handed on.
+        # Of the bytes received, those that were acknowledged.
         self._counted = 0
 
     def resume(self, conversation: Conversation) -> None:
@@ -63,21 +67,30 @@ class ResumableLink(TlsLink):
         """As Link's; what had arrived over an earlier link is left out. Raises ForgottenError, WireError."""
         messages = super().receive()
         conversation = self._conversation
-        return self._sift(conversation, messages) if messages and conversation is not None else messages
+        if not messages or conversation is None:
+            return messages
+        if self._position != conversation.heard:
+            return self._sift(conversation, messages)
+        # Nothing of it had arrived before, as most often.
+        self._position += len(messages)
+        conversation.heard = self._position
+        return messages
 
     def _sift(self, conversation: Conversation, messages: list[Any]) -> list[Any]:
-        if self._position < 0 and messages:
+        if self._position < 0 and messages and not self._foreign:
             begin = messages.pop(0)
             if not isinstance(begin, Begin):
                 raise wire.WireError("The peer did not say where its messages begin.")
             self._foreign = not conversation.on_begin(begin)
             self._position = begin.position
+            if self._foreign:
+                # Never where the conversation stands.
+                self._position = -1
         if self._foreign or not messages:
             return []
         position = self._position
         self._position = position + len(messages)
-        counted, self._counted = self._counted, self._taken
-        return conversation.hear(position, messages, self._taken - counted)
+        return conversation.hear(position, messages)
 
     @property
     def is_foreign(self) -> bool:
@@ -87,4 +100,9 @@ class ResumableLink(TlsLink):
     def acknowledgement(self) -> Received | None:
         """What the other side is to be told now, if it is time."""
         conversation = self._conversation
-        return None if conversation is None else conversation.acknowledgement()
+        if conversation is None:
+            return None
+        if self._taken - self._counted < _ACKNOWLEDGE_BYTES and conversation.unacknowledged < _ACKNOWLEDGE_MESSAGES:
+            return None
+        self._counted = self._taken
+        return conversation.acknowledge()

@@ -41,6 +41,10 @@ def encode(messages: Sequence[Any]) -> bytes:
     return body  # type: ignore[return-value]  # a bytearray is as good to send, and copying it is not free
 
 
+def _not_understood(error: Exception) -> WireError:
+    return WireError(f"The peer sent a frame that this version does not understand: {error}")
+
+
 class FrameReader(Generic[M]):
     """Collects received bytes and gives the complete messages in them."""
 
@@ -55,10 +59,17 @@ class FrameReader(Generic[M]):
         """The messages that data completes, in order; data may be used again afterwards. Raises WireError when the bytes are not of this protocol."""
         buffer = self._buffer
         source: bytes | bytearray | memoryview = data
+        total = len(source)
         if buffer:
             buffer += data
             source = buffer
-        total = len(source)
+            total = len(source)
+        elif total > 4 and _HEAD.unpack_from(data)[0] == total - 4:
+            # One whole frame, as most often.
+            try:
+                return self._decoder.decode(data[4:])
+            except msgspec.DecodeError as error:
+                raise _not_understood(error) from error
         offset = 0
         messages: list[M] = []
         try:
@@ -79,7 +90,7 @@ class FrameReader(Generic[M]):
                     else:
                         messages = batch
         except msgspec.DecodeError as error:
-            raise WireError(f"The peer sent a frame that this version does not understand: {error}") from error
+            raise _not_understood(error) from error
         if source is buffer:
             if offset:
                 del buffer[:offset]

@@ -103,8 +103,15 @@ class Objects:
         """The values; raises what the first failed one raises, as soon as it has failed."""
         process = self._process
         entries = self.entries
-        owned: list[tuple[Key, Entry]] = [(ref.key, entries[ref.key]) for ref in refs]
-        if any(entry.value is None for _, entry in owned):
+        owned: list[tuple[Key, Entry]] = []
+        missing = False
+        for ref in refs:
+            key = ref.key
+            entry = entries[key]
+            owned.append((key, entry))
+            if entry.value is None:
+                missing = True
+        if missing:
             self._await(owned, timeout)
         values: list[Any] = []
         for key, entry in owned:
@@ -118,8 +125,14 @@ class Objects:
     def _await(self, owned: list[tuple[Key, Entry]], timeout: float | None) -> None:
         process = self._process
         with process.lock:
-            pending = [(key, entry) for key, entry in owned if entry.value is None]
-            if not pending or any(type(entry.value) is Failed for _, entry in owned):
+            pending: list[tuple[Key, Entry]] = []
+            for one in owned:
+                value = one[1].value
+                if value is None:
+                    pending.append(one)
+                elif type(value) is Failed:
+                    return
+            if not pending:
                 return
             waiter = GetWaiter(len(pending), fail_fast=True)
             waiter.pending = pending

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 _TICK_S = 0.003
+# Room for so many is made anew each time; what does not fit comes with the next look.
+_EVENTS = 64
 # After this many ticks in which one user thread kept the role, the I/O thread sleeps until the role is given up.
 _TICKS_UNTIL_PARKED = 20
 
@@ -166,7 +168,7 @@ class Pump:
             timeout = limit
         self.sleeping = True
         handler.before_poll()
-        events = self._epoll.poll(timeout)
+        events = self._epoll.poll(timeout, _EVENTS)
         self.sleeping = False
         for fd, event in events:
             if fd == self._wake_fd:
