@@ -6,6 +6,7 @@ import threading
 import pytest
 
 import tradewind.runtime as ray
+from tradewind.runtime import actor, exceptions
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -34,6 +35,76 @@ def test_groups_of_threads_do_not_wait_for_each_other() -> None:
     assert "io" in ray.get(actor.plain.options(concurrency_group="io").remote(), timeout=30)
     with pytest.raises(ValueError, match="no concurrency group 'gpu'"):
         ray.get(actor.plain.options(concurrency_group="gpu").remote(), timeout=30)
+
+
+def test_every_coroutine_knows_which_call_it_is() -> None:
+    @ray.remote
+    class Asked:
+        def __init__(self):
+            self.both = asyncio.Barrier(2)
+
+        async def first(self):
+            return await self._said()
+
+        async def second(self):
+            return await self._said()
+
+        async def _said(self):
+            before = ray.get_runtime_context().get()
+            await self.both.wait()
+            inside = await asyncio.create_task(self._name())
+            return before == ray.get_runtime_context().get(), inside, before["task_id"]
+
+        async def _name(self):
+            return ray.get_runtime_context().get_task_name()
+
+        async def until_cancelled(self, started):
+            try:
+                await started.set.remote()
+                await asyncio.sleep(1_000)
+            except asyncio.CancelledError:
+                return ray.get_runtime_context().is_canceled()
+
+    @ray.remote
+    class Event:
+        def __init__(self):
+            self.event = asyncio.Event()
+
+        async def set(self):
+            self.event.set()
+
+        async def wait(self):
+            await self.event.wait()
+
+    asked = Asked.remote()
+    first, second = asked.first.remote(), asked.second.remote()
+    assert ray.get([first, second], timeout=20) == [
+        (True, "Asked.first", first.hex()),
+        (True, "Asked.second", second.hex()),
+    ]
+    started = Event.remote()
+    cancelled = asked.until_cancelled.remote(started)
+    ray.get(started.wait.remote(), timeout=20)
+    ray.cancel(cancelled)
+    assert ray.get(cancelled, timeout=20) is True
+
+
+def test_a_call_in_a_thread_may_end_the_actor() -> None:
+    @ray.remote(max_concurrency=2, num_cpus=0)
+    class Leaver:
+        def leave(self):
+            actor.exit_actor()
+
+        def fine(self):
+            return 1
+
+    # Which thread sleeps when the word comes is a matter of luck.
+    for _ in range(20):
+        leaver = Leaver.remote()
+        assert ray.get(leaver.fine.remote(), timeout=20) == 1
+        assert ray.get(leaver.leave.remote(), timeout=20) is None
+        with pytest.raises(exceptions.ActorDiedError, match="exit_actor"):
+            ray.get(leaver.fine.remote(), timeout=20)
 
 
 def test_a_group_that_does_not_exist_is_refused_at_once() -> None:

@@ -108,6 +108,29 @@ def test_dropping_a_generator_ends_it_and_frees_what_nobody_read() -> None:
     assert eventually(lambda: not process.table.entries)
 
 
+@pytest.mark.parametrize(("ahead", "threads"), [(2, 1), (-1, 1), (2, 2)])
+def test_dropping_the_generator_of_a_method_ends_it_and_its_actor_goes_on(ahead, threads) -> None:
+    @ray.remote
+    class Source:
+        ended = False
+
+        def endless(self):
+            try:
+                while True:
+                    yield 1
+            finally:
+                self.ended = True
+
+        def has_ended(self):
+            return self.ended
+
+    source = Source.options(max_concurrency=threads).remote()
+    stream = source.endless.options(_generator_backpressure_num_objects=ahead).remote()
+    assert ray.get(next(stream), timeout=20) == 1
+    del stream
+    assert eventually(lambda: ray.get(source.has_ended.remote(), timeout=20))
+
+
 def test_methods_stream_too() -> None:
     @ray.remote
     class Source:

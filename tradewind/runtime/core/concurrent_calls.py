@@ -9,6 +9,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from tradewind.runtime.core.functions import CoroutineCurrent
 from tradewind.runtime.messages import control, peer
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class ThreadedCalls(ConcurrentCalls):
             return False
         if not future.done():
             self._executor.answered.add((sender.address, number))
+            self._executor.producing.give_up((sender.address, number))
             self._executor.answer_cancelled(sender, number, "while it ran; its actor runs on")
         return not future.done()
 
@@ -116,6 +118,7 @@ class AsyncCalls(ConcurrentCalls):
 
     def __init__(self, executor: Executor, limits: dict[str, int], declared: dict[str, str]) -> None:
         super().__init__(executor, limits, declared)
+        self._current = executor.current = CoroutineCurrent()
         self._loop = asyncio.new_event_loop()
         self._semaphores = {group: asyncio.Semaphore(limit) for group, limit in limits.items()}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -139,6 +142,8 @@ class AsyncCalls(ConcurrentCalls):
     async def _run(self, sender: Peer, task: peer.Task) -> None:
         executor = self._executor
         begin = time.perf_counter()
+        self._current.begin()
+        executor.take_up(sender, task)
         result: Any = None
         try:
             async with self._semaphores[self.group_of(task.fn)]:
@@ -150,10 +155,7 @@ class AsyncCalls(ConcurrentCalls):
                     result = None
                 elif inspect.isawaitable(result):
                     result = await result
-                # Other coroutines have run in this thread meanwhile.
-                executor.take_up(sender, task)
         except BaseException as error:  # whatever user code raises is its result
-            executor.take_up(sender, task)
             executor.replies.reply_error(sender, task, error, begin)
         else:
             executor.replies.reply(sender, task, result, begin)
@@ -171,7 +173,6 @@ class AsyncCalls(ConcurrentCalls):
         index = 0
         with self._executor.producing.reading(sender, task, lambda: self._loop.call_soon_threadsafe(room.set)) as taken:
             async for item in items:
-                self._executor.take_up(sender, task)
                 self._executor.producing.send_item(sender, task, index, item)
                 index += 1
                 while task.ahead and index - taken() >= task.ahead and not sender.lost:

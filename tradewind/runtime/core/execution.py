@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.concurrent_calls import ConcurrentCalls, concurrent_calls
 from tradewind.runtime.core.failures import dump_error
-from tradewind.runtime.core.functions import Current, Functions
+from tradewind.runtime.core.functions import CoroutineCurrent, Current, Functions
 from tradewind.runtime.core.producing import Producing
 from tradewind.runtime.core.pump import Waiter
 from tradewind.runtime.core.replies import Replies
@@ -54,7 +54,7 @@ class Executor:
         self._cancelled: set[tuple[str, int]] = set()
         # Calls whose callers have been told that they were cancelled, and that run on.
         self.answered: set[tuple[str, int]] = set()
-        self.current = Current()
+        self.current: Current | CoroutineCurrent = Current()
         self.functions = Functions(process, self)
         self.replies = Replies(process, self)
         self.producing = Producing(process, self)
@@ -159,7 +159,7 @@ class Executor:
         self.history.append((current.name, begin, time.perf_counter()))
 
     def take_up(self, sender: Peer, task: peer.Task) -> None:
-        """This thread goes on with the call, after others that it ran meanwhile."""
+        """This coroutine runs the call, beside others in its thread."""
         current = self.current
         current.sender = sender
         current.task = task
@@ -286,9 +286,12 @@ class Executor:
                 self._queue.remove(item)
                 self.answer_cancelled(sender, message.id, "before it began")
                 return
-        if self._concurrent is not None and self._concurrent.cancel(sender, message.id):
+        if self._concurrent is not None:
+            # Known before the coroutine hears of it, which may be at once.
             self._cancelled.add((sender.address, message.id))
-            return
+            if self._concurrent.cancel(sender, message.id):
+                return
+            self._cancelled.discard((sender.address, message.id))
         running = self._running
         if running is None or running.id != message.id or self.current_sender is not sender:
             return
@@ -296,6 +299,7 @@ class Executor:
         if self.actor is not None:
             # A method that runs is not interrupted, for its actor's state; nobody waits for it any more.
             self.answered.add((sender.address, message.id))
+            self.producing.give_up((sender.address, message.id))
             self.answer_cancelled(sender, message.id, "while it ran; its actor runs on")
             return
         if message.recursive:
@@ -347,8 +351,7 @@ class Executor:
         """The worker ends when what was sent before is done. Under the lock."""
         self._exit_unneeded = when_unneeded
         self._exit_reason = reason or "asked to end"
-        if self._idle is not None:
-            self._idle.finish()
+        self._rouse()
 
     # actors
 
@@ -393,8 +396,14 @@ class Executor:
         process = self._process
         with process.lock:
             self._active -= 1
-            if not self._active and self._exit_reason and self._idle is not None:
-                self._idle.finish()
+            if not self._active and self._exit_reason:
+                self._rouse()
+
+    def _rouse(self) -> None:
+        """The main loop looks around, also when it sleeps in poll and another thread has brought what it waits for. Under the lock."""
+        if self._idle is not None:
+            self._idle.finish()
+            self._process.pump.wake()
 
 
 class _Nobody:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections import OrderedDict
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import exceptions, serialization
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 _KEPT_FUNCTIONS = 1024
 
 
-class Current(threading.local):
-    """What this thread is running."""
+class _Running:
+    """What is running."""
 
     def __init__(self) -> None:
         self.task: peer.Task | None = None
@@ -32,6 +33,33 @@ class Current(threading.local):
         self.name = ""
         self.resources: dict[str, float] = {}
         self.group = ""
+
+
+class Current(_Running, threading.local):
+    """What this thread is running."""
+
+
+class CoroutineCurrent:
+    """As Current, for calls that share a thread: each coroutine, and what it starts, has its own."""
+
+    _own: ContextVar[_Running | None] = ContextVar("tradewind-current", default=None)
+
+    def begin(self) -> None:
+        """The running coroutine is a call of its own."""
+        self._own.set(_Running())
+
+    def _mine(self) -> _Running:
+        found = self._own.get()
+        if found is None:
+            found = _Running()
+            self._own.set(found)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mine(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._mine(), name, value)
 
 
 class Functions:

@@ -35,21 +35,30 @@ class Producing:
         """Every item is sent as soon as it is made, and no further ahead of the reader than was asked."""
         process = self._process
         waiter = Waiter()
+        unwanted = self._executor.answered
+        key = (sender.address, task.id)
         with self.reading(
             sender,
             task,
             lambda: waiter.finish(),  # noqa: PLW0108  another waiter each time
         ) as taken:
             for index, item in enumerate(items):
+                if unwanted and key in unwanted:
+                    # An actor's method is not interrupted, for its state's sake; a generator may end where it yields.
+                    if hasattr(items, "close"):
+                        items.close()
+                    return
                 self.send_item(sender, task, index, item)
                 while task.ahead and index + 1 - taken() >= task.ahead:
                     with process.lock:
                         waiter = Waiter()
-                        if index + 1 - taken() < task.ahead:
+                        if index + 1 - taken() < task.ahead or key in unwanted:
                             break
                     self._executor.wait(waiter, None)
                     if sender.lost:
                         return
+                    if key in unwanted:
+                        break
 
     def send_item(self, sender: Peer, task: peer.Task, index: int, item: Any) -> None:
         """The stream's reader gets its next item."""
@@ -84,6 +93,12 @@ class Producing:
         if key in self._consumed:
             self._consumed[key] = message.count
             self._readers[key]()
+
+    def give_up(self, key: tuple[str, int]) -> None:
+        """The call's caller wants no more items: its producer looks again, if it waits. Under the lock."""
+        more = self._readers.get(key)
+        if more is not None:
+            more()
 
     def lose_reader(self) -> None:
         """A caller has ended: producers that wait for their readers look again. Under the lock."""

@@ -64,7 +64,7 @@ class ActorPlaces:
         able = [view for view in self._nodes.values() if self._whole(view).feasible(units)]
         views: list[NodeView] = []
         for wanted in spec.placement.alternatives:
-            views = [view for view in able if matches(wanted, view.labels)]
+            views = [view for view in able if matches(wanted, view.labels)] if wanted else able
             if views:
                 break
         if strategy.startswith(("NODE:", "NODE?")):
