@@ -12,7 +12,7 @@ from clouds.conformance import EVERYTHING
 from clouds.fakes.aws import rules
 from clouds.fakes.aws.shim import Shim
 from clouds.launching import a_request, an_offer
-from tradewind.broker.clouds.aws import AwsProvider
+from tradewind.broker.clouds.aws import AwsProvider, check
 from tradewind.broker.clouds.aws.session import AwsSession
 from tradewind.broker.provider import Instance, LaunchRequest
 from tradewind.catalog.offer import Offer
@@ -153,6 +153,8 @@ def fake_aws() -> Iterator[AwsWorld]:
     world = AwsWorld(shim, f"http://127.0.0.1:{server.server_port}")
     try:
         yield world
+        unlisted = set(world.calls()) - set(check.ACTIONS)
+        assert not unlisted, f"calls are made that the documented policy does not hold: {sorted(unlisted)}"
     finally:
         for provider in world.made:
             provider.close()

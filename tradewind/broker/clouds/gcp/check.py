@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tradewind.broker.capabilities import Finding
 from tradewind.broker.clouds.gcp.errors import TABLE, classify, refusal
-from tradewind.broker.clouds.gcp.session import CALL_TIMEOUT_S, LOGIN, Session
+from tradewind.broker.clouds.gcp.session import LOGIN, Session
 from tradewind.broker.provider import ProviderError
 
 # The permissions of each call (cloud.google.com/compute/docs/reference/rest/v1, each method's "IAM Permissions"; cloud.google.com/tpu/docs/
@@ -101,16 +101,9 @@ async def _credentials(session: Session) -> list[Finding]:
 async def _granted(session: Session) -> list[Finding]:
     wanted, project = permissions(), session.project
 
-    def ask() -> list[str]:
-        address = f"{session.settings.projects_endpoint}/v1/projects/{project}:testIamPermissions"
-        answer = session.http().post(address, json={"permissions": wanted}, timeout=CALL_TIMEOUT_S)
-        if answer.status_code >= 400:
-            from google.api_core.exceptions import from_http_response
-
-            raise from_http_response(answer)
-        return list(answer.json().get("permissions", []))
-
-    granted = set(await session.call(ask))
+    address = f"{session.settings.projects_endpoint}/v1/projects/{project}:testIamPermissions"
+    answer = await session.call(lambda: session.ask(address, {"permissions": wanted}))
+    granted = set(answer.get("permissions", []))
     findings = [Finding("project", ok=True, why=project)]
     for what, needed in (("permissions", permissions(tpu=False)), ("TPU permissions", permissions(tpu=True))):
         missing = [permission for permission in needed if permission not in granted]
@@ -129,11 +122,7 @@ async def _granted(session: Session) -> list[Finding]:
 async def _network(session: Session) -> list[Finding]:
     network, project = session.settings.network, session.project
     try:
-        await session.call(
-            lambda: session.compute("NetworksClient").get(
-                project=project, network=network, retry=session.retry(), timeout=CALL_TIMEOUT_S
-            )
-        )
+        await session.call(lambda: session.read(f"/global/networks/{network}"))
     except ProviderError as error:
         if error.code != "notFound":
             raise

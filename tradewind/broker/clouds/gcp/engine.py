@@ -30,21 +30,23 @@ class Engine:
         Raises:
             ProviderError: Compute Engine refused, at once or when the operation failed; nothing of the instance is left then.
         """
-        from google.cloud import compute_v1
-
         settings = msgspec.structs.replace(self._session.settings, project=self._session.project)
         resource = machine.instance_resource(request, token, name, zone, settings, now_unix)
-        ask = compute_v1.InsertInstanceRequest(
-            project=self._session.project,
-            zone=zone,
-            instance_resource=resource,
-            request_id=naming.request_id(token, f"insert/{zone}"),
-        )
-        try:
-            # exactly one attempt: a retry inside the library would hide a refusal
-            operation = await self._session.call(
-                lambda: self._session.compute("InstancesClient").insert_unary(ask, retry=None, timeout=CALL_TIMEOUT_S)
+
+        def insert() -> Any:
+            from google.cloud import compute_v1
+
+            ask = compute_v1.InsertInstanceRequest(
+                project=self._session.project,
+                zone=zone,
+                instance_resource=resource,
+                request_id=naming.request_id(token, f"insert/{zone}"),
             )
+            # exactly one attempt: a retry inside the library would hide a refusal
+            return self._session.compute("InstancesClient").insert_unary(ask, retry=None, timeout=CALL_TIMEOUT_S)
+
+        try:
+            operation = await self._session.call(insert)
         except ProviderError as error:
             if not (errors.exists_already(error) or errors.is_ambiguous(error)):
                 if request.image and request.image in error.message:

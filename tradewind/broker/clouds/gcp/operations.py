@@ -21,8 +21,6 @@ class Operations:
 
     async def done(self, operation: Any) -> None:
         """The Compute Engine operation has succeeded. Raises ProviderError with its own code if it failed, TIME_OUT after ten minutes."""
-        from google.cloud import compute_v1
-
         from tradewind.broker.clouds.gcp.translate import of_operation
 
         def read() -> Any:
@@ -36,8 +34,7 @@ class Operations:
                 project=project, operation=operation.name, retry=retry, timeout=CALL_TIMEOUT_S
             )
 
-        finished = compute_v1.Operation.Status.DONE.name
-        seen = await self._until(operation, lambda one: _name(one.status) == finished, read)
+        seen = await self._until(operation, lambda one: _name(one.status) == "DONE", read)
         if (error := of_operation(seen)) is not None:
             raise error
 

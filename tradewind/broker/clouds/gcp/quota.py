@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tradewind.broker.clouds.gcp import images
-from tradewind.broker.clouds.gcp.session import CALL_TIMEOUT_S, Session
+from tradewind.broker.clouds.gcp.session import Session
 from tradewind.catalog.offer import Offer
 
 # GPU metrics as regions.get names them (compute v1 description, Quota.metric; cloud.google.com/compute/resource-usage#gpu_quota).
@@ -71,21 +71,14 @@ async def headroom(session: Session, offers: Sequence[Offer], *, use_spot: bool)
     regions = sorted({offer.region for offer in offers})
     if not regions:
         return []
-    project = session.project
-
-    def everywhere() -> Any:
-        return session.compute("ProjectsClient").get(project=project, retry=session.retry(), timeout=CALL_TIMEOUT_S)
-
-    def one(region: str) -> Any:
-        client = session.compute("RegionsClient")
-        return client.get(project=project, region=region, retry=session.retry(), timeout=CALL_TIMEOUT_S)
-
-    shared = free(await session.call(everywhere))
-    found = await asyncio.gather(*(session.call(functools.partial(one, region)) for region in regions))
+    shared = free(await session.call(lambda: session.read("")))
+    found = await asyncio.gather(
+        *(session.call(functools.partial(session.read, f"/regions/{region}")) for region in regions)
+    )
     by_region = {region: {**shared, **free(seen)} for region, seen in zip(regions, found, strict=True)}
     return [fits(need(offer, use_spot=use_spot), by_region[offer.region], use_spot=use_spot) for offer in offers]
 
 
-def free(seen: Any) -> dict[str, float]:
-    """What is left of each metric of a region or project."""
-    return {quota.metric: quota.limit - quota.usage for quota in seen.quotas}
+def free(seen: Mapping[str, Any]) -> dict[str, float]:
+    """What is left of each metric of a region or project, as Compute Engine describes it."""
+    return {quota["metric"]: quota.get("limit", 0.0) - quota.get("usage", 0.0) for quota in seen.get("quotas", ())}
