@@ -65,7 +65,8 @@ def _patches_backward(d_patches: np.ndarray, shape: tuple[int, ...]) -> np.ndarr
 def _pooled(x: np.ndarray) -> np.ndarray:
     """Means of 2x2 squares: (n, 8, 8, c) -> (n, 4, 4, c)."""
     n, height, width, channels = x.shape
-    return x.reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+    means: np.ndarray = x.reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4))
+    return means
 
 
 def _forward(params: Arrays, images: np.ndarray) -> tuple[np.ndarray, Arrays]:

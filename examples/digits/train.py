@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: one thread a task
 
 import argparse
 import time
+from typing import Any
 
 import network
 import numpy as np
@@ -30,7 +31,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     """The 1,797 images of UCI's optical recognition of handwritten digits, shuffled: (n, 8, 8, 1) in 0..1, and labels."""
     from sklearn.datasets import load_digits
 
-    data = load_digits()
+    data: Any = load_digits()  # scikit-learn ships no types
     order = np.random.default_rng(SEED).permutation(len(data.target))
     return (data.images[order, ..., None] / 16).astype(np.float32), data.target[order]
 
@@ -47,7 +48,6 @@ def gradient(
     return loss, correct, gradients, runtime.get_runtime_context().get_node_id()
 
 
-@runtime.remote(num_cpus=0)
 class ParameterServer:
     """Holds the parameters and their momentum; every update is one synchronous step of gradient descent with a cosine schedule."""
 
@@ -78,6 +78,10 @@ class ParameterServer:
         return self.params | {f"momentum_{name}": array for name, array in self.momentum.items()}
 
 
+# As a decorator it works as well; mypy takes a decorated class for the plain class, which has no `remote`.
+Servers = runtime.remote(num_cpus=0)(ParameterServer)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1300)
@@ -105,7 +109,7 @@ def main() -> None:
     start, state = (int(saved[0]), saved[1]) if saved else (0, None)
     if saved:
         print(f"resumed from the checkpoint at step {start}", flush=True)
-    server = ParameterServer.remote(steps, state)
+    server = Servers.remote(steps, state)
     places = [
         gradient.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(nodes[shard % len(nodes)], soft=True),

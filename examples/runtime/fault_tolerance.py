@@ -33,7 +33,6 @@ def flaky(marker: str) -> str:
     return "connected"
 
 
-@ray.remote(max_restarts=2, max_task_retries=2)
 class Counter:
     """Keeps its count in a file, so that it survives its process."""
 
@@ -54,13 +53,17 @@ class Counter:
             os._exit(1)
 
 
+# As a decorator it works as well; mypy takes a decorated class for the plain class, which has no `remote`.
+Counters = ray.remote(max_restarts=2, max_task_retries=2)(Counter)
+
+
 def main() -> None:
     """Prints what came out in spite of everything."""
     ray.init(ignore_reinit_error=True)
     with tempfile.TemporaryDirectory() as marker:
         squares = ray.get([dies_once.remote(marker, number) for number in range(4)])
         answer = ray.get(flaky.remote(marker))
-        counter = Counter.remote(marker)
+        counter = Counters.remote(marker)
         counts = [ray.get(counter.add.remote()) for _ in range(2)]
         ray.get(counter.die.remote())
         counts.append(ray.get(counter.add.remote()))

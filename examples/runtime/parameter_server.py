@@ -14,7 +14,6 @@ ROUNDS = 60
 WORKERS = 4
 
 
-@ray.remote
 class ParameterServer:
     """Holds the weights and takes a step for each gradient."""
 
@@ -26,6 +25,9 @@ class ParameterServer:
         """The weights after a step along the mean of the gradients."""
         self.weights = self.weights - self.rate * np.mean(gradients, axis=0)
         return self.weights
+
+
+Servers = ray.remote(ParameterServer)
 
 
 @ray.remote
@@ -40,13 +42,14 @@ def shard(number: int, rows: int = 500) -> tuple[np.ndarray, np.ndarray]:
 def gradient(weights: np.ndarray, data: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Of the mean squared error over the shard."""
     inputs, outputs = data
-    return 2 * inputs.T @ (inputs @ weights - outputs) / len(outputs)
+    slope: np.ndarray = 2 * inputs.T @ (inputs @ weights - outputs) / len(outputs)
+    return slope
 
 
 def main() -> None:
     """Prints the weights found beside the true ones."""
     ray.init(ignore_reinit_error=True)
-    server = ParameterServer.remote(2, 0.4)
+    server = Servers.remote(2, 0.4)
     shards = [shard.remote(number) for number in range(WORKERS)]
     weights = ray.put(np.zeros(2))
     for _ in range(ROUNDS):

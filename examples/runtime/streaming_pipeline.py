@@ -24,10 +24,10 @@ def source() -> Iterator[np.ndarray]:
 @ray.remote
 def clean(batch: np.ndarray) -> np.ndarray:
     """Every third number goes."""
-    return batch[batch % 3 != 0]
+    kept: np.ndarray = batch[batch % 3 != 0]
+    return kept
 
 
-@ray.remote
 class Statistics:
     """Adds batches up."""
 
@@ -46,10 +46,13 @@ class Statistics:
         return self.sum / self.count
 
 
+Adders = ray.remote(Statistics)
+
+
 def main() -> None:
     """Prints the mean of what came through."""
     ray.init(ignore_reinit_error=True)
-    statistics = Statistics.remote()
+    statistics = Adders.remote()
     last = None
     for batch in source.remote():
         last = statistics.add.remote(clean.remote(batch))

@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # several trainings share this ma
 
 import argparse
 import time
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     """The 1,797 images of UCI's handwritten digits, shuffled, flat, in 0..1, and their labels."""
     from sklearn.datasets import load_digits
 
-    data = load_digits()
+    data: Any = load_digits()  # scikit-learn ships no types
     order = np.random.default_rng(SEED).permutation(len(data.target))
     return (data.data[order] / 16).astype(np.float32), data.target[order]
 

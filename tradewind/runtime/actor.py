@@ -6,7 +6,7 @@ import inspect
 import secrets
 import types
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from tradewind.runtime import exceptions, object_ref, serialization, session
 from tradewind.runtime.core.dispatch import Call
@@ -17,9 +17,22 @@ from tradewind.runtime.options import ACTOR_OPTIONS, METHOD_OPTIONS, STREAMING, 
 from tradewind.runtime.scheduling import check_bundle, effective, group_text, shape_of
 from tradewind.runtime.signatures import Arity, Parameters, parameters_of
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    C = TypeVar("C", default=Any)
+else:
+    from typing import TypeVar
+
+    C = TypeVar("C")
+F = TypeVar("F", bound=Callable[..., Any])
 _OWN_METHODS = {name: Method() for name in ("__ray_ready__", "__ray_terminate__", "__ray_call__")}
 
 
+@overload
+def method(function: F, /) -> F: ...
+@overload
+def method(**options: Any) -> Callable[[F], F]: ...
 def method(*bare: Callable[..., Any], **options: Any) -> Any:
     """The decorated actor method has these options, e.g. num_returns=2: `@method` or `@method(num_returns=2)`. Raises ValueError."""
     if bare:
@@ -79,7 +92,7 @@ class ActorMethod:
         raise TypeError(f"{self._name} is a method of an actor; call {self._name}.remote(...).")
 
 
-class ActorHandle:
+class ActorHandle(Generic[C]):
     """Calls the methods of one actor. Strong handles keep the actor alive; those of get_actor() and an actor's own do not."""
 
     def __init__(
@@ -143,9 +156,11 @@ class ActorHandle:
             self._max_pending_calls,
         )
 
-    def __class_getitem__(cls, item: Any) -> Any:
-        """For annotations: `ActorHandle[Counter]`."""
-        return types.GenericAlias(cls, (item,))
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, item):  # noqa: ANN001, ANN204  the checkers have Generic's
+            """For annotations: `ActorHandle[Counter]`."""
+            return types.GenericAlias(cls, (item,))
 
     def __dir__(self) -> list[str]:
         return sorted(self._methods)
@@ -164,10 +179,10 @@ class ActorClassInheritanceException(TypeError):  # noqa: N818  Ray's name
     """A class was derived from an actor class."""
 
 
-class ActorClass:
+class ActorClass(Generic[C]):
     """A class whose `.remote()` starts an instance as an actor."""
 
-    def __init__(self, kind: type, options: Mapping[str, Any]) -> None:
+    def __init__(self, kind: type[C], options: Mapping[str, Any]) -> None:
         check_options(options, ACTOR_OPTIONS, "An actor")
         requested(options, 0.0)
         if options.get("get_if_exists") and not options.get("name"):
@@ -196,14 +211,14 @@ class ActorClass:
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
         raise TypeError(f"{self.__name__} is an actor class; start one with {self.__name__}.remote(...).")
 
-    def options(self, **options: Any) -> ActorClass:
+    def options(self, **options: Any) -> ActorClass[C]:
         """The same class with other options."""
         return ActorClass(self._kind, {**self._options, **options})
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ActorClass, (self._kind, self._options)
 
-    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle:
+    def remote(self, *args: Any, **kwargs: Any) -> ActorHandle[C]:
         """A handle to an actor that is being started. Raises ValueError when its name is taken, TypeError for what cannot be pickled."""
         process = session.process()
         options = self._options

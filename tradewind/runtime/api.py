@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, Self, TypeVar, overload
 
 from tradewind.runtime import session
 from tradewind.runtime.actor import ActorClass, ActorHandle
@@ -13,6 +13,10 @@ from tradewind.runtime.core.streams import ObjectRefGenerator
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.remote_function import RemoteFunction
+
+C = TypeVar("C")
+R = TypeVar("R")
+W = TypeVar("W")
 
 
 def init(
@@ -127,6 +131,31 @@ def is_initialized() -> bool:
     return session.is_initialized()
 
 
+class MakesRemote(Protocol):
+    """What `remote(...)` with options makes of a function or a class."""
+
+    @overload
+    def __call__(self, target: type[C], /) -> ActorClass[C]: ...  # type: ignore[overload-overlap]  # a class is a function too
+    @overload
+    def __call__(self, target: Callable[..., R], /) -> RemoteFunction[ObjectRef[R]]: ...
+
+
+class MakesMany(Protocol):
+    """The same where `num_returns` says how many refs a call gives."""
+
+    def __call__(self, target: Callable[..., Any], /) -> RemoteFunction[Any]: ...
+
+
+@overload
+def remote(target: type[C], /) -> ActorClass[C]: ...  # type: ignore[overload-overlap]  # a class is a function too
+@overload
+def remote(target: Callable[..., Iterator[Any]], /) -> RemoteFunction[ObjectRefGenerator]: ...  # type: ignore[overload-overlap]  # the narrower of two functions
+@overload
+def remote(target: Callable[..., R], /) -> RemoteFunction[ObjectRef[R]]: ...
+@overload
+def remote(*, num_returns: Any, **options: Any) -> MakesMany: ...
+@overload
+def remote(**options: Any) -> MakesRemote: ...
 def remote(*args: Any, **options: Any) -> Any:
     """Makes a function a remote function and a class an actor class: `@remote`, or `@remote(num_cpus=2)`. Raises TypeError for anything else."""
     if args:
@@ -148,6 +177,14 @@ def _make_remote(target: Any, options: Mapping[str, Any]) -> Any:
     raise TypeError(f"remote() was given a {type(target).__name__}; it makes functions and classes remote.")
 
 
+@overload
+def get(object_refs: ObjectRef[R], *, timeout: float | None = None, _use_object_store: bool = False) -> R: ...
+@overload
+def get(
+    object_refs: Sequence[ObjectRef[R]], *, timeout: float | None = None, _use_object_store: bool = False
+) -> list[R]: ...
+@overload
+def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any: ...
 def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bool = False) -> Any:
     """The value of a ref, or the values of a list of them, in its order.
 
@@ -168,7 +205,7 @@ def get(object_refs: Any, *, timeout: float | None = None, _use_object_store: bo
     return process.objects.get(refs, timeout) if refs else []
 
 
-def put(value: Any) -> ObjectRef:
+def put(value: R) -> ObjectRef[R]:
     """A ref to a copy of the value that any task or actor can read.
 
     Raises TypeError for what cannot be pickled and for a ref, ObjectStoreFullError.
@@ -177,8 +214,8 @@ def put(value: Any) -> ObjectRef:
 
 
 def wait(
-    ray_waitables: Sequence[Any], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
-) -> tuple[list[Any], list[Any]]:
+    ray_waitables: Sequence[W], *, num_returns: int = 1, timeout: float | None = None, fetch_local: bool = True
+) -> tuple[list[W], list[W]]:
     """(ready, not ready), as soon as num_returns are ready or timeout seconds have passed.
 
     With fetch_local a value is ready once its bytes are on this node. A generator among the refs is ready when its next item is, or its end.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from tradewind.runtime import object_ref, session
 from tradewind.runtime.core.calls import CallOptions
@@ -13,11 +13,22 @@ from tradewind.runtime.options import DEFAULT_MAX_RETRIES, TASK_OPTIONS, check_o
 from tradewind.runtime.scheduling import check_bundle, effective, group_text, shape_of
 from tradewind.runtime.signatures import Arity, parameters_of
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True, default=Any)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
 _ANY = Arity("", None)
 
 
-class RemoteFunction:
-    """A function whose `.remote()` runs it somewhere in the cluster."""
+class RemoteFunction(Generic[T_co]):
+    """A function whose `.remote()` runs it somewhere in the cluster, and gives what the type parameter says: a ref, as a rule.
+
+    Its arguments may be refs in place of values, which no type tells; they are checked when it is called.
+    """
 
     def __init__(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         check_options(options, TASK_OPTIONS, "A task")
@@ -36,7 +47,7 @@ class RemoteFunction:
             f"{name} is a remote function; call {name}.remote(...), or the plain function as {name}.__wrapped__(...)."
         )
 
-    def remote(self, *args: Any, **kwargs: Any) -> Any:
+    def remote(self, *args: Any, **kwargs: Any) -> T_co:
         """A ref, or num_returns refs, of a call that runs as soon as there is room. Raises TypeError for wrong arguments and what cannot be pickled."""
         process = object_ref.bound
         if process is None or process is not self._bound or process.scope != self._scope:
@@ -46,7 +57,7 @@ class RemoteFunction:
             arity.check(args, kwargs)
         options = self._call_options
         assert options is not None
-        return process.calls.submit(options, args, kwargs)
+        return process.calls.submit(options, args, kwargs)  # type: ignore[return-value]  # remote() knows what the options make of it
 
     def _bind(self) -> Any:
         process = session.process()
@@ -82,9 +93,13 @@ class RemoteFunction:
         self._scope = process.scope
         return process
 
-    def options(self, **options: Any) -> RemoteFunction:
+    @overload
+    def options(self, *, num_returns: Any, **options: Any) -> RemoteFunction[Any]: ...
+    @overload
+    def options(self, **options: Any) -> RemoteFunction[T_co]: ...
+    def options(self, **options: Any) -> RemoteFunction[Any]:
         """The same function with other options."""
-        made = RemoteFunction(self._function, {**self._options, **options})
+        made: RemoteFunction[Any] = RemoteFunction(self._function, {**self._options, **options})
         made._arity = self._arity
         return made
 

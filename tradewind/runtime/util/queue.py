@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tradewind.runtime import api
+from tradewind.runtime.actor import ActorHandle
 from tradewind.runtime.exceptions import RaySystemError
 
 
@@ -67,7 +68,9 @@ class Queue:
     def __init__(self, maxsize: int = 0, actor_options: Mapping[str, Any] | None = None) -> None:
         """An empty queue; its actor is started with actor_options and takes no CPU unless they say so."""
         self.maxsize = maxsize
-        self.actor = api.remote(_QueueActor).options(**{"num_cpus": 0, **(actor_options or {})}).remote(maxsize)
+        self.actor: ActorHandle[_QueueActor] | None = (
+            api.remote(_QueueActor).options(**{"num_cpus": 0, **(actor_options or {})}).remote(maxsize)
+        )
 
     def __len__(self) -> int:
         return self.qsize()
