@@ -90,3 +90,15 @@ def test_a_long_text_is_cut_to_the_terminal() -> None:
     screen = Screen()
     progress.Line(screen).show("x" * 500)
     assert len(screen.shown()[0]) < 500
+
+
+def test_a_search_says_how_far_it_is() -> None:
+    screen = Screen("planning: at most 3.1% above the least possible (")
+    with progress.searching("planning", screen) as told:
+        assert told is not None
+        told(0.5)
+        told(0.0312)
+        assert screen.came.wait(20)
+    assert screen.shown() == [""]
+    with progress.searching("planning", Screen(a_terminal=False)) as told:
+        assert told is None

@@ -105,3 +105,18 @@ def test_errors_pickle():
     error = pickle.loads(pickle.dumps(SolverFailed("CBC", "it crashed")))
     assert (error.solver, error.why) == ("CBC", "it crashed")
     assert math.isinf(Row((0,), (1.0,)).upper)
+
+
+def test_a_search_tells_its_gap_and_answers_the_same() -> None:
+    rng = random.Random(3)
+    rows = tuple(
+        Row(tuple(range(30)), tuple(float(rng.randint(1, 99)) for _ in range(30)), 500.0, 530.0) for _ in range(4)
+    )
+    program = IntegerProgram(tuple(float(rng.randint(1, 99)) for _ in range(30)), rows)
+    gaps: list[float] = []
+    told = HighsArrays(gaps.append).solve(program, 60.0)
+    assert told == HighsArrays().solve(program, 60.0)
+    assert told.status == "optimal"
+    assert gaps
+    assert all(0 <= gap <= 1 for gap in gaps)
+    assert gaps[-1] < gaps[0]

@@ -93,6 +93,28 @@ def writes_over(out: TextIO) -> bool:
 
 
 @contextmanager
+def searching(what: str, out: TextIO | None = None) -> Iterator[Callable[[float], None] | None]:
+    """As `waiting`, for a search that tells its relative gap (0 to 1) to what the block is given: "planning: at most 3.1 % above the least possible (12 s)".
+
+    The block is given None where nobody looks.
+    """
+    out = sys.stderr if out is None else out
+    if not writes_over(out):
+        yield None
+        return
+    gap: list[float] = []
+
+    def told(now: float) -> None:
+        gap[:] = [now]
+
+    def said() -> str:
+        return f"{what}: at most {gap[0]:.1%} above the least possible" if gap else what
+
+    with ticking(Line(out), said):
+        yield told
+
+
+@contextmanager
 def waiting(what: str, out: TextIO | None = None) -> Iterator[None]:
     """While the block runs, say what goes on and for how long: "planning (3.0 s)". Quiet in a pipe and on a terminal that cannot write over a line."""
     out = sys.stderr if out is None else out

@@ -20,6 +20,7 @@ from tradewind.optimizer.hazard import Experience
 from tradewind.optimizer.plan import Plan
 from tradewind.optimizer.preemption import Recovery
 from tradewind.optimizer.problem import Edge, Limits, Problem, Request, Together
+from tradewind.optimizer.solvers import DEFAULT_SOLVERS, telling
 from tradewind.spec.task import Task
 
 DEFAULT_HOURS = 1.0
@@ -59,11 +60,15 @@ def plan_task(
     return solved(problem, aim)
 
 
-def solved(problem: Problem, aim: Aim | None) -> Plan:
-    """The problem's plan, least in what the aim says; None and `cost` are cost alone."""
+def solved(problem: Problem, aim: Aim | None, told: Callable[[float], None] | None = None) -> Plan:
+    """The problem's plan, least in what the aim says; None and `cost` are cost alone.
+
+    A search that takes long tells its relative gap (0 to 1) as it goes, from a thread of the solver's.
+    """
+    solvers = DEFAULT_SOLVERS if told is None else telling(told)
     if aim is None or aim == Aim():
-        return optimize(problem, clock=time.perf_counter)
-    return minimize(problem, aim, clock=time.perf_counter)
+        return optimize(problem, clock=time.perf_counter, solvers=solvers)
+    return minimize(problem, aim, clock=time.perf_counter, solvers=solvers)
 
 
 def plan_tasks(

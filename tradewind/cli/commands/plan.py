@@ -156,7 +156,7 @@ def plan(
     from tradewind.cli import notes, planpage, progress
 
     limit, colour = terminal.width(), terminal.colourful()
-    with progress.waiting("planning"), _shelf(tasks, catalog) as offers:
+    with progress.searching("planning") as told, _shelf(tasks, catalog) as offers:
         asking.check(asked, offers.clouds(), _known_places(offers))
         parts = _parts(tasks, asked, offers, hours, carbon="carbon" in front)
         aim = aim_of(parts)
@@ -168,7 +168,7 @@ def plan(
             if code == exits.OK:
                 return code
         explained = explain_parts(parts, problem, offers, aim) if explain else None
-        result = explained.plan if explained else solved(problem, aim)
+        result = explained.plan if explained else solved(problem, aim, told)
         courses = _courses(parts, offers) if result.feasible else ()
         remarks = notes.of_catalog(offers, notes.today())
     if as_json:

@@ -4,7 +4,7 @@
 answer; tests hold them to it. The libraries load on the first solve.
 """
 
-from tradewind.optimizer.solvers.chain import DEFAULT_SOLVERS, solve_with_fallback
+from tradewind.optimizer.solvers.chain import DEFAULT_SOLVERS, solve_with_fallback, telling
 from tradewind.optimizer.solvers.highs import HighsArrays
 from tradewind.optimizer.solvers.program import IntegerProgram, Row, Solution, Solver
 from tradewind.optimizer.solvers.pulp_model import PulpSolver
@@ -18,4 +18,5 @@ __all__ = [
     "Solution",
     "Solver",
     "solve_with_fallback",
+    "telling",
 ]

@@ -7,11 +7,16 @@ from collections.abc import Sequence
 import msgspec
 
 from tradewind.optimizer.errors import SolverFailed
-from tradewind.optimizer.solvers.highs import HighsArrays
+from tradewind.optimizer.solvers.highs import HighsArrays, Told
 from tradewind.optimizer.solvers.program import IntegerProgram, Solution, Solver
 from tradewind.optimizer.solvers.pulp_model import PulpSolver
 
 DEFAULT_SOLVERS: tuple[Solver, ...] = (HighsArrays(), PulpSolver("CBC"))
+
+
+def telling(told: Told) -> tuple[Solver, ...]:
+    """The same, of which the first tells its gap while it searches."""
+    return (HighsArrays(told), *DEFAULT_SOLVERS[1:])
 
 
 def solve_with_fallback(program: IntegerProgram, solvers: Sequence[Solver], time_limit_s: float) -> Solution:

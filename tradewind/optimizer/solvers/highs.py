@@ -9,7 +9,7 @@ search over everything, for small programs and where HiGHS gives no reduced cost
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from tradewind.optimizer.errors import SolverFailed
 from tradewind.optimizer.solvers.program import IntegerProgram, Solution, columns_at
 
+Told = Callable[[float], None]
 # One thread and a fixed seed: the same program gives the same answer. Gaps 0: stop at proven optimality only. The feasibility tolerances are
 # the tightest that HiGHS takes without losing its footing on rows scaled to 1; what still slips through is caught by exact arithmetic.
 OPTIONS: dict[str, bool | int | float] = {
@@ -50,9 +51,16 @@ def load_highspy() -> Any:
 
 
 class HighsArrays:
-    """HiGHS through highspy's array interface."""
+    """HiGHS through highspy's array interface.
+
+    A search that takes long calls `told` from its own thread, hundreds of times a second, with the relative gap (0 to 1) between the best that was found
+    and the least that is possible; it changes nothing about the answer.
+    """
 
     name: ClassVar[str] = "HiGHS"
+
+    def __init__(self, told: Told | None = None) -> None:
+        self._told = told
 
     def solve(self, program: IntegerProgram, time_limit_s: float) -> Solution:
         """The program's best solution; raises SolverFailed when HiGHS reports an error of its own."""
@@ -94,6 +102,10 @@ class HighsArrays:
 
     def _search(self, highspy: Any, program: IntegerProgram, time_limit_s: float) -> Solution:
         model = self._load(highspy, program, time_limit_s)
+        told = self._told
+        if told is not None:
+            # The event that asks whether to go on comes with every node of the search; the one for logs does not come without output.
+            model.cbMipInterrupt.subscribe(lambda event: _tell(event.data_out, told))
         model.run()
         return _read(highspy, model, self.name, program.whole)
 
@@ -128,6 +140,12 @@ class HighsArrays:
             [1] * program.whole + [0] * program.continuous,
         )
         return model
+
+
+def _tell(found: Any, told: Told) -> None:
+    best, least = float(found.mip_primal_bound), float(found.mip_dual_bound)
+    if 0 < best < math.inf and least > -math.inf:
+        told(min(max((best - least) / best, 0.0), 1.0))
 
 
 def _costs_as_much(program: IntegerProgram, values: Sequence[float], relaxed: float) -> bool:
