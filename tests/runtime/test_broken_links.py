@@ -14,7 +14,7 @@ import pytest
 import tradewind.runtime as ray
 from tests.runtime.conftest import Nodes, eventually
 from tests.runtime.test_direct_links import on, port_of
-from tradewind.runtime import session
+from tradewind.runtime import exceptions, session
 from tradewind.runtime.link import TlsLink
 from tradewind.runtime.util.state import rows
 
@@ -171,6 +171,24 @@ def test_who_waits_gets_the_answer_that_was_said_while_there_was_no_link(two_nod
     ref = counter.slowly.remote("late", 3.0)
     assert [cut(link) for link in links()] == [True]
     assert ray.get(ref, timeout=30) == ("late", 1), "longer than a process without a link was once given"
+
+
+def test_who_gives_a_process_up_begins_anew_with_it(two_nodes: Nodes) -> None:
+    del two_nodes
+    ray.init()
+    counter = Counter.options(scheduling_strategy=on("1")).remote()
+    _, pid = ray.get(counter.all.remote(), timeout=30)
+    process = session.process()
+    for number in range(5):
+        ref = counter.slowly.remote(number, 0.3)
+        (link,) = [link for link in links() if link.peer.link is link]
+        with process.lock:
+            process.losses.forsake(link, "no way leads there")
+        with pytest.raises(exceptions.ActorUnavailableError, match=r"may have run or not.*no way leads there"):
+            ray.get(ref, timeout=30)
+        assert ray.get(counter.all.remote(), timeout=30)[1] == pid, "it lives, and is spoken to again"
+    seen, _ = ray.get(counter.all.remote(), timeout=30)
+    assert seen == sorted(set(seen)), "nothing was run twice"
 
 
 def test_objects_and_leases_survive_when_everything_between_the_nodes_is_cut(two_nodes: Nodes) -> None:

@@ -77,7 +77,11 @@ def test_every_message_arrives_once_in_order_over_links_that_break(story: list[t
 def test_a_side_that_was_forgotten_is_not_heard_and_one_that_begins_anew_is_noticed() -> None:
     conversation = Conversation(1)
     assert not conversation.on_begin(Begin(3, 7)), "the messages before were for somebody who is no more"
+    assert not conversation.on_begin(Begin(3, 0, heard=7)), (
+        "nor does it matter what was said to that one and not acknowledged"
+    )
     assert conversation.on_begin(Begin(4, 0))
+    assert conversation.on_begin(Begin(4, 0, heard=1))
     assert not conversation.on_begin(Begin(3, 0)), "late, from before"
     with pytest.raises(ForgottenError):
         conversation.on_begin(Begin(5, 0))

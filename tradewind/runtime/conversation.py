@@ -50,7 +50,7 @@ class Conversation:
 
     def again(self) -> tuple[Begin, list[bytes]]:
         """What a new link begins with: the frames that may not have arrived."""
-        return Begin(self.stream, self._gone), [frame for _, frame in self._kept]
+        return Begin(self.stream, self._gone, self._theirs), [frame for _, frame in self._kept]
 
     @property
     def kept_bytes(self) -> int:
@@ -61,6 +61,8 @@ class Conversation:
 
     def on_begin(self, message: Begin) -> bool:
         """False when the other side goes on with what is forgotten here: nothing on its link is for us. Raises ForgottenError."""
+        if message.heard not in {0, self.stream}:
+            return False
         if not self._theirs:
             if message.position:
                 return False

@@ -306,13 +306,12 @@ class ActorCalls:
                     if isinstance(death, Death)
                     else f"The process of actor {target.name} died."
                 )
-                self.process.calls.fail(
-                    call,
-                    exceptions.ActorUnavailableError(
-                        f"{call.name}() was running when its actor's process died; the actor is being restarted. {why}",
-                        target.actor,
-                    ),
+                what = (
+                    f"{call.name}() may have run or not; nothing more is heard of it."
+                    if isinstance(death, Death) and death.unreachable
+                    else f"{call.name}() was running when its actor's process died; the actor is being restarted."
                 )
+                self.process.calls.fail(call, exceptions.ActorUnavailableError(f"{what} {why}", target.actor))
 
         return settle
 

@@ -102,7 +102,7 @@ class Losses:
             # It may well live, in the life that is known here.
             actor.incarnation = -1
         self._drop_all(target)
-        self.on_died(Death(target.address, 0, target.address.partition("/")[0], reason))
+        self.on_died(Death(target.address, 0, target.address.partition("/")[0], reason, unreachable=True))
         self._process.peers.give_up(target)
 
     def on_died(self, death: Death) -> None:

@@ -6,10 +6,13 @@ from tradewind.runtime.wire import Message
 
 
 class Begin(Message, frozen=True, tag=100):
-    """The first message on a link: which of the sender's streams goes on here, and how many of its messages came before."""
+    """The first message on a link: which of the sender's streams goes on here, how many of its messages came before, and which stream of the
+    receiver the sender has heard (0: none yet).
+    """
 
     stream: int
     position: int
+    heard: int = 0
 
 
 class Received(Message, frozen=True, tag=101):

@@ -97,9 +97,13 @@ class Death(msgspec.Struct, frozen=True, array_like=True):
     last_output: list[str] = []
     # It ended by itself between two calls: none that was with it had begun.
     clean: bool = False
+    # It may well live: what is gone is the way to it.
+    unreachable: bool = False
 
     def sentence(self, what: str) -> str:
         """What a person reads: what died, where, how and what it said last."""
+        if self.unreachable:
+            return f"{what} (node {self.node[:8]}) cannot be reached: {self.reason}."
         text = f"{what} (pid {self.pid}, node {self.node[:8]}) died: {self.reason}."
         if self.last_output:
             text += " Its last output:\n" + "\n".join("  | " + line for line in self.last_output)
