@@ -58,6 +58,20 @@ def test_labels_choose_nodes_for_tasks_and_actors() -> None:
     assert ray.get_runtime_context().get_node_labels()["number"] == "0"
 
 
+def test_nodes_by_their_addresses() -> None:
+    ray.init()
+    for node in ray.nodes():
+        asked = {"resources": {f"node:{node['NodeManagerAddress']}": 0.01}}
+        assert ray.cluster_resources()[f"node:{node['NodeManagerAddress']}"] == 1
+        number = node["Labels"]["number"]
+        assert ray.get(where.options(**asked).remote(), timeout=30) == number
+        assert ray.get(Where.options(**asked).remote().where.remote(), timeout=30) == number
+    with pytest.raises(exceptions.TaskUnschedulableError, match=r"node:10\.9\.9\.9"):
+        ray.get(where.options(resources={"node:10.9.9.9": 0.01}).remote(), timeout=30)
+    with pytest.raises(ValueError, match="not both"):
+        where.options(**asked, scheduling_strategy="SPREAD").remote()
+
+
 def test_the_first_labels_that_some_node_has_count() -> None:
     ray.init()
     instead = [{"label_selector": {"number": "8"}}, {"label_selector": {"number": "1"}}, {"label_selector": {"number": "0"}}]  # fmt: skip

@@ -18,6 +18,9 @@ class Asker:
     def ask(self, depth):
         return 0 if not depth else 1 + ray.get(self.other.ask.remote(depth - 1))
 
+    def wait_for(self):
+        return ray.wait([self.other.wait_for.remote()])
+
     def ask_by_task(self):
         return ray.get(ask_for.remote(self.other))
 
@@ -45,6 +48,12 @@ def test_two_actors_that_wait_for_each_other_are_told() -> None:
     with pytest.raises(exceptions.WaitCycleError, match="wait for each other") as caught:
         ray.get(first.ask.remote(3), timeout=30)
     assert str(caught.value).count("waits for Asker.ask()") >= 2
+
+
+def test_wait_for_all_of_them_is_told_too() -> None:
+    first, _second = pair()
+    with pytest.raises(exceptions.WaitCycleError, match=r"waits for Asker\.wait_for\(\)"):
+        ray.get(first.wait_for.remote(), timeout=30)
 
 
 def test_an_actor_that_waits_for_itself_is_told() -> None:

@@ -14,7 +14,7 @@ from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.values import Method
 from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.options import ACTOR_OPTIONS, METHOD_OPTIONS, STREAMING, check_options, requested
-from tradewind.runtime.scheduling import check_bundle, effective, group_text, shape_of
+from tradewind.runtime.scheduling import by_address, check_bundle, effective, group_text, shape_of
 from tradewind.runtime.signatures import Arity, Parameters, parameters_of
 
 if TYPE_CHECKING:
@@ -291,7 +291,8 @@ class ActorClass(Generic[C]):
         placed = held if held or options.get("num_cpus") is not None else {"CPU": 1.0}
         if options.get("num_cpus") is None and "CPU" not in placed:
             placed = {**placed, "CPU": 1.0}
-        strategy = effective(options, process)
+        strategy = by_address(placed, effective(options, process), process)
+        held = {name: amount for name, amount in held.items() if not name.startswith("node:") or name in placed}
         check_bundle(strategy, placed)
         return cluster.ActorSpec(
             actor=secrets.token_hex(8),

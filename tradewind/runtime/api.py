@@ -13,6 +13,7 @@ from tradewind.runtime.core.streams import ObjectRefGenerator
 from tradewind.runtime.messages import cluster
 from tradewind.runtime.object_ref import ObjectRef
 from tradewind.runtime.remote_function import RemoteFunction
+from tradewind.runtime.scheduling import address_resource
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -267,7 +268,7 @@ def nodes() -> list[dict[str, Any]]:
             "NodeID": view.node,
             "Alive": view.alive,
             "alive": view.alive,
-            "NodeManagerAddress": view.host,
+            "NodeManagerAddress": address_resource(view.host).removeprefix("node:"),
             "NodeManagerHostname": view.host,
             "NodeName": view.host,
             "Resources": dict(view.total),
@@ -278,8 +279,8 @@ def nodes() -> list[dict[str, Any]]:
 
 
 def cluster_resources() -> dict[str, float]:
-    """What all nodes have together."""
-    return _sum([view.total for view in _views()])
+    """What all nodes have together, and 1 of `node:<address>` for each."""
+    return _sum([{**view.total, address_resource(view.host): 1.0} for view in _views()])
 
 
 def available_resources() -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, overload
 from tradewind.runtime import object_ref, session
 from tradewind.runtime.core.calls import CallOptions
 from tradewind.runtime.options import DEFAULT_MAX_RETRIES, TASK_OPTIONS, check_options, requested
-from tradewind.runtime.scheduling import check_bundle, effective, group_text, shape_of
+from tradewind.runtime.scheduling import by_address, check_bundle, effective, group_text, shape_of
 from tradewind.runtime.signatures import Arity, parameters_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class RemoteFunction(Generic[T_co]):
         if dynamic or returns == "streaming":
             ahead = 0 if dynamic else max(0, options.get("_generator_backpressure_num_objects") or 0)
         retries = options.get("max_retries")
-        strategy = effective(options, process)
+        strategy = by_address(resources, effective(options, process), process)
         check_bundle(strategy, resources)
         shape = shape_of(resources, strategy, options, process)
         self._call_options = CallOptions(

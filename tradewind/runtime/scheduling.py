@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tradewind.runtime import labels
+from tradewind.runtime.messages import cluster
 from tradewind.runtime.messages.values import Condition, Shape
 from tradewind.runtime.runtime_env import environment_of
 
@@ -114,6 +115,27 @@ def effective(options: Mapping[str, Any], process: Process) -> Any:
 
         return PlacementGroupSchedulingStrategy(group_of(process, process.scope), -1, True)
     return strategy
+
+
+def address_resource(host: str) -> str:
+    """The resource by whose name Ray's programs ask for a node by its address, as in resources={"node:10.0.0.2": 0.01}."""
+    return f"node:{'127.0.0.1' if host in {'', 'localhost'} else host}"
+
+
+def by_address(resources: dict[str, float], strategy: Any, process: Process) -> Any:
+    """The strategy; that node's affinity when resources ask for a node by its address, which is taken out of them.
+
+    No node has such a resource in its books: every other node would hear of it. Raises ValueError when a strategy was given too.
+    """
+    asked = next((name for name in resources if name.startswith("node:")), None)
+    views = process.head(cluster.ListNodes()).nodes if asked is not None else []
+    found = next((view.node for view in views if address_resource(view.host) == asked), None)
+    if asked is None or found is None:
+        return strategy
+    if strategy not in {None, "DEFAULT"}:
+        raise ValueError(f"Ask for a node by its address ({asked}) or by scheduling_strategy, not both.")
+    del resources[asked]
+    return NodeAffinitySchedulingStrategy(found)
 
 
 def group_text(strategy: Any) -> str:

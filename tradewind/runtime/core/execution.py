@@ -214,7 +214,7 @@ class Executor:
             if cycles.found:
                 circle = "\n  ".join(cycles.found)
                 raise exceptions.WaitCycleError(
-                    f"get() would never return, because these wait for each other:\n  {circle}\n"
+                    f"This wait would never end, because these wait for each other:\n  {circle}\n"
                     "Make one of the calls without waiting for it, or make an actor in the circle async or give it max_concurrency."
                 )
             return self._checked(waiter)

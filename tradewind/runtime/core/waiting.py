@@ -133,16 +133,21 @@ class Waiting:
                     pending.append((ref.key, entry))
                 else:
                     watcher.ready(entry.value)
+            if num_returns == len(refs) and not items:
+                # All of them are needed, as in get(): a circle among them would never end.
+                waiter.pending = pending
             if not waiter.done:
                 for key, entry in pending:
                     process.objects.watch(key, entry, watcher)
                 for generator, item in items:
                     generator.watch(item)
-        process.wait(waiter, deadline)
-        process.objects.unwatch(pending, watcher)
-        with process.lock:
-            for generator, item in items:
-                generator.unwatch(item)
+        try:
+            process.wait(waiter, deadline)
+        finally:
+            process.objects.unwatch(pending, watcher)
+            with process.lock:
+                for generator, item in items:
+                    generator.unwatch(item)
 
     # bytes
 
