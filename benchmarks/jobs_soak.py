@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ SLOW = "launch:before:1.5,release:agent-told:2.0"
 # Counted after a checkpoint's rename and before the agent has it in its store, when the machine dies in just that moment.
 ON_ITS_WAY = 3
 MOODS = ("daemon", "slow provider", "agent", "instance", "instance", "frozen agent", "cut off", "full disk")
-SLACK_S = 5.0  # of a moment in the bill: looks at the disk are made while there is nothing else to do
+SLACK_S = 5.0  # of a moment in the bill: a busy machine looks at the disk late
 COUNT = """
 name: count
 resources: {{cpus: 2+, use_spot: true}}
@@ -77,6 +78,8 @@ class Chaos:
         self.draw = random.Random(seed)
         self.victims: Counter[str] = Counter()
         self.lives: dict[str, tuple[float, float]] = {}  # instance -> first and last seen on disk
+        self._looked_enough = threading.Event()
+        self._looking = threading.Thread(target=self._look, name="witness of lives")
         self._thaws: list[tuple[float, list[int]]] = []  # when whom
         self._frozen: set[str] = set()
         self.disk = disk
@@ -85,6 +88,7 @@ class Chaos:
     def run(self, seconds: float, *, pause_s: tuple[float, float] = (0.5, 3.0)) -> dict[str, float]:
         """Submit, let things die for so many seconds, let everything end, and check. Raises AssertionError."""
         client = self.daemon.start()
+        self._looking.start()
         text = COUNT.format(witness=self.witness, steps=self.steps, every=self.every, step_s=0.1)
         for number in range(self.jobs):
             body = {"task": task(text), "rehearse": True, "accepted_hourly_usd": 1.0, "client_key": f"soak-{number}"}
@@ -100,13 +104,16 @@ class Chaos:
             self._pause(0.5)
         return self._judge()
 
-    def _pause(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+    def _look(self) -> None:
+        while not self._looked_enough.wait(0.05):
             now = time.time()
             for name in self.daemon.instances_on_disk():
                 first, _ = self.lives.get(name, (now, now))
                 self.lives[name] = (first, now)
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             self._thaw(time.monotonic())
             time.sleep(0.05)
 
@@ -131,6 +138,9 @@ class Chaos:
 
     def close(self) -> None:
         """Every process is ended, and the small disk is gone."""
+        self._looked_enough.set()
+        if self._looking.is_alive():
+            self._looking.join()
         self._calm()
         try:
             self.daemon.end()
@@ -201,6 +211,8 @@ class Chaos:
         assert self.daemon.processes() == [], "processes are left"
         left = self.daemon.instances_on_disk()
         assert left == [], f"instances are left: {left}; {self._all_told(left)}"
+        self._looked_enough.set()
+        self._looking.join()
         billed, seen = self._bill(client)
         return {
             "jobs that counted to the end": float(len(rows)),

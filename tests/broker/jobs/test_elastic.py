@@ -7,6 +7,7 @@ import pytest
 
 from tests.broker.harness import Running, job_request, run, task
 from tests.broker.scripted import ScriptedCloud
+from tradewind.agent import protocol as wire
 from tradewind.broker.provider import ProviderError
 from tradewind.broker.provision import refill
 from tradewind.broker.store import rows
@@ -78,6 +79,24 @@ def test_it_goes_on_with_those_that_are_left_and_then_with_all(directory, victim
             assert len(kept) == 2, "the others were never given back"
             assert {r.cloud.requests[p].offer.zone for p in r.cloud.running()} == {"a"}, "where the others stand"
             assert r.broker.managed_job(1).recoveries == 1, "joining is no recovery"
+            await end(r, 3)
+            assert attempts(r) == ["node lost", "node joined", "succeeded"]
+
+    run(scenario())
+
+
+def test_a_notice_for_one_node_moves_nobody_else(directory):
+    async def scenario():
+        async with Running(directory, ScriptedCloud()) as r:
+            await r.broker.submit(job_request(elastic()))
+            await at_size(r, 3, 1)
+            before = r.cloud.running()
+            r.cloud.agents[before[0]].tell(wire.Notice(seconds_left=120.0))
+            await r.until("it is told", lambda: "notice" in r.kinds(managed_job_id=1))
+            r.cloud.kill(before[0], "taken")
+            await at_size(r, 3, 3)
+            assert set(before[1:]) < set(r.cloud.running()), "the others stay where they are"
+            assert len(r.cloud.requests) == 4, "one machine was bought in its place"
             await end(r, 3)
             assert attempts(r) == ["node lost", "node joined", "succeeded"]
 

@@ -356,14 +356,22 @@ def test_a_resumed_job_waits_for_a_place(directory):
     run(scenario())
 
 
-def test_one_persons_crowd_does_not_keep_another_waiting(directory, tmp_path):
+@pytest.mark.parametrize("where", ["request", "task", "both"])
+def test_one_persons_crowd_does_not_keep_another_waiting(directory, tmp_path, where):
+    """Whom a job is for is said by its task file, or by who submits it, whose word goes before the file's."""
+
+    def for_(share):
+        in_task = {"request": "", "task": share, "both": "somebody else"}[where]
+        what = msgspec.structs.replace(task("wait"), share=in_task)
+        return job_request(what) if where == "task" else job_request(what, share=share)
+
     async def scenario():
         (tmp_path / "data").mkdir(mode=0o700)
         (tmp_path / "data" / "limits.yaml").write_text("max_active_jobs: 2\n")
         async with Running(directory, ScriptedCloud()) as r:
             for _ in range(70):
-                await r.broker.submit(job_request(task("wait"), share="crowd"))
-            lone = await r.broker.submit(job_request(task("wait"), share="lone"))
+                await r.broker.submit(for_("crowd"))
+            lone = await r.broker.submit(for_("lone"))
             await r.until("two of the crowd run", lambda: r.job_state(2) == "RUNNING")
             await r.broker.cancel_managed(1)
             await r.until("the other is next", lambda: r.job_state(lone) == "RUNNING")

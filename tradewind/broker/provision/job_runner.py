@@ -38,6 +38,7 @@ LOSS_SHOWS_S = (
     0.5  # by then a node's death has been noticed: what killed a peer's program is known before the program is blamed
 )
 DRAIN_S = 5.0
+LOOK_AGAIN_S = (0.02, 0.2)  # for more output of a job that still runs, at first and at most
 KEEP_S = 2  # between tries to write what a full disk refuses
 
 
@@ -253,8 +254,10 @@ class JobRunner:
         rank = node.rank  # that which it has in this job: an elastic gang's nodes have others in the next
         offset = self._logs.begin(job.key, rank)
         stars = redactor(self._services, job)
+        pause = LOOK_AGAIN_S[0]
         try:
             while True:
+                before = offset
                 over = self._is_over(job, rank)
                 async with contextlib.aclosing(
                     cast("Any", node.client.read_log(job.key, offset=offset, follow=True))
@@ -267,8 +270,9 @@ class JobRunner:
                     if piece := stars.rest():
                         await self._keep(job.key, rank, piece)
                     return
-                # One phase has ended and the next is not told yet.
-                await asyncio.sleep(0.02)
+                # One phase has ended here and the next is not told yet: another node's set-up may take hours.
+                pause = LOOK_AGAIN_S[0] if offset > before else min(LOOK_AGAIN_S[1], pause * 1.5)
+                await asyncio.sleep(pause)
         except (AgentGone, AgentRefused) as error:
             log.info("output of %s on rank %d: %s", job.key, rank, error)
         finally:

@@ -12,6 +12,7 @@ from tradewind.broker.lifecycle import cluster_job as jm
 from tradewind.broker.lifecycle import managed_job as mm
 from tradewind.broker.lifecycle.machine import Event
 from tradewind.broker.provision.failover import block_for_loss
+from tradewind.broker.provision.refill import standing
 from tradewind.broker.provision.secrets import starred
 from tradewind.broker.provision.services import Services
 from tradewind.broker.store import rows
@@ -48,13 +49,16 @@ def take_fact(services: Services, ledger: Ledger, row: InstanceRow, event: proto
 
 
 def on_notice(ledger: Ledger, row: InstanceRow, cause: str, seconds_left: float) -> None:
-    """A managed job looks for its next place before this one is taken."""
+    """A managed job looks for its next place before this one is taken; of an elastic gang only the node goes, and is replaced where the others stand."""
     cluster = rows.cluster(ledger.connection, row.cluster_id)
     if cluster is None or cluster.managed_job_id is None or cluster.state not in {"UP", "BOOTSTRAPPING"}:
         return
     why = f"{row.offer.zone or row.offer.region} takes rank {row.rank} back in {seconds_left:.0f} s"
     block = block_for_loss(row.offer, use_spot=row.use_spot, why=why, cluster_id=cluster.block_scope, now=ledger.now)
     rows.insert_block(ledger.connection, block)
+    gang = rows.instances_of(ledger.connection, cluster.id, tries=cluster.tries)
+    if cluster.is_elastic and any(one.id != row.id for one in standing(gang)):
+        return
     ledger.orders.append(
         Order(instruction=mm.PlanMove(cause=cause, instance_id=row.id, why=why), managed_job_id=cluster.managed_job_id)
     )
