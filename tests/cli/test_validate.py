@@ -78,6 +78,19 @@ def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert schema["properties"]["resources"]
 
 
+def test_a_cloud_of_ones_own_catalog_is_one(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TRADEWIND_DATA_DIR", str(tmp_path / "data"))
+    file, own = tmp_path / "t.yaml", tmp_path / "own.csv"
+    file.write_text("resources: {infra: basement}\nrun: echo\n")
+    own.write_text("cloud,region,instance_type,price_ondemand_usd_h,vcpus,memory_gib\nbasement,here,box,0.1,4,16\n")
+    assert main.run(["validate", str(file)]) == exits.BAD_INPUT
+    assert capsys.readouterr().err == f"tradewind: {file}:1:20: resources.infra: 'basement' is no cloud\n"
+    assert main.run(["catalog", "import", str(own)]) == exits.OK
+    assert main.run(["validate", str(file)]) == exits.OK
+
+
 def test_two_hundred_files_at_once(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = TASK + "envs: {A: 1}\nservice: {replicas: 2}\nconfig: {hooks: [{run: x}]}\nsetup: |\n" + "  echo\n" * 50
     files = []

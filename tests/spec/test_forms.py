@@ -13,6 +13,7 @@ import pathlib
 import pytest
 
 from tradewind.spec import SpecError
+from tradewind.spec.errors import UnknownCloud
 from tradewind.spec.load import parse_workload
 from tradewind.spec.normal import normal_forms
 
@@ -25,10 +26,14 @@ def forms(name: str) -> list[str]:
 
 def refusal(text: str) -> SpecError | None:
     """Why the form is refused, None if it is not; no other error is an answer."""
+    later: list[SpecError] = []
     try:
-        workload = parse_workload(text, "t.yaml", "/", later=[])
+        workload = parse_workload(text, "t.yaml", "/", later=later)
     except SpecError as error:
         return error
+    for error in later:
+        if isinstance(error, UnknownCloud):
+            return error
     assert normal_forms(workload)
     return None
 

@@ -33,6 +33,7 @@ def test_nothing_named_is_nothing_limited() -> None:
         ("ssh/desks", Infra("ssh", "desks")),
         ("SLURM", Infra("slurm")),
         ("Lambda", Infra("lambda")),
+        ("my-own", Infra("my-own")),
     ],
 )
 def test_infra(text: str, place: Infra) -> None:

@@ -64,7 +64,7 @@ class Task:
             "num_nodes": num_nodes,
             "resources": None if resources is None else resources.fields(),
             "envs": None if envs is None else dict(envs),
-            "secrets": None if secrets is None else list(secrets),
+            "secrets": None if secrets is None else dict.fromkeys(secrets),
             "file_mounts": None if file_mounts is None else {k: os.fspath(v) for k, v in file_mounts.items()},
             "setup": setup,
             "run": run,

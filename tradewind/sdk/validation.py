@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tradewind.spec import SpecError, json_schema, load_defaults, load_workload, normal_form, normal_forms, not_built
+from tradewind.spec.errors import UnknownCloud
 from tradewind.spec.workload import alone, group_not_built
 
 
@@ -44,6 +45,7 @@ def _verdict(file: str, *, defaults: bool) -> Verdict:
     try:
         later: list[SpecError] = []
         workload = load_workload(file, later=later)
+        later = _without_own_clouds(later)
         added = tuple(_with_sizes(found) for found in load_defaults(file)) if defaults else ()
     except SpecError as error:
         return Verdict(
@@ -54,6 +56,21 @@ def _verdict(file: str, *, defaults: bool) -> Verdict:
     if workload.is_single:
         return Verdict(file, True, (normal_form(workload.tasks[0]),), added, tuple(unbuilt))
     return Verdict(file, True, tuple(normal_forms(workload)), added, (*group_not_built(workload), *unbuilt))
+
+
+def _without_own_clouds(later: list[SpecError]) -> list[SpecError]:
+    """What a launch refuses, less the clouds that the person's own catalog sells. Raises SpecError for one that nobody knows."""
+    unknown = [error for error in later if isinstance(error, UnknownCloud)]
+    if not unknown:
+        return later
+    from tradewind.catalog import open_catalog
+
+    with open_catalog() as catalog:
+        sold = {cloud.lower() for cloud in catalog.clouds()}
+    for error in unknown:
+        if error.cloud not in sold:
+            raise error
+    return [error for error in later if not isinstance(error, UnknownCloud)]
 
 
 def _with_sizes(defaults: dict[str, Any]) -> dict[str, Any]:

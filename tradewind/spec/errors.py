@@ -25,3 +25,13 @@ class SpecError(ValueError):
         what = f"{self.field}: {self.message}" if self.field else self.message
         hint = f"; did you mean '{self.suggestion}'?" if self.suggestion else ""
         return f"{where}: {what}{hint}"
+
+
+class UnknownCloud(SpecError):  # noqa: N818  it is one of several kinds of refusal
+    """A file names a `cloud` that neither SkyPilot nor we know: wrong, unless a catalog of the person's own sells there."""
+
+    def __init__(
+        self, file: str, line: int, column: int, field: str, message: str, suggestion: str = "", *, cloud: str = ""
+    ) -> None:
+        super().__init__(file, line, column, field, message, suggestion)
+        self.cloud = cloud

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from tradewind.spec.document import Node
+from tradewind.spec.errors import UnknownCloud
 from tradewind.spec.fields import nearest
 from tradewind.spec.nodes import read_text
 from tradewind.spec.task import Infra
@@ -13,6 +16,7 @@ CLOUDS = (
     "aws", "azure", "cudo", "do", "fluidstack", "gcp", "hyperbolic", "ibm", "lambda", "local", "mithril",
     "nebius", "oci", "paperspace", "primeintellect", "runpod", "scp", "seeweb", "shadeform", "vast", "verda", "vsphere", "yotta",
 )  # fmt: skip
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")  # as a catalog of one's own may name a cloud
 OLD_PLACE = ("cloud", "region", "zone")
 
 
@@ -63,16 +67,19 @@ def _parse_infra(node: Node, field: str) -> Infra:
 
 
 def _cloud(node: Node, name: str, field: str) -> str:
-    """In lower case. A task file names a cloud that SkyPilot or we know; flags and programs may name one of a catalog of the person's own."""
+    """In lower case. Any name may be from a catalog of the person's own, which a plan looks into; one letter beside a cloud's name is a misspelling."""
     cloud = CLUSTERS.get(name.lower(), name.lower())
     if cloud in CLOUDS or cloud in CLUSTERS.values():
         return cloud
-    if node.mark.line:
-        meant = nearest(cloud, (*CLOUDS, *CLUSTERS.values()), least=0.7)
-        own = "" if meant else "; a cloud of your own catalog is named by --infra"
-        raise node.mark.error(field, f"{name!r} is no cloud{own}", meant)
+    if not _NAME.fullmatch(cloud):
+        raise node.mark.error(field, f"{name!r} is no cloud")
     if len(cloud) > 3:
         meant = nearest(cloud, (known for known in CLOUDS if abs(len(known) - len(cloud)) <= 1), least=0.8)
         if meant:
             raise node.mark.error(field, f"{name!r} is no cloud", meant)
-    return cloud.strip()
+    if node.mark.later is not None:
+        mark = node.mark
+        node.mark.later.append(
+            UnknownCloud(mark.file, mark.line, mark.column, field, f"{name!r} is no cloud", cloud=cloud)
+        )
+    return cloud

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def validate(files: tuple[str, ...], *, diff: bool, as_json: bool) -> int:
     """Check task files and print their normal form; every bad one gets its sentence, and the exit code is 2 if there was any.
 
-    A field that is valid and not there yet is no error here; the sentence that a launch would give is printed with it.
+    A field that is valid and not there yet is no error here, nor is what SkyPilot reads and refuses when it launches, such as a path that is not
+    there; the sentence that a launch gives is printed with it.
     """
     from tradewind.sdk.validation import validate as verdicts_of
 
