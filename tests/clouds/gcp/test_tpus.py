@@ -57,7 +57,7 @@ def test_its_host_keys_are_read_and_pinned(world: GcpWorld) -> None:
 
     async def scenario() -> None:
         provider = world.provider()
-        provider._connect = connect
+        provider._connector = connect
         made = await provider.launch(request(offer=V6E), "t")
         world.cloud.tpu.host_keys[made.provider_id.partition("/")[2]] = "AAAAC3host"
         await provider.connect(made)

@@ -26,6 +26,17 @@ def close_client(client: Any) -> None:
     client.close()
 
 
+def translated(call: Callable[[], T], translate: Callable[[Exception], ProviderError | None]) -> T:
+    """What the library's call returns. Raises ProviderError for what it raises and `translate` knows, with that as its cause."""
+    try:
+        return call()
+    except Exception as error:
+        known = translate(error)
+        if known is None or known is error:
+            raise
+        raise known from error
+
+
 def unguarded() -> None:
     """Let every call be made."""
 
@@ -73,13 +84,13 @@ class VendorCalls:
         self.guard()
         self._look_again()
         try:
-            found = call()
-        except Exception as error:
-            known = self._translate(error)
-            self._hear(known)
-            if known is None or known is error:
-                raise
-            raise known from error
+            found = translated(call, self._translate)
+        except ProviderError as error:
+            self._hear(error)
+            raise
+        except Exception:  # none of the vendor's: heard like any answer
+            self._hear(None)
+            raise
         self._hear(None)
         return found
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 
 import msgspec
 
+from tradewind.broker.clouds import libraries
 from tradewind.broker.clouds.aws.provider import AwsProvider
 from tradewind.broker.clouds.aws.session import AwsSession
 from tradewind.broker.clouds.connect import Connect
@@ -35,8 +35,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def why_not(settings: Settings) -> str:
     """Why AWS cannot be used from here, in a few words; "" when it can. Calls nobody but, on an EC2 instance, its metadata service."""
-    if any(importlib.util.find_spec(name) is None for name in _LIBRARIES):
-        return f"its libraries are not installed: pip install 'tradewind[{EXTRA}]'"
+    if why := libraries.why_not(_LIBRARIES, EXTRA):
+        return why
     if not _may_have_credentials() or not AwsSession(profile=settings.profile).has_credentials():
         return f"no credentials here: {LOGIN}"
     return ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from tradewind.broker.clouds.azure.session import LOGIN, Found, find, load_credentials
+from tradewind.broker.clouds.vendor_session import translated
 
 # What a person has set for storage alone comes first; adlfs reads it.
 _OF_STORAGE = (
@@ -57,12 +59,5 @@ def _try(found: Found) -> None:
     credentials = load_credentials(found)
     from tradewind.broker.clouds.azure.translate import translate
 
-    try:
-        credentials.get_token(_SCOPE)
-    except Exception as error:
-        known = translate(error)
-        if known is None:
-            raise
-        raise known from error
-    finally:
-        credentials.close()
+    with contextlib.closing(credentials):
+        translated(lambda: credentials.get_token(_SCOPE), translate)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-
+from tradewind.broker.clouds import libraries
 from tradewind.broker.clouds.azure.provider import AzureProvider
 from tradewind.broker.clouds.azure.session import LOGIN, Session, Settings, find
 from tradewind.broker.clouds.connect import Connect
@@ -14,12 +13,8 @@ _LIBRARIES = ("azure.mgmt.compute", "azure.mgmt.network", "azure.mgmt.resource",
 
 def why_not(settings: Settings) -> str:
     """Why Azure cannot be used from here, in a few words; "" when it can. Calls nobody."""
-    try:
-        installed = all(importlib.util.find_spec(name) is not None for name in _LIBRARIES)
-    except ModuleNotFoundError:
-        installed = False
-    if not installed:
-        return f"its libraries are not installed: pip install 'tradewind[{EXTRA}]'"
+    if why := libraries.why_not(_LIBRARIES, EXTRA):
+        return why
     found = find()
     if not found.source:
         return f"no credentials here: {LOGIN}"

@@ -154,7 +154,7 @@ TABLE = ErrorTable(
     gone=("ResourceNotFound", "ResourceGroupNotFound", "NotFound"),
     login=(
         "AuthenticationFailed", "InvalidAuthenticationToken", "InvalidAuthenticationTokenTenant", "ExpiredAuthenticationToken",
-        "NO_CREDENTIALS", "CREDENTIALS_REFUSED",
+        "NO_CREDENTIALS", "CREDENTIALS_REFUSED", clock.CODE,
     ),
 )  # fmt: skip
 refusal, classify = TABLE.refusal, TABLE.classify

@@ -21,17 +21,15 @@ from tradewind.broker.clouds.connect import Connect
 from tradewind.broker.clouds.just_launched import JustLaunched
 from tradewind.broker.clouds.some_at_a_time import refusals
 from tradewind.broker.clouds.tags import shared_tags
+from tradewind.broker.clouds.vendor_provider import VendorProvider
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
 
 _GROUP_LOST = frozenset({"ResourceGroupNotFound", "NotFound", "InvalidResourceReference"})
 
 
-class AzureProvider:
-    """Implements `Provider`, `Zoned`, `Limited`, `Batching`, `Sweeping`, `Checking` and `Noticing`.
-
-    `connect` (an SshConnector) opens connections to instances; without it `connect` refuses.
-    """
+class AzureProvider(VendorProvider[Session]):
+    """Implements `Provider`, `Zoned`, `Limited`, `Batching`, `Sweeping`, `Checking` and `Noticing`."""
 
     name = errors.CLOUD
     notice_source: NoticeSource = notices.SOURCE
@@ -43,26 +41,13 @@ class AzureProvider:
         connect: Connect | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._session = session or Session()
+        super().__init__(session or Session(), connect)
         self._operations = Operations(self._session)
         self._groups = Groups(self._session, self._operations)
         self._machines = Machines(self._session, self._operations)
         self._skus = Skus(self._session)
-        self._connect, self._now = connect, now
+        self._now = now
         self._recent = JustLaunched(now)
-
-    def guard(self, check: Callable[[], None]) -> None:
-        """From now on `check` is called before every call to the cloud, and what it raises keeps the call from being made."""
-        self._session.guard(check)
-
-    def close(self) -> None:
-        """End the threads and connections of this provider; instances stay."""
-        self._session.close()
-
-    @property
-    def heard(self) -> int:
-        """How many calls were not turned away."""
-        return self._session.heard
 
     async def check(self) -> str:
         """Say who may do what here. Raises ProviderError naming the first thing that is missing and the command that mends it."""
@@ -200,8 +185,6 @@ class AzureProvider:
 
     async def connect(self, instance: Instance) -> Transport:
         """A connection to the instance, over SSH."""
-        if self._connect is None:
-            raise refusal("NO_CONNECTION", "this process was given no way to connect to instances")
         return await self._connect(instance, ())
 
     async def open_ports(self, provider_ids: Sequence[str], ports: Sequence[int]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tradewind.broker.clouds.gcp.session import LOGIN, Found, find, load_credentials
+from tradewind.broker.clouds.vendor_session import translated
 
 _ROLE = "--member=user:YOU --role=roles/storage.objectUser"
 
@@ -39,11 +40,5 @@ def _fresh(found: Found) -> Any:
 
     from tradewind.broker.clouds.gcp.translate import translate
 
-    try:
-        credentials.refresh(Request())
-    except Exception as error:
-        known = translate(error)
-        if known is None:
-            raise
-        raise known from error
+    translated(lambda: credentials.refresh(Request()), translate)
     return credentials

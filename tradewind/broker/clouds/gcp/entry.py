@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-
+from tradewind.broker.clouds import libraries
 from tradewind.broker.clouds.connect import Connect
 from tradewind.broker.clouds.gcp.provider import GcpProvider
 from tradewind.broker.clouds.gcp.session import LOGIN, Session, Settings, find
@@ -14,12 +13,8 @@ _LIBRARIES = ("google.cloud.compute_v1", "asyncssh")
 
 def why_not(settings: Settings) -> str:
     """Why Google Cloud cannot be used from here, in a few words; "" when it can. Calls nobody."""
-    try:
-        installed = all(importlib.util.find_spec(name) is not None for name in _LIBRARIES)
-    except ModuleNotFoundError:
-        installed = False
-    if not installed:
-        return f"its libraries are not installed: pip install 'tradewind[{EXTRA}]'"
+    if why := libraries.why_not(_LIBRARIES, EXTRA):
+        return why
     found = find()
     if not found.file:
         return f"no credentials here: {LOGIN}"

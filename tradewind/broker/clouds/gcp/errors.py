@@ -151,7 +151,7 @@ TABLE = ErrorTable(
     MEANINGS,
     finer=_FINER,
     gone=("notFound", "NOT_FOUND", "RESOURCE_NOT_FOUND"),
-    login=("authError", "UNAUTHENTICATED", "NO_CREDENTIALS", "CREDENTIALS_REFUSED"),
+    login=("authError", "UNAUTHENTICATED", "NO_CREDENTIALS", "CREDENTIALS_REFUSED", "ACCESS_TOKEN_EXPIRED", clock.CODE),
 )
 refusal, classify = TABLE.refusal, TABLE.classify
 is_gone, unless_gone = TABLE.is_gone, TABLE.unless_gone

@@ -21,6 +21,7 @@ from tradewind.broker.clouds.just_launched import JustLaunched
 from tradewind.broker.clouds.some_at_a_time import refusals
 from tradewind.broker.clouds.tags import carries, cluster_of, shared_tags
 from tradewind.broker.clouds.turns import Turns
+from tradewind.broker.clouds.vendor_provider import VendorProvider
 from tradewind.broker.provider import Blocked, Instance, LaunchRequest, ProviderError, Transport
 from tradewind.catalog.offer import Offer
 
@@ -28,11 +29,8 @@ from tradewind.catalog.offer import Offer
 HOST_KEYS_WITHIN_S = 300.0
 
 
-class GcpProvider:
-    """Implements `Provider`, `Zoned`, `Limited`, `HostKeyed`, `Batching`, `Sweeping`, `Checking`, `Console`, `Noticing` and `Explaining`.
-
-    `connect` (an SshConnector) opens connections to instances; without it `connect` refuses.
-    """
+class GcpProvider(VendorProvider[Session]):
+    """Implements `Provider`, `Zoned`, `Limited`, `HostKeyed`, `Batching`, `Sweeping`, `Checking`, `Console`, `Noticing` and `Explaining`."""
 
     name = errors.CLOUD
     notice_source: NoticeSource = notices.SOURCE
@@ -44,26 +42,13 @@ class GcpProvider:
         connect: Connect | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._session = session or Session()
+        super().__init__(session or Session(), connect)
         self._operations = Operations(self._session)
         self._engine = Engine(self._session, self._operations)
         self._tpus = Tpus(self._session, self._operations)
         self._firewall = Firewall(self._session, self._operations)
-        self._connect, self._now = connect, now
+        self._now = now
         self._recent = JustLaunched(now)
-
-    def guard(self, check: Callable[[], None]) -> None:
-        """From now on `check` is called before every call to the cloud, and what it raises keeps the call from being made."""
-        self._session.guard(check)
-
-    def close(self) -> None:
-        """End the threads and connections of this provider; instances stay."""
-        self._session.close()
-
-    @property
-    def heard(self) -> int:
-        """How many calls were not turned away."""
-        return self._session.heard
 
     async def check(self) -> str:
         """Say who may do what here. Raises ProviderError naming the first thing that is missing and the command that mends it."""
@@ -233,8 +218,6 @@ class GcpProvider:
 
     async def connect(self, instance: Instance) -> Transport:
         """A connection to the instance, over SSH."""
-        if self._connect is None:
-            raise refusal("NO_CONNECTION", "this process was given no way to connect to instances")
         # TPU software takes no host key at first boot: what its guest agent publishes over Google's API is pinned instead
         keys = await self._published_keys(instance.provider_id) if naming.is_tpu(instance.provider_id) else []
         return await self._connect(instance, keys)
