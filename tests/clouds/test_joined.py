@@ -43,7 +43,7 @@ def test_launched_reached_used_taken_ended(name: str, lab: Lab, tmp_path: pathli
 
     async def scenario(world, room: Room) -> None:
         provider = world.provider()
-        provider._connect = SshConnector(keys, cloud=name, deadline_s=20)
+        provider._connector = SshConnector(keys, cloud=name, deadline_s=20)
         gang = [with_login(world.request(f"i-{r}", rank=r, use_spot=True, **BARE), keys) for r in range(2)]
         made = await asyncio.gather(*(provider.launch(r, f"t{r.rank}") for r in gang))
         one, two = await asyncio.gather(*(provider.connect(instance) for instance in made))
@@ -90,7 +90,7 @@ def test_a_machine_with_another_host_key_is_refused(name: str, lab: Lab, tmp_pat
     async def scenario(world) -> None:
         provider = world.provider()
         mine, another = KeyRing(str(tmp_path / "mine")), KeyRing(str(tmp_path / "another"))
-        provider._connect = SshConnector(another, cloud=name, deadline_s=20)
+        provider._connector = SshConnector(another, cloud=name, deadline_s=20)
         made = await provider.launch(with_login(world.request(**BARE), mine), "t")
         with pytest.raises(ProviderError) as refusal:
             await provider.connect(made)
