@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -219,6 +220,53 @@ def test_sys_exit_in_a_method_ends_the_actor() -> None:
     assert ray.get(leaver.is_second.options(max_task_retries=-1).remote(), timeout=20)
     with pytest.raises(exceptions.ActorDiedError, match="no more fuel"):
         ray.get(AsyncLeaver.remote().leave.remote("no more fuel"), timeout=20)
+
+
+def test_a_cancelled_call_that_waits_for_its_argument_holds_nobody_up() -> None:
+    @ray.remote(num_cpus=0)
+    class Gate:
+        def __init__(self):
+            self.event = asyncio.Event()
+
+        async def passed(self):
+            await self.event.wait()
+
+    counter = Counter.remote()
+    assert ray.get(counter.add.remote(1), timeout=20) == 1
+    never = Gate.remote().passed.remote()
+    waiting, behind = counter.add.remote(never), counter.add.remote(1)
+    ray.cancel(waiting)
+    with pytest.raises(exceptions.TaskCancelledError):
+        ray.get(waiting, timeout=20)
+    assert ray.get(behind, timeout=20) == 2
+
+
+def test_many_may_ask_for_a_named_actor_at_once() -> None:
+    @ray.remote(num_cpus=0)
+    class Only:
+        def pid(self):
+            return os.getpid()
+
+    def ask(_number: int) -> int:
+        return int(
+            ray.get(
+                Only.options(name="only", get_if_exists=True, lifetime="detached").remote().pid.remote(), timeout=20
+            )
+        )
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(ask, range(16)))) == 1
+
+    def create(_number: int) -> ray.ActorHandle | None:
+        try:
+            return Only.options(name="one").remote()
+        except exceptions.ActorAlreadyExistsError:
+            return None
+
+    with ThreadPoolExecutor(8) as threads:
+        made = [handle for handle in threads.map(create, range(8)) if handle is not None]
+    assert len(made) == 1
+    ray.kill(ray.get_actor("only"))
 
 
 def test_a_class_of_actors_is_no_base_class() -> None:

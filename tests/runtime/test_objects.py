@@ -50,6 +50,16 @@ def test_arrays_are_read_only_whatever_their_size(count) -> None:
         ray.get(try_to_write.remote(np.ones(count)), timeout=20)
 
 
+@pytest.mark.parametrize("make", [lambda: np.zeros(10)[::2], lambda: np.zeros(2, dtype=[("a", int)]).view(np.recarray)])  # fmt: skip
+def test_what_is_not_one_plain_block_comes_back_as_a_copy_of_its_own(make) -> None:
+    ref = ray.put(make())
+    mine = ray.get(ref, timeout=20)
+    assert type(mine) is type(make())
+    assert mine.flags.writeable
+    mine.view(np.uint8)[...] = 255
+    assert (np.asarray(ray.get(ref, timeout=20)).view(np.uint8) != 255).any(), "the object itself is as it was"
+
+
 def test_large_values_are_read_in_place() -> None:
     ref = ray.put(np.ones(BIG))
     first, second = ray.get(ref), ray.get(ref)

@@ -255,7 +255,9 @@ class ActorClass(Generic[C]):
             max_task_retries=spec.max_task_retries,
             max_pending_calls=spec.max_pending_calls,
         )
-        process.actors.create(spec, call, target, get_if_exists=bool(options.get("get_if_exists")))
+        if not process.actors.create(spec, call, target, get_if_exists=bool(options.get("get_if_exists"))):
+            # Somebody else was faster.
+            return self.remote(*args, **kwargs)
         return handle
 
     def _spec(self, process: Any, name: str, namespace: str, *, detached: bool) -> cluster.ActorSpec:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tradewind.runtime import exceptions, serialization
 from tradewind.runtime.core.dispatch import Call
 from tradewind.runtime.core.failures import load_error, passed_on
+from tradewind.runtime.core.pump import Waiter
 from tradewind.runtime.core.streams import ObjectRefGenerator
 from tradewind.runtime.messages import cluster, peer
 from tradewind.runtime.messages.values import Death, Failed, Method
@@ -251,10 +252,23 @@ class ActorCalls:
         refs = [ObjectRef(call.id + index, process.release) for index in range(max(returns, 1))]
         return refs if returns else None
 
-    def create(self, spec: cluster.ActorSpec, slots_call: Call, target: ActorTarget, *, get_if_exists: bool) -> None:
-        """The head is asked for a new actor as soon as the constructor's arguments are there; calls made meanwhile wait."""
+    def withdrawn(self, call: Call) -> None:
+        """The call was cancelled before it was sent: what stands behind it waits for it no longer. Under the lock."""
+        for target in self.targets.values():
+            if call in target.queue:
+                target.queue.remove(call)
+                target.drain()
+                return
+
+    def create(self, spec: cluster.ActorSpec, slots_call: Call, target: ActorTarget, *, get_if_exists: bool) -> bool:
+        """The head is asked for a new actor as soon as the constructor's arguments are there; calls made meanwhile wait.
+
+        False when somebody else has taken its name since, as far as that is known without waiting for the arguments.
+        """
         process = self.process
         target.created = False
+        answered = Waiter()
+        taken = False
 
         def go(call: Call) -> None:
             resolved = process.arguments.resolved_slots(call)
@@ -274,8 +288,11 @@ class ActorCalls:
             process.ask_head(cluster.CreateActor(ready, get_if_exists), created)
 
         def created(answer: cluster.HeadAnswer) -> None:
+            nonlocal taken
             target.created = True
             assert isinstance(answer, cluster.Accepted)
+            taken = answer.error.startswith("An actor named")
+            answered.finish()
             if answer.error:
                 target.watching = True
                 target.found(cluster.ActorState(spec.actor, "DEAD", reason=answer.error))
@@ -286,6 +303,9 @@ class ActorCalls:
             if slots_call.slots is None or not process.arguments.await_slots(slots_call, go):
                 go(slots_call)
             process.flush_all()
+        if spec.name and not slots_call.unready and target.dead is None:
+            process.pump.wait(answered)
+        return not taken
 
     def decided(self, target: ActorTarget) -> Any:
         """What to do when the head has said what becomes of the actor."""

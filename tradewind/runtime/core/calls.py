@@ -382,6 +382,8 @@ class Calls:
             if call.where is not None and call in getattr(call.where, "queue", ()):
                 call.where.queue.remove(call)
             self.fail(call, exceptions.TaskCancelledError(f"{call.name}() was cancelled."))
+            if call.method is not None:
+                self._process.actors.withdrawn(call)
             return True
         if force and type(target) is Lease:
             self._process.tell_node(control.KillProcess(target.peer.address, "cancelled with force"))
