@@ -1,5 +1,5 @@
 # Everything a person runs. Each target makes the environment it needs first.
-.PHONY: live-aws live-gcp live-azure bench-clouds soak-clouds help demo test lint bench bench-jobs docs catalog clean env-demo env-dev soak-jobs
+.PHONY: bench-forms live-aws live-gcp live-azure bench-clouds soak-clouds help demo test lint bench bench-jobs docs catalog clean env-demo env-dev soak-jobs
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
@@ -36,6 +36,9 @@ soak-jobs: env-dev ## ten minutes of killed, frozen and cut-off machines, full d
 bench-optimizer: env-dev ## the planner's times over the whole catalog, SkyPilot's beside them where it can be installed
 	@$(BIN)/python benchmarks/plan.py --long
 	@$(BIN)/python benchmarks/optimizer_peer.py --install
+
+bench-forms: env-dev ## SkyPilot's own verdict on 3,200 forms of task files (newest on PyPI, in an environment of its own), beside the one our tests hold
+	@$(BIN)/python benchmarks/skypilot_forms.py --install
 
 bench-runtime: env-dev ## the runtime beside Ray (newest on PyPI, in an environment of its own) and the floor, five alternating rounds
 	@$(BIN)/python benchmarks/runtime_beside_ray.py

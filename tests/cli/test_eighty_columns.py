@@ -52,6 +52,13 @@ def test_no_line_is_wider(desk: World, line: str) -> None:
     assert [text for text in lines(shown) if len(text) > 80] == []
 
 
+@pytest.mark.parametrize("line", ["doctor", "check", "check local"])
+def test_what_looks_at_the_machine_is_as_wide_as_its_longest_path_at_most(desk: World, line: str) -> None:
+    shown = desk.typed(f"tradewind {line}", "")
+    assert len(shown) > 10
+    assert [text for text in lines(shown) if len(text) > 80 and len(text.split()) > 1] == []
+
+
 def test_no_help_is_wider() -> None:
     def helps(words: str, group: click.Group) -> Iterator[str]:
         with click.Context(group, info_name=words, terminal_width=80) as context:

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 def _print(name: str, found: CloudCheck, *, colour: bool) -> None:
     why = found.why_not
     verdict = terminal.styled("works", "green", colour=colour) if found.works else "not usable" if why else "incomplete"
-    print(f"{name}: {verdict}" + (f": {why}" if why else ""))
+    limit = terminal.width()
+    # Colour takes no columns, and textwrap would count it: only "works" has some, and stands alone.
+    print(f"{name}: {verdict}" if not why else terminal.wrapped(f"{name}: {verdict}: {why}", limit=limit))
     for finding in found.findings:
         mark = "ok     " if finding.ok else "MISSING"
         told = "; ".join(part for part in (finding.permission, finding.why) if part)
-        print(f"  {mark}  {finding.what}" + (f": {told}" if told else ""))
+        said = terminal.wrapped(f"{finding.what}" + (f": {told}" if told else ""), indent=11, limit=limit).lstrip()
+        print(f"  {mark}  {said}")
         if finding.mend and not finding.ok:
-            print(f"           mend it: {finding.mend}")
+            print(f"           mend it: {finding.mend}")  # a command, which is copied whole
 
 
 @click.command()

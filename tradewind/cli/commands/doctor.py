@@ -7,6 +7,8 @@ import click
 from tradewind.cli import exits, options, terminal
 from tradewind.cli.output import print_json
 
+_SAYS_FROM = 25  # the column that follows verdict and subject
+
 
 @click.command()
 @options.as_json
@@ -27,5 +29,6 @@ def doctor(*, as_json: bool) -> int:
                 if finding.well
                 else terminal.styled("PROBLEM", "red", colour=colour)
             )
-            print(f"{verdict}  {finding.what:<15} {finding.says}")
+            says = terminal.wrapped(finding.says, indent=_SAYS_FROM, limit=terminal.width()).lstrip()
+            print(f"{verdict}  {finding.what:<15} {says}")
     return exits.OK if all(finding.well for finding in found) else exits.FAILED
