@@ -1,10 +1,9 @@
 """A container of Azure Blob Storage as a place for checkpoints: adlfs against Azurite, Microsoft's own emulator, where it is installed: by a
-connection string, and under the account's own name with the login that az leaves.
+connection string, and under the account's own name with the login that az leaves, and a service principal's.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import pathlib
 import shutil
@@ -27,7 +26,6 @@ AZURITE = shutil.which("azurite-blob", path=f"{sys.prefix}/azurite/node_modules/
 pytestmark = pytest.mark.skipif(
     not AZURITE, reason="no Azurite here: tools/environment.sh brings it where there is npm"
 )
-TENANT = "00000000-0000-0000-0000-000000000003"
 
 
 @pytest.fixture
@@ -49,23 +47,15 @@ def connection(tmp_path: pathlib.Path) -> Iterator[str]:
             running.terminate()
 
 
-def token() -> str:
-    """What Entra ID gives out for Blob Storage; Azurite looks at all of it but the signature."""
-    now = int(time.time())
-    claims = {
-        "aud": "https://storage.azure.com", "iss": f"https://sts.windows.net/{TENANT}/", "iat": now, "nbf": now - 60, "exp": now + 3600,
-    }  # fmt: skip
-    parts = ({"alg": "RS256", "typ": "JWT"}, claims)
-    return ".".join(
-        [*(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts), "x"]
-    )
-
-
 def az_login(home: pathlib.Path) -> dict[str, str]:
     """`az login`: a profile, and an az that prints a token."""
     (home / ".azure").mkdir()
     (home / ".azure" / "azureProfile.json").write_text(json.dumps({"subscriptions": [{"id": "1", "isDefault": True}]}))
-    printed = {"accessToken": token(), "expiresOn": "2033-01-01 00:00:00.000000", "expires_on": int(time.time()) + 3600}
+    printed = {
+        "accessToken": stores.of_entra(),
+        "expiresOn": "2033-01-01 00:00:00.000000",
+        "expires_on": int(time.time()) + 3600,
+    }
     (home / "bin").mkdir()
     az = home / "bin" / "az"
     az.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(printed)}\nEND\n")
@@ -91,6 +81,12 @@ def walked_at_azure(uri: str, home: pathlib.Path, **environment: str) -> str:
 )
 def test_by_the_login_that_az_leaves(uri: str, environment: dict[str, str], tmp_path: pathlib.Path) -> None:
     assert walked_at_azure(uri, tmp_path, **az_login(tmp_path), **environment) == "works"
+
+
+def test_by_a_service_principal(tmp_path: pathlib.Path) -> None:
+    principal = {"AZURE_CLIENT_ID": "ada", "AZURE_TENANT_ID": stores.TENANT, "AZURE_CLIENT_SECRET": "secret"}
+    uri = f"abfs://training@{ACCOUNT}.dfs.core.windows.net/runs/digits"
+    assert walked_at_azure(uri, tmp_path, **principal) == "works"
 
 
 def test_who_is_not_logged_in_any_more_or_names_no_account_is_told_how(tmp_path: pathlib.Path) -> None:

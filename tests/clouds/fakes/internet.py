@@ -14,6 +14,7 @@ import sys
 from clouds.fakes.azure_cloud import AzureCloud
 from clouds.fakes.certificate import context_of
 from clouds.fakes.daily import day
+from clouds.fakes.entra import entra
 from clouds.fakes.google_cloud import GoogleCloud
 from clouds.fakes.wire import Answer, Request, Wire
 
@@ -49,7 +50,7 @@ class Internet:
         if host == "oauth2.googleapis.com":
             return self._token()
         if host == "login.microsoftonline.com":
-            return self._login(request)
+            return entra(request) or self._token()
         return self.google._answer(request)
 
     def _token(self) -> Answer:
@@ -57,31 +58,6 @@ class Internet:
         return Answer(
             200, {"access_token": f"t{self.tokens}", "expires_in": 3600, "ext_expires_in": 3600, "token_type": "Bearer"}
         )
-
-    def _login(self, request: Request) -> Answer:
-        base = "https://login.microsoftonline.com"
-        tenant = request.path.split("/")[1]
-        if request.path.endswith("/openid-configuration"):
-            root = f"{base}/{tenant}/oauth2/v2.0"
-            return Answer(
-                200,
-                {
-                    "token_endpoint": f"{root}/token",
-                    "authorization_endpoint": f"{root}/authorize",
-                    "issuer": f"{base}/{tenant}/v2.0",
-                },
-            )
-        if request.path.endswith("/discovery/instance"):
-            names = ["login.microsoftonline.com"]
-            entry = {"preferred_network": names[0], "preferred_cache": names[0], "aliases": names}
-            return Answer(
-                200,
-                {
-                    "tenant_discovery_endpoint": f"{base}/{tenant}/v2.0/.well-known/openid-configuration",
-                    "metadata": [entry],
-                },
-            )
-        return self._token()
 
 
 def main(server: str, cloud: str) -> None:

@@ -8,6 +8,7 @@ Serves the store and what gives out tokens for it, walks through the place at UR
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import http.server
@@ -17,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
 from clouds.fakes.certificate import context_of
+from clouds.fakes.entra import HOST, entra
 from clouds.fakes.wire import Answer, Request, Wire
 from tests.broker.real import until
 
@@ -30,7 +33,8 @@ ACCOUNT, KEY = (
     "devstoreaccount1",
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
 )
-AZURE = (f"{ACCOUNT}.blob.core.windows.net",)
+AZURE = (f"{ACCOUNT}.blob.core.windows.net", HOST)
+TENANT = "00000000-0000-0000-0000-000000000003"
 TOKEN, REVOKED = "of-somebody-who-is-logged-in", "revoked"
 
 
@@ -90,12 +94,19 @@ def google(server: str, *_more: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def azure(server: str, directory: str, azurite: str) -> Iterator[None]:
-    """Blob Storage with the container `training`, which looks at tokens for their audience, issuer and times."""
+    """Blob Storage with the container `training`, which looks at tokens for their audience, issuer and times, and Entra ID, which gives them out."""
     from azure.storage.blob import BlobServiceClient
 
     argv = [azurite, "--silent", "--skipApiVersionCheck", "--oauth", "basic", "--cert", server, "--key", server]
     argv += ["--blobHost", "127.0.0.1", "--blobPort", "443", "--location", tempfile.mkdtemp(dir=directory)]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as running:
+
+    def token(request: Request) -> Answer:
+        given = {"access_token": of_entra(), "expires_in": 3600, "ext_expires_in": 3600, "token_type": "Bearer"}
+        return entra(request) or Answer(body=given)
+
+    with open(server, "rb") as file:
+        tokens = Wire(token, tls=context_of(file.read()), address=("127.0.0.2", 443))
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as running, contextlib.closing(tokens):
         try:
             until("it listens", lambda: listens(443))
             with BlobServiceClient(f"https://{AZURE[0]}", credential=KEY) as client:
@@ -103,6 +114,18 @@ def azure(server: str, directory: str, azurite: str) -> Iterator[None]:
             yield
         finally:
             running.terminate()
+
+
+def of_entra() -> str:
+    """A token that Entra ID gives out for Blob Storage; Azurite looks at all of it but the signature."""
+    now = int(time.time())
+    claims = {
+        "aud": "https://storage.azure.com", "iss": f"https://sts.windows.net/{TENANT}/", "iat": now, "nbf": now - 60, "exp": now + 3600,
+    }  # fmt: skip
+    parts = ({"alg": "RS256", "typ": "JWT"}, claims)
+    return ".".join(
+        [*(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts), "x"]
+    )
 
 
 def listens(port: int) -> bool:
