@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import sys
 import threading
@@ -190,9 +191,43 @@ def test_methods_may_return_several_values_and_actors_may_leave() -> None:
 
     odd = Odd.options(max_restarts=5).remote()
     assert ray.get(odd.pair.remote(), timeout=20) == [1, 2]
-    ray.get(odd.leave.remote(), timeout=20)
-    with pytest.raises(exceptions.ActorDiedError, match="exit_actor"):
-        ray.get(odd.pair.remote()[0], timeout=20)
+    for last in (odd.leave.remote(), odd.pair.remote()[0]):
+        with pytest.raises(exceptions.ActorDiedError, match="exit_actor"):
+            ray.get(last, timeout=20)
+
+
+def test_an_actor_that_ends_in_peace_cleans_up(tmp_path) -> None:
+    @ray.remote(num_cpus=0)
+    class Tidy:
+        def __init__(self, path):
+            self.path = path
+
+        def __ray_shutdown__(self):
+            atexit.register(open, self.path + ".atexit", "w")
+            with open(self.path, "w") as file:
+                file.write(str(ray.get(ray.put(7))))
+            raise ValueError("which harms nobody")
+
+        def leave(self):
+            actor.exit_actor()
+
+        def pid(self):
+            return os.getpid()
+
+    for end in ("scope", "exit", "terminate", "kill"):
+        path = tmp_path / end
+        tidy = Tidy.remote(str(path))
+        pid = ray.get(tidy.pid.remote(), timeout=20)
+        if end == "exit":
+            ray.wait([tidy.leave.remote()], timeout=20)
+        elif end == "terminate":
+            ray.wait([tidy.__ray_terminate__.remote()], timeout=20)
+        elif end == "kill":
+            ray.kill(tidy)
+        del tidy
+        assert eventually(lambda pid=pid: not alive(pid)), end  # type: ignore[misc]
+        assert path.exists() == (end != "kill"), end
+        assert end == "kill" or (path.read_text(), (tmp_path / f"{end}.atexit").exists()) == ("7", True)
 
 
 def test_sys_exit_in_a_method_ends_the_actor() -> None:

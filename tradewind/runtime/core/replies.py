@@ -128,6 +128,9 @@ class Replies:
             with process.lock:
                 process.post(sender, peer.ArgumentLost(task.id, error.name, str(error)))
             return
+        if isinstance(error, ActorExit):
+            self._leave("exit_actor() was called")
+            return
         if isinstance(error, SystemExit) and self._executor.actor is not None:
             self._exit(error)
             return
@@ -135,29 +138,23 @@ class Replies:
         micros = int((time.perf_counter() - begin) * 1e6)
         self._await_acknowledgements()
         with process.lock:
-            if isinstance(error, ActorExit):
-                process.post(
-                    sender,
-                    peer.Done(task.id, micros, b"")
-                    if task.returns == 1
-                    else peer.DoneMany(task.id, micros, [b""] * task.returns),
-                )
-                self._executor.leave()
-                process.tell_node(control.ExitIntended("exit_actor() was called"))
-                self._executor.on_exit("exit_actor() was called")
-            elif task.returns == 1:
+            if task.returns == 1:
                 process.post(sender, peer.Done(task.id, micros, failed))
             else:
                 process.post(sender, peer.DoneMany(task.id, micros, [failed] * max(task.returns, 1)))
+
+    def _leave(self, said: str) -> None:
+        """The actor ends for good once the calls that run beside this one are done. Its call gets no answer: its caller learns of the end."""
+        with self._process.lock:
+            self._executor.leave()
+            self._process.tell_node(control.ExitIntended(said))
+            self._executor.on_exit(said)
 
     def _exit(self, error: SystemExit) -> None:
         """sys.exit() in a method ends the actor: on purpose with status 0, else as a crash would. Its call gets no answer."""
         said = f"{self._executor.current.name}() called sys.exit({'' if error.code is None else repr(error.code)})"
         if error.code in {None, 0}:
-            with self._process.lock:
-                self._executor.leave()
-                self._process.tell_node(control.ExitIntended(said))
-                self._executor.on_exit(said)
+            self._leave(said)
             return
         print(error.code if isinstance(error.code, str) else said, file=sys.stderr, flush=True)
         sys.stdout.flush()

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+from typing import Any
 
 from tradewind.runtime import object_ref
 from tradewind.runtime.core.describing import describe
@@ -19,6 +20,10 @@ from tradewind.runtime.runtime_env import own_environment
 
 # A line that says whose output follows; the node daemon takes it out again. No text of a person begins so.
 MARK = b"\x00tradewind\x00"
+
+# How long code that wants to run at a process's end may take; an actor's __ray_shutdown__ has Ray's time.
+_HOOKS_S = 2.0
+_SHUTDOWN_S = 30.0
 
 
 class _Output(io.RawIOBase):
@@ -83,7 +88,7 @@ def run_worker(control_fd: int, *, by_value: bool) -> None:
         process.tell_node(control.Described(0, describe(process, "timeline")))
         process.drain()
         process.flush_all()
-    _run_exit_hooks()
+    _run_exit_hooks(executor.functions.instance)
     # Everything sent stays readable for the peers; the interpreter's own end would only wait for threads of user code.
     os._exit(code)
 
@@ -105,16 +110,24 @@ def _settle(process: Process, executor: Executor) -> None:
         executor.setup_error = f"The task's runtime_env could not be set up in {process.address}: {error}"
 
 
-def _run_exit_hooks() -> None:
+def _run_exit_hooks(actor: Any) -> None:
+    """What user code wants to be run at the end has run, or has had its time."""
     import atexit
+    import traceback
 
+    shutdown = getattr(actor, "__ray_shutdown__", None)
     done = threading.Event()
 
     def run() -> None:
+        try:
+            if shutdown is not None:
+                shutdown()
+        except BaseException:  # whatever it raises, the actor ends
+            traceback.print_exc()
         try:
             atexit._run_exitfuncs()  # noqa: SLF001  os._exit skips them, and there is no public way
         finally:
             done.set()
 
     threading.Thread(target=run, daemon=True).start()
-    done.wait(2)
+    done.wait(_HOOKS_S if shutdown is None else _SHUTDOWN_S)
