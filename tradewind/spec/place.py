@@ -79,7 +79,8 @@ def _cloud(node: Node, name: str, field: str) -> str:
             raise node.mark.error(field, f"{name!r} is no cloud", meant)
     if node.mark.later is not None:
         mark = node.mark
+        near = nearest(cloud, (*CLOUDS, *CLUSTERS.values()))
         node.mark.later.append(
-            UnknownCloud(mark.file, mark.line, mark.column, field, f"{name!r} is no cloud", cloud=cloud)
+            UnknownCloud(mark.file, mark.line, mark.column, field, f"{name!r} is no cloud", near, cloud=cloud)
         )
     return cloud

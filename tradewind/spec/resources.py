@@ -240,16 +240,11 @@ def _read_size(node: Node, field: str, parse: Callable[[str], Quantity]) -> Quan
 
 def _read_cap(node: Node, field: str) -> float | None:
     """USD/h; an infinity is no cap."""
-    if (
-        isinstance(node, Scalar)
-        and isinstance(node.value, float)
-        and not -math.inf < node.value < math.inf
-        and node.value != -math.inf
-    ):
-        if math.isnan(node.value):
-            node.mark.put_off(field, "must be a number above 0")
+    value = node.value if isinstance(node, Scalar) else None
+    if isinstance(value, float) and math.isnan(value):
+        node.mark.put_off(field, "must be a number above 0")
         return None
-    return read_positive_number(node, field)
+    return None if value == math.inf else read_positive_number(node, field)
 
 
 def _read_local_disk(node: Node, field: str) -> LocalDisk:
