@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 import sys
 from collections.abc import Iterator
@@ -161,6 +162,10 @@ def test_what_was_begun_is_told_as_json(tea: World) -> None:
 def test_aliases_and_small_flags(tea: World) -> None:
     tea.run("tradewind exec tea -n counts 'seq 100'")
     assert tea.run("tradewind logs tea --tail 2").stdout == "99\n100\n"
+    (kept,) = tea.run("tradewind logs tea --sync-down").stdout.splitlines()
+    assert pathlib.Path(kept).read_text() == "".join(f"{number}\n" for number in range(1, 101))
+    refused = tea.run("mkdir -p closed && cd closed && mkdir tea-1.log && tradewind logs tea 1 -s")
+    assert (refused.returncode, "is a directory" in refused.stderr) == (exits.FAILED, True)
     status = tea.run("tradewind logs tea --status")
     assert (status.returncode, status.stdout) == (exits.OK, "")
     assert "SUCCEEDED" in status.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 import time
 
@@ -42,6 +43,8 @@ def test_its_output_outlives_its_instances(finished: World) -> None:
         assert ran.returncode == exits.OK
         assert "(worker, rank=1) rank 1" in ran.stdout
     assert finished.run("tradewind jobs logs quick --rank 1").stdout == "rank 1\n"
+    (kept,) = finished.run("tradewind jobs logs quick --rank 1 -s").stdout.splitlines()
+    assert pathlib.Path(kept).read_text() == "rank 1\n"
     assert finished.run("tradewind jobs logs quick --tail 1").stdout.count("\n") == 1
     assert finished.run("tradewind jobs logs quick --rank 0 --grep rank").stdout == "rank 0\n"
     assert "there is no rank 2" in finished.run("tradewind jobs logs quick --rank 2").stderr
@@ -67,7 +70,7 @@ def test_a_detached_job_is_found_and_cancelled(finished: World) -> None:
     )
     assert "2" in finished.run("tradewind jobs queue").stdout
     assert finished.run("tradewind jobs cancel slow").returncode == exits.BAD_INPUT, "nobody there to confirm"
-    assert finished.run("tradewind jobs cancel slow -y").returncode == exits.OK
+    assert finished.run("tradewind jobs cancel -n slow -y").returncode == exits.OK
     deadline = time.monotonic() + 30
     while (state := json.loads(finished.run("tradewind jobs status 2 --json").stdout)["state"]) != "CANCELLED":
         assert time.monotonic() < deadline, state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import deque
 from collections.abc import Iterable
@@ -32,6 +33,21 @@ def print_last(pieces: Iterable[bytes], count: int) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(b"".join(last))
     sys.stdout.buffer.flush()
+
+
+def keep(pieces: Iterable[bytes], name: str, rank: int | None) -> None:
+    """The stream stands in a file of this directory, NAME.log or NAME-rank0.log, bytes as they came, and its path is printed.
+
+    Raises:
+        CliError: the file cannot be written.
+    """
+    path = os.path.abspath(f"{name}.log" if rank is None else f"{name}-rank{rank}.log")
+    try:
+        with open(path, "wb") as file:
+            file.writelines(pieces)
+    except OSError as error:
+        raise CliError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}.", exits.FAILED) from error
+    print(path)
 
 
 def newest(api: Api, cluster: str) -> int:

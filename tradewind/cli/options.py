@@ -31,6 +31,9 @@ secret_files = click.option(
     help="Hand over what a file holds, a NAME=VALUE a line, as secrets; --secret wins.",
 )  # fmt: skip
 dryrun = click.option("--dryrun", is_flag=True, help="Show the plan, and do nothing.")
+sync_down = click.option(
+    "-s", "--sync-down", is_flag=True, help="Write what there is into a file here instead, and print its path."
+)
 follow = click.option(
     "-f/-F", "--follow/--no-follow", default=True, help="Go on until the job ends (the default), or not."
 )

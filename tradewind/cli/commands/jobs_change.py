@@ -13,11 +13,12 @@ _yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 @click.command()
 @_jobs
+@click.option("-n", "--name", "names", multiple=True, help="The same as naming it; may be repeated.")
 @_all
 @_yes
-def cancel(jobs: tuple[str, ...], *, everything: bool, yes: bool) -> int:
+def cancel(jobs: tuple[str, ...], names: tuple[str, ...], *, everything: bool, yes: bool) -> int:
     """End managed jobs and their clusters. Checkpoints are kept."""
-    return _change("cancel", jobs, everything=everything, yes=yes, ask="Cancel")
+    return _change("cancel", (*jobs, *names), everything=everything, yes=yes, ask="Cancel")
 
 
 @click.command()

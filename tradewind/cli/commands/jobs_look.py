@@ -82,7 +82,8 @@ def status(job: str, *, as_json: bool) -> int:
     "--rank", type=click.IntRange(min=0), help="One node's output, bytes as they came; all nodes' lines when not given."
 )
 @click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Only the last N lines so far; does not follow.")
-def logs(job: str, *, follow: bool, grep: str | None, rank: int | None, tail: int | None) -> int:
+@options.sync_down
+def logs(job: str, *, follow: bool, grep: str | None, rank: int | None, tail: int | None, sync_down: bool) -> int:
     """The output of a managed job over all its attempts. Ctrl-C leaves it running."""
     from tradewind.cli import daemon, jobs, managed
     from tradewind.cli.follow import copy_logs
@@ -94,7 +95,9 @@ def logs(job: str, *, follow: bool, grep: str | None, rank: int | None, tail: in
     so_far = managed.log_path(int(row["id"]), follow=False, rank=rank)
     if grep is not None:
         return exits.OK if managed.print_matching(api, so_far, grep) else exits.FAILED
-    if tail is not None:
+    if sync_down:
+        jobs.keep(api.stream(so_far), f"job-{row['id']}", rank)
+    elif tail is not None:
         jobs.print_last(api.stream(so_far), tail)
     elif follow:
         return managed.follow(api, int(row["id"]), since_unix=float(row["created_unix"]), rank=rank)
