@@ -16,7 +16,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """What is the case with one file.
 
     Of a valid one: the normal forms of its documents (one alone is a task), for each task the defaults that were added (where they were asked for),
-    and the sentences that a launch would give of what is `not_there_yet`. Of another: the `error` in one sentence, with where it points (0: no line).
+    and the sentences that a launch would give: of what is `not_there_yet`, and of what SkyPilot too refuses only then (a path that is not there). Of another: the `error` in one sentence, with where it points (0: no line).
     """
 
     file: str

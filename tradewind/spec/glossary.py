@@ -87,8 +87,8 @@ RESOURCES = {
     "cpus": Entry("`4`, `4+`", "vCPUs: exactly, or at least."),
     "memory": Entry("`16`, `16+`, `16GB`, `1TB+`, `4x`", "GiB: exactly, at least, or for each vCPU."),
     "accelerators": Entry(
-        "`A100`, `A100:8`, `T4:0.5`, `80GB+`, map, list",
-        "Accelerators of each node, by name or by memory. A map names alternatives, the cheapest is taken; a list is in order of preference.",
+        "`A100`, `A100:8`, `T4:0.5`, `80GB+`, `any:2`, map, list",
+        "Accelerators of each node, by name or by memory; `any` is whichever is cheapest. A map names alternatives, the cheapest is taken; a list is in order of preference.",
     ),
     "gpus": Entry("", "Another spelling of `accelerators`."),
     "accelerator_args": Entry("map", "How a TPU is made: `runtime_version`, `tpu_name`, `tpu_vm`, `gcp_queued_resource`."),
@@ -129,6 +129,6 @@ SHARED = {
 }
 
 ALTERNATIVES = {
-    "any_of": Entry("list of maps", "Alternatives; the cheapest is taken. What stands beside it holds for all of them."),
+    "any_of": Entry("list of maps", "Alternatives; the cheapest is taken. What stands beside it holds for all of them; each names one accelerator at most."),
     "ordered": Entry("list of maps", "Alternatives in order of preference; a later one is taken when there is no plan with those before it."),
 }  # fmt: skip
