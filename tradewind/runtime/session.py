@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ from tradewind.runtime.node.main import NodeConfig
 from tradewind.runtime.packages import Packages
 from tradewind.runtime.runtime_env import environment_of
 from tradewind.runtime.starting import fill_standard_descriptors, own_path, start_daemon
+from tradewind.runtime.worker_output import WorkerOutput
 
 ADDRESS_VARIABLE = "TRADEWIND_ADDRESS"
 _START_S = 20.0
@@ -39,6 +41,7 @@ class Session:
     daemon: subprocess.Popen[bytes] | None
     namespace: str
     generation: int
+    printing: WorkerOutput
     caches: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -110,7 +113,8 @@ def begin(
         else:
             sock, daemon, by_value = _connect(where), None, True
         made = Process(sock, by_value=by_value)
-        made.on_output = _print_lines if log_to_driver else lambda _lines, _error: None
+        printing = WorkerOutput(_print_lines, time.monotonic)
+        made.on_output = printing.show if log_to_driver else lambda _lines, _error: None
         try:
             _hello(made)
             made.start(_START_S)
@@ -120,13 +124,14 @@ def begin(
                 made.environment = environment_of(runtime_env, None, made.packages)
         except BaseException:
             made.close()
+            printing.close()
             if daemon is not None:
                 daemon.kill()
                 daemon.wait()
             raise
         _generation += 1
         made.namespace = namespace or f"anonymous-{secrets.token_hex(4)}"
-        _current = Session(made, daemon, made.namespace, _generation)
+        _current = Session(made, daemon, made.namespace, _generation, printing)
         atexit.register(end)
         if _generation == 1:
             os.register_at_fork(after_in_child=_forget_after_fork)
@@ -216,6 +221,7 @@ def end() -> None:
             return
         atexit.unregister(end)
         session.process.close()
+        session.printing.close()
         daemon = session.daemon
         if daemon is not None:
             try:
