@@ -83,7 +83,8 @@ class Estate(Household):
 
     def take(self, cloud: str) -> None:
         """Power is cut, and the cloud says that it has taken every instance back."""
-        self.machine(cloud).lose_power()
+        machine = self.machine(cloud)
+        machine.cut_cable()  # it dies once the cloud has said why: else it would be one that shut itself down
         if cloud == "aws":
             from clouds.fakes.aws import rules
 
@@ -99,6 +100,7 @@ class Estate(Household):
         else:
             for name in self.azure.cloud.arm.machines():
                 self.azure.cloud.arm.evict(name)
+        machine.kill()
 
     def held(self) -> list[str]:
         """All that costs or lies around anywhere."""

@@ -185,6 +185,7 @@ def test_down_says_that_it_waits_for_a_login_and_goes_on_once_it_is_accepted(
         estate.daemon.log,
     )
     assert "log in again: " in told
+    ending.until(f"ending mine: waits for {cloud} to answer")
     world.cloud.signed_out = False
     assert "nothing of it is left" in ending.ends()[1]
     assert estate.held() == []

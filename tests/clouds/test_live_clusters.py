@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -53,6 +54,8 @@ def test_a_cluster_in_a_persons_hands(estate: Estate, tmp_path: pathlib.Path) ->
     assert "I am rank 0" in person.types("logs", "mine", "1")
     reach(estate, person)
     assert person.types("reap", "--dry-run") == "Nothing is left over.\n"
+    person.types("autostop", "mine", "--idle-minutes", "10")
+    assert "mine: stops after 10 idle minutes" in person.types("status")
     person.types("autostop", "mine", "--idle-minutes", "0", "--wait-for", "jobs")
     until("it has stopped", lambda: "STOPPED" in person.types("status"), estate.daemon.log)
     person.types("autostop", "mine", "--cancel")
@@ -120,8 +123,10 @@ def test_what_vanished_is_said_to_be_preempted(estate: Estate, tmp_path: pathlib
         until("it is up", lambda c=cloud: client.get(f"/v1/clusters/on-{c}")["state"] == "UP", estate.daemon.log)
     for cloud in TAKEN:
         estate.take(cloud)
-    assert person.types("status", "-r").count("PREEMPTED") == 3
+    said = person.types("status", "-r")
+    assert said.count("PREEMPTED") == 3
     for cloud, reason in TAKEN.items():
+        assert re.search(rf"on-{cloud}: preempted at \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d: .*{reason}", said), said
         assert reason in client.get(f"/v1/clusters/on-{cloud}")["why"]
         assert reason in person.types("events", f"on-{cloud}")
         person.types("down", f"on-{cloud}", "-y")

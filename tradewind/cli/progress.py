@@ -115,11 +115,14 @@ def searching(what: str, out: TextIO | None = None) -> Iterator[Callable[[float]
 
 
 @contextmanager
-def waiting(what: str, out: TextIO | None = None) -> Iterator[None]:
-    """While the block runs, say what goes on and for how long: "planning (3.0 s)". Quiet in a pipe and on a terminal that cannot write over a line."""
+def waiting(what: str | Callable[[], str], out: TextIO | None = None) -> Iterator[None]:
+    """While the block runs, say what goes on and for how long: "planning (3.0 s)". Quiet in a pipe and on a terminal that cannot write over a line.
+
+    A `what` that may change is called, in a thread, each time it is said.
+    """
     out = sys.stderr if out is None else out
     if not writes_over(out):
         yield
         return
-    with ticking(Line(out), lambda: what):
+    with ticking(Line(out), what if callable(what) else lambda: what):
         yield

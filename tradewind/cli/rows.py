@@ -23,6 +23,24 @@ def age(row: Row, now_unix: float) -> str:
     return terminal.duration(max(0.0, float(end) - float(row["created_unix"])))
 
 
+# Nothing runs there: what is paid by the hour, if anything, is a disk.
+UNPAID = frozenset({"STOPPED", "PREEMPTED", "FAILED", "TERMINATED"})
+
+
+def _about(row: Row) -> str:
+    """What is worth saying of a cluster beside its figures; "" for nothing."""
+    if row.get("waiting_for"):
+        return str(row["waiting_for"])
+    if row["state"] == "PREEMPTED":
+        when = row.get("lost_unix")
+        at = f" at {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(when))}" if when else ""
+        return f"preempted{at}: {row.get('why') or 'nobody says why'}"
+    minutes = row.get("autostop_minutes")
+    if row["state"] == "UP" and minutes is not None:
+        return f"{'ends' if row.get('autostop_down') else 'stops'} after {minutes:g} idle minutes"
+    return str(row.get("why") or "") if row["state"] == "FAILED" else ""
+
+
 def _waiting(rows: Sequence[Row], name: str) -> list[str]:
     lines = []
     for row in rows:
@@ -33,7 +51,7 @@ def _waiting(rows: Sequence[Row], name: str) -> list[str]:
 
 
 def clusters_table(rows: Sequence[Row], now_unix: float | None = None) -> str:
-    """Clusters, newest last, with what each waits for below."""
+    """Clusters, newest last, and below what each waits for, how it was lost, or when it stops."""
     now = time.time() if now_unix is None else now_unix
     columns = [
         Column("NAME", shrink=True),
@@ -51,13 +69,14 @@ def clusters_table(rows: Sequence[Row], now_unix: float | None = None) -> str:
             str(row.get("num_nodes") or "-"),
             terminal.short_place(str(row.get("place") or "-")) + (" (rehearsed)" if row.get("rehearse") else ""),
             str(row.get("instance_type") or "-") + (" spot" if row.get("use_spot") else ""),
-            terminal.usd(float(row["hourly_usd"])) if row.get("hourly_usd") is not None else "-",
+            "-" if row.get("hourly_usd") is None or row["state"] in UNPAID else terminal.usd(float(row["hourly_usd"])),
             age(row, now),
         ]
         for row in rows
     ]
     text = terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful())
-    return "\n".join([text, *_waiting(rows, "name")])
+    told = [f"{row['name']}: {said}" for row in rows if (said := _about(row))]
+    return "\n".join([text, *(terminal.wrapped(one, indent=2, limit=terminal.width()) for one in told)])
 
 
 def top_table(rows: Sequence[Row], now_unix: float | None = None) -> str:

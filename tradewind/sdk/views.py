@@ -23,7 +23,10 @@ class Instance(msgspec.Struct, frozen=True):
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """The instances of one task. `hourly_usd` is USD/hour for all of them; `why` tells how it came to its state, `waiting_for` what it waits for."""
+    """The instances of one task. `hourly_usd` is USD/hour for all of them; `why` tells how it came to its state, `waiting_for` what it waits for.
+
+    It stops, or with `autostop_down` ends, after `autostop_minutes` idle minutes; None: never.
+    """
 
     name: str
     state: str
@@ -42,6 +45,8 @@ class Cluster(msgspec.Struct, frozen=True):
     waiting_for: str | None = None
     labels: dict[str, str] = {}
     ports: tuple[int, ...] = ()
+    autostop_minutes: float | None = None
+    autostop_down: bool = False
     instances: tuple[Instance, ...] = ()
 
 

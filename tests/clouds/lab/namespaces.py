@@ -150,8 +150,12 @@ class Host:
 
     def lose_power(self) -> None:
         """Its cable is cut, then it dies: nobody is told."""
-        _ip("link", "set", self.link, "down")
+        self.cut_cable()
         self.kill()
+
+    def cut_cable(self) -> None:
+        """Nobody hears of it any more, and it runs on."""
+        _ip("link", "set", self.link, "down")
 
     def remove(self) -> None:
         """Nothing of it is left on this machine."""

@@ -35,6 +35,8 @@ def cluster_view(row: ClusterRow, instances: Sequence[InstanceRow] = (), copying
         "waiting_for": copying if copying and row.state == "BOOTSTRAPPING" else row.waiting_for,
         "labels": dict(row.asked.labels),
         "ports": list(row.open_ports),
+        "autostop_minutes": row.options.autostop_min,
+        "autostop_down": row.options.autostop_down,
         "instances": [instance_view(instance) for instance in instances],
     }
 

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from tradewind.cli import exits
+
+if TYPE_CHECKING:
+    from tradewind.cli.daemon import Api
+
+
+def _going_on(api: Api, name: str) -> str:
+    """What the ending of the cluster waits for, as far as the daemon says it."""
+    from tradewind.cli import daemon
+    from tradewind.cli.errors import CliError
+
+    try:
+        waits = api.get(daemon.cluster_resource(name))["waiting_for"]
+    except CliError:
+        waits = ""
+    return f"ending {name}: waits for {waits}" if waits else f"ending {name}"
 
 
 @click.command()
@@ -39,7 +56,7 @@ def down(names: tuple[str, ...], *, everything: bool, purge: bool, yes: bool) ->
     for name in names:
         try:
             with (
-                waiting(f"ending {name}"),
+                waiting(functools.partial(_going_on, api, name)),
                 interrupted(
                     f"interrupted; {name} goes on being ended. `tradewind status` shows when nothing of it is left."
                 ),

@@ -60,6 +60,9 @@ def status(
     if as_json:
         print_json({"clusters": clusters, "jobs": jobs})
         return exits.OK
+    for one in clusters:
+        if one["state"] == "PREEMPTED":
+            one["lost_unix"] = _lost_unix(api, one["name"])
     print(rows.clusters_table(clusters) if clusters else "No cluster is up.")
     for name in names:
         found = api.get(f"{daemon.cluster_resource(name)}/jobs")
@@ -68,6 +71,14 @@ def status(
     if jobs:
         print("\nManaged jobs\n" + rows.jobs_table(jobs))
     return exits.OK
+
+
+def _lost_unix(api: Api, name: str) -> float | None:
+    """When the cluster was preempted."""
+    from urllib.parse import quote
+
+    told = api.get(f"/v1/events?subject=cluster/{quote(name, safe='')}")
+    return next((float(event["unix"]) for event in reversed(told) if event["kind"] == "preempted"), None)
 
 
 def _reached(api: Api, names: tuple[str, ...], endpoint: int | None, *, ip: bool) -> int:
