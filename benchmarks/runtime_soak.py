@@ -1,4 +1,4 @@
-"""The runtime under random SIGKILLs: workers, actors, node daemons and the head die under load, every result is checked, nothing is left behind.
+"""The runtime under random SIGKILLs: workers, actors, node daemons and the head die under load, connections break, every result is checked, nothing is left.
 
 `python runtime_soak.py --seconds 600` ends with exit code 0 when every result was right and the arenas, descriptors, processes and files are
 back at what they were before the load.
@@ -12,6 +12,7 @@ import pathlib
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -110,6 +111,14 @@ class Cluster:
         shutil.rmtree(node.directory, ignore_errors=True)
         self.nodes[number] = self._start_node()
 
+    def cut_links(self):
+        """Every connection between nodes is reset by the kernel, that to the head excepted; False where we may not or there is none."""
+        if os.getuid() != 0 or shutil.which("ss") is None:
+            return False
+        port = self.head.address.rpartition(":")[2]
+        words = ["ss", "-HK", "state", "established", f"( dst {HOST}0/24 and dport != :{port} )"]
+        return bool(subprocess.run(words, capture_output=True, check=False).stdout)
+
     def stop(self):
         for process in [*self.nodes, self.head]:
             process.stop()
@@ -131,11 +140,14 @@ class Killer(threading.Thread):
         try:
             while not self.ending.wait(self.rng.uniform(0.5, 1.5) * self.every_s):
                 # The driver's own node is spared: its end is the driver's end.
-                what = self.rng.choices(["worker", "actor", "node", "head"], [8, 4, 2, 1])[0]
+                what = self.rng.choices(["worker", "actor", "links", "node", "head"], [8, 4, 4, 2, 1])[0]
                 if what == "head":
                     self.cluster.kill_head()
                 elif what == "node":
                     self.cluster.kill_node(self.rng.randrange(1, NODES))
+                elif what == "links":
+                    if not self.cluster.cut_links():
+                        continue
                 elif not self.kill_process(what):
                     continue
                 self.counts[what] += 1

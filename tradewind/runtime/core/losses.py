@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tradewind.runtime import exceptions
 from tradewind.runtime.core.peers import Peer
 from tradewind.runtime.messages import control
-from tradewind.runtime.messages.values import Death
+from tradewind.runtime.messages.values import Death, Stored
 from tradewind.runtime.resumable_link import ResumableLink
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ class Losses:
         target.death = death
         target.backlog.clear()
         reason = death.sentence("The process")
+        self._disown_results(target)
         for lease in list(target.leases):
             process.leasing.lose(lease, death)
         target.leases.clear()
@@ -126,6 +127,15 @@ class Losses:
         if process.executor is not None:
             process.executor.lose_peer(target)
         process.peers.forget(target)
+
+    def _disown_results(self, target: Peer) -> None:
+        """What calls that ended with their process had stored, and could not tell, is not kept for ever. Under the lock."""
+        process = self._process
+        node, _, worker = target.address.rpartition("/")
+        for running in (*(lease.running for lease in target.leases), *(actor.running for actor in target.actors)):
+            for call in running.values():
+                for number in range(call.id, call.id + max(call.returns, 1)):
+                    process.tell_node(control.Free(Stored(node, 0, 0, f"{process.address}:{number}@{worker}")))
 
     def _lose_node_daemon(self) -> None:
         process = self._process

@@ -104,6 +104,9 @@ class ObjectStore:
             if self._daemon.neighbours is not None:
                 self._daemon.neighbours.send(stored.node, neighbour.FreeThere(stored))
         elif not self.book.knows(stored.name):
+            _, made, worker = stored.name.rpartition("@")
+            if made and f"{self._daemon.node}/{worker}" not in self._daemon.processes:
+                return  # its maker is gone, and has made no such thing
             # Its maker's word that it exists is still on its way, over another link than this one.
             self._early_free.add(stored.name)
         else:
