@@ -96,9 +96,15 @@ def test_a_search_says_how_far_it_is() -> None:
     screen = Screen("planning: at most 3.1% above the least possible (")
     with progress.searching("planning", screen) as told:
         assert told is not None
+        told(float("inf"))
         told(0.5)
         told(0.0312)
         assert screen.came.wait(20)
     assert screen.shown() == [""]
+    screen = Screen("planning: nothing found yet (")
+    with progress.searching("planning", screen) as told:
+        assert told is not None
+        told(float("inf"))
+        assert screen.came.wait(20)
     with progress.searching("planning", Screen(a_terminal=False)) as told:
         assert told is None

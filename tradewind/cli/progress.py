@@ -94,7 +94,7 @@ def writes_over(out: TextIO) -> bool:
 
 @contextmanager
 def searching(what: str, out: TextIO | None = None) -> Iterator[Callable[[float], None] | None]:
-    """As `waiting`, for a search that tells its relative gap (0 to 1) to what the block is given: "planning: at most 3.1 % above the least possible (12 s)".
+    """As `waiting`, for a search that tells its relative gap (0 to 1, infinity before anything is found) to what the block is given: "planning: at most 3.1 % above the least possible (12 s)".
 
     The block is given None where nobody looks.
     """
@@ -108,7 +108,9 @@ def searching(what: str, out: TextIO | None = None) -> Iterator[Callable[[float]
         gap[:] = [now]
 
     def said() -> str:
-        return f"{what}: at most {gap[0]:.1%} above the least possible" if gap else what
+        if not gap:
+            return what
+        return f"{what}: nothing found yet" if gap[0] > 1 else f"{what}: at most {gap[0]:.1%} above the least possible"
 
     with ticking(Line(out), said):
         yield told

@@ -63,7 +63,7 @@ def plan_task(
 def solved(problem: Problem, aim: Aim | None, told: Callable[[float], None] | None = None) -> Plan:
     """The problem's plan, least in what the aim says; None and `cost` are cost alone.
 
-    A search that takes long tells its relative gap (0 to 1) as it goes, from a thread of the solver's.
+    A search that takes long tells its relative gap (0 to 1; infinity before anything is found) as it goes, from a thread of the solver's.
     """
     solvers = DEFAULT_SOLVERS if told is None else telling(told)
     if aim is None or aim == Aim():

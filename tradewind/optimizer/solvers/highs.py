@@ -54,7 +54,7 @@ class HighsArrays:
     """HiGHS through highspy's array interface.
 
     A search that takes long calls `told` from its own thread, hundreds of times a second, with the relative gap (0 to 1) between the best that was found
-    and the least that is possible; it changes nothing about the answer.
+    and the least that is possible, infinity while nothing is found; it changes nothing about the answer.
     """
 
     name: ClassVar[str] = "HiGHS"
@@ -144,7 +144,9 @@ class HighsArrays:
 
 def _tell(found: Any, told: Told) -> None:
     best, least = float(found.mip_primal_bound), float(found.mip_dual_bound)
-    if 0 < best < math.inf and least > -math.inf:
+    if best == math.inf:
+        told(best)
+    elif best > 0 and least > -math.inf:
         told(min(max((best - least) / best, 0.0), 1.0))
 
 
