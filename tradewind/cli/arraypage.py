@@ -69,7 +69,8 @@ def spending(report: Row) -> str:
         total += f"; {saved / float(report['on_demand_usd']):.0%} less than on demand"
     if report["usd_h"]:
         total += f"; what runs now costs {terminal.usd(report['usd_h'])} USD/h, {terminal.usd(report['usd_h'] * 24)} USD a day"
-    said = f"{total}.{_to_come(report)}"
+    limit = terminal.width()
+    said = "\n".join(terminal.wrapped(line, indent=0, limit=limit) for line in (f"{total}.", *_to_come(report)))
     return (
         f"{terminal.table(columns, cells, limit=terminal.width(), colour=terminal.colourful())}\n{said}"
         if cells
@@ -77,14 +78,17 @@ def spending(report: Row) -> str:
     )
 
 
-def _to_come(report: Row) -> str:
-    """A sentence on what is still to be spent; "" when everything has ended."""
+def _to_come(report: Row) -> tuple[str, ...]:
+    """A sentence on what is still to be spent; none when everything has ended."""
     ahead = report["forecast"]
     if not ahead["jobs"]:
-        return ""
+        return ()
     whose = "1 unfinished job" if ahead["jobs"] == 1 else f"{ahead['jobs']} unfinished jobs"
     in_all = terminal.usd(float(report["usd"]) + ahead["usd"])
+    has = "has" if ahead["jobs"] == 1 else "have"
     return (
-        f"\nforecast: {in_all} USD in all once {whose} have ended, {terminal.usd(ahead['usd'])} of it for {ahead['hours']:.3g} hours of work"
-        " to come, at the lengths that were given or planned with."
-    ).replace("1 unfinished job have", "1 unfinished job has")
+        (
+            f"forecast: {in_all} USD in all once {whose} {has} ended, {terminal.usd(ahead['usd'])} of it for {ahead['hours']:.3g} hours of work"
+            " to come, at the lengths that were given or planned with."
+        ),
+    )

@@ -7,6 +7,8 @@ import os
 import pathlib
 import shutil
 import subprocess
+import tracemalloc
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,3 +85,29 @@ def test_find_tar_and_this_module_see_the_same(tmp_path: pathlib.Path) -> None:
     ).stdout
     there = parse_listing(listing)
     assert plan_copy(wanted, there, frozenset()).send == ()
+
+
+def test_a_million_files_take_a_few_hundred_bytes_each(tmp_path: pathlib.Path) -> None:
+    """Measured with fewer: what is held grows by that much a file, and what is sent holds nothing of those before."""
+    count = 5_000
+    one = b"directory-%05d/sample-%06d.json\0f\x00644\x001234\x001700000000.%010d\0\0"
+    listing = b"".join(one % (n // 1000, n, n) for n in range(count))
+    (tmp_path / "file").write_bytes(b"x")
+
+    class Nowhere:
+        def write(self, data: bytes) -> int:
+            return len(data)
+
+    tracemalloc.start()
+    try:
+        there = ssh_copy.parse_listing(listing)
+        _, peak = tracemalloc.get_traced_memory()
+        assert len(there) == count
+        assert peak / count < 400
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        ssh_copy.pack(str(tmp_path), ("file",) * 5000, cast("Any", Nowhere()))
+        _, peak = tracemalloc.get_traced_memory()
+        assert peak - held < 1 << 20
+    finally:
+        tracemalloc.stop()

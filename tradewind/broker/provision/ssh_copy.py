@@ -13,6 +13,7 @@ import posixpath
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import IO, Literal
 
 import msgspec
@@ -23,8 +24,11 @@ RECORDS = ".tradewind/copies"
 EntryKind = Literal["file", "directory", "link"]
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One thing below a root: kind, permission bits, size in bytes, modification time in microseconds, and where a link points."""
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One thing below a root: kind, permission bits, size in bytes, modification time in microseconds, and where a link points.
+
+    There may be a million of them, so what most have in common is one object (`_shared`).
+    """
 
     kind: EntryKind
     mode: int = 0
@@ -41,6 +45,11 @@ class Entry(msgspec.Struct, frozen=True):
         if self.kind == "directory":
             return self.mode == other.mode
         return (self.size, self.mtime_us, self.mode) == (other.size, other.mtime_us, other.mode)
+
+
+@lru_cache(maxsize=4096)
+def _shared(number: int) -> int:
+    return number
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -92,9 +101,9 @@ def read_entry(path: str, *, follow: bool = False) -> Entry | None:
     found = os.stat(path) if follow else os.lstat(path)
     mode = stat.S_IMODE(found.st_mode)
     if stat.S_ISREG(found.st_mode):
-        return Entry("file", mode, found.st_size, found.st_mtime_ns // 1000)
+        return Entry("file", _shared(mode), _shared(found.st_size), found.st_mtime_ns // 1000)
     if stat.S_ISDIR(found.st_mode):
-        return Entry("directory", mode)
+        return Entry("directory", _shared(mode))
     if stat.S_ISLNK(found.st_mode):
         return Entry("link", points_to=os.readlink(path))
     return None
@@ -106,21 +115,27 @@ FIND_FORMAT = r"%P\0%y\0%m\0%s\0%T@\0%l\0"
 
 def parse_listing(output: bytes) -> dict[str, Entry]:
     """What `find -printf FIND_FORMAT` said. Raises ValueError when it said something else."""
-    fields = os.fsdecode(output).split("\0")
-    if len(fields) % 6 != 1:
+    if output.count(b"\0") % 6 or (output and not output.endswith(b"\0")):
         raise ValueError("the listing from the instance is cut short")
     kinds: dict[str, EntryKind] = {"f": "file", "d": "directory", "l": "link"}
     found = {}
-    for at in range(0, len(fields) - 1, 6):
-        name, kind, mode, size, mtime, points_to = fields[at : at + 6]
+    fields = _fields(output)
+    for name, kind, mode, size, mtime, points_to in zip(*[fields] * 6, strict=True):
         if kind == "f":
             seconds, _, fraction = mtime.partition(".")
-            found[name] = Entry(
-                "file", int(mode, 8), int(size), int(seconds) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
-            )
+            modified_us = int(seconds) * 1_000_000 + int(fraction[:6].ljust(6, "0"))
+            found[name] = Entry("file", _shared(int(mode, 8)), _shared(int(size)), modified_us)
         elif kind in kinds:
-            found[name] = Entry(kinds[kind], int(mode, 8) if kind == "d" else 0, points_to=points_to)
+            found[name] = Entry(kinds[kind], _shared(int(mode, 8)) if kind == "d" else 0, points_to=points_to)
     return found
+
+
+def _fields(output: bytes) -> Iterator[str]:
+    """The listing's fields one by one: all of them at once would take several times the listing's own room."""
+    begin = 0
+    while (end := output.find(b"\0", begin)) >= 0:
+        yield os.fsdecode(output[begin:end])
+        begin = end + 1
 
 
 def pack(root: str, names: tuple[str, ...], out: IO[bytes]) -> None:
@@ -128,6 +143,8 @@ def pack(root: str, names: tuple[str, ...], out: IO[bytes]) -> None:
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 18) as archive:
         for name in names:
             add(archive, os.path.join(root, name), name)
+            # It would keep a kilobyte about each, for reading them again, which a stream cannot.
+            archive.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out, the documentation of `stream=` in 3.13 does not
 
 
 def add(archive: tarfile.TarFile, path: str, name: str, *, follow: bool = False) -> None:
