@@ -209,7 +209,7 @@ class ObjectRefGenerator:
         return self
 
     async def __anext__(self) -> ObjectRef:
-        import asyncio  # 60 ms that most programs do without
+        import asyncio
 
         process = self._streams.process
         while not self.has_next():
