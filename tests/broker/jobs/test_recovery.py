@@ -167,8 +167,26 @@ def test_no_place_at_the_start_is_final(directory):
         async with Running(directory, cloud) as r:
             job = await r.broker.submit(job_request(task()))
             await r.until("it fails", lambda: r.job_state(job) == "FAILED_NO_RESOURCE")
-            assert "0 is full; 1 is full; 2 is full" in r.broker.managed_job(job).why
+            assert "0 is full, and 2 more like it" in r.broker.managed_job(job).why
             await r.until("nothing is left", lambda: r.cluster_state("t-1") == "TERMINATED")
+
+    run(scenario())
+
+
+def test_losses_in_a_row_before_it_has_ever_run_do_not_end_a_job(directory):
+    """A machine that is taken while it is set up is a loss like any other, however often it happens."""
+
+    class Taking(ScriptedCloud):
+        async def connect(self, instance):
+            if len(self.requests) <= 3:
+                self.kill(instance.provider_id, "taken")
+            return await super().connect(instance)
+
+    async def scenario():
+        async with Running(directory, Taking()) as r:
+            job = await r.broker.submit(job_request(task("wait")))
+            await r.until("it waits for a place", lambda: "no place" in r.kinds(subject="job/1"))
+            assert (r.job_state(job), r.broker.managed_job(job).why) == ("RECOVERING", "taken")
 
     run(scenario())
 

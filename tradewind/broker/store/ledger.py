@@ -110,7 +110,7 @@ class Ledger(Facts):
             case cm.TellOwnerLost() if owner is not None:
                 self.managed_event(owner, mm.AttemptLost(cause=cause, kind=instruction.kind, why=instruction.why))
             case cm.TellOwnerNoPlace() if owner is not None:
-                self.managed_event(owner, mm.NoPlace(cause=cause, why=instruction.why))
+                self.managed_event(owner, mm.NoPlace(cause=cause, why=instruction.why, lost=instruction.lost))
             case cm.TellOwnerBroken() if owner is not None:
                 self.managed_event(owner, mm.PrecheckFailed(cause=cause, why=instruction.why))
             case _:

@@ -198,9 +198,10 @@ class TellOwnerLost(Instruction, frozen=True):
 
 
 class TellOwnerNoPlace(Instruction, frozen=True):
-    """Tell the managed job that no place is left for its cluster."""
+    """Tell the managed job that no place is left for its cluster; `lost` says that places were had, and machines taken again and again."""
 
     why: str
+    lost: bool = False
 
 
 class TellOwnerBroken(Instruction, frozen=True):

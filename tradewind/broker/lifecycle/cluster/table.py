@@ -95,9 +95,11 @@ def _on_place_refused(cluster: Cluster, event: Any) -> Step[Cluster]:
 def _fail(cluster: Cluster, event: Any) -> Step[Cluster]:
     owner: tuple[Instruction, ...] = ()
     if cluster.managed:
-        places = isinstance(event, PlacesExhausted | InstanceLost)
-        tell = TellOwnerNoPlace if places else TellOwnerBroken
-        owner = (tell(cause=event.cause, why=event.why),)
+        if isinstance(event, PlacesExhausted | InstanceLost):
+            lost = isinstance(event, InstanceLost)
+            owner = (TellOwnerNoPlace(cause=event.cause, why=event.why, lost=lost),)
+        else:
+            owner = (TellOwnerBroken(cause=event.cause, why=event.why),)
     # Whoever tries again later (RecoveryRequested) starts with a clean count.
     return msgspec.structs.replace(cluster, state="FAILED", bootstrap_failures=0), (
         LoseJobs(cause=event.cause, kind="instance", why=event.why),

@@ -44,9 +44,10 @@ class Replanned(Event, frozen=True):
 
 
 class NoPlace(Event, frozen=True):
-    """Nothing the task may use can be had now."""
+    """Nothing the task may use can be had now, or (`lost`) what could be had was taken each time before it stood."""
 
     why: str
+    lost: bool = False
 
 
 class AttemptEnded(Event, frozen=True):

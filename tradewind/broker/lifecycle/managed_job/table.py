@@ -230,8 +230,8 @@ def _wait_for_place(job: ManagedJob, event: Any) -> Step[ManagedJob]:
 
 
 def _no_place_to_start(job: ManagedJob, event: Any) -> Step[ManagedJob]:
-    # What has run before (it was paused, or is tried once more) found a place then, so it may again.
-    return _wait_for_place(job, event) if job.attempt else _end("FAILED_NO_RESOURCE")(job, event)
+    # What has run before (it was paused, or is tried once more) found a place then, so it may again; and a loss never ends a job.
+    return _wait_for_place(job, event) if job.attempt or event.lost else _end("FAILED_NO_RESOURCE")(job, event)
 
 
 def _cancel(job: ManagedJob, event: Any) -> Step[ManagedJob]:
