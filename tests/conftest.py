@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 GRACE_S = 10.0  # how long what a test ended may take to be gone; a leak never goes, so only failures pay it
 CREDENTIALS = ("AWS_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "TRADEWIND_", "SKYPILOT_")
@@ -18,6 +19,10 @@ CREDENTIALS = ("AWS_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "TRADEWIND_", "SKYPILOT
 # Every command line, daemon and agent that a test starts is a process of its own: compiling all that each imports, anew each time, doubles the suite.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 # A shell's background job starts with SIGINT ignored, and so would every child: what Ctrl-C does could not be tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)

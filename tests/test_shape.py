@@ -28,6 +28,16 @@ def _tracked() -> list[pathlib.Path]:
     return [ROOT / name for name in listing.stdout.decode().split("\0") if name]
 
 
+def test_every_test_file_is_a_module_of_its_own_name() -> None:
+    """Two of one name are two errors of the whole run, though each runs alone."""
+    modules: dict[str, pathlib.Path] = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        name, folder = path.stem, path.parent
+        while (folder / "__init__.py").is_file():
+            name, folder = f"{folder.name}.{name}", folder.parent
+        assert modules.setdefault(name, path) == path
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_one_concept_a_file(path: pathlib.Path) -> None:
     text = path.read_text()

@@ -140,7 +140,7 @@ class Running:
         cloud: ScriptedCloud,
         *,
         boundary: Boundary = no_boundary,
-        planner: CatalogPlanner | None = None,
+        planner: CatalogPlanner | FixedPlanner | None = None,
         clock: Callable[[], float] = time.time,
         meter: Callable[[], float] | None = None,
     ) -> None:

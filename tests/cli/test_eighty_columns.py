@@ -16,7 +16,7 @@ from .worlds import World
 pytestmark = pytest.mark.end_to_end
 
 COLOUR = re.compile(r"\x1b\[\d+m")
-SHOWN = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
+SHOWN = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 LOOKS = [
     "status", "status --all", "queue tea", "events tea", "why tea", "jobs queue --all", "jobs status 1", "jobs top", "jobs spend", "events 1",
     "plan examples/digits/train.yaml", "plan --explain examples/digits/train.yaml", "offers --gpu A100:8 --limit 5", "gpus list",
@@ -40,8 +40,8 @@ def desk(world: World) -> Iterator[World]:
 
 
 def lines(shown: str) -> list[str]:
-    """What stands on the screen, without colour."""
-    return [SHOWN.sub("", line) for line in shown.split("\n")]
+    """What stood on the screen at any time, without colour: progress is written over itself."""
+    return [SHOWN.sub("", line) for line in re.split(r"[\r\n]", shown)]
 
 
 @pytest.mark.parametrize("line", LOOKS)

@@ -125,8 +125,7 @@ def bought(tmp_path, candidate):
     found = []
 
     async def scenario():
-        async with Running(str(tmp_path / "home"), ScriptedCloud()) as r:
-            r.broker.planner = Planned(candidate)
+        async with Running(str(tmp_path / "home"), ScriptedCloud(), planner=Planned(candidate)) as r:
             await r.broker.launch(launch_request(task("wait", nodes=5)))
             await r.until("it is up", lambda: r.cluster_state() == "UP")
             found.extend(
