@@ -1,4 +1,4 @@
-"""Damaged rows of what is alive: a daemon starts all the same, everything goes on, and what cannot be mended is set aside."""
+"""Damaged rows: a daemon starts all the same, everything goes on, and what cannot be mended is set aside."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from tests.broker.harness import Running, job_request, launch_request, run, task
 from tests.broker.scripted import ScriptedCloud
+from tradewind.broker.server.requests import Refusal
 from tradewind.broker.store import rows
 
 
@@ -24,7 +25,7 @@ def what_is(r: Running) -> object:
     return r.broker.managed_job(1), r.store.read(rows.clusters), machines, job.task, machine
 
 
-@pytest.mark.parametrize(
+every_column = pytest.mark.parametrize(
     ("table", "column"),
     [
         ("clusters", "task"),
@@ -40,6 +41,9 @@ def what_is(r: Running) -> object:
         ("managed_jobs", "course"),
     ],
 )
+
+
+@every_column
 def test_a_daemon_mends_a_damaged_column_and_the_job_runs_on(tmp_path, table, column):
     async def scenario():
         cloud = ScriptedCloud()
@@ -60,6 +64,48 @@ def test_a_daemon_mends_a_damaged_column_and_the_job_runs_on(tmp_path, table, co
             await r.until("it ends", lambda: r.job_state() == "SUCCEEDED")
             assert r.broker.managed_job(job).attempt == 1
             assert set(cloud.starts.values()) == {1}
+
+    run(scenario())
+
+
+@every_column
+def test_what_has_ended_is_mended_too_and_can_be_listed(tmp_path, table, column):
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(str(tmp_path / "data"), cloud) as r:
+            job = await r.broker.submit(job_request(task()))
+            await r.until("it ends", lambda: r.job_state(job) == "SUCCEEDED")
+            await r.until("nothing is left", lambda: r.cluster_state("t-1") == "TERMINATED")
+            bill = r.broker.bill(job)
+            damage(r, table, column)
+        async with Running(str(tmp_path / "data"), cloud) as r:
+            (said,) = [e for e in r.store.read(rows.events) if e.kind == "mended"]
+            assert said.data["why"].startswith(f"{column} of ")
+            assert r.broker.managed_job(job).state == "SUCCEEDED"
+            assert r.broker.cluster("t-1").state == "TERMINATED"
+            assert r.broker.job("t-1", 1)[1].state == "SUCCEEDED"
+            assert r.broker.bill(job) == bill
+
+    run(scenario())
+
+
+def test_an_ended_cluster_of_which_too_little_is_left_hides_no_other(tmp_path):
+    async def scenario():
+        cloud = ScriptedCloud()
+        async with Running(str(tmp_path / "data"), cloud) as r:
+            job = await r.broker.submit(job_request(task()))
+            await r.until("it ends", lambda: r.job_state(job) == "SUCCEEDED")
+            await r.until("nothing is left", lambda: r.cluster_state("t-1") == "TERMINATED")
+            damage(r, "clusters", "place", "candidates")
+            damage(r, "instances", "offer")
+            damage(r, "managed_jobs", "plan")
+        async with Running(str(tmp_path / "data"), cloud) as r:
+            (said,) = [e for e in r.store.read(rows.events) if e.kind == "set aside"]
+            assert said.data["why"].endswith("is set aside")
+            assert r.store.read(rows.clusters) == []
+            assert r.job_state(job) == "SUCCEEDED"
+            with pytest.raises(Refusal, match="the plan of managed job 1, .* is damaged"):
+                r.broker.bill(job)
 
     run(scenario())
 

@@ -35,7 +35,16 @@ def connection(tmp_path: pathlib.Path) -> Iterator[str]:
 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    argv = [AZURITE, "--silent", "--skipApiVersionCheck", "--blobPort", str(port), "--location", tmp_path / "azurite"]
+    argv = [
+        AZURITE,
+        "--silent",
+        "--skipApiVersionCheck",
+        "--disableTelemetry",
+        "--blobPort",
+        str(port),
+        "--location",
+        tmp_path / "azurite",
+    ]
     told = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint=http://127.0.0.1:{port}/{ACCOUNT};"
     with subprocess.Popen(argv) as running:
         try:

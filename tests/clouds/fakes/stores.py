@@ -97,7 +97,18 @@ def azure(server: str, directory: str, azurite: str) -> Iterator[None]:
     """Blob Storage with the container `training`, which looks at tokens for their audience, issuer and times, and Entra ID, which gives them out."""
     from azure.storage.blob import BlobServiceClient
 
-    argv = [azurite, "--silent", "--skipApiVersionCheck", "--oauth", "basic", "--cert", server, "--key", server]
+    argv = [
+        azurite,
+        "--silent",
+        "--skipApiVersionCheck",
+        "--disableTelemetry",
+        "--oauth",
+        "basic",
+        "--cert",
+        server,
+        "--key",
+        server,
+    ]
     argv += ["--blobHost", "127.0.0.1", "--blobPort", "443", "--location", tempfile.mkdtemp(dir=directory)]
 
     def token(request: Request) -> Answer:

@@ -373,5 +373,11 @@ class Broker:
         """What the managed job has cost so far. Raises Refusal."""
         row = self.managed_job(job_id)
         facts = self.store.read(lambda c: rows.events(c, managed_job_id=job_id, kinds=("launched", "ended")))
-        plan = self.store.read(lambda c: rows.plan(c, job_id))
+        try:
+            plan = self.store.read(lambda c: rows.plan(c, job_id))
+        except msgspec.DecodeError as error:
+            why = (
+                f"the plan of managed job {job_id}, which says what on demand costs, is damaged in the record: {error}"
+            )
+            raise Refusal(why, "state", "`tradewind cost-report` shows what was spent") from error
         return make_bill(facts, plan, rehearsed=row.options.rehearse, now=self.services.metered())

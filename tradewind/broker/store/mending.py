@@ -1,4 +1,4 @@
-"""Damaged rows of what is alive, set right before anything is driven: what a column said stands once more elsewhere in the record.
+"""Damaged rows, set right before anything is driven: what a column said stands once more elsewhere in the record.
 
 A cluster's task is its job's, its place an instance's, its options its managed job's, and the other way round. What the damaged column held is kept in
 an event. A cluster of which nothing says any more where it is, is set aside: its rows go into an event, and its machines, which nobody owns then, are
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Table, delete, func, or_, select, update
 
 from tradewind.broker.lifecycle import cluster as cm
 from tradewind.broker.lifecycle import cluster_job as jm
@@ -58,8 +58,10 @@ class _Mender:
         self.told: list[str] = []
 
     def mend(self, part: _Table) -> None:
-        alive = select(part.table).where(part.table.c.state.not_in(sorted(part.over)))
-        for row in self._ledger.connection.execute(alive).mappings().all():
+        # What has ended is read by the database alone: there may be a hundred thousand of it.
+        torn = [func.json_valid(part.table.c[column]) == 0 for column in part.columns]
+        looked_at = select(part.table).where(or_(part.table.c.state.not_in(sorted(part.over)), *torn))
+        for row in self._ledger.connection.execute(looked_at).mappings().all():
             now = dict(row)
             try:
                 for column in part.columns:
@@ -82,7 +84,8 @@ class _Mender:
     def _set_aside(self, row: dict[str, Any], why: str) -> None:
         """Nothing is left of the cluster but facts; a managed job that stood on it has failed."""
         connection, (subject, about) = self._ledger.connection, _subject("clusters", row)
-        told = f"{why}; what the record has of it is set aside, and its machines are ended"
+        machines = "" if row["state"] in cm.FINAL else ", and its machines are ended"
+        told = f"{why}; what the record has of it is set aside{machines}"
         self._ledger.record(subject, SET_ASIDE, CAUSE, {"why": told, "row": _kept(row)}, **about)
         for one in self._rows(schema.instances, cluster_id=row["id"]):
             data = {
