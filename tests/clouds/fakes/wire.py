@@ -83,6 +83,9 @@ class _Connection(http.server.BaseHTTPRequestHandler):
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         raw = self.rfile.read(length) if length else b""
+        if len(raw) < length:  # whoever asked died in the middle of the sentence
+            self.close_connection = True
+            return
         parts = urlsplit(self.path)
         request = Request(
             self.command,

@@ -38,7 +38,10 @@ class Shim:
         self.journal: list[tuple[str, str, str]] = []  # service, region, action
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length)
+        if len(body) < length:  # whoever asked died in the middle of the sentence
+            return self._hang_up(start_response)
         scope = SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
         region, service = scope.groups() if scope else ("", "")
         target = environ.get("HTTP_X_AMZ_TARGET", "")
