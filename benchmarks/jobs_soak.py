@@ -2,7 +2,7 @@
 jobs count to N; `make soak-jobs`.
 
 Real daemons, real local instances, the rehearsed catalog. Every step that a program counts is a line of its witness file, so that what ran, how
-often and where it went on is known apart from what the daemon believes. The daemon's bill is held to the lives of instances as seen on disk.
+often and where it went on is known apart from what the daemon believes. The daemon's bill is held to the lives of instances as their locks tell.
 The disk that fills is a small one of its own, which takes root to mount; without it that mood is left out.
 """
 
@@ -37,7 +37,7 @@ SLOW = "launch:before:1.5,release:agent-told:2.0"
 # Counted after a checkpoint's rename and before the agent has it in its store, when the machine dies in just that moment.
 ON_ITS_WAY = 3
 MOODS = ("daemon", "slow provider", "agent", "instance", "instance", "frozen agent", "cut off", "full disk")
-SLACK_S = 5.0  # of a moment in the bill: a busy machine looks at the disk late
+SLACK_S = 5.0  # of a moment in the bill: a busy machine looks late
 COUNT = """
 name: count
 resources: {{cpus: 2+, use_spot: true}}
@@ -77,7 +77,8 @@ class Chaos:
         self.jobs, self.steps, self.every = jobs, steps, every
         self.draw = random.Random(seed)
         self.victims: Counter[str] = Counter()
-        self.lives: dict[str, tuple[float, float]] = {}  # instance -> first and last seen on disk
+        # Instance -> first and last seen alive; its directory outlives it when the daemon was killed before it could tidy up.
+        self.lives: dict[str, tuple[float, float]] = {}
         self._looked_enough = threading.Event()
         self._looking = threading.Thread(target=self._look, name="witness of lives")
         self._thaws: list[tuple[float, list[int]]] = []  # when whom
@@ -107,9 +108,12 @@ class Chaos:
     def _look(self) -> None:
         while not self._looked_enough.wait(0.05):
             now = time.time()
+            held = _locked_inodes()
             for name in self.daemon.instances_on_disk():
-                first, _ = self.lives.get(name, (now, now))
-                self.lives[name] = (first, now)
+                with contextlib.suppress(FileNotFoundError):
+                    if os.stat(os.path.join(self.daemon.data_dir, "instances", name, "alive.lock")).st_ino in held:
+                        first, _ = self.lives.get(name, (now, now))
+                        self.lives[name] = (first, now)
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -220,7 +224,7 @@ class Chaos:
             "times a program began again": float(losses),
             f"most steps repeated after a loss (a checkpoint every {self.every})": float(most),
             "instance-seconds billed": billed,
-            "instance-seconds seen on disk": seen,
+            "instance-seconds seen": seen,
         }
 
     def _all_told(self, names: list[str]) -> str:
@@ -284,6 +288,15 @@ def _were_full(saved: list[int], kept: int, at: int, every: int) -> bool:
     """Whether a checkpoint that was due since the kept one could not be written: the disk was full, and no machine's loss is to blame."""
     due = {one for one in range(kept + 1, at + 1) if one % every == 0}
     return not due <= set(saved)
+
+
+def _locked_inodes() -> set[int]:
+    """Inodes on which some process holds a lock (proc(5), /proc/locks), looked at without touching them."""
+    return {
+        int(line.split()[5].rpartition(":")[2])
+        for line in pathlib.Path("/proc/locks").read_text().splitlines()
+        if "FLOCK" in line and "->" not in line
+    }
 
 
 def _small_disk(directory: str) -> bool:
