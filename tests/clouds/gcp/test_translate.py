@@ -38,9 +38,6 @@ def answered(*, ahead_s: float) -> requests.Response:
             "permission",
         ),
         (google.auth.exceptions.RefreshError(f"invalid_grant: {UNTIMELY}"), "CLOCK_WRONG", "permission"),
-        (exceptions.Unauthorized("x", response=answered(ahead_s=-3600)), "CLOCK_WRONG", "permission"),
-        (exceptions.Unauthorized("x", response=answered(ahead_s=60)), "authError", "permission"),
-        (exceptions.NotFound("x", response=answered(ahead_s=-3600)), "notFound", "request"),
         (google.auth.exceptions.TransportError("no route"), "UNREACHABLE", "transient"),
         (google.auth.exceptions.DefaultCredentialsError("none"), "NO_CREDENTIALS", "permission"),
         (requests.exceptions.ConnectionError("refused"), "UNREACHABLE", "transient"),
@@ -52,6 +49,20 @@ def test_known(error, code, kind) -> None:
     assert ours is not None
     assert ours.code == code
     assert errors.classify(ours, 0.0).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("kind_of_error", "ahead_s", "code"),
+    [
+        (exceptions.Unauthorized, -3600, "CLOCK_WRONG"),
+        (exceptions.Unauthorized, 60, "authError"),
+        (exceptions.NotFound, -3600, "notFound"),
+    ],
+)
+def test_the_date_of_a_refused_login_tells_a_wrong_clock(kind_of_error, ahead_s, code) -> None:
+    ours = translate(kind_of_error("x", response=answered(ahead_s=ahead_s)))
+    assert ours is not None
+    assert ours.code == code
 
 
 def test_a_mistake_of_our_own_is_none_of_a_clouds() -> None:
