@@ -51,7 +51,7 @@ def _figure(what: str, goal_s: float, by_cloud: dict[str, float]) -> Figure:
 def _kill(estate: Estate) -> Callable[[str], None]:
     def kill(cloud: str) -> None:
         machine = estate.machine(cloud)
-        machine.lose_power = machine.kill  # type: ignore[method-assign]  the cable stays in: its peers see the connection end
+        machine.cut_cable = lambda: None  # type: ignore[method-assign]  it stays in: its peers see the connection end
         estate.take(cloud)
 
     return kill
